@@ -1,0 +1,200 @@
+//! The configuration as everything below the readers sees it: typed, defaulted, checked.
+//!
+//! Both dialects give this model; `galaxyctl config` prints it; the worker keeps the active
+//! one in its journal, hence `serde`.
+
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::AutoRestart;
+
+/// A whole configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    pub daemon: DaemonConfig,
+    /// Endpoints, in the order of the file.
+    pub servers: Vec<ServerConfig>,
+    /// Groups in creation order: by (priority, name).
+    pub groups: Vec<GroupConfig>,
+    pub rpcinterfaces: Vec<RpcInterface>,
+}
+
+/// `[supervisord]`, Supervisor 4.3.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DaemonConfig {
+    pub logfile: DaemonLog,
+    /// Bytes; zero or less: never rotate.
+    pub logfile_maxbytes: i64,
+    pub logfile_backups: i64,
+    pub loglevel: LogLevelName,
+    pub pidfile: PathBuf,
+    pub umask: u32,
+    pub nodaemon: bool,
+    pub silent: bool,
+    pub minfds: i64,
+    pub minprocs: i64,
+    pub nocleanup: bool,
+    pub childlogdir: PathBuf,
+    pub user: Option<User>,
+    pub directory: Option<PathBuf>,
+    pub strip_ansi: bool,
+    pub environment: IndexMap<String, String>,
+    pub identifier: String,
+}
+
+/// `logfile` of `[supervisord]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DaemonLog {
+    Syslog,
+    /// Absolute, resolved against the directory the daemon was started in.
+    File(PathBuf),
+}
+
+/// `loglevel` of `[supervisord]`, most to least important.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevelName {
+    Critical,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+    Blather,
+}
+
+/// An account, looked up when the configuration was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// As written: a name or a number.
+    pub text: String,
+    pub uid: u32,
+    /// The account's primary group.
+    pub gid: u32,
+    /// Primary group first, then the groups that list the account's name.
+    pub groups: Vec<u32>,
+}
+
+/// `user[:group]` of a socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    pub uid: u32,
+    /// `None`: unchanged.
+    pub gid: Option<u32>,
+}
+
+/// One endpoint with the section it comes from (`unix_http_server`, `inet_http_server:x` ...).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ServerConfig {
+    Unix(UnixServer),
+    Inet(InetServer),
+}
+
+/// `[unix_http_server]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UnixServer {
+    pub section: String,
+    /// Absolute.
+    pub file: PathBuf,
+    pub chmod: u32,
+    pub chown: Option<Owner>,
+    pub auth: Option<ServerAuth>,
+}
+
+/// `[inet_http_server]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InetServer {
+    pub section: String,
+    /// Empty: all IPv4 interfaces.
+    pub host: String,
+    pub port: u16,
+    pub auth: Option<ServerAuth>,
+}
+
+/// HTTP Basic credentials; `password` may be `{SHA}` and a lower-case hex SHA-1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerAuth {
+    pub username: String,
+    pub password: String,
+}
+
+/// `[rpcinterface:x]`; only Supervisor's own factory is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RpcInterface {
+    pub name: String,
+    pub factory: String,
+}
+
+/// A group: of a `[program:x]` of its own, of a `[group:x]`, a listener pool or a FastCGI pool.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupConfig {
+    pub name: String,
+    pub priority: i64,
+    pub kind: GroupKind,
+    /// In creation order.
+    pub processes: Vec<ProcessConfig>,
+}
+
+/// What kind of group it is, with what only that kind has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum GroupKind {
+    Program,
+    EventListener { buffer_size: i64, events: Vec<String>, result_handler: String },
+    FastCgi { socket: String, backlog: Option<u32>, owner: Option<Owner>, mode: Option<u32> },
+}
+
+/// One process, every template filled in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessConfig {
+    pub name: String,
+    /// The section it comes from: `program:handler`, `eventlistener:x`, `fcgi-program:x`.
+    pub section: String,
+    pub command: String,
+    pub directory: Option<String>,
+    pub umask: Option<u32>,
+    pub user: Option<User>,
+    pub priority: i64,
+    pub autostart: bool,
+    pub autorestart: AutoRestart,
+    /// Seconds, as written; below zero acts like zero.
+    pub startsecs: i64,
+    pub startretries: i64,
+    pub exitcodes: Vec<i32>,
+    /// A signal number.
+    pub stopsignal: i32,
+    /// Seconds.
+    pub stopwaitsecs: i64,
+    pub stopasgroup: bool,
+    pub killasgroup: bool,
+    pub redirect_stderr: bool,
+    pub stdout: LogConfig,
+    pub stderr: LogConfig,
+    /// `[supervisord] environment=` under the program's own, in that order.
+    pub environment: IndexMap<String, String>,
+    /// `None`: AUTO.
+    pub serverurl: Option<String>,
+}
+
+/// The `stdout_*` or `stderr_*` keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogConfig {
+    pub file: LogFile,
+    /// Bytes; zero or less: never rotate.
+    pub maxbytes: i64,
+    pub backups: i64,
+    /// Bytes; above zero: capture tags are recognised.
+    pub capture_maxbytes: i64,
+    pub events_enabled: bool,
+    pub syslog: bool,
+}
+
+/// Where a channel's output goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogFile {
+    None,
+    Auto,
+    /// As written after expansion of `%` and `~`; relative to the daemon's directory.
+    Path(String),
+}

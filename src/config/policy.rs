@@ -1,0 +1,45 @@
+//! What the engine is told of a configuration.
+
+use std::time::Duration;
+
+use super::model::{GroupConfig, ProcessConfig};
+use crate::engine::{GroupSpec, MemberSpec, Policy};
+
+impl ProcessConfig {
+    /// The rules of this process, for the engine. Seconds below zero act like zero.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        Policy {
+            autostart: self.autostart,
+            autorestart: self.autorestart,
+            startsecs: seconds(self.startsecs),
+            startretries: self.startretries,
+            exitcodes: self.exitcodes.clone(),
+            stopsignal: self.stopsignal,
+            stopwaitsecs: seconds(self.stopwaitsecs),
+            stopasgroup: self.stopasgroup,
+            killasgroup: self.killasgroup,
+            priority: self.priority,
+        }
+    }
+}
+
+impl GroupConfig {
+    /// The group as the engine knows it.
+    #[must_use]
+    pub fn spec(&self) -> GroupSpec {
+        GroupSpec {
+            name: self.name.clone(),
+            priority: self.priority,
+            members: self
+                .processes
+                .iter()
+                .map(|process| MemberSpec { name: process.name.clone(), policy: process.policy() })
+                .collect(),
+        }
+    }
+}
+
+fn seconds(value: i64) -> Duration {
+    Duration::from_secs(u64::try_from(value).unwrap_or(0))
+}

@@ -1,0 +1,202 @@
+//! What goes into the engine and what comes out: two closed enums.
+
+use serde::{Deserialize, Serialize};
+
+use super::policy::GroupSpec;
+use super::state::ProcessState;
+use super::time::Now;
+
+/// Names one process for as long as it exists; never given to another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ProcessId(pub u64);
+
+/// Names one client's request; answered exactly once.
+pub type RequestId = u64;
+
+/// A process id of the operating system, above zero.
+pub type Pid = i32;
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exit {
+    Code(i32),
+    Signal { number: i32, core_dumped: bool },
+}
+
+/// Why a process could not be spawned, before or instead of `exec`. The texts and
+/// fault codes are Supervisor's (`supervisor.md` section 13); `Display` gives the text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum SpawnError {
+    /// NO_FILE 20: `can't find command 'V'`.
+    #[error("can't find command '{0}'")]
+    NotFound(String),
+    /// NOT_EXECUTABLE 21: a directory, no x bit, no permission, unparsable or empty command; the whole text.
+    #[error("{0}")]
+    NotExecutable(String),
+    /// SPAWN_ERROR 50: pipes, log files or fork failed; the whole text.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Whom a request is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    One(ProcessId),
+    /// All members of one group, by the group's name.
+    Group(String),
+    All,
+}
+
+/// What a client may ask the engine for. `checked` holds the processes whose command
+/// was looked up beforehand and found wanting: they are refused, in Supervisor's order
+/// of checks (name, command file, already started, unknown), without a change of state.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    Start { target: Target, wait: bool, checked: Vec<(ProcessId, SpawnError)> },
+    Stop { target: Target, wait: bool },
+    /// `signal` is a number already understood; Supervisor's `signalProcess`. Never to a group of processes.
+    Signal { target: Target, signal: i32 },
+    /// `addProcessGroup`: the group is created and its autostart members are started.
+    AddGroup(GroupSpec),
+    /// `removeProcessGroup`: refused while a member is not in a stopped state.
+    RemoveGroup(String),
+    Shutdown,
+    /// `supervisor.restart`, SIGHUP: stop everything, then `Effect::Halted`.
+    Restart,
+}
+
+/// Why one process (or one request) was refused: Supervisor's faults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// 10
+    BadName,
+    /// 20 / 21 / 50 by the error inside.
+    Spawn(SpawnError),
+    /// 50, exited before startsecs.
+    SpawnError,
+    /// 30, with the text.
+    Failed(String),
+    /// 40
+    AbnormalTermination,
+    /// 60
+    AlreadyStarted,
+    /// 70
+    NotRunning,
+    /// 90
+    AlreadyAdded,
+    /// 91
+    StillRunning,
+    /// 6
+    ShutdownState,
+}
+
+/// The result for one process of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub process: ProcessId,
+    pub group: String,
+    pub name: String,
+    pub result: Result<(), Refusal>,
+}
+
+/// The answer to a request. For `Target::One` exactly one outcome; for groups one for each
+/// member that the request applied to, in Supervisor's order (immediate results first, then by completion).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    Processes(Vec<Outcome>),
+    Done,
+    Refused(Refusal),
+}
+
+/// Everything that can wake the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    Request { id: RequestId, request: Request },
+    /// The client of this request is gone; nobody waits for its answer any more.
+    Forget { id: RequestId },
+    /// Answers `Effect::Spawn`: forked. `at` is when the keeper forked it.
+    Spawned { process: ProcessId, pid: Pid, at: Now },
+    /// Answers `Effect::Spawn`: nothing was forked.
+    SpawnFailed { process: ProcessId, error: SpawnError },
+    /// The child could not be made into the program (chdir, setuid, exec ...); its exit with code 127 follows.
+    ExecFailed { process: ProcessId, pid: Pid, text: String },
+    /// The child was reaped; `at` is when.
+    Exited { process: ProcessId, pid: Pid, exit: Exit, at: Now },
+    /// Answers `Effect::Kill` with an error other than ESRCH.
+    KillFailed { process: ProcessId, pid: Pid, text: String },
+    /// A deadline may have passed.
+    Deadline,
+}
+
+/// Which signal goes where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kill {
+    pub pid: Pid,
+    pub signal: i32,
+    /// To the child's whole process group (stopasgroup, killasgroup).
+    pub group: bool,
+}
+
+/// What the worker must do, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Answered by `Input::Spawned` or `Input::SpawnFailed`.
+    Spawn { process: ProcessId },
+    Kill { process: ProcessId, kill: Kill },
+    Event(Event),
+    Log(LogLine),
+    Answer { id: RequestId, answer: Answer },
+    /// The group was created: make its AUTO logs. Comes before any `Spawn` of its members.
+    GroupAdded { group: String },
+    /// The group and these processes are gone: forget what is kept about them.
+    GroupRemoved { group: String, processes: Vec<ProcessId> },
+    /// Every process is stopped and the daemon may end (or start anew).
+    Halted { mood: Mood },
+}
+
+/// The daemon's own state, with Supervisor's codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mood {
+    Running = 1,
+    Restarting = 0,
+    Shutdown = -1,
+}
+
+/// State changes as Supervisor's events tell them; see `supervisor-events.tsv`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    ProcessState {
+        process: ProcessId,
+        group: String,
+        name: String,
+        from: ProcessState,
+        to: ProcessState,
+        /// `tries:` of STARTING and BACKOFF.
+        tries: Option<u32>,
+        /// `pid:` where the payload has one.
+        pid: Option<Pid>,
+        /// `expected:` of EXITED.
+        expected: Option<bool>,
+    },
+    GroupAdded { group: String },
+    GroupRemoved { group: String },
+    SupervisorRunning,
+    SupervisorStopping,
+}
+
+/// Lines of the activity log about processes, worded exactly as `supervisor.md` section 19
+/// (`Display` gives the text, `level` the level).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    pub level: LogLevel,
+    pub text: String,
+}
+
+/// Levels the engine logs at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    Critical,
+    Warn,
+    Info,
+    Debug,
+}

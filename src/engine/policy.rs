@@ -1,0 +1,47 @@
+//! What the engine must know of a configuration: names, order and rules, nothing else.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// autorestart, Supervisor 4.3 `[program:x]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AutoRestart {
+    Never,
+    Unexpected,
+    Always,
+}
+
+/// The rules for one process. Sources: the keys of the same name of Supervisor 4.3 `[program:x]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    pub autostart: bool,
+    pub autorestart: AutoRestart,
+    /// Must be alive at least this long to become RUNNING; zero means at once.
+    pub startsecs: Duration,
+    /// Failed starts before FATAL; below zero: FATAL after the first failure.
+    pub startretries: i64,
+    pub exitcodes: Vec<i32>,
+    pub stopsignal: i32,
+    /// From the stop signal to SIGKILL, and from SIGKILL to the next.
+    pub stopwaitsecs: Duration,
+    pub stopasgroup: bool,
+    pub killasgroup: bool,
+    pub priority: i64,
+}
+
+/// One process of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberSpec {
+    pub name: String,
+    pub policy: Policy,
+}
+
+/// A group, its members in creation order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupSpec {
+    pub name: String,
+    pub priority: i64,
+    pub members: Vec<MemberSpec>,
+}

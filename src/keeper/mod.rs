@@ -1,0 +1,5 @@
+//! The programs' parent: spawns, signals, reaps, holds descriptors and exit statuses.
+
+mod protocol;
+
+pub use protocol::{Ended, FromKeeper, HeldProgram, Stage, ToKeeper, PROTOCOL_VERSION};

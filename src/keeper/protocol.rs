@@ -1,0 +1,101 @@
+//! What keeper and worker say to each other: one small closed enum for each direction,
+//! one message a datagram of a `SOCK_SEQPACKET` socket pair, descriptors by `SCM_RIGHTS`.
+
+use crate::engine::{Exit, Now, Pid};
+
+/// Refused when it differs.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// From the worker to the keeper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToKeeper {
+    /// First message of each worker; the keeper answers with its inventory.
+    Hello { version: u32 },
+    /// Fork and exec. Carries one descriptor: a memfd with an encoded `sys::spawn::ExecPlan`,
+    /// and, where the plan says so, a second one that becomes the child's standard input.
+    /// `id` names the child from now on (the engine's process id and a spawn count, chosen by the worker, never
+    /// reused); `tag` is kept and told to successors.
+    Spawn { id: u64, tag: String },
+    /// Signal the child `id` or its process group. Never sent to a pid that was reaped.
+    Signal { id: u64, signal: i32, group: bool },
+    /// The exit of `id` is known and its pipes are drained: drop them.
+    Forget { id: u64 },
+    /// Keep the attached descriptor under this name, replacing an older one.
+    Hold { name: String },
+    /// Drop the descriptor of this name.
+    Release { name: String },
+    /// The signal number told by `FromKeeper::Signal` was taken in hand.
+    SignalTaken { signal: i32 },
+    /// Start-up is complete: from here on a worker that ends is replaced; before, its exit code becomes the keeper's
+    /// (first worker only).
+    Ready,
+    /// All programs are stopped: start a fresh worker (reload). Held descriptors named here by prefix are dropped first.
+    StartAfresh,
+    /// All programs are stopped: end with this code.
+    Exit { code: u8 },
+}
+
+/// At which step between fork and exec a child failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Stage {
+    ProcessGroup = 1,
+    Stdio,
+    Limits,
+    User,
+    Directory,
+    Exec,
+}
+
+/// A child's end, as `waitpid` told it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    pub exit: Exit,
+    pub at: Now,
+}
+
+/// One child of the keeper, as told to a new worker. Carries descriptors: stdin's write end (unless the plan gave a
+/// descriptor for it), stdout's read end, stderr's read end (unless redirected), in that order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldProgram {
+    pub id: u64,
+    pub tag: String,
+    pub pid: Pid,
+    pub started: Now,
+    /// The last signal sent by `ToKeeper::Signal`, zero if none.
+    pub last_signal: i32,
+    pub has_stdin: bool,
+    pub has_stderr: bool,
+    /// Set once the child was reaped.
+    pub ended: Option<Ended>,
+    /// Set if the child failed before exec.
+    pub exec_failed: Option<(Stage, i32)>,
+}
+
+/// From the keeper to the worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromKeeper {
+    /// Answers Hello. `generation` counts workers from 1; `fresh` is true for the first and after `StartAfresh`.
+    Welcome { version: u32, generation: u64, fresh: bool },
+    /// One for each held descriptor; carries it.
+    Held { name: String },
+    /// One for each child that is not forgotten; carries its pipes.
+    Program(HeldProgram),
+    /// The inventory is complete.
+    InventoryEnd,
+    /// Answers Spawn; carries the pipes as `Program` does.
+    Spawned { id: u64, pid: Pid, at: Now, has_stdin: bool, has_stderr: bool },
+    /// Answers Spawn: nothing was forked; `errno` of pipe, memfd or fork.
+    SpawnFailed { id: u64, forking: bool, errno: i32 },
+    /// The child reported a failure before exec; its exit follows.
+    ExecFailed { id: u64, stage: Stage, errno: i32 },
+    /// Told to every worker until `Forget`.
+    Exited { id: u64, ended: Ended },
+    /// Answers Signal; errno 0 for success.
+    Signalled { id: u64, signal: i32, errno: i32 },
+    /// The keeper received TERM, INT, QUIT, HUP or USR2, from this pid and uid (0 if the kernel did not say). Told to every worker until
+    /// `SignalTaken`.
+    Signal { signal: i32, pid: Pid, uid: u32 },
+    /// A child that nobody asked for was reaped (adopted orphan).
+    OrphanReaped { pid: Pid, exit: Exit },
+}

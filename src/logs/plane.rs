@@ -1,0 +1,68 @@
+//! The handle of the log plane: commands in, notices out.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+/// One of a child's two output pipes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    Stdout,
+    Stderr,
+}
+
+/// Names one pipe: the keeper's id of the child, and the channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId {
+    pub child: u64,
+    pub channel: Channel,
+}
+
+/// What is done with the bytes of one pipe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sink {
+    /// `group:process` or `process`: for messages, and syslog's prefix is `process`.
+    pub process: String,
+    /// Absolute. `None`: read and drop.
+    pub file: Option<PathBuf>,
+    /// Bytes; zero or less: never rotate.
+    pub maxbytes: i64,
+    pub backups: i64,
+    pub syslog: bool,
+    pub strip_ansi: bool,
+    /// Hand every chunk to the worker as `Notice::Output` as well (loglevel debug, events, capture).
+    pub copy: bool,
+}
+
+/// What the worker asks of the plane. Never blocks the caller.
+#[derive(Debug)]
+pub enum Command {
+    /// Open the file (append; created 0666 & ~umask) and move what comes out of `pipe` into it.
+    Attach { source: SourceId, pipe: OwnedFd, sink: Sink },
+    /// The child is reaped: read what is left until the pipe is empty, close, answer `Notice::Drained`.
+    Drain { source: SourceId },
+    /// SIGUSR2: close and reopen every file by its name.
+    Reopen,
+    /// clearProcessLogs: delete and reopen this file (truncate what is not a regular file's name); answered by
+    /// `Notice::Cleared` with the same `ticket`. Works for files that no process has open, too.
+    Clear { ticket: u64, file: PathBuf },
+    /// strip_ansi changed by reread.
+    StripAnsi(bool),
+}
+
+/// What the plane tells the worker.
+#[derive(Debug)]
+pub enum Notice {
+    Drained { source: SourceId },
+    Cleared { ticket: u64, result: Result<(), std::io::Error> },
+    /// A file cannot be written (or opened, rotated): told once until it works again.
+    Trouble { file: PathBuf, doing: &'static str, error: std::io::Error },
+    /// It works again; `lost` bytes were dropped meanwhile (only when keeping them would have blocked the child).
+    Recovered { file: PathBuf, lost: u64 },
+    /// An operation on this file has not returned for some seconds (hung file system); other logs go on.
+    Stuck { file: PathBuf },
+    Output { source: SourceId, bytes: Vec<u8> },
+}
+
+/// The running log plane. Dropping it ends its threads once their sources are drained.
+#[derive(Debug)]
+pub struct Plane;
