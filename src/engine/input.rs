@@ -52,10 +52,20 @@ pub enum Target {
 /// of checks (name, command file, already started, unknown), without a change of state.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Request {
-    Start { target: Target, wait: bool, checked: Vec<(ProcessId, SpawnError)> },
-    Stop { target: Target, wait: bool },
+    Start {
+        target: Target,
+        wait: bool,
+        checked: Vec<(ProcessId, SpawnError)>,
+    },
+    Stop {
+        target: Target,
+        wait: bool,
+    },
     /// `signal` is a number already understood; Supervisor's `signalProcess`. Never to a group of processes.
-    Signal { target: Target, signal: i32 },
+    Signal {
+        target: Target,
+        signal: i32,
+    },
     /// `addProcessGroup`: the group is created and its autostart members are started.
     AddGroup(GroupSpec),
     /// `removeProcessGroup`: refused while a member is not in a stopped state.
@@ -111,19 +121,44 @@ pub enum Answer {
 /// Everything that can wake the engine.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
-    Request { id: RequestId, request: Request },
+    Request {
+        id: RequestId,
+        request: Request,
+    },
     /// The client of this request is gone; nobody waits for its answer any more.
-    Forget { id: RequestId },
+    Forget {
+        id: RequestId,
+    },
     /// Answers `Effect::Spawn`: forked. `at` is when the keeper forked it.
-    Spawned { process: ProcessId, pid: Pid, at: Now },
+    Spawned {
+        process: ProcessId,
+        pid: Pid,
+        at: Now,
+    },
     /// Answers `Effect::Spawn`: nothing was forked.
-    SpawnFailed { process: ProcessId, error: SpawnError },
+    SpawnFailed {
+        process: ProcessId,
+        error: SpawnError,
+    },
     /// The child could not be made into the program (chdir, setuid, exec ...); its exit with code 127 follows.
-    ExecFailed { process: ProcessId, pid: Pid, text: String },
+    ExecFailed {
+        process: ProcessId,
+        pid: Pid,
+        text: String,
+    },
     /// The child was reaped; `at` is when.
-    Exited { process: ProcessId, pid: Pid, exit: Exit, at: Now },
+    Exited {
+        process: ProcessId,
+        pid: Pid,
+        exit: Exit,
+        at: Now,
+    },
     /// Answers `Effect::Kill` with an error other than ESRCH.
-    KillFailed { process: ProcessId, pid: Pid, text: String },
+    KillFailed {
+        process: ProcessId,
+        pid: Pid,
+        text: String,
+    },
     /// A deadline may have passed.
     Deadline,
 }
@@ -141,17 +176,32 @@ pub struct Kill {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Answered by `Input::Spawned` or `Input::SpawnFailed`.
-    Spawn { process: ProcessId },
-    Kill { process: ProcessId, kill: Kill },
+    Spawn {
+        process: ProcessId,
+    },
+    Kill {
+        process: ProcessId,
+        kill: Kill,
+    },
     Event(Event),
     Log(LogLine),
-    Answer { id: RequestId, answer: Answer },
+    Answer {
+        id: RequestId,
+        answer: Answer,
+    },
     /// The group was created: make its AUTO logs. Comes before any `Spawn` of its members.
-    GroupAdded { group: String },
+    GroupAdded {
+        group: String,
+    },
     /// The group and these processes are gone: forget what is kept about them.
-    GroupRemoved { group: String, processes: Vec<ProcessId> },
+    GroupRemoved {
+        group: String,
+        processes: Vec<ProcessId>,
+    },
     /// Every process is stopped and the daemon may end (or start anew).
-    Halted { mood: Mood },
+    Halted {
+        mood: Mood,
+    },
 }
 
 /// The daemon's own state, with Supervisor's codes.
@@ -178,8 +228,12 @@ pub enum Event {
         /// `expected:` of EXITED.
         expected: Option<bool>,
     },
-    GroupAdded { group: String },
-    GroupRemoved { group: String },
+    GroupAdded {
+        group: String,
+    },
+    GroupRemoved {
+        group: String,
+    },
     SupervisorRunning,
     SupervisorStopping,
 }

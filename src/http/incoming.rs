@@ -12,8 +12,15 @@ use crate::rpc::{Fault, Value};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Peer {
     /// From `SO_PEERCRED`; `user` is the authenticated name, if any.
-    Unix { pid: i32, uid: u32, user: Option<String> },
-    Inet { address: SocketAddr, user: Option<String> },
+    Unix {
+        pid: i32,
+        uid: u32,
+        user: Option<String>,
+    },
+    Inet {
+        address: SocketAddr,
+        user: Option<String>,
+    },
 }
 
 /// The result of one method call.

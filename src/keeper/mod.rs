@@ -2,4 +2,4 @@
 
 mod protocol;
 
-pub use protocol::{Ended, FromKeeper, HeldProgram, Stage, ToKeeper, PROTOCOL_VERSION};
+pub use protocol::{Ended, FromKeeper, HeldProgram, PROTOCOL_VERSION, Stage, ToKeeper};

@@ -52,15 +52,32 @@ pub enum Command {
 /// What the plane tells the worker.
 #[derive(Debug)]
 pub enum Notice {
-    Drained { source: SourceId },
-    Cleared { ticket: u64, result: Result<(), std::io::Error> },
+    Drained {
+        source: SourceId,
+    },
+    Cleared {
+        ticket: u64,
+        result: Result<(), std::io::Error>,
+    },
     /// A file cannot be written (or opened, rotated): told once until it works again.
-    Trouble { file: PathBuf, doing: &'static str, error: std::io::Error },
+    Trouble {
+        file: PathBuf,
+        doing: &'static str,
+        error: std::io::Error,
+    },
     /// It works again; `lost` bytes were dropped meanwhile (only when keeping them would have blocked the child).
-    Recovered { file: PathBuf, lost: u64 },
+    Recovered {
+        file: PathBuf,
+        lost: u64,
+    },
     /// An operation on this file has not returned for some seconds (hung file system); other logs go on.
-    Stuck { file: PathBuf },
-    Output { source: SourceId, bytes: Vec<u8> },
+    Stuck {
+        file: PathBuf,
+    },
+    Output {
+        source: SourceId,
+        bytes: Vec<u8>,
+    },
 }
 
 /// The running log plane. Dropping it ends its threads once their sources are drained.
