@@ -7,3 +7,4 @@ pub mod clock;
 pub mod descriptors;
 pub mod errno;
 pub mod splice;
+pub mod watched;
