@@ -22,6 +22,9 @@ pub enum LinkError {
     Full,
     #[error("the keeper's message is not understood: {0}")]
     NotUnderstood(CodecError),
+    /// This process has no room for more open files.
+    #[error("{expected} descriptors were sent with a message, {found} arrived: too many open files")]
+    DescriptorsLost { message: Box<FromKeeper>, expected: usize, found: usize },
     #[error("the message cannot be sent: {0}")]
     NotSent(CodecError),
     #[error("the socket to the keeper failed: {0}")]
@@ -68,7 +71,7 @@ impl KeeperLink {
     ///
     /// # Errors
     ///
-    /// [`LinkError::Gone`] if the keeper has ended, [`LinkError::NotUnderstood`].
+    /// [`LinkError::Gone`] if the keeper has ended, [`LinkError::NotUnderstood`], [`LinkError::DescriptorsLost`].
     pub async fn receive(&mut self) -> Result<(FromKeeper, Vec<OwnedFd>), LinkError> {
         loop {
             self.flush()?;
@@ -77,6 +80,10 @@ impl KeeperLink {
                 Ok((length, carried)) => {
                     let bytes = self.buffer.get(..length).unwrap_or_default();
                     let message = FromKeeper::decode(bytes).map_err(LinkError::NotUnderstood)?;
+                    let (expected, found) = (message.descriptors(), carried.len());
+                    if expected != found {
+                        return Err(LinkError::DescriptorsLost { message: Box::new(message), expected, found });
+                    }
                     return Ok((message, carried));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait().await?,

@@ -109,3 +109,24 @@ pub enum FromKeeper {
     /// A child that nobody asked for was reaped (adopted orphan).
     OrphanReaped { pid: Pid, exit: Exit },
 }
+
+impl FromKeeper {
+    /// How many descriptors the message carries.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        match self {
+            Self::Held { .. } => 1,
+            Self::Program(HeldProgram { has_stdin, has_stderr, .. }) | Self::Spawned { has_stdin, has_stderr, .. } => {
+                1 + usize::from(*has_stdin) + usize::from(*has_stderr)
+            }
+            Self::Welcome { .. }
+            | Self::InventoryEnd
+            | Self::SpawnFailed { .. }
+            | Self::ExecFailed { .. }
+            | Self::Exited { .. }
+            | Self::Signalled { .. }
+            | Self::Signal { .. }
+            | Self::OrphanReaped { .. } => 0,
+        }
+    }
+}

@@ -1,15 +1,12 @@
 //! Descriptors: sent and received over sockets, adopted from a former image, kept in memory.
 
 use std::ffi::CStr;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use nix::cmsg_space;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair,
-};
+use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair};
 
 /// How many descriptors one message can carry.
 pub const DESCRIPTORS_MAX: usize = 8;
@@ -43,31 +40,64 @@ pub fn send(socket: impl AsFd, message: &[u8], descriptors: &[BorrowedFd<'_>]) -
     Ok(())
 }
 
+/// Room for the control message that carries descriptors, aligned as the kernel wants it.
+#[repr(C, align(8))]
+struct Control([u8; CONTROL_BYTES]);
+
+#[expect(clippy::cast_possible_truncation, reason = "a small constant")]
+// SAFETY: a computation on a number.
+const CONTROL_BYTES: usize = unsafe { libc::CMSG_SPACE((DESCRIPTORS_MAX * size_of::<RawFd>()) as u32) } as usize;
+
 /// Receives one message into `buffer`; gives its length and the descriptors it carried, all of them
 /// close-on-exec. Never blocks. A length of zero is the end: the other side is gone.
+///
+/// When this process has no room for more open files, the message comes without (some of) its
+/// descriptors, which are lost: the receiver has to count.
 ///
 /// # Errors
 ///
 /// `WouldBlock` if there is no message; EMSGSIZE if it did not fit into `buffer` (it is then lost);
-/// ENOBUFS if it carried more than [`DESCRIPTORS_MAX`] descriptors or the table of open files is full.
+/// ECONNRESET if the other side is gone and had not read everything.
 pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
-    let mut control = cmsg_space!([RawFd; DESCRIPTORS_MAX]);
-    let mut parts = [IoSliceMut::new(buffer)];
-    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-    let message = recvmsg::<()>(socket.as_fd().as_raw_fd(), &mut parts, Some(&mut control), flags)?;
-    let mut descriptors = Vec::new();
-    for part in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(numbers) = part {
-            for number in numbers {
-                // SAFETY: the kernel has just made this descriptor for us; nobody else knows its number.
-                descriptors.push(unsafe { OwnedFd::from_raw_fd(number) });
-            }
-        }
-    }
-    if message.flags.contains(MsgFlags::MSG_TRUNC) {
+    let mut control = Control([0; CONTROL_BYTES]);
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: all-zero is a valid, empty header. (Nix' wrapper cannot give the descriptors that arrived when
+    // not all of them did, so they would leak.)
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_iov = &raw mut part;
+    header.msg_iovlen = 1;
+    header.msg_control = control.0.as_mut_ptr().cast();
+    header.msg_controllen = CONTROL_BYTES as _;
+    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: the header points to one buffer and one control buffer of the lengths it says; both outlive the call.
+    let length = unsafe { libc::recvmsg(socket.as_fd().as_raw_fd(), &raw mut header, flags) };
+    let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
+    let descriptors = carried(&header);
+    if header.msg_flags & libc::MSG_TRUNC != 0 {
         return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
     }
-    Ok((message.bytes, descriptors))
+    Ok((length, descriptors))
+}
+
+/// The descriptors in a header that `recvmsg` has just filled in. To be called once.
+fn carried(header: &libc::msghdr) -> Vec<OwnedFd> {
+    let mut descriptors = Vec::new();
+    // SAFETY: the kernel wrote whole control messages into the buffer the header points to, and the macros walk
+    // inside it; each number in an SCM_RIGHTS message is a new descriptor that nobody else owns yet.
+    unsafe {
+        let mut message = libc::CMSG_FIRSTHDR(header);
+        while let Some(control) = message.as_ref() {
+            if control.cmsg_level == libc::SOL_SOCKET && control.cmsg_type == libc::SCM_RIGHTS {
+                let bytes = (control.cmsg_len as usize).saturating_sub(libc::CMSG_LEN(0) as usize);
+                let numbers = libc::CMSG_DATA(control).cast::<RawFd>();
+                for index in 0..bytes / size_of::<RawFd>() {
+                    descriptors.push(OwnedFd::from_raw_fd(numbers.add(index).read_unaligned()));
+                }
+            }
+            message = libc::CMSG_NXTHDR(header, control);
+        }
+    }
+    descriptors
 }
 
 /// Takes over a descriptor that a former image of this process left open, and makes it close-on-exec.
