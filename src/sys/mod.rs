@@ -18,4 +18,5 @@ pub mod signals;
 pub mod spawn;
 pub mod splice;
 pub mod users;
+pub mod waiter;
 pub mod watched;
