@@ -34,6 +34,19 @@ fn a_signal_that_does_not_exist_is_refused() {
 }
 
 #[test]
+fn a_signal_that_the_keeper_ignores_kills_a_child_in_the_instant_after_the_fork() {
+    let (rig, mut worker) = Rig::start("");
+    worker.come_up();
+    for id in 1..50 {
+        // Sent together: the child has hardly begun, and all it has of its own is a copy of the keeper.
+        worker.spawn(id, &shell("exec sleep 1000"));
+        assert_eq!(worker.signal(id, libc::SIGUSR1, false), 0);
+        assert_eq!(worker.exited(id), Exit::Signal { number: libc::SIGUSR1, core_dumped: false });
+    }
+    rig.end(&mut worker, 0);
+}
+
+#[test]
 fn a_group_gets_its_signal_even_in_the_instant_after_the_fork() {
     let (rig, mut worker) = Rig::start("");
     worker.come_up();

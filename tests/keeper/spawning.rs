@@ -171,9 +171,7 @@ fn what_cannot_be_forked_is_refused_with_the_reason() {
     };
     assert_eq!(errno, libc::EMFILE);
     assert!(id > 2);
-    // Full is not broken: the same again, and then there is room.
-    worker.spawn(id, &shell("read forever"));
-    worker.expect(|message| matches!(message, FromKeeper::SpawnFailed { .. }));
+    // Full is not broken: let some end, and there is room.
     for id in 1..id {
         assert_eq!(worker.signal(id, libc::SIGKILL, false), 0);
         worker.exited(id);
