@@ -1,1 +1,27 @@
-//! worker
+//! The shell around the engine: one loop that turns the world into inputs and effects into deeds.
+
+mod answers;
+mod calls;
+mod children;
+mod command;
+mod describe;
+mod effects;
+mod ending;
+mod journal;
+mod keeper_events;
+mod launch;
+mod logfiles;
+mod memory;
+mod reread;
+mod spawning;
+mod startup;
+#[expect(clippy::module_inception, reason = "the room is named after what it makes")]
+mod worker;
+
+use std::ffi::OsString;
+
+pub use launch::launch;
+pub use startup::run;
+
+/// The environment the daemon was started with.
+pub type Environment = Vec<(OsString, OsString)>;
