@@ -15,7 +15,8 @@ pub struct Span {
 /// Line and column of `offset` in `text`, both counted from one, the column in characters.
 ///
 /// LF, CRLF and a lone CR end a line, as for the ini reader. An offset behind the text, or
-/// inside a character, counts as the nearest character start before it.
+/// inside a character, counts as the nearest character start before it. A byte-order mark has
+/// no column.
 #[must_use]
 pub fn line_column(text: &str, offset: usize) -> (usize, usize) {
     let (mut line, mut column) = (1, 1);
@@ -26,6 +27,7 @@ pub fn line_column(text: &str, offset: usize) -> (usize, usize) {
         }
         match c {
             '\n' if after_cr => {}
+            '\u{feff}' if at == 0 => {}
             '\n' | '\r' => (line, column) = (line + 1, 1),
             _ => column += 1,
         }
@@ -54,6 +56,7 @@ mod tests {
             ("a\n\nb", 3, (3, 1)),
             ("é=1", 2, (1, 2)),
             ("é=1", 1, (1, 1)),
+            ("\u{feff}[a]", 3, (1, 1)),
         ];
         for (text, offset, expected) in cases {
             assert_eq!(line_column(text, offset), expected, "{text:?} at {offset}");
