@@ -8,7 +8,7 @@ pub mod percent;
 mod policy;
 pub mod shlex;
 mod span;
-//pub mod value;
+pub mod value;
 
 pub use literal::{ascii_literal, literal};
 pub use model::{
