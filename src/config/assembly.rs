@@ -177,12 +177,7 @@ fn find(text: &str, word: &str) -> std::ops::Range<usize> {
 }
 
 /// The sections of an ini file; `None` with problems if it cannot be read.
-fn read_ini(
-    name: &str,
-    text: &str,
-    file: FileId,
-    included_from: Option<&str>,
-) -> (Option<RawSections>, Vec<Problem>) {
+fn read_ini(name: &str, text: &str, file: FileId, included_from: Option<&str>) -> (Option<RawSections>, Vec<Problem>) {
     let document = match ini::parse(text, file) {
         Ok(document) => document,
         Err(errors) => return (None, ini_problems(name, text, &errors)),

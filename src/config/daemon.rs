@@ -13,8 +13,7 @@ use super::reader::{Level, Place, Reader};
 use super::schema::SectionKind;
 use super::value;
 
-const PLACE: Place<'static> =
-    Place { section: "supervisord", kind: SectionKind::Supervisord, level: Level::Group };
+const PLACE: Place<'static> = Place { section: "supervisord", kind: SectionKind::Supervisord, level: Level::Group };
 
 /// The section as written; the account is not looked up yet.
 pub(crate) struct DaemonSection {
@@ -101,7 +100,8 @@ pub(crate) fn settle(reader: &mut Reader<'_>, section: DaemonSection, overrides:
         config.childlogdir = PathBuf::from(directory);
     }
     // An empty name on the command line leaves the file's in force.
-    let chosen = |over: &Option<String>, section: String| over.clone().filter(|path| !path.is_empty()).unwrap_or(section);
+    let chosen =
+        |over: &Option<String>, section: String| over.clone().filter(|path| !path.is_empty()).unwrap_or(section);
     let logfile = chosen(&overrides.logfile, logfile);
     config.logfile = match logfile.as_str() {
         "syslog" => DaemonLog::Syslog,

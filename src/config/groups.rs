@@ -63,11 +63,7 @@ fn priority(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -> i64 {
     reader.plain(place, "priority", scope, value::integer).unwrap_or(absent)
 }
 
-fn heterogeneous<'a>(
-    reader: &mut Reader<'a>,
-    section: &'a str,
-    grouped: &mut HashSet<String>,
-) -> Option<GroupConfig> {
+fn heterogeneous<'a>(reader: &mut Reader<'a>, section: &'a str, grouped: &mut HashSet<String>) -> Option<GroupConfig> {
     let here = place(section, SectionKind::Group);
     let name = group_name(reader, here);
     let scope = reader.scope();
@@ -160,7 +156,8 @@ fn event_listener(reader: &mut Reader<'_>, section: &str) -> GroupConfig {
 
 /// Whether the text names the object, blanks around the colon allowed.
 pub(crate) fn is_reference_to(text: &str, object: &str) -> bool {
-    let (Some((module, name)), Some((known_module, known_name))) = (text.split_once(':'), object.split_once(':')) else {
+    let (Some((module, name)), Some((known_module, known_name))) = (text.split_once(':'), object.split_once(':'))
+    else {
         return false;
     };
     // Blanks before the module are not part of Python's pattern.

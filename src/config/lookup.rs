@@ -56,10 +56,9 @@ impl<'a> Lookup<'a> {
                 .ok()
                 .and_then(|uid| self.source.user_by_uid(uid))
                 .ok_or_else(|| Complaint::new(format!("Invalid user id {text}"), HELP)),
-            value::Account::Name(name) => self
-                .source
-                .user_by_name(&name)
-                .ok_or_else(|| Complaint::new(format!("Invalid user name {text}"), HELP)),
+            value::Account::Name(name) => {
+                self.source.user_by_name(&name).ok_or_else(|| Complaint::new(format!("Invalid user name {text}"), HELP))
+            }
         }?;
         let Account { uid, gid, groups, .. } = account;
         Ok(User { text: text.to_owned(), uid, gid, groups })
@@ -72,7 +71,9 @@ impl<'a> Lookup<'a> {
         };
         let uid = self.user(user).ok()?.uid;
         let gid = match value::account(group).ok()? {
-            value::Account::Number(number) => u32::try_from(number).ok().filter(|gid| self.source.group_exists(*gid))?,
+            value::Account::Number(number) => {
+                u32::try_from(number).ok().filter(|gid| self.source.group_exists(*gid))?
+            }
             value::Account::Name(name) => self.source.group_by_name(&name)?,
         };
         Some(Owner { uid, gid: Some(gid) })

@@ -119,15 +119,15 @@ mod tests {
         assert_eq!(overrides.set(DaemonOption::Loglevel, "-e", "DEBUG", &source), Ok(()));
         assert_eq!(overrides.loglevel, Some(LogLevelName::Debug));
         for (option, typed, text, wanted) in [
-            (DaemonOption::Loglevel, "-e", "warning", "invalid value for -e 'warning': bad logging level name 'warning'"),
+            (
+                DaemonOption::Loglevel,
+                "-e",
+                "warning",
+                "invalid value for -e 'warning': bad logging level name 'warning'",
+            ),
             (DaemonOption::Loglevel, "--loglevel", "info", "conflicting command line option '--loglevel'"),
             (DaemonOption::Umask, "-m", "9", "invalid value for -m '9': 9 can not be converted to an octal type"),
-            (
-                DaemonOption::Minfds,
-                "-a",
-                "x",
-                "invalid value for -a 'x': invalid literal for int() with base 10: 'x'",
-            ),
+            (DaemonOption::Minfds, "-a", "x", "invalid value for -a 'x': invalid literal for int() with base 10: 'x'"),
             (
                 DaemonOption::Directory,
                 "-d",

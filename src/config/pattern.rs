@@ -26,11 +26,8 @@ pub(crate) fn expand<S: Source + ?Sized>(pattern: &str, source: &S) -> Vec<Strin
 fn walk<S: Source + ?Sized>(pattern: &str, source: &S, directories_only: bool) -> Vec<String> {
     let (directory, name) = path::split(pattern);
     if !has_magic(pattern) {
-        let found = if name.is_empty() {
-            source.is_dir(Path::new(directory))
-        } else {
-            source.link_exists(Path::new(pattern))
-        };
+        let found =
+            if name.is_empty() { source.is_dir(Path::new(directory)) } else { source.link_exists(Path::new(pattern)) };
         return if found { vec![pattern.to_owned()] } else { Vec::new() };
     }
     let parents = if directory != pattern && has_magic(directory) {

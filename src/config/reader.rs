@@ -220,9 +220,7 @@ impl<'a> Reader<'a> {
     fn here_of(&self, value: &RawValue) -> &'a str {
         match value.dialect {
             Dialect::Ini => self.here(),
-            Dialect::Native => {
-                self.directories.get(value.span.file.0 as usize).map_or(self.here(), String::as_str)
-            }
+            Dialect::Native => self.directories.get(value.span.file.0 as usize).map_or(self.here(), String::as_str),
         }
     }
 
@@ -247,7 +245,9 @@ impl<'a> Reader<'a> {
             return Err(Reported);
         }
         let help = match &error {
-            PercentError::UnknownName { .. } => "use one of the names that are available, or write %% for a percent sign",
+            PercentError::UnknownName { .. } => {
+                "use one of the names that are available, or write %% for a percent sign"
+            }
             PercentError::BadFormat { .. } => "write %% for a percent sign, %(name)s for a name",
             PercentError::BareConversion { .. } => {
                 "write %% for a percent sign: Supervisor would insert a list of all names here"

@@ -88,7 +88,9 @@ impl SectionKind {
             Self::EventListener => "A program whose processes receive the daemon's events.",
             Self::Group => "Programs that are addressed together; they leave their own groups.",
             Self::Include => "Further files to read; only the main file's section counts.",
-            Self::RpcInterface => "Makes the XML-RPC methods available; Supervisor's own interface is the only one known.",
+            Self::RpcInterface => {
+                "Makes the XML-RPC methods available; Supervisor's own interface is the only one known."
+            }
             Self::CtlPlugin => "A plugin of Supervisor's client; checked, but Python code cannot be loaded.",
         }
     }

@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::literal;
+use indexmap::IndexMap;
+
 use super::model::Config;
 use super::nearest::nearest;
 use super::problem::Problem;
@@ -101,7 +102,7 @@ fn swallowed_key(reader: &mut Reader<'_>, section: &str, kind: SectionKind, key:
 }
 
 fn collisions(reader: &mut Reader<'_>, config: &Config) {
-    let mut known: HashMap<&str, &str> = HashMap::new();
+    let mut known: IndexMap<&str, u32> = IndexMap::new();
     for group in &config.groups {
         let mut names: HashMap<&str, &str> = HashMap::new();
         for process in &group.processes {
@@ -116,13 +117,21 @@ fn collisions(reader: &mut Reader<'_>, config: &Config) {
                 reader.report_section(&process.section, Problem::own_warning(text).finding(&process.name).help(help));
             }
         }
-        let section = group.processes.first().map_or("", |process| process.section.as_str());
-        if let Some(other) = known.insert(&group.name, section) {
-            let text = format!("two groups are named {}: this one is never created", literal(&group.name));
-            let help = format!("give it another name; [{other}] makes the one that is kept");
-            let problem = Problem::own_warning(text).finding(&group.name).help(help);
-            reader.report_section(section, problem);
-        }
+        *known.entry(&group.name).or_default() += 1;
+    }
+    for (name, _) in known.into_iter().filter(|(_, count)| *count > 1) {
+        let makes_it = |section: &&&String| {
+            let made = section
+                .split_once(':')
+                .filter(|(kind, _)| matches!(*kind, "group" | "program" | "eventlistener" | "fcgi-program"));
+            made.is_some_and(|(_, bare)| bare.trim() == name)
+        };
+        let sections: Vec<&String> = reader.raw.sections.keys().filter(|section| makes_it(&section)).collect();
+        let Some(last) = sections.last() else { continue };
+        let text = format!("two groups are named {name}: only the one of the lower priority is created");
+        let list = sections.iter().map(|section| format!("[{section}]")).collect::<Vec<_>>().join(" and ");
+        let problem = Problem::own_warning(text).finding(name).help(format!("rename one of {list}"));
+        reader.report_section(last, problem);
     }
 }
 
