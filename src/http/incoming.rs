@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tokio::sync::oneshot;
 
 use crate::logs::Channel;
-use crate::rpc::{Fault, Value};
+use crate::rpc::{Fault, Method, Value};
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +29,9 @@ pub type Answer = Result<Value, Fault>;
 /// One request for the control loop, sent over an mpsc channel by the connection's task.
 #[derive(Debug)]
 pub enum Incoming {
-    /// One method call; `system.*` introspection and the taking apart of `system.multicall` happen before.
-    Call { peer: Peer, method: String, params: Vec<Value>, reply: oneshot::Sender<Answer> },
+    /// One method call, understood; `system.*` introspection is answered and `system.multicall` taken apart before.
+    /// `reply.is_closed()` or `reply.closed()` tells that the client has gone and nobody waits any more.
+    Call { peer: Peer, method: Method, reply: oneshot::Sender<Answer> },
     /// `/mainlogtail` (None) or `/logtail/NAME/CHANNEL`: which file to follow; `None` is 404.
     Follow { process: Option<(String, Channel)>, reply: oneshot::Sender<Option<PathBuf>> },
 }
