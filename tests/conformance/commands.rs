@@ -419,7 +419,8 @@ fn help_lists_the_commands(subject: Subject) {
     ] {
         let outcome = daemon.ctl(&["help", command]);
         // The explanations are free in their wording; the forms at the line's beginning are not.
-        let forms: Vec<_> = outcome.stdout.lines().map(|line| line.split('\t').next().unwrap_or_default().trim_end()).collect();
+        let forms = outcome.stdout.lines().map(|line| line.split('\t').next().unwrap_or_default().trim_end());
+        let forms: Vec<_> = forms.filter(|form| form.starts_with(command)).collect();
         transcript.note(format!("$ help {command}\n{}\n[{:?}]", forms.join("\n"), outcome.code));
     }
     transcript.check("help");

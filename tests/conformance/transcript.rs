@@ -90,8 +90,7 @@ const FILTERS: &[(&str, &str)] = &[
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}", "STAMP"),
     (r"---supervisor-[a-z0-9_]{8}\.log", "---supervisor-RANDOM.log"),
     // Where Python's own source is named the wording is its own.
-    (r"(?m)^(!? ?error: <class '[^']*'>), .*$", "$1 ..."),
-    (r"\.py line: \d+|file: \S+ line: \d+", "SOURCE"),
+    (r"(?m)^(!? ?error: )<class .*$", "$1..."),
 ];
 
 /// The answers to the calls, one line of JSON each.
