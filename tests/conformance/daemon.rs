@@ -135,7 +135,7 @@ impl Daemon {
         command
             .current_dir(self.dir())
             .env_clear()
-            .envs(std::env::vars().filter(|(name, _)| name == "PATH" || name == "LD_LIBRARY_PATH"))
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("HOME", self.dir())
             .env("LC_ALL", "C.UTF-8")
             .env("TZ", "UTC")
