@@ -1,0 +1,346 @@
+//! `%`-expansion: Python's `%` operator with a mapping on the right, as Supervisor uses it.
+//!
+//! Differs: a conversion without a name (`date +%s`) is an error, where Supervisor 4.3.0 puts in
+//! a dump of all names; and a field has at most [`LENGTH_MAX`] characters.
+
+mod number;
+
+use std::ops::Range;
+
+use super::{ascii_literal, literal};
+
+/// The widest field and the most digits a conversion may ask for. Beyond it the format is
+/// refused with Python's text for numbers it cannot hold.
+pub const LENGTH_MAX: usize = 65_536;
+
+/// What a name stands for. Numbers are `process_num` and `numprocs`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Datum {
+    Text(String),
+    Int(i64),
+}
+
+/// The names a format may use.
+pub trait Names {
+    fn get(&self, name: &str) -> Option<Datum>;
+    /// All of them, in any order.
+    fn names(&self) -> Vec<String>;
+}
+
+/// A format that cannot be expanded. Offsets are bytes, of the `%` that opens the conversion.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PercentError {
+    #[error("no such name: `{name}`")]
+    UnknownName { name: String, offset: usize },
+    /// `reason` is Python's text.
+    #[error("badly formatted: {reason}")]
+    BadFormat { reason: String, offset: usize },
+    #[error("a conversion without a name")]
+    BareConversion { offset: usize },
+}
+
+impl PercentError {
+    /// The part of `format` to point at: the `%`, and the name if there is one.
+    #[must_use]
+    pub fn extent(&self, format: &str) -> Range<usize> {
+        match self {
+            PercentError::UnknownName { name, offset } => *offset..offset + name.len() + "%()".len(),
+            PercentError::BadFormat { offset, .. } => *offset..format.len().min(offset + 1),
+            PercentError::BareConversion { offset } => *offset..format.len().min(offset + 2),
+        }
+    }
+}
+
+/// Fills in a format.
+///
+/// # Errors
+/// The first conversion that cannot be done.
+pub fn expand(format: &str, names: &dyn Names) -> Result<String, PercentError> {
+    let mut cursor = Cursor { text: format, at: 0, index: 0 };
+    let mut argument = Argument { value: Value::AllNames, is_taken: false };
+    let mut out = String::with_capacity(format.len());
+    while let Some(c) = cursor.next() {
+        if c != '%' {
+            out.push(c);
+            continue;
+        }
+        let offset = cursor.at - 1;
+        match convert(&mut cursor, names, &mut argument) {
+            Ok(text) => out.push_str(&text),
+            Err(Failure::Reason(reason)) => return Err(PercentError::BadFormat { reason, offset }),
+            Err(Failure::Unknown(name)) => return Err(PercentError::UnknownName { name, offset }),
+            Err(Failure::Bare) => return Err(PercentError::BareConversion { offset }),
+        }
+    }
+    Ok(out)
+}
+
+/// Supervisor's text for an error. `label` is `SECTION.KEY`, or what it calls the value.
+#[must_use]
+pub fn message(error: &PercentError, format: &str, label: &str, names: &dyn Names) -> String {
+    let start = format!("Format string {} for {}", literal(format), literal(label));
+    match error {
+        PercentError::UnknownName { name, .. } => {
+            let mut available = names.names();
+            available.sort_unstable();
+            let (name, available) = (literal(name), available.join(", "));
+            format!("{start} contains names ({name}) which cannot be expanded. Available names: {available}")
+        }
+        PercentError::BadFormat { reason, .. } => format!("{start} is badly formatted: {reason}"),
+        PercentError::BareConversion { .. } => {
+            format!("{start} is badly formatted: conversion without a name, a percent sign is written %%")
+        }
+    }
+}
+
+enum Failure {
+    /// Python's text.
+    Reason(String),
+    Unknown(String),
+    Bare,
+}
+
+impl From<&str> for Failure {
+    fn from(reason: &str) -> Self {
+        Failure::Reason(reason.to_owned())
+    }
+}
+
+struct Cursor<'a> {
+    text: &'a str,
+    /// Bytes read.
+    at: usize,
+    /// Characters read: what Python counts in its messages.
+    index: usize,
+}
+
+impl Cursor<'_> {
+    fn next(&mut self) -> Option<char> {
+        let c = self.text.get(self.at..)?.chars().next()?;
+        self.at += c.len_utf8();
+        self.index += 1;
+        Some(c)
+    }
+
+    /// The next character where a conversion cannot end.
+    fn expect(&mut self) -> Result<char, Failure> {
+        self.next().ok_or_else(|| Failure::from("incomplete format"))
+    }
+}
+
+/// What conversions take. A name sets it, each conversion and each `*` takes it once.
+struct Argument {
+    value: Value,
+    is_taken: bool,
+}
+
+enum Value {
+    /// Before the first name: the mapping itself.
+    AllNames,
+    One(Datum),
+}
+
+impl Argument {
+    fn take(&mut self) -> Result<&Value, Failure> {
+        if self.is_taken {
+            return Err("not enough arguments for format string".into());
+        }
+        self.is_taken = true;
+        Ok(&self.value)
+    }
+
+    /// Takes it for a `*`. The number itself is not needed: nothing is left for the
+    /// conversion behind, which therefore fails.
+    fn take_length(&mut self) -> Result<i64, Failure> {
+        match self.take()? {
+            Value::One(Datum::Int(length)) => Ok(*length),
+            Value::One(Datum::Text(_)) | Value::AllNames => Err("* wants int".into()),
+        }
+    }
+}
+
+/// Flags, width and precision of one conversion.
+#[derive(Debug, Clone, Copy, Default)]
+struct Layout {
+    /// `-`
+    is_left: bool,
+    /// `+`
+    has_plus: bool,
+    /// blank
+    has_blank: bool,
+    /// `#`
+    is_alternate: bool,
+    /// `0`
+    has_zeros: bool,
+    width: usize,
+    precision: Option<usize>,
+}
+
+/// One conversion, the cursor behind its `%`.
+fn convert(cursor: &mut Cursor<'_>, names: &dyn Names, argument: &mut Argument) -> Result<String, Failure> {
+    let mut c = cursor.expect()?;
+    if c == '%' {
+        return Ok(c.to_string());
+    }
+    if c == '(' {
+        let name = read_name(cursor)?;
+        let datum = names.get(name).ok_or_else(|| Failure::Unknown(name.to_owned()))?;
+        *argument = Argument { value: Value::One(datum), is_taken: false };
+        c = cursor.expect()?;
+    }
+    let mut layout = Layout::default();
+    c = read_flags(cursor, c, &mut layout)?;
+    c = read_width(cursor, c, argument, &mut layout)?;
+    c = read_precision(cursor, c, argument, &mut layout)?;
+    if matches!(c, 'h' | 'l' | 'L') {
+        c = cursor.expect()?;
+    }
+    let index = cursor.index - 1;
+    render(argument.take()?, c, layout, index)
+}
+
+/// `(name)`: parentheses inside have to balance.
+fn read_name<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str, Failure> {
+    let start = cursor.at;
+    let mut depth = 1;
+    while depth > 0 {
+        match cursor.next() {
+            Some('(') => depth += 1,
+            Some(')') => depth -= 1,
+            Some(_) => {}
+            None => return Err("incomplete format key".into()),
+        }
+    }
+    Ok(cursor.text.get(start..cursor.at - 1).unwrap_or_default())
+}
+
+fn read_flags(cursor: &mut Cursor<'_>, mut c: char, layout: &mut Layout) -> Result<char, Failure> {
+    loop {
+        match c {
+            '-' => layout.is_left = true,
+            '+' => layout.has_plus = true,
+            ' ' => layout.has_blank = true,
+            '#' => layout.is_alternate = true,
+            '0' => layout.has_zeros = true,
+            _ => return Ok(c),
+        }
+        c = cursor.expect()?;
+    }
+}
+
+fn read_width(cursor: &mut Cursor<'_>, c: char, argument: &mut Argument, layout: &mut Layout) -> Result<char, Failure> {
+    if c == '*' {
+        argument.take_length()?;
+        return cursor.expect();
+    }
+    let Some((width, c)) = read_number(cursor, c, LENGTH_MAX, "width too big")? else { return Ok(c) };
+    layout.width = width;
+    Ok(c)
+}
+
+fn read_precision(
+    cursor: &mut Cursor<'_>,
+    c: char,
+    argument: &mut Argument,
+    layout: &mut Layout,
+) -> Result<char, Failure> {
+    if c != '.' {
+        return Ok(c);
+    }
+    layout.precision = Some(0);
+    let c = cursor.expect()?;
+    if c == '*' {
+        i32::try_from(argument.take_length()?)
+            .map_err(|_| Failure::from("Python int too large to convert to C int"))?;
+        return cursor.expect();
+    }
+    let Some((precision, c)) = read_number(cursor, c, i32::MAX as usize, "precision too big")? else { return Ok(c) };
+    layout.precision = Some(precision);
+    Ok(c)
+}
+
+/// A decimal number and the character behind it, if `c` is a digit.
+fn read_number(
+    cursor: &mut Cursor<'_>,
+    mut c: char,
+    max: usize,
+    too_big: &str,
+) -> Result<Option<(usize, char)>, Failure> {
+    let mut number = None;
+    while let Some(digit) = c.to_digit(10) {
+        let next = number.unwrap_or(0) * 10 + digit as usize;
+        if next > max {
+            return Err(too_big.into());
+        }
+        number = Some(next);
+        c = cursor.expect()?;
+    }
+    Ok(number.map(|number| (number, c)))
+}
+
+/// Applies the conversion character `c`, which is the character number `index` of the format.
+fn render(value: &Value, c: char, layout: Layout, index: usize) -> Result<String, Failure> {
+    let is_numeric = matches!(c, 'd' | 'i' | 'u' | 'o' | 'x' | 'X' | 'e' | 'E' | 'f' | 'F' | 'g' | 'G');
+    if is_numeric && layout.precision.is_some_and(|precision| precision > LENGTH_MAX) {
+        return Err("precision too big".into());
+    }
+    match c {
+        's' | 'r' | 'a' => {
+            let text = match (value, c) {
+                (Value::AllNames, _) => return Err(Failure::Bare),
+                (Value::One(Datum::Int(number)), _) => number.to_string(),
+                (Value::One(Datum::Text(text)), 's') => text.clone(),
+                (Value::One(Datum::Text(text)), 'r') => literal(text),
+                (Value::One(Datum::Text(text)), _) => ascii_literal(text),
+            };
+            let length = layout.precision.unwrap_or(usize::MAX);
+            Ok(padded(&text.chars().take(length).collect::<String>(), layout))
+        }
+        'c' => character(value).map(|text| padded(&text, layout)),
+        'd' | 'i' | 'u' => {
+            let number = wanted_number(value, || format!("%{c} format: a real number is required, not "))?;
+            Ok(number::decimal(number, layout))
+        }
+        'o' | 'x' | 'X' => {
+            let number = wanted_number(value, || format!("%{c} format: an integer is required, not "))?;
+            Ok(number::based(number, c, layout))
+        }
+        'e' | 'E' | 'f' | 'F' | 'g' | 'G' => {
+            let number = wanted_number(value, || "must be real number, not ".to_owned())?;
+            Ok(number::floating(number, c, layout))
+        }
+        _ => {
+            let shown = if ('\x1f'..='~').contains(&c) { c } else { '?' };
+            let code = u32::from(c);
+            Err(Failure::Reason(format!("unsupported format character '{shown}' (0x{code:x}) at index {index}")))
+        }
+    }
+}
+
+fn wanted_number(value: &Value, complaint: impl Fn() -> String) -> Result<i64, Failure> {
+    match value {
+        Value::One(Datum::Int(number)) => Ok(*number),
+        Value::One(Datum::Text(_)) => Err(Failure::Reason(complaint() + "str")),
+        Value::AllNames => Err(Failure::Reason(complaint() + "dict")),
+    }
+}
+
+/// `%c`: a text of one character, or the character with that number.
+fn character(value: &Value) -> Result<String, Failure> {
+    match value {
+        Value::One(Datum::Text(text)) if text.chars().count() == 1 => Ok(text.clone()),
+        Value::One(Datum::Int(number)) => match u32::try_from(*number) {
+            // Python has characters for these numbers; a file name or an argument could not hold them.
+            Ok(code @ 0xd800..=0xdfff) => Err(Failure::Reason(format!("%c arg is the surrogate 0x{code:x}"))),
+            Ok(code) => char::from_u32(code).map(String::from).ok_or_else(|| "%c arg not in range(0x110000)".into()),
+            Err(_) => Err("%c arg not in range(0x110000)".into()),
+        },
+        Value::One(Datum::Text(_)) | Value::AllNames => Err("%c requires int or char".into()),
+    }
+}
+
+/// Fills up with blanks to the width. Flags for numbers have no meaning here.
+fn padded(text: &str, layout: Layout) -> String {
+    let blanks = " ".repeat(layout.width.saturating_sub(text.chars().count()));
+    if layout.is_left { format!("{text}{blanks}") } else { format!("{blanks}{text}") }
+}
