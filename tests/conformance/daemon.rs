@@ -151,6 +151,37 @@ impl Daemon {
         finish(self.command(&self.subject.daemon.supervisord()).args(words), self.dir(), None)
     }
 
+    /// Runs the subject's daemon on a configuration that it should refuse. `None` when it
+    /// accepts it: then its pidfile appears in the folder, and it is ended.
+    pub(crate) fn refusal(&self, configuration: &Path) -> Option<Outcome> {
+        let scratch = tempfile::tempdir_in(self.dir()).unwrap();
+        let file = |name: &str| scratch.path().join(name);
+        let mut child = self
+            .command(&self.subject.daemon.supervisord())
+            .args(["-n", "-s", "-c"])
+            .arg(configuration)
+            .stdout(fs::File::create(file("out")).unwrap())
+            .stderr(fs::File::create(file("err")).unwrap())
+            .spawn()
+            .unwrap();
+        let pidfile = self.path("supervisord.pid");
+        let status = until("the daemon to refuse or to accept", || {
+            if let Some(status) = child.try_wait().unwrap() {
+                return Ok(Some(status));
+            }
+            if pidfile.exists() { Ok(None) } else { Err("neither".to_string()) }
+        });
+        let text = |name: &str| String::from_utf8_lossy(&fs::read(file(name)).unwrap()).into_owned();
+        let outcome = status.map(|status| Outcome { stdout: text("out"), stderr: text("err"), code: status.code() });
+        if outcome.is_none() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            let _ = fs::remove_file(&pidfile);
+            let _ = fs::remove_file(self.path("supervisord.log"));
+        }
+        outcome
+    }
+
     /// Runs the subject's client on this folder's configuration.
     pub(crate) fn ctl(&self, words: &[&str]) -> Outcome {
         self.ctl_with_input(words, None)
