@@ -1,7 +1,7 @@
 //! The engine's answers in the words of XML-RPC.
 
 use super::worker::Shape;
-use crate::engine::{Answer, Outcome, Refusal, SpawnError};
+use crate::engine::{Answer, Outcome, Refusal, SpawnError, namespec};
 use crate::rpc::{Fault, FaultCode, Value};
 
 /// What the client gets. A single process' refusal names it as the client did.
@@ -59,7 +59,3 @@ pub(super) fn outcome_struct(name: &str, group: &str, status: i64, description: 
     ])
 }
 
-/// `group:process`, or `process` where both are equal.
-pub(super) fn namespec(group: &str, name: &str) -> String {
-    if group == name { name.to_owned() } else { format!("{group}:{name}") }
-}

@@ -2,16 +2,16 @@
 
 use tokio::sync::oneshot;
 
-use super::answers::{fault, namespec, outcome_struct};
+use super::answers::{fault, outcome_struct};
 use super::command;
 use super::describe;
 use super::logfiles::ClearingFor;
 use super::worker::{Done, Purpose, Shape, Waiting, Worker, now};
 use crate::config::value;
-use crate::engine::{Mood, ProcessId, ProcessState, Refusal, Request, SpawnError, Target};
+use crate::engine::{Mood, ProcessId, ProcessState, ProcessView, Refusal, Request, SpawnError, Target};
 use crate::http::{Incoming, Peer};
-use crate::logs::{Channel, Level, TailError, read_slice, tail};
-use crate::rpc::{Fault, FaultCode, Method, Value};
+use crate::logs::{Channel, Level, SliceError, log, read_slice, tail};
+use crate::rpc::{Fault, FaultCode, Method, Output, Value};
 
 /// Where the answer goes.
 pub(super) type Reply = oneshot::Sender<Result<Value, Fault>>;
@@ -25,7 +25,7 @@ impl Worker {
             Incoming::Call { peer, method, reply } => {
                 if method.changes_something() {
                     let line = format!("audit: {} {} by {}", method.name(), method.argument(), who(&peer));
-                    self.activity.log(Level::Info, line.trim_end());
+                    log(Level::Info, line.trim_end());
                 }
                 self.call(method, reply);
             }
@@ -73,12 +73,12 @@ impl Worker {
                 read(path, offset, length, reply);
             }
             Method::ClearLog => self.clear_activity_log(reply),
-            Method::ReadProcessLog { name, channel, offset, length } => match self.member(&name) {
-                Ok(process) => read(self.log_path(process, channel), offset, length, reply),
+            Method::ReadProcessLog { name, output, offset, length } => match self.member(&name) {
+                Ok(process) => read(self.log_path(process, channel(output)), offset, length, reply),
                 Err(fault) => drop(reply.send(Err(fault))),
             },
-            Method::TailProcessLog { name, channel, offset, length } => match self.member(&name) {
-                Ok(process) => tail_log(self.log_path(process, channel), offset, length, reply),
+            Method::TailProcessLog { name, output, offset, length } => match self.member(&name) {
+                Ok(process) => tail_log(self.log_path(process, channel(output)), offset, length, reply),
                 Err(fault) => drop(reply.send(Err(fault))),
             },
             Method::ClearProcessLogs { name } => match self.member(&name) {
@@ -86,7 +86,7 @@ impl Worker {
                 Err(fault) => drop(reply.send(Err(fault))),
             },
             Method::ClearAllProcessLogs => {
-                let processes = self.engine.processes_in_order();
+                let processes = self.engine.processes_by_priority().map(|view| view.process).collect();
                 self.clear_logs(processes, ClearingFor::All, reply);
             }
             immediate => drop(reply.send(self.answer(immediate))),
@@ -104,10 +104,12 @@ impl Worker {
                 ("statename".to_owned(), mood_name(self.engine.mood()).into()),
             ])),
             Method::GetPid => Ok(i64::from(self.pid).into()),
-            Method::GetProcessInfo { name } => self.member(&name).map(|process| self.process_info(process)),
+            Method::GetProcessInfo { name } => self.member(&name).and_then(|process| {
+                let view = self.engine.process(process).ok_or_else(|| Fault::with(FaultCode::BadName, &name))?;
+                Ok(self.process_info(&view))
+            }),
             Method::GetAllProcessInfo => {
-                let processes = self.engine.processes();
-                Ok(Value::Array(processes.into_iter().map(|process| self.process_info(process)).collect()))
+                Ok(Value::Array(self.engine.processes().map(|view| self.process_info(&view)).collect()))
             }
             Method::GetAllConfigInfo => Ok(self.config_infos()),
             Method::SendProcessStdin { name, chars } => self.send_stdin(&name, chars.as_bytes()),
@@ -117,10 +119,9 @@ impl Worker {
         }
     }
 
-    fn process_info(&self, process: ProcessId) -> Value {
-        let Some(view) = self.engine.view(process) else { return Value::Struct(Vec::new()) };
-        let path = |channel| self.log_path(process, channel).map(|path| path.display().to_string()).unwrap_or_default();
-        describe::process_info(&view, [&path(Channel::Stdout), &path(Channel::Stderr)], now())
+    fn process_info(&self, view: &ProcessView<'_>) -> Value {
+        let path = |channel| self.log_path(view.process, channel).map(|path| path.display().to_string()).unwrap_or_default();
+        describe::process_info(view, [&path(Channel::Stdout), &path(Channel::Stderr)], now())
     }
 
     fn config_infos(&self) -> Value {
@@ -147,7 +148,7 @@ impl Worker {
     /// The process or group that `name` means: `process`, `group:process`, `group:*`, `group:`.
     fn target(&self, name: &str) -> Result<Target, Fault> {
         match name.split_once(':') {
-            Some((group, "" | "*")) if self.engine.has_group(group) => Ok(Target::Group(group.to_owned())),
+            Some((group, "" | "*")) if self.engine.group(group).is_some() => Ok(Target::Group(group.to_owned())),
             Some((_, "" | "*")) => Err(Fault::with(FaultCode::BadName, name)),
             _ => self.member(name).map(Target::One),
         }
@@ -162,7 +163,7 @@ impl Worker {
 
     fn on_target(&mut self, target: Target, name: String, reply: Reply, request: impl FnOnce(Target) -> Request) {
         if let Target::Group(group) = &target
-            && !self.engine.has_group(group)
+            && self.engine.group(group).is_none()
         {
             let _ = reply.send(Err(Fault::with(FaultCode::BadName, name)));
             return;
@@ -182,12 +183,12 @@ impl Worker {
     fn start_target(&mut self, target: Target, name: String, wait: bool, reply: Reply) {
         let processes = match &target {
             Target::One(process) => vec![*process],
-            Target::Group(group) if !self.engine.has_group(group) => {
+            Target::Group(group) if self.engine.group(group).is_none() => {
                 let _ = reply.send(Err(Fault::with(FaultCode::BadName, name)));
                 return;
             }
-            Target::Group(group) => self.engine.members(group),
-            Target::All => self.engine.processes(),
+            Target::Group(group) => self.members(group),
+            Target::All => self.engine.processes().map(|view| view.process).collect(),
         };
         let commands: Vec<_> = processes
             .into_iter()
@@ -209,7 +210,7 @@ impl Worker {
     fn signal(&mut self, whom: Named, signal: &str, reply: Reply) {
         let target = match &whom {
             Named::Process(name) => self.target(name),
-            Named::Group(group) if self.engine.has_group(group) => Ok(Target::Group(group.clone())),
+            Named::Group(group) if self.engine.group(group).is_some() => Ok(Target::Group(group.clone())),
             Named::Group(group) => Err(Fault::with(FaultCode::BadName, group)),
             Named::All => Ok(Target::All),
         };
@@ -229,22 +230,22 @@ impl Worker {
     fn bad_signal(&self, target: &Target, signal: &str) -> Value {
         let processes = match target {
             Target::One(process) => vec![*process],
-            Target::Group(group) => self.engine.members(group),
-            Target::All => self.engine.processes_in_order(),
+            Target::Group(group) => self.members(group),
+            Target::All => self.engine.processes_by_priority().map(|view| view.process).collect(),
         };
         let fault = Fault::with(FaultCode::BadSignal, signal);
-        let views = processes.into_iter().filter_map(|process| self.engine.view(process));
+        let views = processes.into_iter().filter_map(|process| self.engine.process(process));
         Value::Array(
             views
                 .filter(|view| view.state.is_signallable())
-                .map(|view| outcome_struct(&view.name, &view.group, fault.code, &fault.text))
+                .map(|view| outcome_struct(view.name, view.group, fault.code, &fault.text))
                 .collect(),
         )
     }
 
     fn send_stdin(&mut self, name: &str, bytes: &[u8]) -> Result<Value, Fault> {
         let process = self.member(name)?;
-        let stopping = self.engine.view(process).is_none_or(|view| view.state == ProcessState::Stopping);
+        let stopping = self.engine.process(process).is_none_or(|view| view.state == ProcessState::Stopping);
         let Some((_, child)) = self.children.of_process(process).filter(|_| !stopping) else {
             return Err(fault(Refusal::NotRunning, name));
         };
@@ -257,8 +258,8 @@ impl Worker {
         }
     }
 
-    pub(super) fn namespec_of(&self, process: ProcessId) -> String {
-        self.engine.name_of(process).map_or_else(String::new, |(group, name)| namespec(group, name))
+    fn members(&self, group: &str) -> Vec<ProcessId> {
+        self.engine.group_members(group).unwrap_or_default().to_vec()
     }
 }
 
@@ -308,10 +309,10 @@ fn read(path: Option<std::path::PathBuf>, offset: i64, length: i64, reply: Reply
     tokio::task::spawn_blocking(move || {
         let _ = reply.send(match path {
             None => Err(Fault::with(FaultCode::NoFile, "None")),
-            Some(path) => read_slice(&path, offset, length).map(|bytes| text(&bytes).into()).map_err(|error| match error {
-                TailError::NoFile => Fault::with(FaultCode::NoFile, path.display().to_string()),
-                TailError::BadArguments => Fault::new(FaultCode::BadArguments),
-                TailError::Failed(_) => Fault::new(FaultCode::Failed),
+            Some(path) => read_slice(&path, offset, length).map(Value::from).map_err(|error| match error {
+                SliceError::NoFile => Fault::with(FaultCode::NoFile, path.display().to_string()),
+                SliceError::BadArguments => Fault::new(FaultCode::BadArguments),
+                SliceError::Failed(_) => Fault::new(FaultCode::Failed),
             }),
         });
     });
@@ -320,12 +321,17 @@ fn read(path: Option<std::path::PathBuf>, offset: i64, length: i64, reply: Reply
 /// `tailProcess*Log`.
 fn tail_log(path: Option<std::path::PathBuf>, offset: i64, length: i64, reply: Reply) {
     tokio::task::spawn_blocking(move || {
-        let (bytes, end, overflow) = path.map_or((Vec::new(), 0, false), |path| tail(&path, offset, length));
-        let _ = reply.send(Ok(Value::Array(vec![text(&bytes).into(), end.into(), overflow.into()])));
+        let (text, end, overflow) = path.map_or((String::new(), 0, false), |path| {
+            let tail = tail(&path, offset, length);
+            (tail.text, tail.offset, tail.overflow)
+        });
+        let _ = reply.send(Ok(Value::Array(vec![text.into(), end.into(), overflow.into()])));
     });
 }
 
-/// Log bytes as text: what is no UTF-8 is replaced.
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+fn channel(output: Output) -> Channel {
+    match output {
+        Output::Stdout => Channel::Stdout,
+        Output::Stderr => Channel::Stderr,
+    }
 }

@@ -4,27 +4,27 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, fmt::strtime};
 
 use crate::config::{GroupConfig, LogFile, ProcessConfig};
-use crate::engine::{Now, ProcessState, ProcessView, uptime};
+use crate::engine::{Description, Now, ProcessView};
 use crate::rpc::Value;
 
 /// Times on the wire are 32-bit integers.
 const TIME_MAX: i64 = i32::MAX as i64;
 
 /// The struct of `getProcessInfo` (`supervisor-rpc.tsv`, rows `ProcessInfo.*`). `logs` are the paths of the channels, empty if none.
-pub(super) fn process_info(view: &ProcessView, logs: [&str; 2], now: Now) -> Value {
+pub(super) fn process_info(view: &ProcessView<'_>, logs: [&str; 2], now: Now) -> Value {
     let [stdout, stderr] = logs;
     let time = |at: Option<Now>| at.map_or(0, |at| at.wall.clamp(0, TIME_MAX));
     Value::Struct(
         [
-            ("name", view.name.as_str().into()),
-            ("group", view.group.as_str().into()),
+            ("name", view.name.into()),
+            ("group", view.group.into()),
             ("start", time(view.started).into()),
             ("stop", time(view.stopped).into()),
             ("now", now.wall.clamp(0, TIME_MAX).into()),
             ("state", i64::from(view.state.code()).into()),
             ("statename", view.state.name().into()),
-            ("spawnerr", view.spawnerr.as_str().into()),
-            ("exitstatus", i64::from(view.exitstatus).into()),
+            ("spawnerr", view.spawnerr.into()),
+            ("exitstatus", i64::from(view.exitstatus.unwrap_or(0)).into()),
             ("logfile", stdout.into()),
             ("stdout_logfile", stdout.into()),
             ("stderr_logfile", stderr.into()),
@@ -37,22 +37,10 @@ pub(super) fn process_info(view: &ProcessView, logs: [&str; 2], now: Now) -> Val
     )
 }
 
-/// The text of `supervisor.md` section 18.
-fn description(view: &ProcessView, now: Now) -> String {
-    match view.state {
-        ProcessState::Running => {
-            let up = view.started.map(|started| now.mono.since(started.mono)).unwrap_or_default();
-            format!("pid {}, uptime {}", view.pid.unwrap_or(0), uptime(up))
-        }
-        ProcessState::Fatal | ProcessState::Backoff if view.spawnerr.is_empty() => {
-            format!("unknown error (try \"tail {}\")", view.name)
-        }
-        ProcessState::Fatal | ProcessState::Backoff => view.spawnerr.clone(),
-        ProcessState::Stopped | ProcessState::Exited => match (view.started, view.stopped) {
-            (None, _) => "Not started".to_owned(),
-            (Some(_), stopped) => stop_time(stopped.map_or(0, |at| at.wall)),
-        },
-        ProcessState::Starting | ProcessState::Stopping | ProcessState::Unknown => String::new(),
+fn description(view: &ProcessView<'_>, now: Now) -> String {
+    match view.description(now) {
+        Description::Text(text) => text,
+        Description::StoppedAt(wall) => stop_time(wall),
     }
 }
 

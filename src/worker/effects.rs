@@ -1,17 +1,17 @@
 //! Performing what the engine asks for.
 
-use super::spawning::Prepared;
+use super::spawning::{Prepared, Wanted};
 use super::worker::{Waiting, Worker, now};
 use crate::engine::{Answer, Effect, Input, Kill, LogLevel, LogLine, ProcessId, SpawnError};
 use crate::keeper::ToKeeper;
-use crate::logs::Level;
+use crate::logs::{Level, log};
 
 impl Worker {
     pub(super) fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Spawn { process } => self.spawn(process),
+            Effect::Spawn { process, attempt } => self.spawn(process, attempt),
             Effect::Kill { process, kill } => self.kill(process, kill),
-            Effect::Log(line) => self.log(&line),
+            Effect::Log(line) => write(&line),
             Effect::Answer { id, answer } => {
                 if let Some(waiting) = self.waiting.remove(&id) {
                     reply(waiting, answer);
@@ -28,13 +28,13 @@ impl Worker {
         }
     }
 
-    fn spawn(&mut self, process: ProcessId) {
-        let found = self.engine.name_of(process).and_then(|(group, name)| {
-            let config = self.active.get(group)?.processes.iter().find(|config| config.name == name)?;
-            Some((group.to_owned(), config.clone()))
-        });
-        match found {
-            Some((group, config)) => self.spawns.push(now().mono, process, group, config, self.heritage.clone()),
+    fn spawn(&mut self, process: ProcessId, attempt: u32) {
+        let group = self.engine.process(process).map(|view| view.group.to_owned());
+        match group.zip(self.process_config(process).cloned()) {
+            Some((group, config)) => {
+                let wanted = Wanted { process, attempt };
+                self.spawns.push(now().mono, wanted, group, config, self.heritage.clone());
+            }
             None => {
                 let error = SpawnError::Failed(format!("bug: no configuration for process {}", process.0));
                 self.feed(Input::SpawnFailed { process, error });
@@ -44,25 +44,25 @@ impl Worker {
 
     /// Sends to the keeper what is prepared.
     pub(super) fn send_spawns(&mut self) {
-        while let Some((process, prepared)) = self.spawns.pop(now().mono) {
-            if let Err(error) = self.send_spawn(process, prepared) {
-                self.feed(Input::SpawnFailed { process, error });
+        while let Some((wanted, prepared)) = self.spawns.pop(now().mono) {
+            if let Err(error) = self.send_spawn(wanted, prepared) {
+                self.feed(Input::SpawnFailed { process: wanted.process, error });
             }
         }
     }
 
-    fn send_spawn(&mut self, process: ProcessId, prepared: Prepared) -> Result<(), SpawnError> {
+    fn send_spawn(&mut self, wanted: Wanted, prepared: Prepared) -> Result<(), SpawnError> {
         let plan = prepared?;
-        let name = self.engine.name_of(process).map_or_else(String::new, |(_, name)| name.to_owned());
+        let name = self.bare_name(wanted.process);
         let failed = |error: std::io::Error| {
             SpawnError::Failed(format!("cannot hand '{name}' to the keeper: {error}"))
         };
         let plan = plan.encode().map_err(failed)?;
         let id = self.next_child;
         self.next_child += 1;
-        let tag = process.0.to_string();
+        let tag = wanted.to_string();
         self.keeper.send(&ToKeeper::Spawn { id, tag }, vec![plan]).map_err(|error| failed(std::io::Error::other(error)))?;
-        self.spawning.insert(id, process);
+        self.spawning.insert(id, wanted.process);
         Ok(())
     }
 
@@ -74,19 +74,19 @@ impl Worker {
         let message = ToKeeper::Signal { id, signal: kill.signal, group: kill.group };
         if let Err(error) = self.keeper.send(&message, Vec::new()) {
             let text = format!("cannot ask the keeper to signal pid {}: {error}", kill.pid);
-            self.feed(Input::KillFailed { process, pid: kill.pid, text });
+            self.feed(Input::KillFailed { process, pid: kill.pid, signal: kill.signal, text });
         }
     }
+}
 
-    fn log(&self, line: &LogLine) {
-        let level = match line.level {
-            LogLevel::Critical => Level::Critical,
-            LogLevel::Warn => Level::Warn,
-            LogLevel::Info => Level::Info,
-            LogLevel::Debug => Level::Debug,
-        };
-        self.activity.log(level, &line.text);
-    }
+fn write(line: &LogLine) {
+    let level = match line.level {
+        LogLevel::Critical => Level::Critical,
+        LogLevel::Warn => Level::Warn,
+        LogLevel::Info => Level::Info,
+        LogLevel::Debug => Level::Debug,
+    };
+    log(level, &line.text);
 }
 
 fn reply(waiting: Waiting, answer: Answer) {

@@ -80,10 +80,10 @@ impl Journal {
             }
             let record: ProcessRecord = serde_json::from_slice(&line)?;
             bytes += line.len() as u64;
-            latest.insert(record.id, record);
+            latest.insert(record.process(), record);
         }
         for record in snapshot.engine.iter_mut().flat_map(|(_, records)| records) {
-            if let Some(newer) = latest.swap_remove(&record.id) {
+            if let Some(newer) = latest.swap_remove(&record.process()) {
                 *record = newer;
             }
         }

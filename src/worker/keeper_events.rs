@@ -4,10 +4,10 @@ use std::os::fd::OwnedFd;
 
 use super::children::Child;
 use super::worker::{Purpose, Worker};
-use crate::engine::{Exit, Input, Pid, ProcessId, Request, SpawnError};
+use crate::engine::{Input, Mood, Pid, ProcessId, SpawnError, signal_name};
 use crate::keeper::{Ended, FromKeeper, Stage, ToKeeper};
-use crate::logs::{Channel, Command, Level, SourceId};
-use crate::sys::{errno, signals};
+use crate::logs::{Channel, Command, Level, SourceId, log};
+use crate::sys::errno;
 
 impl Worker {
     pub(super) fn on_keeper(&mut self, message: FromKeeper, descriptors: Vec<OwnedFd>) {
@@ -31,7 +31,7 @@ impl Worker {
                 self.tell_keeper(&ToKeeper::SignalTaken { signal });
             }
             FromKeeper::OrphanReaped { pid, exit } => {
-                self.activity.log(Level::Info, &format!("reaped unknown pid {pid} ({})", exit_text(exit)));
+                log(Level::Info, &format!("reaped unknown pid {pid} ({exit})"));
             }
             // Only while taking over, see `startup`.
             FromKeeper::Welcome { .. }
@@ -68,7 +68,7 @@ impl Worker {
     fn exec_failed(&mut self, id: u64, stage: Stage, errno: i32) {
         let Some(child) = self.children.get(id) else { return };
         let (process, pid) = (child.process, child.pid);
-        let reason = errno::name(errno);
+        let reason = errno_text(errno);
         let text = match stage {
             Stage::ProcessGroup => format!("couldn't make a process group: {reason}"),
             Stage::Stdio => format!("couldn't set up its standard input and output: {reason}"),
@@ -106,58 +106,53 @@ impl Worker {
     }
 
     fn signalled(&mut self, id: u64, signal: i32, errno: i32) {
-        // ESRCH: the child has ended and its exit is on the way.
-        if errno == 0 || errno == libc::ESRCH {
-            return;
-        }
         let Some(child) = self.children.get(id) else { return };
         let (process, pid) = (child.process, child.pid);
-        let name = self.bare_name(process);
-        let text = format!(
-            "unknown problem sending sig {} to {name} (pid {pid}): {}",
-            signals::name(signal),
-            errno::name(errno)
-        );
-        self.feed(Input::KillFailed { process, pid, text });
+        // ESRCH: the child has ended and its exit is on the way.
+        if errno == 0 || errno == libc::ESRCH {
+            self.feed(Input::Signalled { process, pid, signal });
+            return;
+        }
+        self.feed(Input::KillFailed { process, pid, signal, text: errno_text(errno) });
     }
 
     fn on_signal(&mut self, signal: i32, pid: Pid, uid: u32) {
-        let name = signals::name(signal);
+        let name = signal_name(signal);
         let sender = if pid > 0 { format!("; sent by pid {pid}, uid {uid}") } else { String::new() };
         match signal {
             libc::SIGTERM | libc::SIGINT | libc::SIGQUIT => {
-                self.activity.log(Level::Warn, &format!("received {name} indicating exit request"));
-                self.activity.log(Level::Debug, &format!("{name}{sender}"));
-                self.request(Request::Shutdown);
+                log(Level::Warn, &format!("received {name} indicating exit request"));
+                log(Level::Debug, &format!("{name}{sender}"));
+                self.feed(Input::Shutdown);
             }
-            libc::SIGHUP if self.engine.mood() != crate::engine::Mood::Running => {
+            libc::SIGHUP if self.engine.mood() != Mood::Running => {
                 let text = format!("ignored {name} indicating restart request (shutdown in progress)");
-                self.activity.log(Level::Warn, &text);
+                log(Level::Warn, &text);
             }
             libc::SIGHUP => {
-                self.activity.log(Level::Warn, &format!("received {name} indicating restart request"));
-                self.activity.log(Level::Debug, &format!("{name}{sender}"));
+                log(Level::Warn, &format!("received {name} indicating restart request"));
+                log(Level::Debug, &format!("{name}{sender}"));
                 self.read_configuration(Purpose::Restart(None));
             }
             libc::SIGUSR2 => {
-                self.activity.log(Level::Info, &format!("received {name} indicating log reopen request"));
-                self.activity.log(Level::Info, "supervisord logreopen");
+                log(Level::Info, &format!("received {name} indicating log reopen request"));
+                log(Level::Info, "supervisord logreopen");
                 self.activity.reopen();
                 self.plane.send(Command::Reopen);
             }
-            _ => self.activity.log(Level::Blather, &format!("received {name} indicating nothing")),
+            _ => log(Level::Blather, &format!("received {name} indicating nothing")),
         }
     }
 
     /// The keeper's socket fails only with the keeper itself, which the loop notices by reading.
     pub(super) fn tell_keeper(&mut self, message: &ToKeeper) {
         if let Err(error) = self.keeper.send(message, Vec::new()) {
-            self.activity.log(Level::Debug, &format!("cannot tell the keeper {message:?}: {error}"));
+            log(Level::Debug, &format!("cannot tell the keeper {message:?}: {error}"));
         }
     }
 
     pub(super) fn bare_name(&self, process: ProcessId) -> String {
-        self.engine.name_of(process).map_or_else(|| format!("#{}", process.0), |(_, name)| name.to_owned())
+        self.engine.process(process).map_or_else(|| format!("#{}", process.0), |view| view.name.to_owned())
     }
 }
 
@@ -165,18 +160,13 @@ impl Worker {
 fn spawn_failure(name: &str, forking: bool, errno: i32) -> String {
     match (forking, errno) {
         (false, libc::EMFILE) => format!("too many open files to spawn '{name}'"),
-        (false, _) => format!("unknown error making dispatchers for '{name}': {}", errno::name(errno)),
+        (false, _) => format!("unknown error making dispatchers for '{name}': {}", errno_text(errno)),
         (true, libc::EAGAIN) => format!("Too many processes in process table to spawn '{name}'"),
-        (true, _) => format!("unknown error during fork for '{name}': {}", errno::name(errno)),
+        (true, _) => format!("unknown error during fork for '{name}': {}", errno_text(errno)),
     }
 }
 
-fn exit_text(exit: Exit) -> String {
-    match exit {
-        Exit::Code(code) => format!("exit status {code}"),
-        Exit::Signal { number, core_dumped } => {
-            let dumped = if core_dumped { " (core dumped)" } else { "" };
-            format!("terminated by {}{dumped}", signals::name(number))
-        }
-    }
+/// The name of an error number: `ENOENT`.
+fn errno_text(number: i32) -> String {
+    errno::name(number).map_or_else(|| format!("errno {number}"), str::to_owned)
 }

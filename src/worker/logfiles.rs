@@ -8,7 +8,7 @@ use super::calls::Reply;
 use super::worker::Worker;
 use crate::config::{DaemonConfig, DaemonLog, GroupConfig, LogConfig, LogFile, LogLevelName, ProcessConfig};
 use crate::engine::ProcessId;
-use crate::logs::{Channel, Command, Level, Notice, Sink, create_auto_log};
+use crate::logs::{Channel, Command, Level, Notice, Sink, SliceError, create_auto_log, log};
 use crate::rpc::{Fault, FaultCode, Value};
 
 /// Clear requests under way, by the ticket their files were given.
@@ -40,8 +40,8 @@ pub(super) enum ClearingFor {
 
 impl Worker {
     pub(super) fn process_config(&self, process: ProcessId) -> Option<&ProcessConfig> {
-        let (group, name) = self.engine.name_of(process)?;
-        self.active.get(group)?.processes.iter().find(|config| config.name == name)
+        let view = self.engine.process(process)?;
+        self.active.get(view.group)?.processes.iter().find(|config| config.name == view.name)
     }
 
     /// The log file of a channel, absolute.
@@ -114,7 +114,7 @@ impl Worker {
             if let Some((_, cleared)) = job.processes.iter_mut().find(|(candidate, _)| *candidate == process) {
                 *cleared = false;
             }
-            self.activity.log(Level::Warn, &format!("could not clear a log of process {}: {error}", process.0));
+            log(Level::Warn, &format!("could not clear a log of process {}: {error}", process.0));
         }
         if self.clearing.jobs.get(&id).is_some_and(|job| job.left == 0)
             && let Some(job) = self.clearing.jobs.remove(&id)
@@ -134,12 +134,12 @@ impl Worker {
                 job.processes
                     .iter()
                     .filter_map(|&(process, cleared)| {
-                        let (group, name) = self.engine.name_of(process)?;
+                        let view = self.engine.process(process)?;
                         Some(if cleared {
-                            outcome_struct(name, group, FaultCode::Success as i64, "OK")
+                            outcome_struct(view.name, view.group, FaultCode::Success as i64, "OK")
                         } else {
-                            let fault = Fault::with(FaultCode::Failed, self.namespec_of(process));
-                            outcome_struct(name, group, fault.code, &fault.text)
+                            let fault = Fault::with(FaultCode::Failed, view.namespec());
+                            outcome_struct(view.name, view.group, fault.code, &fault.text)
                         })
                     })
                     .collect(),
@@ -149,18 +149,18 @@ impl Worker {
         let _ = job.reply.send(answer);
     }
 
+    /// `clearLog`, on a side thread.
     pub(super) fn clear_activity_log(&mut self, reply: Reply) {
-        let answer = match self.activity_file() {
-            Some(path) if path.exists() => match self.activity.clear() {
-                Ok(()) => {
-                    self.activity.log(Level::Info, "reopening log file");
-                    Ok(true.into())
-                }
+        let activity = std::sync::Arc::clone(&self.activity);
+        tokio::task::spawn_blocking(move || {
+            let answer = match activity.clear() {
+                Ok(()) => Ok(true.into()),
+                Err(SliceError::NoFile) => Err(Fault::new(FaultCode::NoFile)),
                 Err(error) => Err(Fault::with(FaultCode::Failed, error.to_string())),
-            },
-            _ => Err(Fault::new(FaultCode::NoFile)),
-        };
-        let _ = reply.send(answer);
+            };
+            // A client that went away needs no answer.
+            let _ = reply.send(answer);
+        });
     }
 
     pub(super) fn on_notice(&mut self, notice: Notice) {
@@ -172,28 +172,25 @@ impl Worker {
             Notice::Cleared { ticket, result } => self.cleared(ticket, result),
             Notice::Trouble { file, doing, error } => {
                 let text = format!("cannot {doing} {}: {error}; trying again until it works", file.display());
-                self.activity.log(Level::Critical, &text);
+                log(Level::Critical, &text);
             }
             Notice::Recovered { file, lost: 0 } => {
-                self.activity.log(Level::Info, &format!("{} can be written again, nothing was lost", file.display()));
+                log(Level::Info, &format!("{} can be written again, nothing was lost", file.display()));
             }
             Notice::Recovered { file, lost } => {
                 let text = format!("{} can be written again, {lost} bytes were lost", file.display());
-                self.activity.log(Level::Warn, &text);
+                log(Level::Warn, &text);
             }
             Notice::Stuck { file } => {
                 let text = format!("{} does not answer (hung file system?); other logs go on", file.display());
-                self.activity.log(Level::Critical, &text);
+                log(Level::Critical, &text);
             }
             Notice::Output { source, bytes } => {
                 let Some(child) = self.children.get(source.child) else { return };
                 let name = self.bare_name(child.process);
-                let channel = match source.channel {
-                    Channel::Stdout => "stdout",
-                    Channel::Stderr => "stderr",
-                };
+                let channel = channel_name(source.channel);
                 let text = format!("'{name}' {channel} output:\n{}", String::from_utf8_lossy(&bytes));
-                self.activity.log(Level::Debug, &text);
+                log(Level::Debug, &text);
             }
         }
     }
@@ -203,6 +200,13 @@ pub(super) fn channel_config(config: &ProcessConfig, channel: Channel) -> &LogCo
     match channel {
         Channel::Stdout => &config.stdout,
         Channel::Stderr => &config.stderr,
+    }
+}
+
+fn channel_name(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Stdout => "stdout",
+        Channel::Stderr => "stderr",
     }
 }
 
@@ -216,7 +220,8 @@ pub(super) fn make_auto_logs(group: &mut GroupConfig, daemon: &DaemonConfig) -> 
     let mut problems = Vec::new();
     for process in &mut group.processes {
         let redirected = process.redirect_stderr;
-        let channels = [("stdout", &mut process.stdout.file, false), ("stderr", &mut process.stderr.file, redirected)];
+        let channels =
+            [(Channel::Stdout, &mut process.stdout.file, false), (Channel::Stderr, &mut process.stderr.file, redirected)];
         for (channel, file, redirected) in channels {
             if *file != LogFile::Auto {
                 continue;
@@ -227,7 +232,7 @@ pub(super) fn make_auto_logs(group: &mut GroupConfig, daemon: &DaemonConfig) -> 
                 match create_auto_log(&daemon.childlogdir, &process.name, channel, &daemon.identifier) {
                     Ok(path) => LogFile::Path(path.display().to_string()),
                     Err(error) => {
-                        problems.push(format!("could not make the {channel} log of {}: {error}", process.name));
+                        problems.push(format!("could not make the {} log of {}: {error}", channel_name(channel), process.name));
                         LogFile::None
                     }
                 }

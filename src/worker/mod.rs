@@ -25,3 +25,11 @@ pub use startup::run;
 
 /// The environment the daemon was started with.
 pub type Environment = Vec<(OsString, OsString)>;
+
+/// The variables whose name and value are text: what a configuration can refer to.
+fn as_text(environment: &[(OsString, OsString)]) -> Vec<(String, String)> {
+    environment
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())))
+        .collect()
+}

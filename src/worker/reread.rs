@@ -2,11 +2,10 @@
 
 use super::calls::Reply;
 use super::logfiles::make_auto_logs;
-use super::spawning::Heritage;
 use super::worker::{Done, Purpose, Shape, Waiting, Worker};
 use crate::config::{self, Config, DaemonConfig, HostSource, Loaded};
 use crate::engine::{Refusal, Request};
-use crate::logs::{Command, Level};
+use crate::logs::{Command, Level, log};
 use crate::rpc::{Fault, FaultCode, Value};
 
 impl Worker {
@@ -14,9 +13,10 @@ impl Worker {
     pub(super) fn read_configuration(&mut self, purpose: Purpose) {
         let options = self.options.clone();
         let environment = self.heritage.environment.clone();
+        let directory = self.launch.directory.clone();
         let done = self.done_sender.clone();
         tokio::task::spawn_blocking(move || {
-            let source = HostSource::new(environment.iter().cloned());
+            let source = HostSource::new(super::as_text(&environment)).in_directory(&directory);
             let loaded = Box::new(config::load(&options.configuration, &options.overrides, &source));
             // The receiver is gone only when the worker ends.
             let _ = done.send(Done::Loaded { purpose, loaded });
@@ -37,15 +37,15 @@ impl Worker {
                     let _ = reply.send(answer);
                 }
                 if restart {
-                    self.request(Request::Restart);
+                    self.feed(Input::Restart);
                 }
             }
             Done::LogsMade { group, problems, reply } => {
                 for problem in problems {
-                    self.activity.log(Level::Warn, &problem);
+                    log(Level::Warn, &problem);
                 }
                 let waiting = Waiting { reply, shape: Shape::Single { name: group.name.clone() } };
-                if self.engine.has_group(&group.name) {
+                if self.engine.group(&group.name).is_some() {
                     let _ = waiting.reply.send(Err(super::answers::fault(Refusal::AlreadyAdded, &group.name)));
                     return;
                 }
@@ -63,7 +63,7 @@ impl Worker {
     fn accept(&mut self, loaded: Loaded) -> Result<Config, Fault> {
         let report = loaded.report();
         for line in report.lines() {
-            self.activity.log(Level::Warn, line);
+            log(Level::Warn, line);
         }
         match loaded.config {
             Some(config) => Ok(config),
@@ -71,7 +71,7 @@ impl Worker {
                 let exact = loaded.problems.first_supervisor_error();
                 let text = if self.options.personality.is_supervisor() { exact } else { None };
                 let text = text.map_or(report, str::to_owned);
-                self.activity.log(Level::Warn, "the new configuration is not used; nothing was changed");
+                log(Level::Warn, "the new configuration is not used; nothing was changed");
                 Err(Fault::with(FaultCode::CantReread, text.trim_end()))
             }
         }
@@ -96,7 +96,7 @@ impl Worker {
 
     /// `addProcessGroup`: the pending group becomes active.
     pub(super) fn add_group(&mut self, name: &str, reply: Reply) {
-        if self.engine.has_group(name) {
+        if self.engine.group(name).is_some() {
             let _ = reply.send(Err(super::answers::fault(Refusal::AlreadyAdded, name)));
             return;
         }
@@ -112,10 +112,6 @@ impl Worker {
             // The receiver is gone only when the worker ends.
             let _ = done.send(Done::LogsMade { group, problems, reply });
         });
-    }
-
-    pub(super) fn heritage(config: &Config, launch: &super::launch::LaunchRecord, environment: super::Environment) -> Heritage {
-        Heritage::new(config, launch, environment)
     }
 }
 

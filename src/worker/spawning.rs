@@ -6,7 +6,9 @@
 
 use std::collections::VecDeque;
 use std::ffi::{CString, OsString};
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +18,31 @@ use super::command;
 use super::launch::LaunchRecord;
 use crate::config::{Config, ProcessConfig, ServerConfig};
 use crate::engine::{Moment, ProcessId, SpawnError};
-use crate::sys::spawn::{Account, ExecPlan};
+use crate::sys::plan::{ExecPlan, SoftLimit, Stderr, Stdin, User};
 
 /// How long a spawn waits for the look-up of an earlier one.
 const ORDER_PATIENCE: Duration = Duration::from_millis(250);
+
+/// One spawn that the engine asked for. Its text is the tag that the keeper keeps for a successor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) process: ProcessId,
+    pub(super) attempt: u32,
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.process.0, self.attempt)
+    }
+}
+
+impl FromStr for Wanted {
+    type Err = ();
+    fn from_str(tag: &str) -> Result<Wanted, ()> {
+        let (process, attempt) = tag.split_once('.').ok_or(())?;
+        Ok(Wanted { process: ProcessId(process.parse().map_err(drop)?), attempt: attempt.parse().map_err(drop)? })
+    }
+}
 
 /// A plan, or why there is none.
 pub(super) type Prepared = Result<ExecPlan, SpawnError>;
@@ -31,8 +54,8 @@ pub(super) struct Heritage {
     pub(super) environment: Arc<Vec<(OsString, OsString)>>,
     /// `SUPERVISOR_SERVER_URL` for programs without `serverurl=`.
     pub(super) serverurl: Option<String>,
-    /// RLIMIT_NOFILE (soft, hard) for programs: the daemon's own is higher.
-    pub(super) nofile: Option<(u64, u64)>,
+    /// The soft RLIMIT_NOFILE for programs: the daemon's own is higher.
+    pub(super) nofile: Option<u64>,
 }
 
 impl Heritage {
@@ -40,7 +63,7 @@ impl Heritage {
         Heritage { environment: Arc::new(environment), serverurl: serverurl(config), nofile: launch.program_nofile }
     }
 
-    fn path(&self) -> Option<&str> {
+    pub(super) fn path(&self) -> Option<&str> {
         let (_, value) = self.environment.iter().find(|(name, _)| name == "PATH")?;
         value.to_str()
     }
@@ -79,18 +102,19 @@ pub(super) fn prepare(group: &str, process: &ProcessConfig, heritage: &Heritage)
         None => None,
     };
     Ok(ExecPlan {
-        file: text(command.file.as_bytes(), "command")?,
+        path: text(command.file.as_bytes(), "command")?,
         argv,
         environment: environment(group, process, heritage).map_err(|()| unusable("environment"))?,
         directory,
         umask: process.umask,
-        account: process.user.as_ref().map(|user| Account {
+        user: process.user.as_ref().map_or(User::Keep, |user| User::Become {
             uid: user.uid,
             gid: user.gid,
             groups: user.groups.clone(),
         }),
-        nofile: heritage.nofile,
-        redirect_stderr: process.redirect_stderr,
+        limits: heritage.nofile.map(|soft| SoftLimit { resource: libc::RLIMIT_NOFILE, soft }).into_iter().collect(),
+        stdin: Stdin::Pipe,
+        stderr: if process.redirect_stderr { Stderr::Stdout } else { Stderr::Pipe },
     })
 }
 
@@ -126,48 +150,48 @@ fn variable(name: &[u8], value: &[u8]) -> Result<CString, ()> {
 #[derive(Debug)]
 pub(super) struct SpawnQueue {
     waiting: VecDeque<Waiting>,
-    done: mpsc::UnboundedSender<(ProcessId, Prepared)>,
+    done: mpsc::UnboundedSender<(Wanted, Prepared)>,
 }
 
 #[derive(Debug)]
 struct Waiting {
-    process: ProcessId,
+    wanted: Wanted,
     asked: Moment,
     prepared: Option<Prepared>,
 }
 
 impl SpawnQueue {
     /// `done` gets each plan; hand it back by [`SpawnQueue::prepared`].
-    pub(super) fn new(done: mpsc::UnboundedSender<(ProcessId, Prepared)>) -> SpawnQueue {
+    pub(super) fn new(done: mpsc::UnboundedSender<(Wanted, Prepared)>) -> SpawnQueue {
         SpawnQueue { waiting: VecDeque::new(), done }
     }
 
     /// Starts to prepare a spawn on a side thread.
-    pub(super) fn push(&mut self, now: Moment, id: ProcessId, group: String, process: ProcessConfig, heritage: Heritage) {
-        self.waiting.push_back(Waiting { process: id, asked: now, prepared: None });
+    pub(super) fn push(&mut self, now: Moment, wanted: Wanted, group: String, process: ProcessConfig, heritage: Heritage) {
+        self.waiting.push_back(Waiting { wanted, asked: now, prepared: None });
         let done = self.done.clone();
         tokio::task::spawn_blocking(move || {
             // The receiver is gone only when the worker ends.
-            let _ = done.send((id, prepare(&group, &process, &heritage)));
+            let _ = done.send((wanted, prepare(&group, &process, &heritage)));
         });
     }
 
     /// Takes a plan; it comes out of [`SpawnQueue::pop`] when it is its turn.
-    pub(super) fn prepared(&mut self, process: ProcessId, prepared: Prepared) {
-        if let Some(waiting) = self.waiting.iter_mut().find(|w| w.process == process && w.prepared.is_none()) {
+    pub(super) fn prepared(&mut self, wanted: Wanted, prepared: Prepared) {
+        if let Some(waiting) = self.waiting.iter_mut().find(|w| w.wanted == wanted && w.prepared.is_none()) {
             waiting.prepared = Some(prepared);
         }
     }
 
     /// The next spawn that is ready and need not wait for an earlier one any longer.
-    pub(super) fn pop(&mut self, now: Moment) -> Option<(ProcessId, Prepared)> {
+    pub(super) fn pop(&mut self, now: Moment) -> Option<(Wanted, Prepared)> {
         let index = self
             .waiting
             .iter()
             .take_while(|w| w.prepared.is_some() || now.since(w.asked) >= ORDER_PATIENCE)
             .position(|w| w.prepared.is_some())?;
         let waiting = self.waiting.remove(index)?;
-        Some((waiting.process, waiting.prepared?))
+        Some((waiting.wanted, waiting.prepared?))
     }
 
     /// When patience with the first look-up ends, if others wait behind it.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -10,13 +11,15 @@ use tokio::sync::{mpsc, oneshot};
 use super::children::Children;
 use super::journal::{self, Journal, Snapshot};
 use super::launch::LaunchRecord;
-use super::spawning::{Heritage, Prepared, SpawnQueue};
+use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
 use crate::cli::DaemonOptions;
 use crate::config::{Config, GroupConfig, Loaded};
-use crate::engine::{Effect, Engine, Input, Moment, Mood, Now, ProcessId, Request, RequestId};
+use crate::engine::{
+    Effect, Engine, GroupSpec, Input, Moment, Mood, Now, ProcessId, ProcessRecord, Request, RequestId,
+};
 use crate::http::{Incoming, Server};
 use crate::keeper::{FromKeeper, KeeperLink, LinkError, ToKeeper};
-use crate::logs::{Activity, Notice, Plane};
+use crate::logs::{Activity, Level, Notice, Notices, Plane, log};
 use crate::rpc::{Fault, Value};
 use crate::sys::clock;
 
@@ -73,7 +76,7 @@ pub(super) struct Worker {
     pub(super) next_child: u64,
     pub(super) heritage: Heritage,
     pub(super) spawns: SpawnQueue,
-    pub(super) prepared: mpsc::UnboundedReceiver<(ProcessId, Prepared)>,
+    pub(super) prepared: mpsc::UnboundedReceiver<(Wanted, Prepared)>,
     pub(super) done: mpsc::UnboundedReceiver<Done>,
     pub(super) done_sender: mpsc::UnboundedSender<Done>,
     pub(super) requests: mpsc::Receiver<Incoming>,
@@ -85,8 +88,8 @@ pub(super) struct Worker {
     pub(super) next_request: RequestId,
     pub(super) clearing: super::logfiles::Clearing,
     pub(super) plane: Plane,
-    pub(super) notices: mpsc::UnboundedReceiver<Notice>,
-    pub(super) activity: Activity,
+    pub(super) notices: Notices,
+    pub(super) activity: Arc<Activity>,
     /// Set when everything is stopped; the loop ends.
     pub(super) halted: Option<Mood>,
 }
@@ -96,7 +99,7 @@ enum Wake {
     Keeper(FromKeeper, Vec<std::os::fd::OwnedFd>),
     KeeperGone(LinkError),
     Request(Incoming),
-    Prepared(ProcessId, Prepared),
+    Prepared(Wanted, Prepared),
     Done(Done),
     Notice(Notice),
     Deadline,
@@ -112,11 +115,11 @@ impl Worker {
                 Wake::KeeperGone(error) => {
                     // Without the keeper no child can be started, signalled or reaped by us; its successor needs the
                     // socket paths and the pipes, so nothing is removed.
-                    self.activity.critical(&format!("the keeper is gone ({error}); leaving the programs running"));
+                    log(Level::Critical, &format!("the keeper is gone ({error}); leaving the programs running"));
                     return ExitCode::FAILURE;
                 }
                 Wake::Request(incoming) => self.on_request(incoming),
-                Wake::Prepared(process, prepared) => self.spawns.prepared(process, prepared),
+                Wake::Prepared(wanted, prepared) => self.spawns.prepared(wanted, prepared),
                 Wake::Done(done) => self.on_done(done),
                 Wake::Notice(notice) => self.on_notice(notice),
                 Wake::Deadline => self.feed(Input::Deadline),
@@ -135,7 +138,7 @@ impl Worker {
                 Ok((message, descriptors)) => Wake::Keeper(message, descriptors),
                 Err(error) => Wake::KeeperGone(error),
             },
-            Some((process, prepared)) = self.prepared.recv() => Wake::Prepared(process, prepared),
+            Some((wanted, prepared)) = self.prepared.recv() => Wake::Prepared(wanted, prepared),
             Some(done) = self.done.recv() => Wake::Done(done),
             Some(notice) = self.notices.recv() => Wake::Notice(notice),
             () = sleep_until(deadline), if deadline.is_some() => Wake::Deadline,
@@ -148,22 +151,12 @@ impl Worker {
         self.engine.handle(now(), input, &mut self.effects);
     }
 
-    /// A request of our own, whose answer nobody waits for.
-    pub(super) fn request(&mut self, request: Request) {
-        let id = self.request_id();
-        self.feed(Input::Request { id, request });
-    }
-
     /// A request of a client.
     pub(super) fn request_for(&mut self, request: Request, waiting: Waiting) {
-        let id = self.request_id();
+        self.next_request += 1;
+        let id = self.next_request;
         self.waiting.insert(id, waiting);
         self.feed(Input::Request { id, request });
-    }
-
-    fn request_id(&mut self) -> RequestId {
-        self.next_request += 1;
-        self.next_request
     }
 
     /// Journals what changed, then performs the effects: a worker that dies in between has told nobody anything that
@@ -189,7 +182,7 @@ impl Worker {
             _ => self.begin_journal(),
         };
         if let Err(error) = written {
-            self.activity.critical(&format!("cannot write the journal: {error}; a successor would not know the latest states"));
+            log(Level::Critical, &format!("cannot write the journal: {error}; a successor would not know the latest states"));
             self.restructured = true;
         }
     }
@@ -197,12 +190,12 @@ impl Worker {
     fn begin_journal(&mut self) -> std::io::Result<()> {
         let snapshot = Snapshot {
             mood: self.engine.mood(),
-            next_process: self.engine.next_process(),
+            next_process: self.engine.next_id(),
             next_child: self.next_child,
             launch: self.launch.clone(),
             config: self.config.clone(),
             active: self.active.clone(),
-            engine: self.engine.records(),
+            engine: self.records(),
         };
         let journal = Journal::begin(&snapshot)?;
         let hold = ToKeeper::Hold { name: journal::HELD_NAME.to_owned() };
@@ -210,6 +203,17 @@ impl Worker {
         self.journal = Some(journal);
         self.restructured = false;
         Ok(())
+    }
+
+    /// What the journal keeps of the engine: each group with the records of its members.
+    fn records(&self) -> Vec<(GroupSpec, Vec<ProcessRecord>)> {
+        self.engine
+            .groups()
+            .filter_map(|group| {
+                let records = group.members.iter().filter_map(|process| self.engine.record(*process)).collect();
+                Some((self.active.get(group.name)?.spec(), records))
+            })
+            .collect()
     }
 
     /// The processes a client names `group:name`, or `name` where both are equal.
