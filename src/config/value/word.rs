@@ -9,7 +9,7 @@ use crate::engine::AutoRestart;
 
 /// The event types a listener may name, abstract ones included.
 /// Source: Supervisor 4.3.0, events.py, `EventTypes`.
-const EVENT_TYPES: [&str; 27] = [
+pub const EVENT_TYPES: [&str; 27] = [
     "EVENT",
     "PROCESS_STATE",
     "PROCESS_STATE_STOPPED",
