@@ -9,7 +9,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use super::Parsed;
 use super::commands::{self, COMMANDS, CommandLine, Origin, Words};
 use super::getopt::{Opt, Takes, getopt};
-use super::supervisorctl::{CtlOptions, is_url};
+use super::supervisorctl::CtlOptions;
+use crate::config;
 
 /// The whole definition.
 #[must_use]
@@ -98,7 +99,7 @@ fn format_option() -> Arg {
 
 /// Any text that Supervisor takes for an address.
 fn url(text: &str) -> Result<String, String> {
-    if is_url(text) { Ok(text.to_owned()) } else { Err("not an address: http://HOST:PORT or unix:///PATH".to_owned()) }
+    config::value::url(text).map_err(|_| "not an address: http://HOST:PORT or unix:///PATH".to_owned())
 }
 
 /// Seconds above zero, fractions allowed.

@@ -3,12 +3,13 @@
 
 pub mod commands;
 pub mod galaxyctl;
+pub mod galaxyd;
 pub mod getopt;
+pub mod manual;
 mod personality;
-mod repr;
 pub mod supervisorctl;
+pub mod supervisord;
 mod usage;
 
 pub use personality::{Personality, personality};
-pub use repr::{repr, repr_list};
 pub use usage::{Parsed, UsageError};

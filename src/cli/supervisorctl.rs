@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::getopt::{Found, Opt, Takes, getopt};
-use super::{Parsed, UsageError, repr};
+use super::{Parsed, UsageError};
+use crate::config::{literal, value};
 
 /// How long a daemon may leave a question unanswered when nobody said otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -65,38 +66,20 @@ pub fn parse(program: &str, args: &[String]) -> Result<Parsed<CtlOptions>, Usage
             Key::Configuration => options.configuration.replace(value.into()).is_none(),
             Key::Interactive => !std::mem::replace(&mut options.interactive, true),
             Key::Serverurl => {
-                if !is_url(&value) {
-                    let value = repr(&value);
-                    return Err(UsageError::new(format!("invalid value for {spelling} {value}: value {value} is not a URL")));
-                }
-                options.serverurl.replace(value).is_none()
+                let url = value::url(&value).map_err(|error| {
+                    UsageError::new(format!("invalid value for {spelling} {}: {error}", literal(&value)))
+                })?;
+                options.serverurl.replace(url).is_none()
             }
             Key::Username => options.username.replace(value).is_none(),
             Key::Password => options.password.replace(value).is_none(),
             Key::HistoryFile => options.history_file.replace(value.into()).is_none(),
         };
         if !first {
-            return Err(UsageError::new(format!("conflicting command line option {}", repr(&spelling))));
+            return Err(UsageError::new(format!("conflicting command line option {}", literal(&spelling))));
         }
     }
     Ok(Parsed::Run(options))
-}
-
-/// The scheme of `url` in lower case, and what follows the colon, as Python's `urlparse` cuts them.
-#[must_use]
-pub fn scheme(url: &str) -> Option<(String, &str)> {
-    let (scheme, rest) = url.split_once(':')?;
-    let lettered = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
-    lettered.then(|| (scheme.to_ascii_lowercase(), rest))
-}
-
-/// Supervisor's idea of an address: a scheme, and a host or a path after it.
-#[must_use]
-pub fn is_url(value: &str) -> bool {
-    let Some((_, rest)) = scheme(value) else { return false };
-    let place = rest.split(['?', '#']).next().unwrap_or_default();
-    !place.is_empty() && place != "//"
 }
 
 fn help(program: &str) -> String {
@@ -167,22 +150,5 @@ mod tests {
         assert!(matches!(run(&["-h", "-s", "foo"]), Ok(Parsed::Print(_))));
         assert!(matches!(run(&["-?"]), Ok(Parsed::Print(_))));
         assert!(run(&["-s", "foo", "-h"]).is_err());
-    }
-
-    #[test]
-    fn an_address_has_a_scheme_and_a_place() {
-        for (value, good) in [
-            ("http://localhost:9001", true),
-            ("unix:///tmp/s.sock", true),
-            ("unix:/tmp/s", true),
-            ("localhost:9001", true),
-            ("http://", false),
-            ("http:", false),
-            ("/tmp/s.sock", false),
-            ("1x://h", false),
-            ("http:?q", false),
-        ] {
-            assert_eq!(is_url(value), good, "{value}");
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::cli::repr;
+use crate::config::literal;
 use crate::rpc::{Fault, Value};
 
 /// A call that was not answered with a value.
@@ -70,7 +70,7 @@ impl CallError {
 /// A fault as Python shows it.
 #[must_use]
 pub fn fault_text(fault: &Fault) -> String {
-    format!("<Fault {}: {}>", fault.code, repr(&fault.text))
+    format!("<Fault {}: {}>", fault.code, literal(&fault.text))
 }
 
 /// One call: the method's full name and its parameters.
