@@ -1,24 +1,33 @@
-//! The daemon: launcher, keeper or worker, as the stage says.
+//! The daemon: launcher, keeper or worker, as its environment says.
 
+use std::io::Write;
 use std::process::ExitCode;
 
-use galaxyd::cli::{self, DaemonCommand};
-use galaxyd::sys::stage::{self, Stage};
-use galaxyd::{keeper, worker};
+use galaxyd::keeper::{self, Image};
+use galaxyd::worker::{self, Ended, Invocation};
 
 fn main() -> ExitCode {
-    let (stage, environment) = stage::take(std::env::vars_os());
-    if let Stage::Keeper(socket) = stage {
-        return keeper::run(socket);
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            // Nobody is left to tell when the terminal is gone.
+            let _ = writeln!(std::io::stderr(), "Error: {error}");
+            ExitCode::FAILURE
+        }
     }
-    let command = match cli::daemon(std::env::args_os()) {
-        Ok(command) => command,
-        Err(refused) => return refused.report(),
-    };
-    match (command, stage) {
-        (DaemonCommand::Print(text), _) => cli::print(&text),
-        (DaemonCommand::Check(check), _) => check.run(environment),
-        (DaemonCommand::Run(options), Stage::Worker(socket)) => worker::run(socket, stage::parent(), options, environment),
-        (DaemonCommand::Run(options), _) => worker::launch(&options, environment),
-    }
+}
+
+fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    Ok(match Image::of_this_process()? {
+        Image::Keeper(launcher) => ExitCode::from(keeper::be_keeper(launcher)?),
+        Image::Worker(socket) => {
+            let invocation = Invocation::of_this_process();
+            match worker::run(socket, std::os::unix::process::parent_id(), invocation, Vec::new()) {
+                Ended::Exit(code) => code,
+                // The keeper was told.
+                Ended::Restart => ExitCode::SUCCESS,
+            }
+        }
+        Image::Launcher => worker::launch(&Invocation::of_this_process()),
+    })
 }

@@ -14,6 +14,6 @@ mod service;
 mod stream;
 mod watch;
 
-pub use bind::{BindError, BoundListener, BoundUnix, SocketFile, bind};
+pub use bind::{BindError, BoundListener, BoundUnix, SocketFile, bind, rebind};
 pub use endpoint::{Endpoint, serve};
 pub use incoming::{Answer, Incoming, Peer};

@@ -7,11 +7,13 @@ mod command;
 mod describe;
 mod effects;
 mod ending;
+mod invocation;
 mod journal;
 mod keeper_events;
 mod launch;
 mod logfiles;
 mod memory;
+mod report;
 mod reread;
 mod spawning;
 mod startup;
@@ -20,8 +22,9 @@ mod worker;
 
 use std::ffi::OsString;
 
+pub use invocation::Invocation;
 pub use launch::launch;
-pub use startup::run;
+pub use startup::{Ended, run};
 
 /// The environment the daemon was started with.
 pub type Environment = Vec<(OsString, OsString)>;

@@ -2,22 +2,20 @@
 
 use super::calls::Reply;
 use super::logfiles::make_auto_logs;
+use super::report;
 use super::worker::{Done, Purpose, Shape, Waiting, Worker};
-use crate::config::{self, Config, DaemonConfig, HostSource, Loaded};
-use crate::engine::{Refusal, Request};
+use crate::config::{self, Config, DaemonConfig, Loaded, NotFound};
+use crate::engine::{Input, Refusal, Request};
 use crate::logs::{Command, Level, log};
 use crate::rpc::{Fault, FaultCode, Value};
 
 impl Worker {
     /// Reads the configuration on a side thread; [`Worker::on_done`] goes on from there.
     pub(super) fn read_configuration(&mut self, purpose: Purpose) {
-        let options = self.options.clone();
-        let environment = self.heritage.environment.clone();
-        let directory = self.launch.directory.clone();
+        let call = self.call.clone();
         let done = self.done_sender.clone();
         tokio::task::spawn_blocking(move || {
-            let source = HostSource::new(super::as_text(&environment)).in_directory(&directory);
-            let loaded = Box::new(config::load(&options.configuration, &options.overrides, &source));
+            let loaded = call.load().map(Box::new);
             // The receiver is gone only when the worker ends.
             let _ = done.send(Done::Loaded { purpose, loaded });
         });
@@ -27,11 +25,11 @@ impl Worker {
         match done {
             Done::Checked { request, reply, shape } => self.request_for(request, Waiting { reply, shape }),
             Done::Loaded { purpose: Purpose::Reread(reply), loaded } => {
-                let answer = self.accept(*loaded).map(|config| self.reread(config));
+                let answer = self.accept(loaded).map(|config| self.reread(config));
                 let _ = reply.send(answer);
             }
             Done::Loaded { purpose: Purpose::Restart(reply), loaded } => {
-                let answer = self.accept(*loaded).map(|_| Value::Bool(true));
+                let answer = self.accept(loaded).map(|_| Value::Bool(true));
                 let restart = answer.is_ok();
                 if let Some(reply) = reply {
                     let _ = reply.send(answer);
@@ -60,8 +58,9 @@ impl Worker {
     }
 
     /// The configuration, or the fault that says everything that is wrong with it.
-    fn accept(&mut self, loaded: Loaded) -> Result<Config, Fault> {
-        let report = loaded.report();
+    fn accept(&mut self, loaded: Result<Box<Loaded>, NotFound>) -> Result<Config, Fault> {
+        let loaded = loaded.map_err(|error| Fault::with(FaultCode::CantReread, error.to_string()))?;
+        let report = report::plain(&loaded);
         for line in report.lines() {
             log(Level::Warn, line);
         }
@@ -69,7 +68,7 @@ impl Worker {
             Some(config) => Ok(config),
             None => {
                 let exact = loaded.problems.first_supervisor_error();
-                let text = if self.options.personality.is_supervisor() { exact } else { None };
+                let text = exact.filter(|_| self.call.is_supervisord);
                 let text = text.map_or(report, str::to_owned);
                 log(Level::Warn, "the new configuration is not used; nothing was changed");
                 Err(Fault::with(FaultCode::CantReread, text.trim_end()))

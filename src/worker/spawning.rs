@@ -59,7 +59,7 @@ pub(super) struct Heritage {
 }
 
 impl Heritage {
-    pub(super) fn new(config: &Config, launch: &LaunchRecord, environment: Vec<(OsString, OsString)>) -> Heritage {
+    pub(super) fn new(config: &Config, launch: &LaunchRecord, environment: super::Environment) -> Heritage {
         Heritage { environment: Arc::new(environment), serverurl: serverurl(config), nofile: launch.program_nofile }
     }
 

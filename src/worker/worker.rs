@@ -9,15 +9,16 @@ use indexmap::IndexMap;
 use tokio::sync::{mpsc, oneshot};
 
 use super::children::Children;
+use super::invocation::Call;
 use super::journal::{self, Journal, Snapshot};
 use super::launch::LaunchRecord;
 use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
-use crate::cli::DaemonOptions;
-use crate::config::{Config, GroupConfig, Loaded};
+use super::startup::Ended;
+use crate::config::{Config, GroupConfig, Loaded, NotFound};
 use crate::engine::{
     Effect, Engine, GroupSpec, Input, Moment, Mood, Now, ProcessId, ProcessRecord, Request, RequestId,
 };
-use crate::http::{Incoming, Server};
+use crate::http::{Endpoint, Incoming, SocketFile};
 use crate::keeper::{FromKeeper, KeeperLink, LinkError, ToKeeper};
 use crate::logs::{Activity, Level, Notice, Notices, Plane, log};
 use crate::rpc::{Fault, Value};
@@ -44,7 +45,7 @@ pub(super) enum Done {
     /// The commands of the processes to start were looked up.
     Checked { request: Request, reply: oneshot::Sender<Result<Value, Fault>>, shape: Shape },
     /// A configuration was read.
-    Loaded { purpose: Purpose, loaded: Box<Loaded> },
+    Loaded { purpose: Purpose, loaded: Result<Box<Loaded>, NotFound> },
     /// The AUTO logs of a group to add were made.
     LogsMade { group: Box<GroupConfig>, problems: Vec<String>, reply: oneshot::Sender<Result<Value, Fault>> },
 }
@@ -58,7 +59,7 @@ pub(super) enum Purpose {
 
 /// Everything the worker has in hand.
 pub(super) struct Worker {
-    pub(super) options: DaemonOptions,
+    pub(super) call: Call,
     pub(super) launch: LaunchRecord,
     /// The settings in force; `groups` is what the last successful reading found.
     pub(super) config: Config,
@@ -80,8 +81,8 @@ pub(super) struct Worker {
     pub(super) done: mpsc::UnboundedReceiver<Done>,
     pub(super) done_sender: mpsc::UnboundedSender<Done>,
     pub(super) requests: mpsc::Receiver<Incoming>,
-    pub(super) request_sender: mpsc::Sender<Incoming>,
-    pub(super) servers: Vec<Server>,
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) socket_files: Vec<SocketFile>,
     /// Children asked of the keeper and not answered for.
     pub(super) spawning: BTreeMap<u64, ProcessId>,
     pub(super) waiting: BTreeMap<RequestId, Waiting>,
@@ -107,7 +108,7 @@ enum Wake {
 
 impl Worker {
     /// Runs until everything is stopped; the code is for the keeper.
-    pub(super) async fn run(mut self) -> ExitCode {
+    pub(super) async fn run(mut self) -> Ended {
         self.settle();
         while self.halted.is_none() {
             match self.wake().await {
@@ -116,7 +117,7 @@ impl Worker {
                     // Without the keeper no child can be started, signalled or reaped by us; its successor needs the
                     // socket paths and the pipes, so nothing is removed.
                     log(Level::Critical, &format!("the keeper is gone ({error}); leaving the programs running"));
-                    return ExitCode::FAILURE;
+                    return Ended::Exit(ExitCode::FAILURE);
                 }
                 Wake::Request(incoming) => self.on_request(incoming),
                 Wake::Prepared(wanted, prepared) => self.spawns.prepared(wanted, prepared),
