@@ -19,4 +19,5 @@ pub mod signals;
 pub mod spawn;
 pub mod splice;
 pub mod users;
+pub mod waiter;
 pub mod watched;

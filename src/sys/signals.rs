@@ -25,9 +25,9 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// EMFILE, ENFILE, ENOMEM.
-    pub fn receive(wanted: &[Signal]) -> io::Result<Self> {
-        let set: SigSet = wanted.iter().copied().collect();
+    /// EMFILE, ENFILE, ENOMEM; EINVAL for a number that is no signal, or a real-time one.
+    pub fn receive(wanted: &[i32]) -> io::Result<Self> {
+        let set = wanted.iter().map(|signal| Signal::try_from(*signal)).collect::<Result<SigSet, _>>()?;
         set.thread_block()?;
         Ok(Self(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
     }
