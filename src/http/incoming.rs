@@ -1,5 +1,6 @@
 //! What the endpoints hand to the control loop, and what they get back.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -21,6 +22,30 @@ pub enum Peer {
         address: SocketAddr,
         user: Option<String>,
     },
+}
+
+impl Peer {
+    /// The same client, authenticated as `user`.
+    pub(super) fn as_user(&self, user: Option<String>) -> Peer {
+        match self {
+            Peer::Unix { pid, uid, .. } => Peer::Unix { pid: *pid, uid: *uid, user },
+            Peer::Inet { address, .. } => Peer::Inet { address: *address, user },
+        }
+    }
+}
+
+/// As the audit line names the client: `uid 1000, pid 4711` or `user admin, 127.0.0.1:53412`.
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Peer::Unix { user, .. } | Peer::Inet { user, .. }) = self;
+        if let Some(user) = user {
+            write!(f, "user {user}, ")?;
+        }
+        match self {
+            Peer::Unix { pid, uid, .. } => write!(f, "uid {uid}, pid {pid}"),
+            Peer::Inet { address, .. } => write!(f, "{address}"),
+        }
+    }
 }
 
 /// The result of one method call.

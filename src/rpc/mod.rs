@@ -15,6 +15,6 @@ pub use catalogue::introspect;
 pub use fault::{Fault, FaultCode};
 pub use message::{Call, CallError, parse_call, parse_response, write_call, write_response};
 pub use method::{Method, Output};
-pub use multicall::{MULTICALL, MULTICALL_MAX, multicall};
+pub use multicall::{Dispatch, MULTICALL, MULTICALL_MAX, multicall};
 pub use reader::{DEPTH_MAX, RESPONSE_VALUES_MAX, VALUES_MAX, XmlError};
 pub use value::Value;

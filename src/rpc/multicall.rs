@@ -10,6 +10,12 @@ pub const MULTICALL_MAX: usize = 1000;
 /// The name under which a call is one of these.
 pub const MULTICALL: &str = "system.multicall";
 
+/// Makes single calls.
+pub trait Dispatch {
+    /// Makes one call and waits for its answer.
+    fn dispatch(&self, name: &str, params: &[Value]) -> impl Future<Output = Result<Value, Fault>> + Send;
+}
+
 /// Makes the calls that `params` lists, each after the one before is answered, and returns the array of answers.
 ///
 /// An answer is the bare result, not wrapped in an array as elsewhere, or a fault's struct: Supervisor's form.
@@ -18,10 +24,7 @@ pub const MULTICALL: &str = "system.multicall";
 ///
 /// # Errors
 /// Fault 2 unless there is one parameter and it is an array of at most [`MULTICALL_MAX`] elements.
-pub async fn multicall<D>(params: &[Value], mut dispatch: D) -> Result<Value, Fault>
-where
-    D: AsyncFnMut(&str, &[Value]) -> Result<Value, Fault>,
-{
+pub async fn multicall<D: Dispatch + Sync>(params: &[Value], dispatcher: &D) -> Result<Value, Fault> {
     let [Value::Array(calls)] = params else { return Err(Fault::new(FaultCode::IncorrectParameters)) };
     if calls.len() > MULTICALL_MAX {
         let detail = format_args!("more than {MULTICALL_MAX} calls");
@@ -30,7 +33,7 @@ where
     let mut answers = Vec::with_capacity(calls.len());
     for call in calls {
         let answer = match understood(call) {
-            Ok((name, params)) => dispatch(name, params).await,
+            Ok((name, params)) => dispatcher.dispatch(name, params).await,
             Err(fault) => Err(fault),
         };
         answers.push(answer.unwrap_or_else(|fault| fault_struct(&fault)));
@@ -66,13 +69,17 @@ mod tests {
         Value::object([("methodName", name.into()), ("params", Value::Array(params))])
     }
 
-    async fn echo(name: &str, params: &[Value]) -> Result<Value, Fault> {
-        if name == "fail" { Err(Fault::with(FaultCode::BadName, "x")) } else { Ok(Value::Array(params.to_vec())) }
+    struct Echo;
+
+    impl Dispatch for Echo {
+        async fn dispatch(&self, name: &str, params: &[Value]) -> Result<Value, Fault> {
+            if name == "fail" { Err(Fault::with(FaultCode::BadName, "x")) } else { Ok(Value::Array(params.to_vec())) }
+        }
     }
 
     fn run(params: &[Value]) -> Result<Value, Fault> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(multicall(params, echo))
+        runtime.block_on(multicall(params, &Echo))
     }
 
     fn fault(code: i64, text: &str) -> Value {
