@@ -3,6 +3,7 @@
 mod assembly;
 mod client;
 mod daemon;
+mod difference;
 pub mod environment;
 mod expansion;
 mod find;
@@ -36,6 +37,7 @@ pub mod value;
 
 pub use assembly::FILES_MAX;
 pub use client::{CtlConfig, CtlLoaded, load_ctl};
+pub use difference::{Difference, difference};
 pub use find::{NotFound, find, search_paths};
 pub use host::HostSource;
 pub use literal::{ascii_literal, literal};

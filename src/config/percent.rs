@@ -9,8 +9,8 @@ use std::ops::Range;
 
 use super::{ascii_literal, literal};
 
-/// The widest field and the most digits a conversion may ask for. Beyond it the format is
-/// refused with Python's text for numbers it cannot hold.
+/// The widest field and the most digits a conversion may ask for. A format that wants more is
+/// refused with the text Python has for numbers it cannot hold.
 pub const LENGTH_MAX: usize = 65_536;
 
 /// What a name stands for. Numbers are `process_num` and `numprocs`.
@@ -176,6 +176,20 @@ struct Layout {
     precision: Option<usize>,
 }
 
+impl Layout {
+    fn check_width(&self) -> Result<(), Failure> {
+        if self.width > LENGTH_MAX { Err("width too big".into()) } else { Ok(()) }
+    }
+
+    fn check_precision(&self) -> Result<(), Failure> {
+        if self.precision.is_some_and(|precision| precision > LENGTH_MAX) {
+            Err("precision too big".into())
+        } else {
+            Ok(())
+        }
+    }
+}
+
 /// One conversion, the cursor behind its `%`.
 fn convert(cursor: &mut Cursor<'_>, names: &dyn Names, argument: &mut Argument) -> Result<String, Failure> {
     let mut c = cursor.expect()?;
@@ -233,7 +247,7 @@ fn read_width(cursor: &mut Cursor<'_>, c: char, argument: &mut Argument, layout:
         argument.take_length()?;
         return cursor.expect();
     }
-    let Some((width, c)) = read_number(cursor, c, LENGTH_MAX, "width too big")? else { return Ok(c) };
+    let Some((width, c)) = read_number(cursor, c, isize::MAX as usize, "width too big")? else { return Ok(c) };
     layout.width = width;
     Ok(c)
 }
@@ -268,11 +282,8 @@ fn read_number(
 ) -> Result<Option<(usize, char)>, Failure> {
     let mut number = None;
     while let Some(digit) = c.to_digit(10) {
-        let next = number.unwrap_or(0) * 10 + digit as usize;
-        if next > max {
-            return Err(too_big.into());
-        }
-        number = Some(next);
+        let longer = number.unwrap_or(0_usize).checked_mul(10).and_then(|tens| tens.checked_add(digit as usize));
+        number = Some(longer.filter(|longer| *longer <= max).ok_or_else(|| Failure::from(too_big))?);
         c = cursor.expect()?;
     }
     Ok(number.map(|number| (number, c)))
@@ -280,10 +291,6 @@ fn read_number(
 
 /// Applies the conversion character `c`, which is the character number `index` of the format.
 fn render(value: &Value, c: char, layout: Layout, index: usize) -> Result<String, Failure> {
-    let is_numeric = matches!(c, 'd' | 'i' | 'u' | 'o' | 'x' | 'X' | 'e' | 'E' | 'f' | 'F' | 'g' | 'G');
-    if is_numeric && layout.precision.is_some_and(|precision| precision > LENGTH_MAX) {
-        return Err("precision too big".into());
-    }
     match c {
         's' | 'r' | 'a' => {
             let text = match (value, c) {
@@ -293,20 +300,28 @@ fn render(value: &Value, c: char, layout: Layout, index: usize) -> Result<String
                 (Value::One(Datum::Text(text)), 'r') => literal(text),
                 (Value::One(Datum::Text(text)), _) => ascii_literal(text),
             };
+            layout.check_width()?;
             let length = layout.precision.unwrap_or(usize::MAX);
             Ok(padded(&text.chars().take(length).collect::<String>(), layout))
         }
-        'c' => character(value).map(|text| padded(&text, layout)),
+        'c' => {
+            let text = character(value)?;
+            layout.check_width()?;
+            Ok(padded(&text, layout))
+        }
         'd' | 'i' | 'u' => {
             let number = wanted_number(value, || format!("%{c} format: a real number is required, not "))?;
+            layout.check_width().and(layout.check_precision())?;
             Ok(number::decimal(number, layout))
         }
         'o' | 'x' | 'X' => {
             let number = wanted_number(value, || format!("%{c} format: an integer is required, not "))?;
+            layout.check_width().and(layout.check_precision())?;
             Ok(number::based(number, c, layout))
         }
         'e' | 'E' | 'f' | 'F' | 'g' | 'G' => {
             let number = wanted_number(value, || "must be real number, not ".to_owned())?;
+            layout.check_width().and(layout.check_precision())?;
             Ok(number::floating(number, c, layout))
         }
         _ => {
