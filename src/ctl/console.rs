@@ -47,9 +47,9 @@ pub trait Console {
     /// Ctrl-C ends the program again.
     fn restore_interrupts(&mut self);
 
-    /// Waits for a line (if wanted), Ctrl-C, or for `streams` to become readable.
+    /// Waits for a line (if wanted), Ctrl-C, or for `streams`, if given, to become readable.
     ///
     /// # Errors
     /// Waiting failed.
-    fn attend(&mut self, typing: Typing, streams: BorrowedFd<'_>) -> Result<Attention, Trouble>;
+    fn attend(&mut self, typing: Typing, streams: Option<BorrowedFd<'_>>) -> Result<Attention, Trouble>;
 }

@@ -25,12 +25,24 @@ pub struct Session {
     /// Whose manners: `Supervisorctl` is exact, `Galaxyctl` knows more names and gives hints.
     pub personality: Personality,
     pub serverurl: String,
+    pub address_origin: AddressOrigin,
     /// Ask before shutdown and reload, and for a login.
     pub interactive: bool,
+    /// What the prompt shows before `> `.
+    pub prompt: String,
     /// The configuration file in use, if one was found.
     pub configuration: Option<PathBuf>,
     /// `config --format`.
     pub format: String,
+}
+
+/// Where the address comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AddressOrigin {
+    /// `-s`, or `open`.
+    CommandLine,
+    File(PathBuf),
+    Default,
 }
 
 /// Whether the prompt goes on after a command.

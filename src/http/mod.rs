@@ -2,6 +2,7 @@
 
 mod auth;
 mod bind;
+pub mod client;
 mod connection;
 mod endpoint;
 mod follow;

@@ -126,7 +126,11 @@ struct Caller<'a> {
 impl Caller<'_> {
     async fn answer(&self, call: Call) -> Answer {
         let Call { method, params } = call;
-        if method == rpc::MULTICALL { rpc::multicall(&params, self).await } else { self.dispatch(&method, &params).await }
+        if method == rpc::MULTICALL {
+            rpc::multicall(&params, self).await
+        } else {
+            self.dispatch(&method, &params).await
+        }
     }
 
     /// Hands the call to the control loop and waits for its answer; a client that goes away ends the wait, which the

@@ -2,7 +2,7 @@
 
 use super::status;
 use crate::ctl::exit::ExitCode;
-use crate::ctl::shell::{Flow, Shell};
+use crate::ctl::shell::{AddressOrigin, Flow, Shell};
 use crate::ctl::trouble::Trouble;
 
 pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
@@ -15,6 +15,7 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         return Ok(Flow::Continue);
     }
     rest.clone_into(&mut shell.session.serverurl);
+    shell.session.address_origin = AddressOrigin::CommandLine;
     shell.daemon.turn_to(rest);
     let exit = shell.exit();
     let flow = status::run(shell, "")?;
