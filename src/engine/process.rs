@@ -480,3 +480,75 @@ fn retry_delay(failures: u32) -> Duration {
 fn is_exhausted(failures: u32, startretries: i64) -> bool {
     i64::from(failures) > startretries
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::input::ProcessId;
+
+    fn policy(startretries: i64) -> Policy {
+        Policy {
+            autostart: true,
+            autorestart: AutoRestart::Never,
+            startsecs: Duration::from_secs(1),
+            startretries,
+            exitcodes: vec![0],
+            stopsignal: 15,
+            stopwaitsecs: Duration::from_secs(10),
+            stopasgroup: false,
+            killasgroup: false,
+            priority: 999,
+        }
+    }
+
+    /// Lets a process fail to start until it gives up, handling each deadline `late` after it is due, and tells when
+    /// it was tried.
+    fn attempts(startretries: i64, late: Duration) -> Vec<Duration> {
+        let mut process = Process::new(policy(startretries), ProcessRecord::new(ProcessId(1), "p".to_owned()));
+        let mut now = Now { mono: Moment(Duration::ZERO), wall: 0 };
+        let mut tried = Vec::new();
+        let mut step = Step::Start;
+        loop {
+            let (mut effects, mut turns) = (Vec::new(), Vec::new());
+            let mut cx = Context { now, mood: Mood::Running, group: "p", effects: &mut effects, turns: &mut turns };
+            process.handle(&mut cx, step);
+            if effects.iter().any(|effect| matches!(effect, Effect::Spawn { .. })) {
+                tried.push(now.mono.0);
+                step = Step::SpawnFailed(SpawnError::NotFound("x".to_owned()));
+            } else if let Some(at) = process.deadline(Mood::Running) {
+                now.mono = at + late;
+                step = Step::Due;
+            } else {
+                assert_eq!(process.state(), ProcessState::Fatal);
+                return tried;
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn there_is_one_attempt_more_than_startretries_and_at_least_one(retries in -3..40_i64) {
+            let expected = usize::try_from(retries.max(0)).unwrap_or(0) + 1;
+            prop_assert_eq!(attempts(retries, Duration::ZERO).len(), expected);
+        }
+
+        #[test]
+        fn the_waits_between_attempts_are_one_two_three_seconds(retries in 0..40_i64, late_ms in 0..3000_u64) {
+            let late = Duration::from_millis(late_ms);
+            let tried = attempts(retries, late);
+            for (failures, pair) in (1..).zip(tried.windows(2)) {
+                if let [before, after] = pair {
+                    prop_assert_eq!(*after - *before, Duration::from_secs(failures) + late);
+                }
+            }
+        }
+
+        #[test]
+        fn giving_up_needs_more_failures_than_retries(failures in any::<u32>(), retries in any::<i64>()) {
+            prop_assert_eq!(is_exhausted(failures, retries), i128::from(failures) > i128::from(retries));
+            prop_assert_eq!(retry_delay(failures).as_secs(), u64::from(failures));
+        }
+    }
+}

@@ -132,3 +132,68 @@ pub fn uptime_text(uptime: Duration) -> String {
         days => format!("{days} days, {clock}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn uptimes_read_as_pythons_timedelta() {
+        for (seconds, text) in [
+            (0, "0:00:00"),
+            (59, "0:00:59"),
+            (60, "0:01:00"),
+            (3599, "0:59:59"),
+            (3600, "1:00:00"),
+            (59_537, "16:32:17"),
+            (86_399, "23:59:59"),
+            (86_400, "1 day, 0:00:00"),
+            (172_799, "1 day, 23:59:59"),
+            (172_800, "2 days, 0:00:00"),
+            (86_400 * 1000 + 36_061, "1000 days, 10:01:01"),
+        ] {
+            assert_eq!(uptime_text(Duration::from_secs(seconds)), text);
+        }
+        assert_eq!(uptime_text(Duration::from_millis(1999)), "0:00:01");
+    }
+
+    /// Reads an uptime back to seconds.
+    fn seconds(text: &str) -> Option<u64> {
+        let (days, clock) = match text.split_once(", ") {
+            Some((days, clock)) => (days.strip_suffix(" days").or(days.strip_suffix(" day"))?.parse().ok()?, clock),
+            None => (0_u64, text),
+        };
+        let mut parts = clock.split(':');
+        let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next()?);
+        let padded = minutes.len() == 2 && seconds.len() == 2 && !(hours.len() == 2 && hours.starts_with('0'));
+        let (hours, minutes, seconds): (u64, u64, u64) =
+            (hours.parse().ok()?, minutes.parse().ok()?, seconds.parse().ok()?);
+        let plausible = padded && parts.next().is_none() && hours < 24 && minutes < 60 && seconds < 60;
+        plausible.then_some(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+    }
+
+    proptest! {
+        #[test]
+        fn an_uptime_loses_nothing_but_the_fraction(secs in 0..4_000_000_000_u64, nanos in 0..1_000_000_000_u32) {
+            prop_assert_eq!(seconds(&uptime_text(Duration::new(secs, nanos))), Some(secs));
+        }
+
+        #[test]
+        fn one_day_is_singular_and_no_day_is_not_mentioned(secs in 0..864_000_u64) {
+            let text = uptime_text(Duration::from_secs(secs));
+            prop_assert_eq!(text.contains(" day, "), secs / 86_400 == 1);
+            prop_assert_eq!(text.contains(" days, "), secs / 86_400 > 1);
+        }
+
+        #[test]
+        fn a_namespec_names_the_group_unless_it_is_the_same(group in "[a-c]{1,2}", name in "[a-c]{1,2}") {
+            let spec = namespec(&group, &name);
+            match spec.split_once(':') {
+                Some(parts) => prop_assert!(group != name && parts == (group.as_str(), name.as_str())),
+                None => prop_assert!(group == name && spec == name),
+            }
+        }
+    }
+}
