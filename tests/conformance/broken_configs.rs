@@ -24,7 +24,7 @@ fn refused(subject: Subject, name: &str, configurations: &[&str]) {
     let mut transcript = Transcript::of(&daemon);
     for text in configurations {
         std::fs::write(&path, text).unwrap();
-        let title = format!("supervisord <<\n{}<<", text.trim_start_matches('\u{feff}'));
+        let title = format!("supervisord <<\n{}<<", text);
         match daemon.refusal(&path) {
             Some(outcome) => transcript.outcome(&title, &outcome),
             None => transcript.note(format!("$ {title}\naccepted")),
@@ -52,7 +52,6 @@ fn broken_syntax_is_refused(subject: Subject) {
         &[
             "",
             "key=value\n[supervisord]\n",
-            "\u{feff}[supervisord]\n",
             "[supervisord]\nnonsense\n",
             "[supervisord]\nnonsense\nlogfile=x\nmore nonsense\n[program:x]\ncommand\n",
             "[supervisord]\n=x\n",

@@ -132,7 +132,7 @@ fn a_stale_socket_is_taken_over(subject: Subject) {
 }
 
 fn in_the_background_the_parent_leaves_at_once(subject: Subject) {
-    let mut daemon = Daemon::folder_with(subject, "directory=/\numask=026", "", "[program:p]\ncommand=/bin/sh -c 'pwd; umask; exec cat'\nstartsecs=0\nstdout_logfile=%(here)s/p.log\n");
+    let daemon = Daemon::folder_with(subject, "directory=/\numask=026", "", "[program:p]\ncommand=/bin/sh -c 'pwd; umask; exec cat'\nstartsecs=0\nstdout_logfile=%(here)s/p.log\n");
     let configuration = daemon.path("supervisord.conf").display().to_string();
     let outcome = daemon.supervisord(&["-c", &configuration]);
     let mut transcript = Transcript::of(&daemon);
@@ -155,9 +155,7 @@ fn in_the_background_the_parent_leaves_at_once(subject: Subject) {
 }
 
 fn the_start_is_logged(subject: Subject) {
-    let mut daemon = Daemon::folder_with(subject, "user=nobody-there", "", "");
-    fs::write(daemon.path("supervisord.conf"), fs::read_to_string(daemon.path("supervisord.conf")).unwrap().replace("user=nobody-there", "")).unwrap();
-    daemon.run();
+    let daemon = Daemon::start(subject, "");
     Transcript::of(&daemon).log(&daemon, &["RPC interface", "Server ", "started with"]).check("start_logged");
     let stamp = daemon.text("main.log").lines().last().unwrap().chars().take(23).collect::<String>();
     let shape: String = stamp.chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect();
