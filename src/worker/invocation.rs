@@ -21,7 +21,7 @@ pub struct Invocation {
 #[derive(Debug)]
 pub(super) enum Asked {
     Run(Call),
-    Check { file: PathBuf, report: Report },
+    Check { call: Call, report: Report },
     /// Print this and exit 0.
     Print(String),
 }
@@ -86,13 +86,7 @@ impl Invocation {
         let call = Call { program, is_supervisord: false, options: options.daemon, alone, source };
         match options.task {
             Task::Run => Ok(Asked::Run(call)),
-            Task::Check(report) => match call.file() {
-                Ok(file) => Ok(Asked::Check { file, report }),
-                Err(error) => {
-                    let error = UsageError::new(error.to_string());
-                    Err(Misunderstood { text: error.text(&call.program), code })
-                }
-            },
+            Task::Check(report) => Ok(Asked::Check { call, report }),
         }
     }
 }

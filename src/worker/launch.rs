@@ -95,7 +95,10 @@ fn attempt(invocation: &Invocation) -> Result<startup::Ended, Refused> {
         std::env::current_dir().map_err(|error| Refused::System { doing: "cannot find the current directory", error })?;
     match invocation.read(&origin) {
         Ok(Asked::Run(call)) => start(invocation, &call, origin),
-        Ok(Asked::Check { file, report }) => Ok(startup::Ended::Exit(report::check(&file, report))),
+        Ok(Asked::Check { call, report }) => {
+            let loaded = call.load().map_err(|error| Refused::Usage(error.to_string()))?;
+            Ok(startup::Ended::Exit(report::check(&loaded, report)))
+        }
         Ok(Asked::Print(text)) => {
             // A reader that closed the pipe has read enough.
             let _ = io::stdout().write_all(text.as_bytes());
