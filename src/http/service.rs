@@ -106,7 +106,7 @@ impl Service {
             return reply::error(StatusCode::SERVICE_UNAVAILABLE);
         }
         let Ok(Some(file)) = file.await else { return reply::error(StatusCode::NOT_FOUND) };
-        match follow(file).await {
+        match follow(file, Arc::clone(&self.phases)).await {
             Ok((body, modified)) => reply::follow(body, &http_date(modified)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => reply::error(StatusCode::NOT_FOUND),
             Err(error) => {

@@ -31,6 +31,9 @@ fn mutate(request: &[u8], dice: &mut Dice) -> Vec<u8> {
     ];
     let mut bytes = request.to_vec();
     for _ in 0..=dice.throw(4) {
+        if bytes.len() < 2 {
+            break;
+        }
         let at = dice.throw(bytes.len());
         match dice.throw(5) {
             0 => bytes[at] = u8::try_from(dice.throw(256)).unwrap(),

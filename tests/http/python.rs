@@ -16,6 +16,7 @@ class Transport(xmlrpc.client.Transport):
     connection = None
     def make_connection(self, host):
         if not self.connection:
+            _, self._extra_headers, _ = self.get_host_info(host)
             self.connection = Connection('localhost')
         return self.connection
 

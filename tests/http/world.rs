@@ -17,39 +17,38 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// For whatever must happen; no test waits this long unless it fails.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the control loop was asked, as text: `peer method argument`.
-pub type Asked = Rc<RefCell<Vec<String>>>;
+pub(crate) type Asked = Rc<RefCell<Vec<String>>>;
 
-pub struct World {
-    pub folder: TempDir,
-    pub server: ServerConfig,
-    pub endpoint: Option<Endpoint>,
-    pub asked: Asked,
+pub(crate) struct World {
+    pub(crate) folder: TempDir,
+    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) asked: Asked,
     /// A message for each call to `startProcess` of `slow` that its client gave up.
-    pub given_up: mpsc::UnboundedReceiver<()>,
+    pub(crate) given_up: mpsc::UnboundedReceiver<()>,
     port: u16,
 }
 
 #[derive(Default)]
-pub struct Build {
-    pub auth: Option<ServerAuth>,
-    pub inet: bool,
-    pub times: Times,
+pub(crate) struct Build {
+    pub(crate) auth: Option<ServerAuth>,
+    pub(crate) inet: bool,
+    pub(crate) times: Times,
 }
 
-pub fn auth(username: &str, password: &str) -> Option<ServerAuth> {
+pub(crate) fn auth(username: &str, password: &str) -> Option<ServerAuth> {
     Some(ServerAuth { username: username.to_owned(), password: password.to_owned() })
 }
 
 /// Runs a test with a unix endpoint.
-pub fn with_world(test: impl AsyncFnOnce(World)) {
+pub(crate) fn with_world(test: impl AsyncFnOnce(World)) {
     with(Build::default(), test);
 }
 
 /// Runs a test with this endpoint, on a runtime like the worker's.
-pub fn with(build: Build, test: impl AsyncFnOnce(World)) {
+pub(crate) fn with(build: Build, test: impl AsyncFnOnce(World)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
@@ -78,14 +77,14 @@ impl World {
         let asked = Asked::default();
         let (giving_up, given_up) = mpsc::unbounded_channel();
         tokio::task::spawn_local(control_loop(requests, folder.path().to_owned(), Rc::clone(&asked), giving_up));
-        World { folder, server, endpoint, asked, given_up, port }
+        World { folder, endpoint, asked, given_up, port }
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.folder.path().join("s.sock")
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         if self.port == 0 {
             format!("unix://{}", self.socket().display())
         } else {
@@ -93,11 +92,11 @@ impl World {
         }
     }
 
-    pub fn log(&self, name: &str) -> PathBuf {
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub async fn connect(&self) -> Raw {
+    pub(crate) async fn connect(&self) -> Raw {
         if self.port == 0 {
             Raw(Box::new(UnixStream::connect(self.socket()).await.unwrap()))
         } else {
@@ -106,7 +105,7 @@ impl World {
     }
 
     /// Sends a request on a connection of its own and returns the whole response.
-    pub async fn ask(&self, request: &str) -> Response {
+    pub(crate) async fn ask(&self, request: &str) -> Response {
         let mut raw = self.connect().await;
         raw.send(request.as_bytes()).await;
         raw.response().await
@@ -154,44 +153,44 @@ async fn control_loop(
     }
 }
 
-pub trait Socket: AsyncRead + AsyncWrite + Unpin {}
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Socket for T {}
 
 /// A connection on which anything can be sent.
-pub struct Raw(Box<dyn Socket>);
+pub(crate) struct Raw(Box<dyn Socket>);
 
 #[derive(Debug)]
-pub struct Response {
-    pub status: u16,
+pub(crate) struct Response {
+    pub(crate) status: u16,
     /// Status line and headers, without Date.
-    pub head: String,
-    pub body: String,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Response {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 }
 
 impl Raw {
-    pub async fn send(&mut self, bytes: &[u8]) {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
         timeout(PATIENCE, self.0.write_all(bytes)).await.expect("the server does not read").unwrap();
     }
 
     /// As much as the server takes before it closes the connection.
-    pub async fn send_what_it_takes(&mut self, bytes: &[u8]) {
+    pub(crate) async fn send_what_it_takes(&mut self, bytes: &[u8]) {
         let _ = timeout(PATIENCE, self.0.write_all(bytes)).await.expect("the server does not read");
     }
 
     /// Sends no more, and returns what [`Raw::head`] does.
-    pub async fn head_after_finish(&mut self) -> String {
+    pub(crate) async fn head_after_finish(&mut self) -> String {
         let _ = self.0.shutdown().await;
         self.head().await
     }
 
     /// The bytes up to the end of the headers.
-    pub async fn head(&mut self) -> String {
+    pub(crate) async fn head(&mut self) -> String {
         let mut bytes = Vec::new();
         while !bytes.ends_with(b"\r\n\r\n") {
             match timeout(PATIENCE, self.0.read_u8()).await.expect("no answer") {
@@ -203,13 +202,13 @@ impl Raw {
         text.lines().filter(|line| !line.starts_with("Date: ") && !line.is_empty()).collect::<Vec<_>>().join("\n")
     }
 
-    pub async fn exactly(&mut self, count: usize) -> Vec<u8> {
+    pub(crate) async fn exactly(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         timeout(PATIENCE, self.0.read_exact(&mut bytes)).await.expect("no answer").unwrap();
         bytes
     }
 
-    pub async fn response(&mut self) -> Response {
+    pub(crate) async fn response(&mut self) -> Response {
         let head = self.head().await;
         let status = head.split(' ').nth(1).unwrap_or_else(|| panic!("no response: {head:?}")).parse().unwrap();
         let mut response = Response { status, head, body: String::new() };
@@ -219,7 +218,7 @@ impl Raw {
     }
 
     /// The next chunk of a chunked body; `None` at its end or that of the connection.
-    pub async fn chunk(&mut self) -> Option<String> {
+    pub(crate) async fn chunk(&mut self) -> Option<String> {
         let mut size = String::new();
         while !size.ends_with("\r\n") {
             size.push(char::from(timeout(PATIENCE, self.0.read_u8()).await.expect("no chunk").ok()?));
@@ -230,7 +229,7 @@ impl Raw {
     }
 
     /// Chunks until they end with `text`; all of them joined.
-    pub async fn chunks_until(&mut self, text: &str) -> String {
+    pub(crate) async fn chunks_until(&mut self, text: &str) -> String {
         let mut all = String::new();
         while !all.ends_with(text) {
             all.push_str(&self.chunk().await.expect("the stream has ended"));
@@ -239,7 +238,7 @@ impl Raw {
     }
 
     /// Waits until the server closes the connection; what came before.
-    pub async fn until_closed(&mut self) -> Vec<u8> {
+    pub(crate) async fn until_closed(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         // A reset is an end, too.
         let _ = timeout(PATIENCE, self.0.read_to_end(&mut bytes)).await.expect("the connection stays open");
@@ -248,11 +247,11 @@ impl Raw {
 }
 
 /// A call of a method without parameters.
-pub fn xml(method: &str) -> String {
+pub(crate) fn xml(method: &str) -> String {
     format!("<?xml version='1.0'?><methodCall><methodName>{method}</methodName></methodCall>")
 }
 
 /// A POST of this body with these further headers.
-pub fn post(body: &str, headers: &str) -> String {
+pub(crate) fn post(body: &str, headers: &str) -> String {
     format!("POST /RPC2 HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len())
 }
