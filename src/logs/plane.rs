@@ -1,7 +1,15 @@
 //! The handle of the log plane: commands in, notices out.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use super::notices::{self, Notices};
+use super::transit::Transits;
 
 /// One of a child's two output pipes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +88,44 @@ pub enum Notice {
     },
 }
 
+/// What a plane needs to start.
+#[derive(Debug)]
+pub struct Options {
+    /// The tag of syslog messages: the program's name.
+    pub syslog_tag: String,
+    /// `strip_ansi` for sources attached from now on is what their sinks say; this is where bytes on their way to
+    /// file systems that can hang wait. `None`: such files are written like others, and a hanging file can stop the
+    /// child that writes to it.
+    pub transits: Option<Transits>,
+}
+
 /// The running log plane. Dropping it ends its threads once their sources are drained.
 #[derive(Debug)]
-pub struct Plane;
+pub struct Plane {
+    commands: mpsc::Sender<Command>,
+    bell: Arc<EventFd>,
+}
+
+impl Plane {
+    /// Starts the threads. At most one plane of a machine may read a pipe or write a file at a time.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor or thread to be had.
+    pub fn start(options: Options) -> io::Result<(Plane, Notices)> {
+        let bell = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
+        let (_teller, _notices) = notices::channel(Arc::clone(&bell));
+        let (_commands, _queue) = mpsc::channel::<Command>();
+        drop(options);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Asks for something. Never blocks; commands are followed in the order of their sending. The queue has no
+    /// bound: its only producer is the control loop, which sends a few commands for each child.
+    pub fn send(&self, command: Command) {
+        // The plane's threads end only after this handle is gone.
+        let _sent = self.commands.send(command);
+        // The counter of an eventfd overflows only after 2^64 rings nobody heard.
+        let _rung = self.bell.write(1);
+    }
+}
