@@ -26,6 +26,7 @@ mod broken_configs;
 mod commands;
 mod config_changes;
 mod endpoints;
+mod examples;
 mod interactive;
 mod life;
 mod lifecycle;
