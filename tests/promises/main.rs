@@ -5,12 +5,6 @@
 #![expect(dead_code, reason = "the harness is shared with the conformance tests, which use all of it")]
 #![expect(clippy::needless_pass_by_value, reason = "test code")]
 
-#[path = "../fixture/venv.rs"]
-mod venv;
-
-#[path = "../conformance/subject.rs"]
-#[macro_use]
-mod subject;
 #[path = "../conformance/daemon.rs"]
 mod daemon;
 #[path = "../conformance/wait.rs"]
@@ -19,5 +13,6 @@ mod wait;
 mod bad_configuration;
 mod household;
 mod idleness;
+mod subject;
 mod thousand_programs;
 mod worker_death;
