@@ -23,6 +23,7 @@ mod path;
 mod pattern;
 pub mod percent;
 mod policy;
+mod print;
 mod problem;
 mod process;
 mod raw;
@@ -47,6 +48,7 @@ pub use model::{
     ProcessConfig, RpcInterface, ServerAuth, ServerConfig, UnixServer, User,
 };
 pub use overrides::{DaemonOption, Overrides};
+pub use print::{Format, PrintError, print};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use process::NUMPROCS_MAX;
 pub use source::{Account, FILE_BYTES_MAX, FileStatus, ReadError, Source};
