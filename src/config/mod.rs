@@ -3,6 +3,7 @@
 mod assembly;
 mod client;
 mod daemon;
+mod diagnostic;
 mod difference;
 pub mod environment;
 mod expansion;
@@ -38,6 +39,7 @@ pub mod value;
 
 pub use assembly::FILES_MAX;
 pub use client::{CtlConfig, CtlLoaded, load_ctl};
+pub use diagnostic::{EXIT_REFUSED, Rendering, check, render};
 pub use difference::{Difference, difference};
 pub use find::{NotFound, find, search_paths};
 pub use host::HostSource;
