@@ -196,8 +196,7 @@ fn json(path: &Path, problems: &Problems) -> String {
         })
         .collect();
     let count = |severity| problems.iter().filter(|problem| problem.severity == severity).count();
-    let report =
-        Report { file: path, errors: count(Severity::Error), warnings: count(Severity::Warning), problems };
+    let report = Report { file: path, errors: count(Severity::Error), warnings: count(Severity::Warning), problems };
     format!("{:#}\n", serde_json::json!(report))
 }
 
@@ -206,7 +205,8 @@ mod tests {
     use super::*;
     use crate::config::made_up::MadeUp;
 
-    const BAD: &str = "[supervisord]\nloglevel = chatty\n\n[program:handler]\nautosatrt=true\n  ; note\nstopwaitsecs = 30s\n";
+    const BAD: &str =
+        "[supervisord]\nloglevel = chatty\n\n[program:handler]\nautosatrt=true\n  ; note\nstopwaitsecs = 30s\n";
 
     fn checked(text: &str, rendering: Rendering) -> (String, u8) {
         let host = MadeUp::new().file("/etc/x.conf", text);
