@@ -99,7 +99,7 @@ fn loading_the_clients_settings_agrees_with_supervisor() {
 }
 
 /// What both sides find in their environment; the locale must be the same everywhere.
-fn environment(home: &Path) -> Vec<(String, String)> {
+pub(crate) fn environment(home: &Path) -> Vec<(String, String)> {
     let home = home.to_str().unwrap();
     let pairs = [
         ("HOME", home),
@@ -114,7 +114,7 @@ fn environment(home: &Path) -> Vec<(String, String)> {
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
 }
 
-fn write(directory: &Path, case: &Case) {
+pub(crate) fn write(directory: &Path, case: &Case) {
     fs::create_dir_all(directory.join("logs")).unwrap();
     for (name, text) in &case.files {
         let file = directory.join(name);
@@ -123,7 +123,7 @@ fn write(directory: &Path, case: &Case) {
     }
 }
 
-fn arguments(base: &Path, name: &str, case: &Case) -> Vec<String> {
+pub(crate) fn arguments(base: &Path, name: &str, case: &Case) -> Vec<String> {
     let main = &case.files[0].0;
     let file = if case.is_named_relatively {
         format!("{name}/{main}")

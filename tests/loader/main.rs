@@ -6,6 +6,7 @@
 mod compare;
 mod generate;
 mod oracle;
+mod print;
 mod random;
 mod values;
 #[path = "../fixture/venv.rs"]
