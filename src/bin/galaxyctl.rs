@@ -1,1 +1,16 @@
-fn main() {}
+//! The client, as `galaxyctl` or under the name `supervisorctl`.
+
+use std::process::ExitCode;
+
+use galaxyd::cli::{Personality, personality};
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
+    let argv0 = args.next().unwrap_or_default();
+    let args: Vec<String> = args.collect();
+    let personality = match personality(&argv0) {
+        Personality::Supervisorctl => Personality::Supervisorctl,
+        _ => Personality::Galaxyctl,
+    };
+    ExitCode::from(galaxyd::ctl::main(personality, &argv0, &args))
+}

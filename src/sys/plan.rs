@@ -44,7 +44,7 @@ pub enum User {
     #[default]
     Keep,
     /// Nothing happens if the keeper already is this user; else only root can do it.
-    /// `groups` has the primary group first, as `users::Account` gives it.
+    /// `groups` has the primary group first.
     Become { uid: u32, gid: u32, groups: Vec<u32> },
     /// The account could not be looked up: the child says so where its messages go, and fails.
     Unknown { uid: u32, reason: CString },
