@@ -88,10 +88,10 @@ fn carried(header: &libc::msghdr) -> Vec<OwnedFd> {
         let mut message = libc::CMSG_FIRSTHDR(header);
         while let Some(control) = message.as_ref() {
             if control.cmsg_level == libc::SOL_SOCKET && control.cmsg_type == libc::SCM_RIGHTS {
-                let bytes = (control.cmsg_len as usize).saturating_sub(libc::CMSG_LEN(0) as usize);
-                let numbers = libc::CMSG_DATA(control).cast::<RawFd>();
+                let bytes = usize::try_from(control.cmsg_len).unwrap_or(0).saturating_sub(libc::CMSG_LEN(0) as usize);
+                let numbers = libc::CMSG_DATA(control).cast::<[u8; size_of::<RawFd>()]>();
                 for index in 0..bytes / size_of::<RawFd>() {
-                    descriptors.push(OwnedFd::from_raw_fd(numbers.add(index).read_unaligned()));
+                    descriptors.push(OwnedFd::from_raw_fd(RawFd::from_ne_bytes(*numbers.add(index))));
                 }
             }
             message = libc::CMSG_NXTHDR(header, control);
