@@ -15,6 +15,9 @@ use super::spawn::{Failure, Step};
 /// Supervisor's exit code for a child that did not become a program.
 const NOT_SPAWNED: i32 = 127;
 
+/// The size of the kernel's set of signals: a bit for each of 64 signals.
+const KERNEL_SIGSET: usize = 8;
+
 /// Becomes the program, or reports `[step, errno]` on `report` and ends with code 127.
 pub(super) fn main(plan: &PlanView<'_>, ends: &ChildEnds, report: RawFd) -> ! {
     let failure = become_program(plan, ends);
@@ -136,13 +139,14 @@ fn refuse(uid: u32, reason: &[u8], failure: Failure) -> Result<(), Failure> {
 
 /// All signals at their defaults: what is ignored here would stay ignored after exec.
 pub(super) fn default_dispositions() {
-    // SAFETY: an all-zero `sigaction` is SIG_DFL without flags and with an empty mask. The call is
-    // async-signal-safe; it fails only for SIGKILL, SIGSTOP and the C library's own two, which
-    // cannot be changed.
+    // More than the kernel's structure on any machine; all zero it is SIG_DFL, no flags, an empty mask.
+    let action = [0u64; 16];
+    // SAFETY: a bare system call that reads `action`, which outlives it. It fails for SIGKILL and SIGSTOP,
+    // which cannot be changed. (The C library's own call keeps two signals to itself, which may
+    // be inherited as ignored like any other.)
     unsafe {
-        let action: libc::sigaction = std::mem::zeroed();
         for signal in 1..=libc::SIGRTMAX() {
-            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+            libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), std::ptr::null_mut::<u64>(), KERNEL_SIGSET);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::fcntl::OFlag;
+use nix::sys::signal::{SigSet, SigmaskHow};
 
 use super::child;
 use super::descriptors::set_nonblocking;
@@ -72,12 +73,20 @@ pub fn spawn(plan: &PlanView<'_>, given: Option<OwnedFd>) -> Result<Spawned, Spa
     let (status, report) =
         nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|errno| SpawnError::Pipes(io::Error::from(errno)))?;
     set_nonblocking(&status).map_err(SpawnError::Pipes)?;
+    // What somebody sends to the child at once must wait until it is ready to die of it: we ignore signals
+    // that it will not ignore. Blocked signals wait, ignored or not.
+    let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(|e| SpawnError::Fork(e.into()))?;
     // SAFETY: the child only calls `child::main`, which never returns and keeps to what is allowed
     // after a fork: nothing that allocates, locks or unwinds.
     let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        child::main(plan, &ends, report.as_raw_fd());
+    }
+    let error = io::Error::last_os_error();
+    // Fails for no mask that was in force before.
+    let _ = mask.thread_set_mask();
     match pid {
-        -1 => Err(SpawnError::Fork(io::Error::last_os_error())),
-        0 => child::main(plan, &ends, report.as_raw_fd()),
+        -1 => Err(SpawnError::Fork(error)),
         pid => {
             // The child does the same; whoever is first, its group exists before we could signal it.
             // It fails if the child has already called exec, or is gone.
