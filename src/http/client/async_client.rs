@@ -95,6 +95,7 @@ impl Client {
     ) -> Result<Value, ClientError> {
         let request = self
             .request(Verb::POST, RPC_PATH)
+            .header(CONNECTION, "close")
             .header(CONTENT_TYPE, "text/xml")
             .header(ACCEPT, "text/xml")
             .body(Full::new(rpc::write_call(method, params).into()))
@@ -118,6 +119,7 @@ impl Client {
         path: &str,
         mut on_bytes: impl FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<(), ClientError> {
+        // Without `Connection: close`: Supervisor 4.3 would hold the log back until it has 64 KiB of it.
         let request = self
             .request(Verb::GET, &percent_encoded(path))
             .header(ACCEPT, "*/*")
@@ -140,8 +142,7 @@ impl Client {
             .method(verb)
             .uri(path)
             .header(HOST, self.address.host())
-            .header(USER_AGENT, concat!("galaxyctl/", env!("CARGO_PKG_VERSION")))
-            .header(CONNECTION, "close");
+            .header(USER_AGENT, concat!("galaxyctl/", env!("CARGO_PKG_VERSION")));
         match &self.credentials {
             None => builder,
             Some(Credentials { username, password }) => {
