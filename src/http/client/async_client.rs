@@ -195,9 +195,15 @@ fn percent_encoded(path: &str) -> String {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => encoded.push(char::from(byte)),
             b'/' | b':' | b'-' | b'.' | b'_' | b'~' | b'*' | b'@' | b'+' | b'=' | b',' => {
-                encoded.push(char::from(byte))
+                encoded.push(char::from(byte));
             }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
+            _ => {
+                encoded.push('%');
+                let halves = [byte >> 4, byte & 0xf].into_iter();
+                encoded.extend(
+                    halves.filter_map(|half| char::from_digit(half.into(), 16)).map(|half| half.to_ascii_uppercase()),
+                );
+            }
         }
     }
     encoded
