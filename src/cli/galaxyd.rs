@@ -135,7 +135,7 @@ mod tests {
 
     fn run(line: &str) -> Result<Parsed<GalaxydOptions>, clap::Error> {
         let args: Vec<String> = line.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
-        parse(&args, &HostSource::new())
+        parse(&args, &HostSource::new(Vec::new()))
     }
 
     #[test]

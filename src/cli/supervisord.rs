@@ -145,7 +145,7 @@ mod tests {
 
     fn run(args: &[&str]) -> Result<Parsed<DaemonOptions>, String> {
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
-        parse("supervisord", &args, &HostSource::new()).map_err(|error| error.message)
+        parse("supervisord", &args, &HostSource::new(Vec::new())).map_err(|error| error.message)
     }
 
     #[test]

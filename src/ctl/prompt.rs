@@ -6,8 +6,11 @@ use std::path::Path;
 use rustyline::completion::{Completer, Pair};
 use rustyline::config::{CompletionType, Config};
 use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
-use rustyline::{Context, Editor, Helper, Highlighter, Hinter, Validator};
+use rustyline::validate::Validator;
+use rustyline::{Context, Editor, Helper};
 
 use super::answer::{self, ProcessInfo};
 use super::commands;
@@ -105,7 +108,6 @@ fn unreadable(error: ReadlineError) -> io::Error {
 
 /// What completion knows: the commands, and through a way of its own to the daemon the processes, asked for
 /// when they are first wanted on a line.
-#[derive(Helper, Highlighter, Hinter, Validator)]
 struct Knowledge {
     personality: Personality,
     daemon: std::cell::RefCell<Box<dyn Daemon>>,
@@ -129,6 +131,14 @@ impl Knowledge {
         };
         self.known.get_or_init(ask).clone()
     }
+}
+
+impl Helper for Knowledge {}
+impl Highlighter for Knowledge {}
+impl Validator for Knowledge {}
+
+impl Hinter for Knowledge {
+    type Hint = String;
 }
 
 impl Completer for Knowledge {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::client::Connection;
-use super::console::Console as _;
 use super::exit::ExitCode;
 use super::prompt;
 use super::render::{Form, Hints, Screen, form_for};

@@ -268,10 +268,11 @@ impl Process {
     }
 
     /// A stop was asked for while the fork failed. It counts as a failed start, as it does in Supervisor, where the
-    /// failure always comes first.
+    /// failure always comes first; one that would have meant giving up leaves the count that giving up leaves.
     fn cancelled_not_forked(&mut self, cx: &mut Context<'_>, error: &SpawnError) {
         self.note_not_forked(cx, error);
-        self.record.backoff = self.record.backoff.saturating_add(1);
+        let failures = self.record.backoff.saturating_add(1);
+        self.record.backoff = if is_exhausted(failures, self.policy.startretries) { 0 } else { failures };
         self.enter(cx, State::Stopped, Extra::pid(0));
     }
 

@@ -11,7 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::limits::{BODY_MAX, FOLLOW_JUNK_MAX, HEADER_MAX, LINGER_TIMEOUT};
+use super::limits::{BODY_MAX, FOLLOW_JUNK_MAX, HEADER_MAX};
 use super::phase::{Phase, Phases};
 use super::service::Service;
 use super::stream::{Link, Stream};
@@ -20,6 +20,7 @@ use super::stream::{Link, Stream};
 pub(super) async fn serve(stream: Stream, service: Service) {
     let stream = Arc::new(stream);
     let phases = Arc::clone(&service.phases);
+    let linger = phases.times.linger;
     talk(Arc::clone(&stream), phases, service).await;
     // hyper or a timeout has ended the talk. Closing now would reset the connection if the client is still sending, and
     // the answer that says why it should stop would be lost.
@@ -27,7 +28,7 @@ pub(super) async fn serve(stream: Stream, service: Service) {
     let mut allowance = 2 * BODY_MAX;
     let gone = poll_fn(|cx| stream.poll_gone(cx, &mut allowance));
     // A client that goes on all the same loses the answer.
-    drop(timeout(LINGER_TIMEOUT, gone).await);
+    drop(timeout(linger, gone).await);
 }
 
 async fn talk(stream: Arc<Stream>, phases: Arc<Phases>, service: Service) {

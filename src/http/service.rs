@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::auth;
 use super::follow::follow;
 use super::incoming::{Answer, Incoming, Peer};
-use super::limits::{BODY_MAX, BODY_TIMEOUT};
+use super::limits::BODY_MAX;
 use super::phase::{Phase, Phases};
 use super::reply::{self, Reply};
 use super::route::Route;
@@ -82,7 +82,7 @@ impl Service {
         if length.is_none_or(|length| length > BODY_MAX) {
             return reply::final_error(StatusCode::PAYLOAD_TOO_LARGE);
         }
-        let body = match timeout(BODY_TIMEOUT, Limited::new(request.into_body(), BODY_MAX).collect()).await {
+        let body = match timeout(self.phases.times.body, Limited::new(request.into_body(), BODY_MAX).collect()).await {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(_)) => return reply::final_error(StatusCode::BAD_REQUEST),
             Err(_) => return reply::final_error(StatusCode::REQUEST_TIMEOUT),
@@ -106,7 +106,7 @@ impl Service {
             return reply::error(StatusCode::SERVICE_UNAVAILABLE);
         }
         let Ok(Some(file)) = file.await else { return reply::error(StatusCode::NOT_FOUND) };
-        match follow(file).await {
+        match follow(file, Arc::clone(&self.phases)).await {
             Ok((body, modified)) => reply::follow(body, &http_date(modified)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => reply::error(StatusCode::NOT_FOUND),
             Err(error) => {

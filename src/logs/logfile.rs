@@ -40,6 +40,11 @@ impl Failure {
 pub(super) trait Gate: Debug + Send + Sync {
     /// Lets the operation through, or fails it.
     fn pass(&self, doing: &'static str, path: &Path) -> io::Result<()>;
+
+    /// Whether to treat a regular file as one that can hang, wherever it is.
+    fn is_remote(&self, _path: &Path) -> bool {
+        false
+    }
 }
 
 /// The gate of production.
@@ -112,7 +117,11 @@ impl LogFile {
             Some(open) => open,
             None => {
                 self.pass("open")?;
-                open_path(&self.path, mode, start).map_err(Failure::doing("open"))?
+                let mut open = open_path(&self.path, mode, start).map_err(Failure::doing("open"))?;
+                if open.kind == Kind::Local && self.gate.is_remote(&self.path) {
+                    open.kind = Kind::Remote;
+                }
+                open
             }
         };
         Ok(self.open.insert(opened))

@@ -4,12 +4,16 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc;
 
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
+use super::board::{Board, Means};
+use super::lane::{BELL_TOKEN, Lane, Shared};
+use super::logfile::{Gate, OpenGate};
 use super::notices::{self, Notices};
-use super::transit::Transits;
+use super::transit::{Transits, sort_transits};
+use super::{syslog, watch};
 
 /// One of a child's two output pipes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,17 +97,15 @@ pub enum Notice {
 pub struct Options {
     /// The tag of syslog messages: the program's name.
     pub syslog_tag: String,
-    /// `strip_ansi` for sources attached from now on is what their sinks say; this is where bytes on their way to
-    /// file systems that can hang wait. `None`: such files are written like others, and a hanging file can stop the
-    /// child that writes to it.
+    /// Where bytes on their way to file systems that can hang lie meanwhile. `None`: such files are written like
+    /// others, and one that hangs can stop the child that writes to it.
     pub transits: Option<Transits>,
 }
 
 /// The running log plane. Dropping it ends its threads once their sources are drained.
 #[derive(Debug)]
 pub struct Plane {
-    commands: mpsc::Sender<Command>,
-    bell: Arc<EventFd>,
+    shared: Arc<Shared>,
 }
 
 impl Plane {
@@ -113,19 +115,37 @@ impl Plane {
     ///
     /// No descriptor or thread to be had.
     pub fn start(options: Options) -> io::Result<(Plane, Notices)> {
+        Plane::start_behind(Arc::new(OpenGate), PathBuf::from(syslog::SOCKET), options)
+    }
+
+    fn start_behind(gate: Arc<dyn Gate>, syslog_socket: PathBuf, options: Options) -> io::Result<(Plane, Notices)> {
         let bell = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
-        let (_teller, _notices) = notices::channel(Arc::clone(&bell));
-        let (_commands, _queue) = mpsc::channel::<Command>();
-        drop(options);
-        Err(io::ErrorKind::Unsupported.into())
+        let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
+        epoll.add(&*bell, EpollEvent::new(EpollFlags::EPOLLIN, BELL_TOKEN))?;
+        let (teller, notices) = notices::channel(Arc::clone(&bell));
+        let mut board = Board::default();
+        if let Some(transits) = options.transits {
+            (board.transits, board.leftovers) = sort_transits(transits)?;
+        }
+        let means = Means { gate, teller, epoll, syslog_tag: options.syslog_tag, syslog_socket };
+        let shared = Arc::new(Shared::new(board, bell, means));
+        let plane = Plane { shared: Arc::clone(&shared) };
+        Lane::prepare(&shared, 0)?.spawn()?;
+        watch::spawn(shared)?;
+        Ok((plane, notices))
     }
 
     /// Asks for something. Never blocks; commands are followed in the order of their sending. The queue has no
     /// bound: its only producer is the control loop, which sends a few commands for each child.
     pub fn send(&self, command: Command) {
-        // The plane's threads end only after this handle is gone.
-        let _sent = self.commands.send(command);
-        // The counter of an eventfd overflows only after 2^64 rings nobody heard.
-        let _rung = self.bell.write(1);
+        self.shared.lock().inbox.push_back(command);
+        self.shared.ring();
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        self.shared.lock().closing = true;
+        self.shared.ring();
     }
 }

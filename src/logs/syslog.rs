@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 
@@ -87,11 +86,6 @@ impl Syslog {
                 self.connected()?.send(&message).map(|_| ())
             }
         }
-    }
-
-    /// What becomes writable when a line can be sent again.
-    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.socket.as_ref().map(AsFd::as_fd)
     }
 
     fn connected(&mut self) -> io::Result<&UnixDatagram> {

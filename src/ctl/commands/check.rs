@@ -16,12 +16,7 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         return Ok(Flow::Continue);
     };
     let loaded = config::load(&path, &Overrides::default(), &host());
-    let text = if shell.screen.form() == Form::Json {
-        config::render_problems_json(&loaded.problems, &loaded.files)
-    } else {
-        let colour = matches!(shell.screen.form(), Form::Table(crate::ctl::render::Colour::On));
-        config::render_problems(&loaded.problems, &loaded.files, colour)
-    };
+    let text = loaded.problems.iter().map(|p| format!("{}\n", p.text())).collect::<String>();
     if loaded.problems.has_errors() {
         shell.set_exit(ExitCode::Usage);
     }

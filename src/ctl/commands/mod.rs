@@ -24,6 +24,8 @@ mod start;
 mod status;
 mod stop;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod update;
 mod version;
 
@@ -84,7 +86,7 @@ pub fn names(personality: Personality) -> impl Iterator<Item = &'static str> {
 }
 
 #[cfg(test)]
-mod tests {
+mod table_tests {
     use super::*;
 
     #[test]
