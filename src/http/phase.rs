@@ -21,6 +21,8 @@ pub(super) enum Phase {
     Writing,
     /// Sending a log that has no end.
     Following,
+    /// Waiting for the client to stop sending; it counts as a connection, and its time is not measured here.
+    Ending,
 }
 
 /// The phase of one connection, known to hyper's reads and writes, to the request's handler and to the endpoint.
@@ -64,7 +66,7 @@ impl Phases {
             Phase::Idle => self.times.idle,
             Phase::Head => self.times.header,
             Phase::Writing => self.times.write,
-            Phase::Working | Phase::Following => return None,
+            Phase::Working | Phase::Following | Phase::Ending => return None,
         };
         Some(since + allowed)
     }

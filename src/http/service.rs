@@ -20,7 +20,7 @@ use crate::config::ServerAuth;
 use crate::logs::Channel;
 use crate::rpc::{self, Call, CallError, Dispatch, Fault, FaultCode, Method};
 
-/// Bytes of an unreadable request that the log shows.
+/// Bytes of an unreadable request that the log looks at.
 const LOGGED_MAX: usize = 300;
 
 /// Tells nginx not to hold back a stream.
@@ -147,7 +147,8 @@ impl Caller<'_> {
 
 impl Dispatch for Caller<'_> {
     async fn dispatch(&self, name: &str, params: &[rpc::Value]) -> Answer {
-        tracing::trace!("XML-RPC method called: {name}()");
+        let shown = rpc::printable(name);
+        tracing::trace!("XML-RPC method called: {shown}()");
         let answer = match rpc::introspect(name, params) {
             Some(answer) => answer,
             None => match Method::from_call(name, params) {
@@ -156,8 +157,11 @@ impl Dispatch for Caller<'_> {
             },
         };
         match &answer {
-            Ok(_) => tracing::trace!("XML-RPC method {name}() returned successfully"),
-            Err(fault) => tracing::trace!("XML-RPC method {name}() returned fault: [{}] {}", fault.code, fault.text),
+            Ok(_) => tracing::trace!("XML-RPC method {shown}() returned successfully"),
+            Err(fault) => {
+                let text = rpc::printable(&fault.text);
+                tracing::trace!("XML-RPC method {shown}() returned fault: [{}] {text}", fault.code);
+            }
         }
         answer
     }
@@ -171,11 +175,13 @@ fn http_date(seconds: i64) -> String {
 }
 
 fn log_unreadable(body: &[u8], error: &CallError) {
-    let shown = String::from_utf8_lossy(body.get(..LOGGED_MAX).unwrap_or(body));
-    let shown = if body.len() > LOGGED_MAX { format!("{shown}…") } else { shown.into_owned() };
+    let shown = rpc::printable(&String::from_utf8_lossy(body.get(..LOGGED_MAX).unwrap_or(body)));
     match error {
-        CallError::NoMethodName => tracing::error!("XML-RPC request data {shown:?} is invalid: no method name"),
-        CallError::Xml(why) => tracing::error!("XML-RPC request data {shown:?} is invalid: unmarshallable ({why})"),
+        CallError::NoMethodName => tracing::error!("XML-RPC request data '{shown}' is invalid: no method name"),
+        CallError::Xml(why) => {
+            let why = rpc::printable(&why.to_string());
+            tracing::error!("XML-RPC request data '{shown}' is invalid: unmarshallable ({why})");
+        }
     }
 }
 

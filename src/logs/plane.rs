@@ -118,7 +118,11 @@ impl Plane {
         Plane::start_behind(Arc::new(OpenGate), PathBuf::from(syslog::SOCKET), options)
     }
 
-    fn start_behind(gate: Arc<dyn Gate>, syslog_socket: PathBuf, options: Options) -> io::Result<(Plane, Notices)> {
+    pub(super) fn start_behind(
+        gate: Arc<dyn Gate>,
+        syslog_socket: PathBuf,
+        options: Options,
+    ) -> io::Result<(Plane, Notices)> {
         let bell = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
         epoll.add(&*bell, EpollEvent::new(EpollFlags::EPOLLIN, BELL_TOKEN))?;

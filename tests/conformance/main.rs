@@ -25,6 +25,7 @@ mod auth;
 mod broken_configs;
 mod commands;
 mod config_changes;
+mod differences;
 mod endpoints;
 mod examples;
 mod interactive;

@@ -51,7 +51,7 @@ fn introspection_and_multicall_work_through_it() {
 
 #[test]
 fn credentials_are_sent() {
-    with(Build { auth: auth("admin", "pä:ss"), ..Build::default() }, async |world| {
+    with(Build { auth: Some(auth("admin", "pä:ss")), ..Build::default() }, async |world| {
         let with_password = |password: &str| {
             let credentials = Credentials { username: "admin".to_owned(), password: password.to_owned() };
             Client::new(&world.url(), Some(credentials), Some(PATIENCE)).unwrap()
@@ -84,7 +84,7 @@ fn every_way_to_fail_is_told_apart() {
         if !nix::unistd::geteuid().is_root() {
             let closed = folder.join("closed.sock");
             let _listener = UnixListener::bind(&closed).unwrap();
-            std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0)).unwrap();
+            std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
             let error = fails(&format!("unix://{}", closed.display())).await;
             assert!(matches!(error, ClientError::PermissionDenied), "{error:?}");
         }

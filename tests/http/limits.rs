@@ -48,7 +48,7 @@ fn a_client_that_sends_on_gets_to_read_why_it_should_not() {
 
 #[test]
 fn without_credentials_no_byte_of_a_body_is_read() {
-    with(Build { auth: auth("a", "b"), ..Build::default() }, async |world| {
+    with(Build { auth: Some(auth("a", "b")), ..Build::default() }, async |world| {
         let mut raw = world.connect().await;
         raw.send(b"POST /RPC2 HTTP/1.1\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n").await;
         assert_eq!(raw.response().await.status, 401);

@@ -46,8 +46,9 @@ print('all well')
 "#;
 
 #[test]
+#[expect(clippy::print_stderr, reason = "whoever runs the tests must learn what could not run")]
 fn pythons_client_understands_everything() {
-    with(Build { auth: auth("admin", "secret"), ..Build::default() }, async |world| {
+    with(Build { auth: Some(auth("admin", "secret")), ..Build::default() }, async |world| {
         let socket = world.socket();
         let run =
             tokio::task::spawn_blocking(move || Command::new("python3").args(["-c", SCRIPT]).arg(socket).output());

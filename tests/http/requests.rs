@@ -132,7 +132,7 @@ fn every_url_wants_the_credentials() {
         "Authorization: Basic\r\n".to_owned(),
         "Authorization: Bearer secret\r\n".to_owned(),
     ];
-    with(Build { auth: auth("admin", "secret"), inet: true, ..Build::default() }, async |world| {
+    with(Build { auth: Some(auth("admin", "secret")), inet: true, ..Build::default() }, async |world| {
         for path in ["/", "/RPC2", "/logtail/web", "/mainlogtail", "/nope"] {
             for headers in &wrong {
                 let mut raw = world.connect().await;
@@ -156,7 +156,7 @@ fn every_url_wants_the_credentials() {
 #[test]
 fn the_password_may_be_a_digest_or_have_colons() {
     for (stored, sent) in [("{SHA}e5e9fa1ba31ecd1ae84f75caaa474f3a663f05f4", "secret"), ("a:b:", "a:b:")] {
-        with(Build { auth: auth("admin", stored), ..Build::default() }, async |world| {
+        with(Build { auth: Some(auth("admin", stored)), ..Build::default() }, async |world| {
             let credentials = base64::encode(format!("admin:{sent}").as_bytes());
             let call = post(&xml("supervisor.getState"), &format!("Authorization: Basic {credentials}\r\n"));
             assert_eq!(world.ask(&call).await.status, 200);

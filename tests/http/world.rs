@@ -38,8 +38,8 @@ pub(crate) struct Build {
     pub(crate) times: Times,
 }
 
-pub(crate) fn auth(username: &str, password: &str) -> Option<ServerAuth> {
-    Some(ServerAuth { username: username.to_owned(), password: password.to_owned() })
+pub(crate) fn auth(username: &str, password: &str) -> ServerAuth {
+    ServerAuth { username: username.to_owned(), password: password.to_owned() }
 }
 
 /// Runs a test with a unix endpoint.
