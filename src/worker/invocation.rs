@@ -42,7 +42,7 @@ pub(super) struct Call {
     pub(super) options: DaemonOptions,
     /// `--no-keeper`: one process, for debugging.
     pub(super) alone: bool,
-    source: HostSource,
+    pub(super) source: HostSource,
 }
 
 impl Invocation {
@@ -93,7 +93,7 @@ impl Invocation {
 
 impl Call {
     /// The configuration file: named, or found at one of the usual places.
-    fn file(&self) -> Result<PathBuf, NotFound> {
+    pub(super) fn file(&self) -> Result<PathBuf, NotFound> {
         match &self.options.configuration {
             Some(file) => Ok(file.clone()),
             None => config::find(&self.program, &self.source),

@@ -96,8 +96,8 @@ fn attempt(invocation: &Invocation) -> Result<startup::Ended, Refused> {
     match invocation.read(&origin) {
         Ok(Asked::Run(call)) => start(invocation, &call, origin),
         Ok(Asked::Check { call, report }) => {
-            let loaded = call.load().map_err(|error| Refused::Usage(error.to_string()))?;
-            Ok(startup::Ended::Exit(report::check(&loaded, report)))
+            let code = report::check(&call, report).map_err(|error| Refused::Usage(error.to_string()))?;
+            Ok(startup::Ended::Exit(code))
         }
         Ok(Asked::Print(text)) => {
             // A reader that closed the pipe has read enough.

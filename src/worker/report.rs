@@ -3,32 +3,32 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use crate::cli::UsageError;
+use super::invocation::Call;
 use crate::cli::galaxyd::Report;
-use crate::config::{self, Loaded};
+use crate::config::{self, Loaded, NotFound, Rendering};
 
-/// For the activity log and for clients: complete without colour.
+/// For the activity log and for clients.
 pub(super) fn plain(loaded: &Loaded) -> String {
-    config::render_problems(&loaded.problems, &loaded.files, false)
+    config::render(&loaded.problems, &loaded.files, Rendering::Plain)
 }
 
 /// For standard error.
 pub(super) fn for_terminal(loaded: &Loaded) -> String {
-    config::render_problems(&loaded.problems, &loaded.files, io::stderr().is_terminal() && colour_wanted())
+    config::render(&loaded.problems, &loaded.files, rendering(&io::stderr()))
 }
 
-/// `--check`: everything that is wrong, on standard output; exit code 2 if the daemon would refuse to start.
-pub(super) fn check(loaded: &Loaded, report: Report) -> ExitCode {
-    let coloured = io::stdout().is_terminal() && colour_wanted();
-    let text = match report {
-        Report::Text => config::render_problems(&loaded.problems, &loaded.files, coloured),
-        Report::Json => config::render_problems_json(&loaded.problems, &loaded.files),
+/// `--check`: everything that is wrong, on standard output; the exit code says whether the daemon would start.
+pub(super) fn check(call: &Call, report: Report) -> Result<ExitCode, NotFound> {
+    let rendering = match report {
+        Report::Text => rendering(&io::stdout()),
+        Report::Json => Rendering::Json,
     };
+    let (text, code) = config::check(&call.file()?, &call.options.overrides, &call.source, rendering);
     // A reader that closed the pipe has read enough.
     let _ = io::stdout().write_all(text.as_bytes());
-    if loaded.problems.has_errors() { ExitCode::from(UsageError::EXIT_CODE) } else { ExitCode::SUCCESS }
+    Ok(ExitCode::from(code))
 }
 
-fn colour_wanted() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+fn rendering(stream: &impl IsTerminal) -> Rendering {
+    Rendering::for_terminal(stream.is_terminal(), std::env::var("NO_COLOR").ok().as_deref())
 }
