@@ -33,7 +33,7 @@ enum Next {
 ///
 /// # Errors
 /// The terminal cannot be used.
-pub fn run(shell: &mut Shell, history: Option<&Path>) -> io::Result<()> {
+pub(super) fn run(shell: &mut Shell, history: Option<&Path>) -> io::Result<()> {
     let mut source = Source::open(history)?;
     let prompt = format!("{}> ", shell.session.prompt);
     let mut flow = shell.run_line("status");

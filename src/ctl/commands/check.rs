@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use crate::config::{self, Overrides};
 use crate::ctl::exit::ExitCode;
-use crate::ctl::render::Form;
 use crate::ctl::run::host;
 use crate::ctl::shell::{Flow, Shell};
 use crate::ctl::trouble::Trouble;
