@@ -30,7 +30,7 @@ pub(super) fn user_of(header: Option<&HeaderValue>, auth: &ServerAuth) -> Option
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]).filter_map(|half| char::from_digit(half.into(), 16)).collect()
 }
 
 /// Compares in a time that depends on `given` alone, so that it tells nothing about `secret`.

@@ -11,26 +11,38 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::limits::{BODY_MAX, FOLLOW_JUNK_MAX, HEADER_MAX, LINGER_TIMEOUT};
+use super::limits::{BODY_MAX, FOLLOW_JUNK_MAX, HEADER_MAX};
 use super::phase::{Phase, Phases};
 use super::service::Service;
 use super::stream::{Link, Stream};
+
+/// How a talk came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// hyper is done: the client closed, or was told that the connection closes.
+    Said,
+    /// The client was too slow or silent, or its place is needed: nothing was said that it could miss.
+    Cut,
+}
 
 /// Serves requests until the client is done, is too slow, or the endpoint asks for an end.
 pub(super) async fn serve(stream: Stream, service: Service) {
     let stream = Arc::new(stream);
     let phases = Arc::clone(&service.phases);
-    talk(Arc::clone(&stream), phases, service).await;
-    // hyper or a timeout has ended the talk. Closing now would reset the connection if the client is still sending, and
-    // the answer that says why it should stop would be lost.
+    if talk(Arc::clone(&stream), Arc::clone(&phases), service).await == End::Cut {
+        return;
+    }
+    // Closing now would reset the connection if the client is still sending, and the answer that says why it should stop
+    // would be lost.
+    phases.enter(Phase::Ending);
     stream.finish();
     let mut allowance = 2 * BODY_MAX;
     let gone = poll_fn(|cx| stream.poll_gone(cx, &mut allowance));
     // A client that goes on all the same loses the answer.
-    drop(timeout(LINGER_TIMEOUT, gone).await);
+    drop(timeout(phases.times.linger, gone).await);
 }
 
-async fn talk(stream: Arc<Stream>, phases: Arc<Phases>, service: Service) {
+async fn talk(stream: Arc<Stream>, phases: Arc<Phases>, service: Service) -> End {
     let link = Link { stream: Arc::clone(&stream), phases: Arc::clone(&phases) };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -57,22 +69,22 @@ async fn talk(stream: Arc<Stream>, phases: Arc<Phases>, service: Service) {
             connection.as_mut().graceful_shutdown();
         }
         if ending && matches!(phases.phase(), Phase::Idle | Phase::Following) {
-            return Poll::Ready(());
+            return Poll::Ready(End::Cut);
         }
         // An error is the client's: it went away or talked nonsense, which hyper has answered.
         if connection.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(());
+            return Poll::Ready(End::Said);
         }
         // While it sends a body hyper does not notice that the client is gone if it has sent more than its request, as
         // Supervisor's does: an empty line.
         if phases.phase() == Phase::Following && stream.poll_gone(cx, &mut allowance).is_ready() {
-            return Poll::Ready(());
+            return Poll::Ready(End::Cut);
         }
         let Some(deadline) = phases.deadline() else { return Poll::Pending };
         if alarm.deadline() != deadline {
             alarm.as_mut().reset(deadline);
         }
-        alarm.as_mut().poll(cx)
+        alarm.as_mut().poll(cx).map(|()| End::Cut)
     })
-    .await;
+    .await
 }

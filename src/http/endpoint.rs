@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::bind::BoundListener;
 use super::connection;
 use super::incoming::{Incoming, Peer};
-use super::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, CONNECTIONS_RESERVED};
+use super::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, CONNECTIONS_RESERVED, Times};
 use super::phase::Phases;
 use super::reply;
 use super::service::Service;
@@ -58,6 +58,22 @@ pub fn serve(
     auth: Option<ServerAuth>,
     control: mpsc::Sender<Incoming>,
 ) -> io::Result<Endpoint> {
+    serve_with(listener, auth, control, Times::default())
+}
+
+/// The same with other times.
+///
+/// # Errors
+/// As for [`serve`].
+///
+/// # Panics
+/// Outside of a tokio runtime.
+pub fn serve_with(
+    listener: BoundListener,
+    auth: Option<ServerAuth>,
+    control: mpsc::Sender<Incoming>,
+    times: Times,
+) -> io::Result<Endpoint> {
     let name = listener.to_string();
     let acceptor = match listener {
         BoundListener::Unix(unix) => {
@@ -70,7 +86,8 @@ pub fn serve(
         }
     };
     let (stop, stopped) = watch::channel(None);
-    let server = Server { name, acceptor, auth: auth.map(Arc::new), control, open: Vec::new(), tasks: JoinSet::new() };
+    let auth = auth.map(Arc::new);
+    let server = Server { name, acceptor, auth, control, times, open: Vec::new(), tasks: JoinSet::new() };
     Ok(Endpoint { task: tokio::spawn(server.run(stopped)), stop })
 }
 
@@ -101,6 +118,7 @@ struct Server {
     acceptor: Acceptor,
     auth: Option<Arc<ServerAuth>>,
     control: mpsc::Sender<Incoming>,
+    times: Times,
     /// The phases of every open connection; those of closed ones are swept out when one is accepted.
     open: Vec<Arc<Phases>>,
     tasks: JoinSet<()>,
@@ -150,7 +168,7 @@ impl Server {
             drop(stream.try_write(&reply::refusal()));
             return;
         }
-        let phases = Arc::new(Phases::new());
+        let phases = Arc::new(Phases::new(self.times));
         self.open.push(Arc::clone(&phases));
         let service = Service { auth: self.auth.clone(), control: self.control.clone(), peer, phases };
         self.tasks.spawn(connection::serve(stream, service));

@@ -5,7 +5,8 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body, Bytes, Frame};
 use nix::sys::inotify::WatchDescriptor;
@@ -14,6 +15,7 @@ use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::Instant;
 
 use super::limits::{FOLLOW_CHUNK_MAX, FOLLOW_HEAD, FOLLOW_PAUSE};
+use super::phase::{Phase, Phases};
 use super::watch::{Watch, Watcher};
 
 /// What is sent where the log was cut. Source: supervisor 4.3, http.py.
@@ -23,6 +25,7 @@ const TRUNCATED: &[u8] = b"==> File truncated <==\n";
 pub(super) struct FollowBody {
     chunks: mpsc::Receiver<Bytes>,
     follower: AbortHandle,
+    phases: Arc<Phases>,
 }
 
 impl Body for FollowBody {
@@ -30,7 +33,12 @@ impl Body for FollowBody {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        self.chunks.poll_recv(cx).map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes))))
+        let chunk = ready!(self.chunks.poll_recv(cx));
+        if chunk.is_none() {
+            // The log cannot be read any more: what comes next on this connection is a request again.
+            self.phases.enter(Phase::Writing);
+        }
+        Poll::Ready(chunk.map(|bytes| Ok(Frame::data(bytes))))
     }
 }
 
@@ -44,12 +52,12 @@ impl Drop for FollowBody {
 ///
 /// # Errors
 /// `NotFound` if there is no regular file at the path; otherwise why it cannot be opened.
-pub(super) async fn follow(path: PathBuf) -> io::Result<(FollowBody, i64)> {
+pub(super) async fn follow(path: PathBuf, phases: Arc<Phases>) -> io::Result<(FollowBody, i64)> {
     let (watch, watcher) = Watch::new();
     let (log, modified) = spawn_blocking(move || Log::open(path, watcher)).await.map_err(io::Error::other)??;
     let (sender, chunks) = mpsc::channel(1);
     let follower = tokio::spawn(run(log, watch, sender)).abort_handle();
-    Ok((FollowBody { chunks, follower }, modified))
+    Ok((FollowBody { chunks, follower, phases }, modified))
 }
 
 /// Sends what the log has, then waits until it may have more. Ends with the client, or when the log cannot be read.

@@ -55,3 +55,25 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Connections the kernel may hold for us. Source: supervisor 4.3, http.py.
 pub const BACKLOG: i32 = 1024;
+
+/// The times among the limits, so that a test need not wait for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    pub header: Duration,
+    pub body: Duration,
+    pub idle: Duration,
+    pub write: Duration,
+    pub linger: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Times {
+        Times {
+            header: HEADER_TIMEOUT,
+            body: BODY_TIMEOUT,
+            idle: IDLE_TIMEOUT,
+            write: WRITE_TIMEOUT,
+            linger: LINGER_TIMEOUT,
+        }
+    }
+}

@@ -16,5 +16,5 @@ mod stream;
 mod watch;
 
 pub use bind::{BindError, BoundListener, BoundUnix, SocketFile, bind};
-pub use endpoint::{Endpoint, serve};
+pub use endpoint::{Endpoint, serve, serve_with};
 pub use incoming::{Answer, Incoming, Peer};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::limits::{HEADER_TIMEOUT, IDLE_TIMEOUT, WRITE_TIMEOUT};
+use super::limits::Times;
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(super) enum Phase {
     Writing,
     /// Sending a log that has no end.
     Following,
+    /// Waiting for the client to stop sending; it counts as a connection, and its time is not measured here.
+    Ending,
 }
 
 /// The phase of one connection, known to hyper's reads and writes, to the request's handler and to the endpoint.
@@ -29,13 +31,14 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Phases {
     current: Mutex<(Phase, Instant)>,
+    pub(super) times: Times,
     /// Asks the connection to end as soon as it can.
     pub(super) end: Notify,
 }
 
 impl Phases {
-    pub(super) fn new() -> Phases {
-        Phases { current: Mutex::new((Phase::Idle, Instant::now())), end: Notify::new() }
+    pub(super) fn new(times: Times) -> Phases {
+        Phases { current: Mutex::new((Phase::Idle, Instant::now())), times, end: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, (Phase, Instant)> {
@@ -60,10 +63,10 @@ impl Phases {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let (phase, since) = *self.lock();
         let allowed: Duration = match phase {
-            Phase::Idle => IDLE_TIMEOUT,
-            Phase::Head => HEADER_TIMEOUT,
-            Phase::Writing => WRITE_TIMEOUT,
-            Phase::Working | Phase::Following => return None,
+            Phase::Idle => self.times.idle,
+            Phase::Head => self.times.header,
+            Phase::Writing => self.times.write,
+            Phase::Working | Phase::Following | Phase::Ending => return None,
         };
         Some(since + allowed)
     }
@@ -96,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_request_goes_through_its_phases() {
-        let phases = Phases::new();
+        let phases = Phases::new(Times::default());
         assert!(phases.idle_since().is_some());
         phases.bytes_came();
         assert_eq!(phases.phase(), Phase::Head);

@@ -59,12 +59,11 @@ fn percent_decoded(path: &str) -> String {
             }),
             _ => None,
         };
-        match decoded {
-            Some(byte) => bytes.push(byte),
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
+        if let Some(byte) = decoded {
+            bytes.push(byte);
+        } else {
+            bytes.push(*first);
+            rest = tail;
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()

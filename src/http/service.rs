@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::auth;
 use super::follow::follow;
 use super::incoming::{Answer, Incoming, Peer};
-use super::limits::{BODY_MAX, BODY_TIMEOUT};
+use super::limits::BODY_MAX;
 use super::phase::{Phase, Phases};
 use super::reply::{self, Reply};
 use super::route::Route;
@@ -20,7 +20,7 @@ use crate::config::ServerAuth;
 use crate::logs::Channel;
 use crate::rpc::{self, Call, CallError, Dispatch, Fault, FaultCode, Method};
 
-/// Bytes of an unreadable request that the log shows.
+/// Bytes of an unreadable request that the log looks at.
 const LOGGED_MAX: usize = 300;
 
 /// Tells nginx not to hold back a stream.
@@ -82,7 +82,7 @@ impl Service {
         if length.is_none_or(|length| length > BODY_MAX) {
             return reply::final_error(StatusCode::PAYLOAD_TOO_LARGE);
         }
-        let body = match timeout(BODY_TIMEOUT, Limited::new(request.into_body(), BODY_MAX).collect()).await {
+        let body = match timeout(self.phases.times.body, Limited::new(request.into_body(), BODY_MAX).collect()).await {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(_)) => return reply::final_error(StatusCode::BAD_REQUEST),
             Err(_) => return reply::final_error(StatusCode::REQUEST_TIMEOUT),
@@ -106,7 +106,7 @@ impl Service {
             return reply::error(StatusCode::SERVICE_UNAVAILABLE);
         }
         let Ok(Some(file)) = file.await else { return reply::error(StatusCode::NOT_FOUND) };
-        match follow(file).await {
+        match follow(file, Arc::clone(&self.phases)).await {
             Ok((body, modified)) => reply::follow(body, &http_date(modified)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => reply::error(StatusCode::NOT_FOUND),
             Err(error) => {
@@ -147,7 +147,8 @@ impl Caller<'_> {
 
 impl Dispatch for Caller<'_> {
     async fn dispatch(&self, name: &str, params: &[rpc::Value]) -> Answer {
-        tracing::trace!("XML-RPC method called: {name}()");
+        let shown = rpc::printable(name);
+        tracing::trace!("XML-RPC method called: {shown}()");
         let answer = match rpc::introspect(name, params) {
             Some(answer) => answer,
             None => match Method::from_call(name, params) {
@@ -156,8 +157,11 @@ impl Dispatch for Caller<'_> {
             },
         };
         match &answer {
-            Ok(_) => tracing::trace!("XML-RPC method {name}() returned successfully"),
-            Err(fault) => tracing::trace!("XML-RPC method {name}() returned fault: [{}] {}", fault.code, fault.text),
+            Ok(_) => tracing::trace!("XML-RPC method {shown}() returned successfully"),
+            Err(fault) => {
+                let text = rpc::printable(&fault.text);
+                tracing::trace!("XML-RPC method {shown}() returned fault: [{}] {text}", fault.code);
+            }
         }
         answer
     }
@@ -171,11 +175,13 @@ fn http_date(seconds: i64) -> String {
 }
 
 fn log_unreadable(body: &[u8], error: &CallError) {
-    let shown = String::from_utf8_lossy(body.get(..LOGGED_MAX).unwrap_or(body));
-    let shown = if body.len() > LOGGED_MAX { format!("{shown}…") } else { shown.into_owned() };
+    let shown = rpc::printable(&String::from_utf8_lossy(body.get(..LOGGED_MAX).unwrap_or(body)));
     match error {
-        CallError::NoMethodName => tracing::error!("XML-RPC request data {shown:?} is invalid: no method name"),
-        CallError::Xml(why) => tracing::error!("XML-RPC request data {shown:?} is invalid: unmarshallable ({why})"),
+        CallError::NoMethodName => tracing::error!("XML-RPC request data '{shown}' is invalid: no method name"),
+        CallError::Xml(why) => {
+            let why = rpc::printable(&why.to_string());
+            tracing::error!("XML-RPC request data '{shown}' is invalid: unmarshallable ({why})");
+        }
     }
 }
 

@@ -310,12 +310,9 @@ impl Entry {
     }
 
     fn help(&self) -> String {
-        let mut text = format!("{}\n\n", self.help);
-        for Param { kind, name, text: meaning, .. } in self.params {
-            text.push_str(&format!("@param {kind} {name}  {meaning}\n"));
-        }
-        text.push_str(&format!("@return {} result  {}\n", self.returns, self.result));
-        text
+        let params = self.params.iter().map(|Param { kind, name, text, .. }| format!("@param {kind} {name}  {text}\n"));
+        let returns = format!("@return {} result  {}\n", self.returns, self.result);
+        format!("{}\n\n{}{returns}", self.help, params.collect::<String>())
     }
 
     fn signature(&self) -> Value {
@@ -400,12 +397,12 @@ system.multicall array array
     #[test]
     fn names_and_signatures_are_supervisors() {
         let names = introspect("system.listMethods", &[]).unwrap().unwrap();
-        let mut found = String::new();
-        for name in texts(&names) {
+        let expected: Vec<&str> = SIGNATURES.lines().collect();
+        assert_eq!(names.as_array().unwrap().len(), expected.len());
+        for (name, expected) in texts(&names).into_iter().zip(expected) {
             let signature = introspect("system.methodSignature", &[name.into()]).unwrap().unwrap();
-            found.push_str(&format!("{name} {}\n", texts(&signature).join(" ")));
+            assert_eq!(format!("{name} {}", texts(&signature).join(" ")), expected);
         }
-        assert_eq!(found, SIGNATURES);
     }
 
     #[test]

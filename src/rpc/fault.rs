@@ -125,12 +125,13 @@ impl Fault {
     /// What a client is told about `refusal` of the process or group that it called `name`.
     ///
     /// Source: supervisor 4.3, rpcinterface.py: all faults about a process carry the name as the client gave it, except
-    /// those that carry a reason, and SHUTDOWN_STATE, which carries nothing.
+    /// those that carry a reason, and `SHUTDOWN_STATE`, which carries nothing.
     #[must_use]
     pub fn refused(refusal: Refusal, name: &str) -> Fault {
         match refusal {
-            Refusal::ShutdownState | Refusal::Failed(_) => Fault::from(refusal),
-            Refusal::Spawn(SpawnError::NotFound(_) | SpawnError::NotExecutable(_)) => Fault::from(refusal),
+            Refusal::ShutdownState
+            | Refusal::Failed(_)
+            | Refusal::Spawn(SpawnError::NotFound(_) | SpawnError::NotExecutable(_)) => Fault::from(refusal),
             Refusal::BadName
             | Refusal::Spawn(SpawnError::Failed(_))
             | Refusal::SpawnError

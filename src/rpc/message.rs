@@ -87,7 +87,8 @@ mod tests {
     use crate::rpc::FaultCode;
 
     fn request(values: &str) -> String {
-        let params: String = values.split('|').map(|value| format!("<param><value>{value}</value></param>")).collect();
+        let params: String =
+            values.split('|').flat_map(|value| ["<param><value>", value, "</value></param>"]).collect();
         format!("<?xml version='1.0'?><methodCall><methodName>m</methodName><params>{params}</params></methodCall>")
     }
 

@@ -2,6 +2,7 @@
 
 use super::catalogue;
 use super::fault::{Fault, FaultCode};
+use super::printable::printable;
 use super::value::Value;
 
 /// One of a process's two output channels, as methods name them.
@@ -192,9 +193,14 @@ impl Method {
     }
 
     /// The argument as the audit line shows it: whom the call is about, and the signal or the amount; empty without one.
+    /// Always one line: names are what the client sent.
     /// What is sent to a program is never shown, it may be a password.
     #[must_use]
     pub fn argument(&self) -> String {
+        printable(&self.raw_argument())
+    }
+
+    fn raw_argument(&self) -> String {
         match self {
             Method::GetApiVersion
             | Method::GetSupervisorVersion
@@ -295,5 +301,7 @@ mod tests {
         let method = call("sendProcessStdin", &["web".into(), "hunter2".into()]).unwrap();
         assert!(method.changes_something());
         assert_eq!(method.argument(), "web (7 bytes)");
+        let forged = call("stopProcess", &["web\n2024-01-01 INFO all is well".into()]).unwrap();
+        assert_eq!(forged.argument(), "web\\n2024-01-01 INFO all is well");
     }
 }

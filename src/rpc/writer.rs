@@ -127,14 +127,19 @@ impl Writer {
 
     fn escaped(&mut self, text: &str) {
         self.xml.reserve(text.len());
-        for character in text.chars() {
-            match character {
-                '&' => self.xml.push_str("&amp;"),
-                '<' => self.xml.push_str("&lt;"),
-                '>' => self.xml.push_str("&gt;"),
-                _ if is_xml_char(character) => self.xml.push(character),
-                _ => self.xml.push(char::REPLACEMENT_CHARACTER),
-            }
+        let mut plain = 0;
+        for (at, character) in text.char_indices() {
+            let replacement = match character {
+                '&' => "&amp;",
+                '<' => "&lt;",
+                '>' => "&gt;",
+                _ if is_xml_char(character) => continue,
+                _ => "\u{fffd}",
+            };
+            self.xml.push_str(text.get(plain..at).unwrap_or_default());
+            self.xml.push_str(replacement);
+            plain = at + character.len_utf8();
         }
+        self.xml.push_str(text.get(plain..).unwrap_or_default());
     }
 }

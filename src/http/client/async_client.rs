@@ -95,6 +95,7 @@ impl Client {
     ) -> Result<Value, ClientError> {
         let request = self
             .request(Verb::POST, RPC_PATH)
+            .header(CONNECTION, "close")
             .header(CONTENT_TYPE, "text/xml")
             .header(ACCEPT, "text/xml")
             .body(Full::new(rpc::write_call(method, params).into()))
@@ -118,6 +119,7 @@ impl Client {
         path: &str,
         mut on_bytes: impl FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<(), ClientError> {
+        // Without `Connection: close`: Supervisor 4.3 would hold the log back until it has 64 KiB of it.
         let request = self
             .request(Verb::GET, &percent_encoded(path))
             .header(ACCEPT, "*/*")
@@ -140,8 +142,7 @@ impl Client {
             .method(verb)
             .uri(path)
             .header(HOST, self.address.host())
-            .header(USER_AGENT, concat!("galaxyctl/", env!("CARGO_PKG_VERSION")))
-            .header(CONNECTION, "close");
+            .header(USER_AGENT, concat!("galaxyctl/", env!("CARGO_PKG_VERSION")));
         match &self.credentials {
             None => builder,
             Some(Credentials { username, password }) => {
@@ -194,9 +195,15 @@ fn percent_encoded(path: &str) -> String {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => encoded.push(char::from(byte)),
             b'/' | b':' | b'-' | b'.' | b'_' | b'~' | b'*' | b'@' | b'+' | b'=' | b',' => {
-                encoded.push(char::from(byte))
+                encoded.push(char::from(byte));
             }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
+            _ => {
+                encoded.push('%');
+                let halves = [byte >> 4, byte & 0xf].into_iter();
+                encoded.extend(
+                    halves.filter_map(|half| char::from_digit(half.into(), 16)).map(|half| half.to_ascii_uppercase()),
+                );
+            }
         }
     }
     encoded
