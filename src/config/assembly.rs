@@ -124,7 +124,7 @@ impl<'a> Assembly<'a> {
         match &value.data {
             RawData::Text(text) => {
                 let words = expand(text).unwrap_or_default();
-                let words = words.split_whitespace();
+                let words = words.split(ini::is_space).filter(|word| !word.is_empty());
                 words.map(|word| (word.to_owned(), value.locate(find(text, word)))).collect()
             }
             RawData::List(items) => items.iter().filter_map(|item| Some((expand(item)?, value.span))).collect(),

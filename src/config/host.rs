@@ -41,7 +41,12 @@ impl HostSource {
     }
 
     fn at(&self, path: &Path) -> PathBuf {
-        if path.is_absolute() { path.to_owned() } else { Path::new(&self.current_dir).join(path) }
+        // An empty name is no name of the working directory.
+        if path.is_absolute() || path.as_os_str().is_empty() {
+            path.to_owned()
+        } else {
+            Path::new(&self.current_dir).join(path)
+        }
     }
 
     fn account(user: nix::unistd::User) -> Account {

@@ -4,9 +4,14 @@
 //! marks. Merging `[DEFAULT]`, includes and expansion are the loader's.
 //! Differs: a byte-order mark is skipped, Python refuses it.
 
-use std::ops::Range;
+mod decode;
+mod line;
+mod reader;
 
-use indexmap::IndexMap;
+pub use decode::{DecodeError, decode};
+pub(super) use line::is_space;
+use line::lines;
+use reader::Reader;
 
 use super::span::{FileId, Span};
 
@@ -112,292 +117,175 @@ pub fn parse(text: &str, file: FileId) -> Result<Document, Vec<IniError>> {
     if reader.errors.is_empty() { Ok(reader.finish()) } else { Err(reader.errors) }
 }
 
-/// Supervisor's text for the errors of one file. `text` is what was parsed.
+/// Supervisor's text for the errors of one file: `text` is what was parsed, `errors` what came of it.
 #[must_use]
 pub fn supervisor_message(errors: &[IniError], file_name: &str, text: &str) -> String {
-    let located = |error: &IniError| {
-        lines(text)
-            .enumerate()
-            .take_while(|(_, line)| line.start <= error.span.start)
-            .last()
-            .map(|(index, line)| (index + 1, super::literal(&line.as_python_sees_it())))
-            .unwrap_or_default()
-    };
     let file_name = super::literal(file_name);
-    if let Some(error) = errors.iter().find(|error| error.kind == IniErrorKind::MissingSectionHeader) {
-        let (number, line) = located(error);
-        return format!("File contains no section headers.\nfile: {file_name}, line: {number}\n{line}");
+    let mut message = format!("Source contains parsing errors: {file_name}");
+    let mut errors = errors.iter().peekable();
+    for (index, line) in lines(text).enumerate() {
+        let Some(error) = errors.next_if(|error| error.span.start <= line.start + line.text.len()) else { continue };
+        let (number, shown) = (index + 1, super::literal(&line.as_python_sees_it()));
+        if error.kind == IniErrorKind::MissingSectionHeader {
+            return format!("File contains no section headers.\nfile: {file_name}, line: {number}\n{shown}");
+        }
+        message.extend(["\n\t", &format!("[line {number:2}]: {shown}")]);
     }
-    errors.iter().fold(format!("Source contains parsing errors: {file_name}"), |message, error| {
-        let (number, line) = located(error);
-        format!("{message}\n\t[line {number:2}]: {line}")
-    })
+    message
 }
 
-/// A file that is not UTF-8.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct DecodeError {
-    /// Bytes before the first one that cannot be decoded.
-    pub offset: usize,
-    /// Python's text.
-    pub message: String,
-}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
 
-/// The bytes of a file as text.
-///
-/// # Errors
-/// If they are not UTF-8.
-pub fn decode(bytes: &[u8]) -> Result<&str, DecodeError> {
-    std::str::from_utf8(bytes).map_err(|error| {
-        let offset = error.valid_up_to();
-        let bad = bytes.get(offset..).unwrap_or_default();
-        let first = bad.first().copied().unwrap_or_default();
-        let reason = match (error.error_len(), first) {
-            (None, _) => "unexpected end of data",
-            (_, 0xc2..=0xf4) => "invalid continuation byte",
-            _ => "invalid start byte",
+    use super::*;
+
+    use IniErrorKind::{EmptyKey, NoDelimiter};
+
+    const FILE: FileId = FileId(3);
+
+    fn read(text: &str) -> Document {
+        parse(text, FILE).unwrap_or_else(|errors| panic!("{text:?}: {errors:?}"))
+    }
+
+    fn check(text: &str, expected: &[(&str, &[(&str, &str)])]) {
+        let document = read(text);
+        let pairs = |section: &Section| {
+            section.entries.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect::<Vec<_>>()
         };
-        let what = match error.error_len().unwrap_or(bad.len()) {
-            1 => format!("byte 0x{first:02x} in position {offset}"),
-            length => format!("bytes in position {offset}-{}", offset + length - 1),
-        };
-        DecodeError { offset, message: format!("'utf-8' codec can't decode {what}: {reason}") }
-    })
-}
-
-/// A line without its end.
-#[derive(Debug, Clone, Copy)]
-struct Line<'a> {
-    text: &'a str,
-    /// Offset in the file, bytes.
-    start: usize,
-    /// Whether a line end follows; the last line may have none.
-    is_ended: bool,
-}
-
-impl Line<'_> {
-    fn as_python_sees_it(&self) -> String {
-        format!("{}{}", self.text, if self.is_ended { "\n" } else { "" })
-    }
-}
-
-/// The lines of a text: LF, CRLF and a lone CR end one, a byte-order mark is no part of the first.
-fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
-    let mut start = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    std::iter::from_fn(move || {
-        let rest = text.get(start..).filter(|rest| !rest.is_empty())?;
-        let length = rest.find(['\n', '\r']).unwrap_or(rest.len());
-        let (line, end) = rest.split_at(length);
-        let end_length = if end.starts_with("\r\n") { 2 } else { end.len().min(1) };
-        let found = Line { text: line, start, is_ended: end_length > 0 };
-        start += length + end_length;
-        Some(found)
-    })
-}
-
-/// What Python's `str.isspace` is true for.
-pub(super) fn is_space(c: char) -> bool {
-    c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
-}
-
-/// A part of a file's text with its offset in the file.
-#[derive(Debug, Clone, Copy)]
-struct Part<'a> {
-    text: &'a str,
-    start: usize,
-}
-
-impl<'a> Part<'a> {
-    fn trimmed(self) -> Self {
-        let text = self.text.trim_start_matches(is_space);
-        let start = self.start + (self.text.len() - text.len());
-        Part { text: text.trim_end_matches(is_space), start }
+        let found: Vec<_> = document.sections.iter().map(|section| (section.name.clone(), pairs(section))).collect();
+        let owned =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        let expected: Vec<(String, Vec<(String, String)>)> =
+            expected.iter().map(|(name, pairs)| ((*name).into(), owned(pairs))).collect();
+        assert_eq!(found, expected, "{text:?}");
     }
 
-    fn split_at(self, at: usize) -> (Self, Self) {
-        let (before, after) = self.text.split_at(at);
-        (Part { text: before, start: self.start }, Part { text: after, start: self.start + at })
+    fn refused(text: &str) -> String {
+        supervisor_message(&parse(text, FILE).unwrap_err(), "F", text)
     }
 
-    fn range(self) -> Range<usize> {
-        self.start..self.start + self.text.len()
+    #[test]
+    fn keys_are_folded_and_values_trimmed() {
+        check(
+            "[a]\nKey =  v  \nb: x = y\nc=\nd=a:b",
+            &[("a", &[("key", "v"), ("b", "x = y"), ("c", ""), ("d", "a:b")])],
+        );
+        check("[a]\nwith blank = 1\nΑΣ=2", &[("a", &[("with blank", "1"), ("ας", "2")])]);
+        check("[a]\nq='x \"y'", &[("a", &[("q", "'x \"y'")])]);
     }
-}
 
-/// Where the comment of a line starts.
-///
-/// Python looks in rounds: the n-th `;` and the n-th `#` of the line in round n, and the first
-/// round with a mark that opens a comment decides. That is not always the leftmost such mark.
-fn comment_start(line: &str) -> Option<usize> {
-    if line.trim_start_matches(is_space).starts_with([';', '#']) {
-        return Some(0);
+    #[test]
+    fn sections_merge_and_the_last_value_wins_in_the_first_place() {
+        check("[a]\nx=1\ny=2\n[b]\n[a]\nz=3\nx=4", &[("a", &[("x", "4"), ("y", "2"), ("z", "3")]), ("b", &[])]);
+        check("[DEFAULT]\nx=1\n[ a ]\n[a]b]\n", &[("DEFAULT", &[("x", "1")]), (" a ", &[]), ("a]b", &[])]);
     }
-    let opens = |at: &usize| line.get(..*at).and_then(|before| before.chars().next_back()).is_some_and(is_space);
-    let mut semicolons = line.match_indices(';').map(|(at, _)| at);
-    let mut hashes = line.match_indices('#').map(|(at, _)| at);
-    loop {
-        let round = (semicolons.next(), hashes.next());
-        if round == (None, None) {
-            return None;
+
+    #[test]
+    fn deeper_lines_continue_a_value() {
+        check("[a]\nx=1\n 2\n\t3\ny=4", &[("a", &[("x", "1\n2\n3"), ("y", "4")])]);
+        check("[a]\nx=\n 1\n 2", &[("a", &[("x", "\n1\n2")])]);
+        check("[a]\nx=1\n y=2\n [b]", &[("a", &[("x", "1\ny=2\n[b]")])]);
+        check("[a]\n  x=1\n  y=2\n   3", &[("a", &[("x", "1"), ("y", "2\n3")])]);
+        check(" [a]\n  x=1\ny=2\n z", &[("a", &[("x", "1"), ("y", "2\nz")])]);
+    }
+
+    #[test]
+    fn blank_lines_stay_inside_and_comment_lines_vanish() {
+        check("[a]\nx=1\n\n ; c\n# c\n 2\n\n\ny=3\n\n", &[("a", &[("x", "1\n\n2"), ("y", "3")])]);
+        check("[a]\nx=1 ; c\n 2 # d\n", &[("a", &[("x", "1\n2")])]);
+        check("[a]\n x=1 ; c\n;\n  \n  2", &[("a", &[("x", "1\n\n2")])]);
+    }
+
+    #[test]
+    fn a_repeated_header_closes_the_value() {
+        assert_eq!(refused("[a]\nx=1\n[a]\n  y\n"), "Source contains parsing errors: 'F'\n\t[line  4]: '  y\\n'");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_at_the_start_only() {
+        check("\u{feff}[a]\nx=1", &[("a", &[("x", "1")])]);
+        assert_eq!(read("\u{feff}[a]").sections[0].span, Span { file: FILE, start: 3, end: 6 });
+    }
+
+    #[test]
+    fn positions_point_into_the_file() {
+        let text = "[a] ; c\r\nKey = one ; cut\r\n  two # too\r\n\r\n  thrée\r\n";
+        let document = read(text);
+        let section = document.section("a").unwrap();
+        let entry = section.entry("key").unwrap();
+        let at = |span: Span| &text[span.start..span.end];
+        assert_eq!((at(section.span), at(entry.key_span)), ("[a]", "Key"));
+        assert_eq!(entry.value, "one\ntwo\n\nthrée");
+        assert_eq!(at(entry.value_span), "one ; cut\r\n  two # too\r\n\r\n  thrée");
+        assert_eq!(entry.cut_comment.map(at), Some("; cut"));
+        let offset = entry.value.find("ée").unwrap();
+        assert_eq!(entry.locate(offset), text.find("ée").unwrap());
+        assert_eq!(entry.locate(entry.value.find("two").unwrap() + 1), text.find("wo").unwrap());
+        assert_eq!(entry.locate(0), text.find("one").unwrap());
+    }
+
+    #[test]
+    fn the_position_of_the_winning_value_is_kept() {
+        let document = read("[a]\nx=1 ; old\n[b]\n[a]\nX=2\n");
+        let entry = document.sections[0].entry("x").unwrap();
+        assert_eq!((entry.key_span.start, entry.value_span.start, entry.cut_comment), (22, 24, None));
+    }
+
+    #[test]
+    fn all_bad_lines_are_reported_at_once() {
+        let text = "[a]\nfoo\n=x\n: y ; c\nb=1\n[]\nbar";
+        let kinds: Vec<_> = parse(text, FILE).unwrap_err().iter().map(|error| error.kind).collect();
+        assert_eq!(kinds, [NoDelimiter, EmptyKey, EmptyKey, NoDelimiter, NoDelimiter]);
+        assert_eq!(
+            refused(text),
+            "Source contains parsing errors: 'F'\n\t[line  2]: 'foo\\n'\n\t[line  3]: '=x\\n'\n\t[line  4]: ': y ; c\\n'\
+             \n\t[line  6]: '[]\\n'\n\t[line  7]: 'bar'"
+        );
+    }
+
+    #[test]
+    fn a_bad_line_leaves_the_value_above_open_but_an_empty_key_closes_it() {
+        assert_eq!(refused("[a]\nx=1\nbad\n more\n"), "Source contains parsing errors: 'F'\n\t[line  3]: 'bad\\n'");
+        let text = refused("[a]\nx=1\n=2\n more\n");
+        assert_eq!(text, "Source contains parsing errors: 'F'\n\t[line  3]: '=2\\n'\n\t[line  4]: ' more\\n'");
+    }
+
+    #[test]
+    fn text_before_a_section_ends_the_reading() {
+        let text = "; c\n\n x = 'y'\nbad\n[a]";
+        assert_eq!(refused(text), "File contains no section headers.\nfile: 'F', line: 3\n\" x = 'y'\\n\"");
+        let errors = parse(text, FILE).unwrap_err();
+        let span = Span { file: FILE, start: 6, end: 13 };
+        assert_eq!(errors, [IniError { kind: IniErrorKind::MissingSectionHeader, span }]);
+    }
+
+    #[test]
+    fn nothing_is_an_empty_file() {
+        check("", &[]);
+        check("\n; c\n  # d\r\n", &[]);
+    }
+
+    proptest! {
+        #[test]
+        fn written_values_come_back(values in proptest::collection::vec("[a-z=:;#'\\[\\]]([a-z =:'é]{0,8}[a-z])?", 1..6)) {
+            prop_assume!(values.iter().all(|value| !value.starts_with([';', '#'])));
+            let pairs: Vec<_> = values.iter().enumerate().map(|(at, value)| format!("k{at} = {value}")).collect();
+            let document = read(&format!("[s]\n{}", pairs.join("\n")));
+            let found: Vec<_> = document.sections[0].entries.iter().map(|entry| entry.value.clone()).collect();
+            prop_assert_eq!(found, values);
         }
-        let found = [round.0, round.1].into_iter().flatten().filter(opens).min();
-        if found.is_some() {
-            return found;
-        }
-    }
-}
 
-/// `[name]`, from the first character to the last bracket.
-fn header(part: Part<'_>) -> Option<(&str, Range<usize>)> {
-    let (name, _) = part.text.strip_prefix('[')?.rsplit_once(']')?;
-    (!name.is_empty()).then(|| (name, part.start..part.start + name.len() + 2))
-}
-
-/// An entry whose continuation lines may still come.
-#[derive(Debug)]
-struct Draft {
-    key_span: Span,
-    value: String,
-    pieces: Vec<(usize, usize)>,
-    cut_comment: Option<Span>,
-}
-
-impl Draft {
-    fn add(&mut self, part: Part<'_>) {
-        if !self.pieces.is_empty() {
-            self.value.push('\n');
-        }
-        self.pieces.push((self.value.len(), part.start));
-        self.value.push_str(part.text);
-    }
-
-    fn finish(mut self, key: String) -> Entry {
-        self.value.truncate(self.value.trim_end_matches(is_space).len());
-        let length = self.value.len();
-        let first = self.pieces.first().copied().unwrap_or((0, self.key_span.end));
-        self.pieces.retain(|piece| *piece == first || piece.0 < length);
-        let last = self.pieces.last().copied().unwrap_or(first);
-        let value_span = Span { start: first.1, end: last.1 + (length - last.0), ..self.key_span };
-        Entry {
-            key,
-            key_span: self.key_span,
-            value: self.value,
-            value_span,
-            cut_comment: self.cut_comment,
-            pieces: self.pieces,
-        }
-    }
-}
-
-#[derive(Debug)]
-struct OpenSection {
-    span: Span,
-    drafts: IndexMap<String, Draft>,
-}
-
-/// Reading was given up.
-struct Abandoned;
-
-struct Reader {
-    file: FileId,
-    sections: IndexMap<String, OpenSection>,
-    /// Index of the section that lines belong to.
-    section: Option<usize>,
-    /// Index of the entry that a deeper line continues.
-    entry: Option<usize>,
-    /// Characters before the first non-blank one of the last line that continued nothing.
-    indent: usize,
-    errors: Vec<IniError>,
-}
-
-impl Reader {
-    fn new(file: FileId) -> Self {
-        Reader { file, sections: IndexMap::new(), section: None, entry: None, indent: 0, errors: Vec::new() }
-    }
-
-    fn span(&self, range: Range<usize>) -> Span {
-        Span { file: self.file, start: range.start, end: range.end }
-    }
-
-    fn take(&mut self, line: Line<'_>) -> Result<(), Abandoned> {
-        let whole = Part { text: line.text, start: line.start };
-        let comment = comment_start(line.text);
-        let (content, rest) = whole.split_at(comment.unwrap_or(line.text.len()));
-        let content = content.trimmed();
-        let comment = comment.map(|_| self.span(rest.trimmed().range()));
-        if content.text.is_empty() {
-            // A blank line belongs to the open value, a comment line is invisible.
-            if let (None, Some(draft)) = (comment, self.open_draft()) {
-                draft.add(content);
+        #[test]
+        fn any_text_is_read_or_refused(text in "[\\[\\]=:;# \\t\\r\\na-cé\u{1c}]{0,60}") {
+            match parse(&text, FILE) {
+                Ok(document) => {
+                    for entry in document.sections.iter().flat_map(|section| &section.entries) {
+                        prop_assert_eq!(entry.locate(entry.value.len()), entry.value_span.end);
+                    }
+                }
+                Err(errors) => prop_assert!(!supervisor_message(&errors, "F", &text).is_empty()),
             }
-            return Ok(());
         }
-        let indent = line.text.chars().take_while(|c| is_space(*c)).count();
-        if indent > self.indent
-            && let Some(draft) = self.open_draft()
-        {
-            draft.add(content);
-            draft.cut_comment = draft.cut_comment.or(comment);
-            return Ok(());
-        }
-        self.indent = indent;
-        if let Some((name, range)) = header(content) {
-            self.open_section(name, range);
-            return Ok(());
-        }
-        if self.section.is_none() {
-            self.refuse(IniErrorKind::MissingSectionHeader, content);
-            return Err(Abandoned);
-        }
-        self.take_pair(content, comment);
-        Ok(())
-    }
-
-    fn open_section(&mut self, name: &str, range: Range<usize>) {
-        let span = self.span(range);
-        let section = self.sections.entry(name.to_owned());
-        self.section = Some(section.index());
-        self.entry = None;
-        section.or_insert_with(|| OpenSection { span, drafts: IndexMap::new() });
-    }
-
-    fn open_draft(&mut self) -> Option<&mut Draft> {
-        let (_, section) = self.sections.get_index_mut(self.section?)?;
-        section.drafts.get_index_mut(self.entry?).map(|(_, draft)| draft)
-    }
-
-    /// `key = value` or `key: value`. A line without a delimiter leaves the open entry open.
-    fn take_pair(&mut self, content: Part<'_>, comment: Option<Span>) {
-        let Some(delimiter) = content.text.find(['=', ':']) else {
-            return self.refuse(IniErrorKind::NoDelimiter, content);
-        };
-        let (key, value) = content.split_at(delimiter);
-        let (_, value) = value.split_at(1);
-        let key = key.trimmed();
-        if key.text.is_empty() {
-            self.entry = None;
-            return self.refuse(IniErrorKind::EmptyKey, content);
-        }
-        let key_span = self.span(key.range());
-        let mut draft = Draft { key_span, value: String::new(), pieces: Vec::new(), cut_comment: comment };
-        draft.add(value.trimmed());
-        if let Some((_, section)) = self.section.and_then(|index| self.sections.get_index_mut(index)) {
-            self.entry = Some(section.drafts.insert_full(key.text.to_lowercase(), draft).0);
-        }
-    }
-
-    fn refuse(&mut self, kind: IniErrorKind, content: Part<'_>) {
-        let span = self.span(content.range());
-        self.errors.push(IniError { kind, span });
-    }
-
-    fn finish(self) -> Document {
-        let sections = self.sections.into_iter().map(|(name, section)| Section {
-            name,
-            span: section.span,
-            entries: section.drafts.into_iter().map(|(key, draft)| draft.finish(key)).collect(),
-        });
-        Document { sections: sections.collect() }
     }
 }

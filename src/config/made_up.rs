@@ -18,7 +18,7 @@ pub(crate) struct MadeUp {
 
 impl MadeUp {
     pub(crate) fn new() -> Self {
-        let directories = ["/", "/tmp", "/run"].map(str::to_owned).into();
+        let directories = ["/", "/tmp", "/run", "/work"].map(str::to_owned).into();
         let status_of_root = Account { name: "root".into(), uid: 0, gid: 0, home: "/root".into(), groups: vec![0] };
         Self {
             files: BTreeMap::new(),

@@ -3,6 +3,7 @@
 mod assembly;
 mod client;
 mod daemon;
+mod diagnostic;
 mod difference;
 pub mod environment;
 mod expansion;
@@ -23,10 +24,12 @@ mod path;
 mod pattern;
 pub mod percent;
 mod policy;
+mod print;
 mod problem;
 mod process;
 mod raw;
 mod reader;
+mod reference;
 pub mod schema;
 mod servers;
 pub mod shlex;
@@ -37,6 +40,7 @@ pub mod value;
 
 pub use assembly::FILES_MAX;
 pub use client::{CtlConfig, CtlLoaded, load_ctl};
+pub use diagnostic::{EXIT_REFUSED, Rendering, check, render};
 pub use difference::{Difference, difference};
 pub use find::{NotFound, find, search_paths};
 pub use host::HostSource;
@@ -47,7 +51,9 @@ pub use model::{
     ProcessConfig, RpcInterface, ServerAuth, ServerConfig, UnixServer, User,
 };
 pub use overrides::{DaemonOption, Overrides};
+pub use print::{Format, PrintError, print};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use process::NUMPROCS_MAX;
+pub use reference::reference_markdown;
 pub use source::{Account, FILE_BYTES_MAX, FileStatus, ReadError, Source};
 pub use span::{FileId, Span, line_column};

@@ -10,7 +10,7 @@ use toml::de::{DeInteger, DeTable, DeValue};
 use super::nearest::nearest;
 use super::problem::Problem;
 use super::raw::{Dialect, RawData, RawSection, RawSections, RawValue};
-use super::schema::{self, Naming, RPC_FACTORY, SectionKind, ValueType};
+use super::schema::{self, Naming, SectionKind, ValueType};
 use super::span::{FileId, Span};
 
 /// The sections of a file, and what is wrong with it; no sections if it is not TOML.
@@ -262,6 +262,7 @@ fn spelling(wanted: ValueType) -> &'static str {
         V::Text
         | V::Command
         | V::Level
+        | V::AnyPath
         | V::Path
         | V::Directory
         | V::LogPath
@@ -289,10 +290,13 @@ pub(crate) fn example(wanted: ValueType) -> &'static str {
         V::User => "\"galaxy\"",
         V::Owner => "\"galaxy:galaxy\"",
         V::Level => "\"info\"",
-        V::PythonObject => RPC_FACTORY,
+        V::PythonObject => "\"package.module:attribute\"",
         V::Socket => "\"unix:///run/socket\"",
         V::Url => "\"unix:///run/supervisor.sock\"",
         V::Directory => "\"/srv\"",
-        V::Text | V::Command | V::Path | V::LogPath => "\"...\"",
+        V::Text => "\"text\"",
+        V::Command => "\"/bin/sh -c 'sleep 1'\"",
+        V::AnyPath => "\"/run/supervisor.sock\"",
+        V::Path | V::LogPath => "\"/var/log/x.log\"",
     }
 }

@@ -161,6 +161,7 @@ impl Argument {
 
 /// Flags, width and precision of one conversion.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "five flags that a format sets independently")]
 struct Layout {
     /// `-`
     is_left: bool,
@@ -358,4 +359,186 @@ fn character(value: &Value) -> Result<String, Failure> {
 fn padded(text: &str, layout: Layout) -> String {
     let blanks = " ".repeat(layout.width.saturating_sub(text.chars().count()));
     if layout.is_left { format!("{text}{blanks}") } else { format!("{blanks}{text}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    struct Sample(BTreeMap<&'static str, Datum>);
+
+    impl Names for Sample {
+        fn get(&self, name: &str) -> Option<Datum> {
+            self.0.get(name).cloned()
+        }
+
+        fn names(&self) -> Vec<String> {
+            self.0.keys().rev().map(ToString::to_string).collect()
+        }
+    }
+
+    fn sample() -> Sample {
+        let text = |text: &str| Datum::Text(text.to_owned());
+        let names = [
+            ("here", text("/etc")),
+            ("é", text("aé\u{3042}'")),
+            ("a(b)c", text("nested")),
+            ("n", Datum::Int(42)),
+            ("neg", Datum::Int(-7)),
+            ("big", Datum::Int(1_234_567)),
+        ];
+        Sample(names.into_iter().collect())
+    }
+
+    fn check(format: &str, expected: &str) {
+        assert_eq!(expand(format, &sample()).as_deref(), Ok(expected), "{format:?}");
+    }
+
+    fn check_bad(format: &str, expected: &str) {
+        match expand(format, &sample()) {
+            Err(PercentError::BadFormat { reason, .. }) => assert_eq!(reason, expected, "{format:?}"),
+            other => panic!("{format:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn names_and_percent_signs() {
+        check("", "");
+        check("plain é", "plain é");
+        check("%(here)s/x", "/etc/x");
+        check("100%% of %%(here)s", "100% of %(here)s");
+        check("%(a(b)c)s", "nested");
+        check("p%(n)02d", "p42");
+    }
+
+    #[test]
+    fn texts_have_width_and_precision() {
+        check("%(here)-6s|%(here)6s|%(here).2s|%(here)05s", "/etc  |  /etc|/e| /etc");
+        check("%(é)6s|%(é).2s", "  aé\u{3042}'|aé");
+        check("%(é)r %(é)a", "\"aé\u{3042}'\" \"a\\xe9\\u3042'\"");
+        check("%(n)5s|%(n).1s|%(n)+s|%(n)05r", "   42|4|42|   42");
+        check("%(here)+8s|%(here)#s|%(here)ls", "    /etc|/etc|/etc");
+    }
+
+    #[test]
+    fn whole_numbers() {
+        check("%(n)d %(n)i %(n)u %(n)ld", "42 42 42 42");
+        check("%(n)5d|%(n)-5d|%(n)05d|%(n)-05d|", "   42|42   |00042|42   |");
+        check("%(n)+d|%(n) d|%(n)+ d|%(neg) d|%(neg)05d", "+42| 42|+42|-7|-0007");
+        check("%(n).5d|%(n)+.5d|%(n)8.5d|%(n)08.5d", "00042|+00042|   00042|00000042");
+        check("%(n)x %(n)#x %(n)#X %(n)o %(n)#o", "2a 0x2a 0X2A 52 0o52");
+        check(
+            "%(n)#05x|%(n)#.5x|%(n)#10.5x|%(n)#-10.5x|%(n)+#010.5x",
+            "0x02a|0x0002a|   0x0002a|0x0002a   |+0x000002a",
+        );
+        check("%(neg)x %(neg)#x %(neg)#06x", "-7 -0x7 -0x007");
+        check("%(n)c|%(n)#c|%(n)05c|%(n)5.1c", "*|*|    *|    *");
+    }
+
+    #[test]
+    fn floating_numbers() {
+        check("%(n)f|%(n).3f|%(n).0f|%(n)#.0f|%(n)05.1f|%(n)-05.1f|", "42.000000|42.000|42|42.|042.0|42.0 |");
+        check("%(n)e|%(n).0e|%(n)#.0E|%(n)+08.1e", "4.200000e+01|4e+01|4.E+01|+4.2e+01");
+        check("%(n)g|%(n).0g|%(n)#g|%(big)g|%(big).3G|%(big)#.1g", "42|4e+01|42.0000|1.23457e+06|1.23E+06|1.e+06");
+    }
+
+    #[test]
+    fn bad_formats_have_pythons_reasons() {
+        for format in ["%", "%(n)", "%5", "%#", "%(n)h", "%(n)5.", "%(n)5"] {
+            check_bad(format, "incomplete format");
+        }
+        for format in ["%(", "%(n", "%((n)s"] {
+            check_bad(format, "incomplete format key");
+        }
+        check_bad("%(n)y", "unsupported format character 'y' (0x79) at index 4");
+        check_bad("é%(n)é", "unsupported format character '?' (0xe9) at index 5");
+        check_bad("%(n)\n", "unsupported format character '?' (0xa) at index 4");
+        check_bad("%(n)%", "unsupported format character '%' (0x25) at index 4");
+        check_bad("% (n)d", "unsupported format character '(' (0x28) at index 2");
+        check_bad("%(n)hhd", "unsupported format character 'h' (0x68) at index 5");
+        check_bad("date +%Y", "unsupported format character 'Y' (0x59) at index 7");
+        check_bad("%(n)1*d", "unsupported format character '*' (0x2a) at index 5");
+        check_bad("%(n)*d", "not enough arguments for format string");
+        check_bad("%(n).*d", "not enough arguments for format string");
+        check_bad("%(n)s %y", "not enough arguments for format string");
+        check_bad("%(n)s %s", "not enough arguments for format string");
+        check_bad("%*d", "* wants int");
+        check_bad("%(here)*d", "* wants int");
+        check_bad("%(n)99999999999999999999s", "width too big");
+        check_bad("%(n).99999999999s", "precision too big");
+        check_bad("%(n)65537s", "width too big");
+        check_bad("%(n).65537d", "precision too big");
+    }
+
+    #[test]
+    fn types_have_to_fit() {
+        check_bad("%(here)d", "%d format: a real number is required, not str");
+        check_bad("%(here)i", "%i format: a real number is required, not str");
+        check_bad("%(here)X", "%X format: an integer is required, not str");
+        check_bad("%(here)g", "must be real number, not str");
+        check_bad("%(here)c", "%c requires int or char");
+        check_bad("%(neg)c", "%c arg not in range(0x110000)");
+        check_bad("%d", "%d format: a real number is required, not dict");
+        check_bad("%x", "%x format: an integer is required, not dict");
+        check_bad("%f", "must be real number, not dict");
+        check_bad("%c", "%c requires int or char");
+    }
+
+    #[test]
+    fn a_conversion_without_a_name_is_refused_where_supervisor_dumps_all_names() {
+        for (format, offset) in [("%s", 0), ("date +%s", 6), ("é %-5r", 3), ("%a %(n)d", 0)] {
+            assert_eq!(expand(format, &sample()), Err(PercentError::BareConversion { offset }));
+        }
+    }
+
+    #[test]
+    fn messages_are_supervisors() {
+        let text =
+            |format: &str| message(&expand(format, &sample()).unwrap_err(), format, "program:x.command", &sample());
+        assert_eq!(
+            text("it's %(nope)s"),
+            "Format string \"it's %(nope)s\" for 'program:x.command' contains names ('nope') which cannot be expanded. \
+             Available names: a(b)c, big, here, n, neg, é"
+        );
+        assert_eq!(text("50%"), "Format string '50%' for 'program:x.command' is badly formatted: incomplete format");
+        assert_eq!(
+            text("%(a'b)s").split(" which").next(),
+            Some("Format string \"%(a'b)s\" for 'program:x.command' contains names (\"a'b\")")
+        );
+    }
+
+    #[test]
+    fn errors_point_at_the_conversion() {
+        let shown = |format: &'static str| &format[expand(format, &sample()).unwrap_err().extent(format)];
+        assert_eq!(shown("é %(here)s %(nöpe)05d x"), "%(nöpe)");
+        assert_eq!(shown("a %s b"), "%s");
+        assert_eq!(shown("50%"), "%");
+    }
+
+    proptest! {
+        #[test]
+        fn doubled_percent_signs_protect_any_text(text in "\\PC{0,20}") {
+            prop_assert_eq!(expand(&text.replace('%', "%%"), &sample()), Ok(text));
+        }
+
+        #[test]
+        fn any_format_is_filled_in_or_refused(format in "[%()a-zA-Z0-9*.# +é-]{0,20}") {
+            if let Err(error) = expand(&format, &sample()) {
+                prop_assert!(format[error.extent(&format)].starts_with('%'));
+            }
+        }
+
+        #[test]
+        fn numbers_agree_with_rusts_own(number: i64, width in 0..30_usize) {
+            let names = Sample(BTreeMap::from([("n", Datum::Int(number))]));
+            let expanded = |conversion: &str| expand(&format!("%(n){conversion}"), &names).unwrap();
+            prop_assert_eq!(expanded(&format!("{width}d")), format!("{number:width$}"));
+            prop_assert_eq!(expanded(&format!("0{width}d")), format!("{number:0width$}"));
+            prop_assert_eq!(expanded(&format!("-{width}d")), format!("{number:<width$}"));
+        }
+    }
 }

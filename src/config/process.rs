@@ -289,7 +289,7 @@ enum Destination {
 fn log_file(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope, key: &str) -> Destination {
     let Ok(Some(text)) = reader.written(place, key, scope) else { return Destination::File(LogFile::Auto) };
     let text = match reader.raw_value(place, key) {
-        Some(value) if value.dialect == super::raw::Dialect::Ini => reader.expand_again(value, text, scope),
+        Some(value) if value.dialect == super::raw::Dialect::Ini => reader.expand_again(value, &text, scope),
         _ => text,
     };
     match text.to_lowercase().as_str() {

@@ -103,7 +103,7 @@ impl RawSections {
             RawData::List(_) | RawData::Pairs(_) => false,
         };
         let defaults: Vec<_> = self.defaults.iter().filter(|(_, value)| marked(value)).collect();
-        for section in self.sections.values_mut().filter(|section| section.dialect == Dialect::Ini) {
+        for section in self.sections.values_mut() {
             for (key, value) in &defaults {
                 if !section.entries.contains_key(*key) {
                     section.entries.insert((*key).clone(), (*value).clone());

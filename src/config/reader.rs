@@ -194,7 +194,7 @@ impl<'a> Reader<'a> {
             }
         };
         let text = match again {
-            Some(again) if value.dialect == Dialect::Ini => self.expand_again(value, text, again),
+            Some(again) if value.dialect == Dialect::Ini => self.expand_again(value, &text, again),
             _ => text,
         };
         let parsed = environment::parse(&text).map_err(|error| {
@@ -210,11 +210,28 @@ impl<'a> Reader<'a> {
         Ok(parsed.pairs)
     }
 
-    /// Expands a text a second time. What fails in the second round was meant to be expanded once.
+    /// Expands a text a second time. A percent sign that makes no sense in the second round was meant to be expanded
+    /// once.
     ///
-    /// Differs: Supervisor 4.3.0 refuses these; a literal `%` must be written `%%%%` there, here `%%` will do.
-    pub(crate) fn expand_again(&self, value: &RawValue, text: String, scope: &Scope) -> String {
-        percent::expand(&text, &scope.seen_from(self.here_of(value))).unwrap_or(text)
+    /// Differs: Supervisor 4.3.0 refuses it; a literal `%` must be written `%%%%` there, here `%%` will do.
+    pub(crate) fn expand_again(&self, value: &RawValue, text: &str, scope: &Scope) -> String {
+        let view = scope.seen_from(self.here_of(value));
+        let mut expanded = String::with_capacity(text.len());
+        let mut rest = text;
+        while !rest.is_empty() {
+            let senseless = match percent::expand(rest, &view) {
+                Ok(tail) => {
+                    expanded.push_str(&tail);
+                    break;
+                }
+                Err(error) => error.extent(rest).start,
+            };
+            let (before, after) = rest.split_at(senseless);
+            expanded.push_str(&percent::expand(before, &view).unwrap_or_else(|_| before.to_owned()));
+            expanded.push('%');
+            rest = after.strip_prefix('%').unwrap_or(after);
+        }
+        expanded
     }
 
     fn here_of(&self, value: &RawValue) -> &'a str {

@@ -117,6 +117,8 @@ pub enum ValueType {
     Signal,
     Octal,
     Level,
+    /// A path that need not lead anywhere yet.
+    AnyPath,
     /// A path whose directory must exist.
     Path,
     Directory,
@@ -138,33 +140,93 @@ pub enum ValueType {
 }
 
 impl ValueType {
-    /// What is accepted, as the reference says it.
+    /// All types, in the order of the reference.
+    pub const ALL: [Self; 24] = [
+        Self::Text,
+        Self::Command,
+        Self::Integer,
+        Self::Bytes,
+        Self::Boolean,
+        Self::AutoRestart,
+        Self::ExitCodes,
+        Self::Signal,
+        Self::Octal,
+        Self::Level,
+        Self::AnyPath,
+        Self::Path,
+        Self::Directory,
+        Self::LogPath,
+        Self::User,
+        Self::Owner,
+        Self::Address,
+        Self::Socket,
+        Self::Url,
+        Self::Environment,
+        Self::Names,
+        Self::Events,
+        Self::Patterns,
+        Self::PythonObject,
+    ];
+
+    /// The type's name in the reference.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Command => "command",
+            Self::Integer => "integer",
+            Self::Bytes => "size",
+            Self::Boolean => "boolean",
+            Self::AutoRestart => "restart rule",
+            Self::ExitCodes => "exit codes",
+            Self::Signal => "signal",
+            Self::Octal => "octal",
+            Self::Level => "level",
+            Self::AnyPath => "path",
+            Self::Path => "file",
+            Self::Directory => "directory",
+            Self::LogPath => "log",
+            Self::User => "user",
+            Self::Owner => "owner",
+            Self::Address => "address",
+            Self::Socket => "socket",
+            Self::Url => "URL",
+            Self::Environment => "variables",
+            Self::Names => "names",
+            Self::Events => "events",
+            Self::Patterns => "patterns",
+            Self::PythonObject => "Python object",
+        }
+    }
+
+    /// What the ini dialect accepts, as the reference says it.
     #[must_use]
     pub fn describe(self) -> &'static str {
         match self {
-            Self::Text => "text",
-            Self::Command => "command line",
-            Self::Integer => "whole number",
-            Self::Bytes => "size in bytes, with `KB`, `MB` or `GB`",
-            Self::Boolean => "`true`/`yes`/`on`/`1` or `false`/`no`/`off`/`0`",
-            Self::AutoRestart => "boolean or `unexpected`",
+            Self::Text => "any text",
+            Self::Command => "words as a shell separates them; no shell, no variables",
+            Self::Integer => "a whole number",
+            Self::Bytes => "a number of bytes, or with `KB`, `MB` or `GB` (1024-based)",
+            Self::Boolean => "`true`, `yes`, `on`, `1` or `false`, `no`, `off`, `0`",
+            Self::AutoRestart => "a boolean or `unexpected`",
             Self::ExitCodes => "numbers from 0 to 255, comma separated",
-            Self::Signal => "signal name or number",
-            Self::Octal => "octal number",
+            Self::Signal => "a name with or without `SIG`, or a number",
+            Self::Octal => "an octal number",
             Self::Level => "`critical`, `error`, `warn`, `info`, `debug`, `trace` or `blather`",
-            Self::Path => "path in an existing directory",
-            Self::Directory => "existing directory",
-            Self::LogPath => "path in an existing directory, `AUTO` or `NONE`",
-            Self::User => "user name or number",
-            Self::Owner => "`user` or `user:group`",
+            Self::AnyPath => "a path",
+            Self::Path => "a path in a directory that exists; `~` is a home directory",
+            Self::Directory => "a directory that exists; `~` is a home directory",
+            Self::LogPath => "a path in a directory that exists, `AUTO` or `NONE`",
+            Self::User => "the name or number of an account",
+            Self::Owner => "`user` or `user:group`, names or numbers",
             Self::Address => "`host:port`, `*:port` or `port`",
             Self::Socket => "`tcp://host:port` or `unix:///path`",
-            Self::Url => "URL",
-            Self::Environment => "`KEY=\"value\"`, comma separated",
+            Self::Url => "`unix:///path` or `http://host:port`",
+            Self::Environment => "`KEY=\"value\"` pairs, comma separated",
             Self::Names => "names, comma separated",
-            Self::Events => "event names, comma separated",
+            Self::Events => "names of events, comma separated",
             Self::Patterns => "shell patterns, separated by blanks or lines",
-            Self::PythonObject => "Python object reference",
+            Self::PythonObject => "`package.module:attribute`",
         }
     }
 }
@@ -348,7 +410,7 @@ pub const KEYS: &[Key] = &[
     key(S::Supervisord, "identifier", V::Text, Text("supervisor"), N::Here, E::Reread,
         "What the daemon calls itself to clients, in events and in the names of `AUTO` logs."),
     // [unix_http_server]
-    key(S::UnixHttpServer, "file", V::Path, Required, N::Here, E::Reload, "Path of the socket."),
+    key(S::UnixHttpServer, "file", V::AnyPath, Required, N::Here, E::Reload, "Path of the socket."),
     key(S::UnixHttpServer, "chmod", V::Octal, Text("0700"), N::Environment, E::Reload, "Permissions of the socket."),
     key(S::UnixHttpServer, "chown", V::Owner, Absent("unchanged"), N::Environment, E::Reload, "Owner of the socket."),
     key(S::UnixHttpServer, "username", V::Text, Absent("no authentication"), N::Environment, E::Reload,
@@ -370,7 +432,7 @@ pub const KEYS: &[Key] = &[
         "Password to give, in clear text."),
     key(S::Supervisorctl, "prompt", V::Text, Text("supervisor"), N::Environment, E::Client,
         "What the interactive prompt shows before `> `."),
-    key(S::Supervisorctl, "history_file", V::Path, Absent("no history kept"), N::Here, E::Client,
+    key(S::Supervisorctl, "history_file", V::AnyPath, Absent("no history kept"), N::Here, E::Client,
         "Where the interactive prompt keeps its history."),
     // [program:x]
     key(S::Program, "command", V::Command, Required, N::ProcessOwn, E::Update,
@@ -428,7 +490,7 @@ pub const KEYS: &[Key] = &[
         "Send its lines to the system log as well."),
     key(S::Program, "environment", V::Environment, Text(""), N::Process, E::Update,
         "Variables for its processes, over everything else."),
-    key(S::Program, "directory", V::Directory, Absent("the daemon's"), N::ProcessOwn, E::Update,
+    key(S::Program, "directory", V::AnyPath, Absent("the daemon's"), N::ProcessOwn, E::Update,
         "Directory it is started in; checked when it starts."),
     key(S::Program, "umask", V::Octal, Absent("the daemon's"), N::Section, E::Update, "Its umask."),
     key(S::Program, "serverurl", V::Url, Absent("AUTO: the first Unix socket, else the last TCP port"), N::Section,

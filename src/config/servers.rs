@@ -115,7 +115,7 @@ fn unix(reader: &mut Reader<'_>, section: &str) -> Option<UnixServer> {
         value::octal(text)
             .map_err(|_| Complaint::new(format!("Invalid chmod value {text}"), "write octal digits, like 0700"))
     });
-    let file = path::resolve(file.ok()??.trim(), reader.lookup.source).into();
+    let file = path::resolve(file.ok()??.trim_matches(super::ini::is_space), reader.lookup.source).into();
     Some(UnixServer { section: section.to_owned(), file, chmod: chmod.unwrap_or(0o700), chown, auth })
 }
 

@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn the_backslash_depends_on_the_quotes_around_it() {
         check(r"a\ b \'", &["a b", "'"]);
-        check(r#"'a\b\'"#, &[r"a\b\"]);
+        check(r"'a\b\'", &[r"a\b\"]);
         check(r#""a\"b" "a\\b""#, &["a\"b", r"a\b"]);
         check(r#""\$HOME \`x\` \n""#, &[r"\$HOME \`x\` \n"]);
         check("a\\\nb \"c\\\nd\"", &["a\nb", "c\\\nd"]);

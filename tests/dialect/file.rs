@@ -51,7 +51,7 @@ fn file(random: &mut Random) -> String {
             0 => text.push_str(random.pick(HEADERS)),
             1 => text.push_str(&random.soup(&["; comment", "# comment", " ", "\t"], 2)),
             2 => {}
-            3 => text.push_str(&format!("    {}", random.soup(PIECES, 4))),
+            3 => text.extend(["    ", &random.soup(PIECES, 4)]),
             9 => text.push_str(&random.soup(PIECES, 6)),
             10 => text.push_str("no delimiter"),
             _ => {
@@ -107,7 +107,7 @@ fn files_are_read_as_python_reads_them() {
             check_positions(text, document);
         }
         let ours = ours.map(|document| described(&document));
-        tally.compare(text, ours, |errors| ini::supervisor_message(errors, NAME, text), original);
+        tally.compare(text, ours, |errors| ini::supervisor_message(errors, NAME, text), &original);
     }
     tally.finish();
 }
@@ -120,11 +120,11 @@ fn bytes_are_decoded_as_python_decodes_them() {
     let mut random = Random::new(seed(), "decode");
     let texts: Vec<Vec<u8>> =
         (0..cases()).map(|_| (0..random.below(7)).map(|_| BYTES[random.below(BYTES.len())]).collect()).collect();
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     let questions: Vec<_> = texts.iter().map(|bytes| json!({"ask": "decode", "text": hex(bytes)})).collect();
     let mut tally = Tally::new("decode", seed());
     for (bytes, original) in texts.iter().zip(oracle.ask(&questions)) {
-        tally.compare(&hex(bytes), ini::decode(bytes).map(Value::from), ToString::to_string, original);
+        tally.compare(&hex(bytes), ini::decode(bytes).map(Value::from), ToString::to_string, &original);
     }
     tally.finish();
 }

@@ -33,9 +33,12 @@ def socket_owner(question):
 
     def unresolved(name):
         try:
-            return {"number": str(int(name))}
+            number = int(name)
         except ValueError:
             return {"name": name}
+        if abs(number) >= 2**63:
+            raise ValueError("no machine has an account with this number")
+        return {"number": str(number)}
 
     datatypes.name_to_uid = datatypes.name_to_gid = unresolved
     return list(datatypes.colon_separated_user_group(question["text"]))

@@ -53,7 +53,7 @@ impl Oracle {
     /// All answers. The questions go in from a thread, as the pipes hold only so much.
     pub(crate) fn ask(&mut self, questions: &[Value]) -> Vec<Answer> {
         let mut pipe = self.questions.take().expect("asked before");
-        let lines: String = questions.iter().map(|question| format!("{question}\n")).collect();
+        let lines = questions.iter().map(|question| format!("{question}\n")).collect::<Vec<_>>().concat();
         std::thread::scope(|scope| {
             let writer = scope.spawn(move || pipe.write_all(lines.as_bytes()));
             let answers = questions.iter().map(|_| self.read_answer()).collect();
@@ -107,10 +107,10 @@ impl Tally {
         input: &str,
         ours: Result<Value, T>,
         text: impl Fn(&T) -> String,
-        original: Answer,
+        original: &Answer,
     ) {
         let ours = ours.map_err(|error| text(&error));
-        if ours != original {
+        if ours != *original {
             let difference = format!("input    {input:?}\noriginal {original:?}\nours     {ours:?}");
             return self.different.push(difference);
         }
@@ -127,7 +127,7 @@ impl Tally {
 
     pub(crate) fn finish(self) {
         let Tally { what, seed, accepted, refused, documented, different } = self;
-        let few = different.iter().take(5).map(|text| format!("{text}\n")).collect::<String>();
+        let few = different.iter().take(5).cloned().collect::<Vec<_>>().join("\n");
         assert!(different.is_empty(), "{what}: {} differ with DIALECT_SEED={seed}\n{few}", different.len());
         report(format_args!(
             "{what}: both accept {accepted}, both refuse {refused}, documented differences {documented}, seed {seed}"

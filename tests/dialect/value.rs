@@ -189,7 +189,7 @@ fn compare<T: Debug>(
         let ours = ours(text);
         match &ours {
             Err(error) if is_meant(error, &original) => tally.count_documented(),
-            _ => tally.compare(text, ours.map(&describe), ToString::to_string, original),
+            _ => tally.compare(text, ours.map(&describe), ToString::to_string, &original),
         }
     }
     tally.finish();
@@ -226,8 +226,8 @@ fn beyond_a_mode(error: &ValueError, original: &Answer) -> bool {
     matches!(error, ValueError::ModeOutOfRange { .. }) && number.is_some_and(|text| text.parse::<u32>().is_err())
 }
 
-fn digits(number: impl ToString) -> Value {
-    number.to_string().into()
+fn digits<T: Into<i64>>(number: T) -> Value {
+    number.into().to_string().into()
 }
 
 #[test]

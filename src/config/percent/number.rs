@@ -65,18 +65,16 @@ fn exponential(magnitude: f64, precision: usize, keep_point: bool) -> String {
 /// `precision` significant digits, the shorter of both forms, no zeros at the end unless `#`.
 fn general(magnitude: f64, precision: usize, keep_zeros: bool) -> String {
     let (mantissa, exponent) = scientific(magnitude, precision - 1);
-    let trimmed = |text: String| match text.contains('.') && !keep_zeros {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
+    let trimmed = |text: String| {
+        let is_cut = text.contains('.') && !keep_zeros;
+        if is_cut { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
     };
     // Whole numbers have no negative exponent, so only the upper bound of the short form matters.
-    match precision.checked_sub(exponent + 1) {
-        Some(decimals) => trimmed(fixed(magnitude, decimals, keep_zeros)),
-        None => {
-            let point = if keep_zeros && precision == 1 { "." } else { "" };
-            format!("{}{point}e{exponent:+03}", trimmed(mantissa))
-        }
+    if let Some(decimals) = precision.checked_sub(exponent + 1) {
+        return trimmed(fixed(magnitude, decimals, keep_zeros));
     }
+    let point = if keep_zeros && precision == 1 { "." } else { "" };
+    format!("{}{point}e{exponent:+03}", trimmed(mantissa))
 }
 
 /// Mantissa with `precision` decimals, and the exponent. The number is whole, so that is not negative.
@@ -96,10 +94,8 @@ impl Parts {
             false => "",
         };
         let marks = sign.len() + self.prefix.len();
-        let zeros = match layout.has_zeros && !layout.is_left {
-            true => layout.width.saturating_sub(marks + self.digits.len()),
-            false => 0,
-        };
+        let room = layout.width.saturating_sub(marks + self.digits.len());
+        let zeros = if layout.has_zeros && !layout.is_left { room } else { 0 };
         padded(&format!("{sign}{}{}{}", self.prefix, "0".repeat(zeros), self.digits), layout)
     }
 }

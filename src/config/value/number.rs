@@ -36,10 +36,7 @@ fn read(text: &str, radix: u32) -> Number {
 
 /// Python drops fewer kinds of blanks from a text that is all ASCII.
 fn trimmed(text: &str) -> &str {
-    match text.is_ascii() {
-        true => text.trim_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']),
-        false => text.trim(),
-    }
+    if text.is_ascii() { text.trim_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']) } else { text.trim() }
 }
 
 /// A whole number.
