@@ -93,6 +93,14 @@ impl Terminal {
         }
     }
 
+    /// Makes Ctrl-C do from now on what this terminal was made for.
+    ///
+    /// # Errors
+    /// The signal cannot be caught.
+    pub(super) fn arm(&mut self) -> io::Result<()> {
+        self.register()
+    }
+
     /// Registered once: an action that is only switched on and off never leaves a gap.
     fn register(&mut self) -> io::Result<()> {
         if self.is_registered {
@@ -105,15 +113,6 @@ impl Terminal {
         };
         self.is_registered = true;
         Ok(())
-    }
-
-    /// At the prompt Ctrl-C leaves the program with success even while a command waits for the daemon.
-    ///
-    /// # Errors
-    /// The signal cannot be caught.
-    pub(super) fn leave_on_interrupt(&mut self) -> io::Result<()> {
-        self.on_interrupt = OnInterrupt::Leave;
-        self.register()
     }
 }
 

@@ -62,9 +62,11 @@ startsecs=0
 [program:missing]
 command=/no/such/program
 autostart=false
+startretries=0
 [program:unexecutable]
 command=/etc/passwd
 autostart=false
+startretries=0
 [program:crashing]
 command=/bin/false
 autostart=false
@@ -140,7 +142,7 @@ impl Daemon {
                 "waited in vain for {what}: {}",
                 fs::read_to_string(self.path("s.log")).unwrap_or_default()
             );
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(10));
         }
     }
 
@@ -227,7 +229,7 @@ impl Drop for Daemon {
                 // Its children are left over; that is a failure of the test in itself.
                 let _ = self.child.kill();
             }
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(10));
         }
     }
 }

@@ -76,11 +76,6 @@ impl Screen {
         std::mem::replace(&mut self.form, form)
     }
 
-    #[must_use]
-    pub(crate) fn hints(&self) -> Hints {
-        self.hints
-    }
-
     /// A command begins.
     pub(crate) fn begin(&mut self, command: &str) {
         self.document = (self.form == Form::Json).then(|| Document::begin(command));
@@ -100,6 +95,12 @@ impl Screen {
         if let Some(document) = self.document.take() {
             self.write(document.finish(exit).as_bytes());
         }
+    }
+
+    /// Writes to standard output as it is, in place of the command's document.
+    pub(crate) fn write_instead(&mut self, bytes: &[u8]) {
+        self.document = None;
+        self.write(bytes);
     }
 
     /// Writes to standard output as it is.
