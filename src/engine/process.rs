@@ -377,7 +377,6 @@ impl Process {
                 log(cx, LogLine::stopped(&self.record.name, exit, expected));
             }
             State::Starting { up_at, .. } if at.mono < up_at => {
-                self.record.exitstatus = None;
                 self.record.spawnerr = Some(EXITED_TOO_QUICKLY.to_owned());
                 self.back_off(cx, at.mono);
                 log(cx, LogLine::exited(&self.record.name, exit, false));
@@ -406,7 +405,6 @@ impl Process {
 
     /// RUNNING -> EXITED, and on to STARTING if `autorestart` says so: at once, unless it is a crash loop.
     fn exited(&mut self, cx: &mut Context<'_>, pid: Pid, exit: Exit, expected: bool, at: Now) {
-        self.record.backoff = 0;
         self.record.exitstatus = Some(exit.status());
         if !expected {
             self.record.spawnerr = Some(format!("Bad exit code {}", exit.status()));
