@@ -75,7 +75,7 @@ pub(super) struct Process {
 }
 
 /// What the announcement of a state says beside the names.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Extra {
     tries: Option<u32>,
     pid: Option<Pid>,
@@ -156,10 +156,7 @@ impl Process {
             (S::Stopping { pid, insisting, .. }, Step::LastSignal(last)) => {
                 self.repeat_lost_signal(cx, pid, insisting, last);
             }
-            (state, Step::ExecFailed { pid, text }) if state.pid() == Some(pid) => {
-                log(cx, LogLine::exec_failed(&self.record.name, pid, &text));
-                self.record.exec_error = Some(text);
-            }
+            (state, Step::ExecFailed { pid, text }) if state.pid() == Some(pid) => self.exec_failed(cx, pid, text),
             (state, Step::Exited { pid, exit, at }) if state.pid() == Some(pid) => self.reaped(cx, pid, exit, at),
             (
                 S::Starting { pid: child, .. } | S::Running { pid: child } | S::Stopping { pid: child, .. },
@@ -280,6 +277,12 @@ impl Process {
         log(cx, LogLine::spawn_failed(error));
         self.record.spawnerr = Some(error.to_string());
         cx.turns.push(Turn::NotForked);
+    }
+
+    /// The child could not become the program; that it ends is told separately.
+    fn exec_failed(&mut self, cx: &mut Context<'_>, pid: Pid, text: String) {
+        log(cx, LogLine::exec_failed(&self.record.name, pid, &text));
+        self.record.exec_error = Some(text);
     }
 
     /// STARTING -> RUNNING.
@@ -539,7 +542,7 @@ mod tests {
             let tried = attempts(retries, late);
             for (failures, pair) in (1..).zip(tried.windows(2)) {
                 if let [before, after] = pair {
-                    prop_assert_eq!(*after - *before, Duration::from_secs(failures) + late);
+                    prop_assert_eq!(*after, *before + Duration::from_secs(failures) + late);
                 }
             }
         }

@@ -50,6 +50,12 @@ pub(crate) fn auto(restart: AutoRestart) -> Policy {
     Policy { autostart: true, autorestart: restart, ..policy() }
 }
 
+/// The time when the stage has been up for so long.
+pub(crate) fn time_at(elapsed: Duration) -> Now {
+    let seconds = i64::try_from(elapsed.as_secs()).expect("a stage does not play for that long");
+    Now { mono: Moment(elapsed), wall: EPOCH + seconds }
+}
+
 pub(crate) struct Stage {
     pub(crate) engine: Engine,
     elapsed: Duration,
@@ -75,12 +81,7 @@ impl Stage {
     }
 
     pub(crate) fn now(&self) -> Now {
-        self.time_at(self.elapsed)
-    }
-
-    pub(crate) fn time_at(&self, elapsed: Duration) -> Now {
-        let seconds = i64::try_from(elapsed.as_secs()).expect("a stage does not play for that long");
-        Now { mono: Moment(elapsed), wall: EPOCH + seconds }
+        time_at(self.elapsed)
     }
 
     pub(crate) fn tell(&mut self, input: Input) {

@@ -327,7 +327,7 @@ impl<'a> Watch<'a> {
             "the engine wakes at {deadline:?}, its processes at {first:?}"
         );
         for (process, since) in &self.stopping_since {
-            promise!(now - *since <= STOPPING_MAX, "{process:?} stops since {since:?}, now it is {now:?}");
+            promise!(now <= *since + STOPPING_MAX, "{process:?} stops since {since:?}, now it is {now:?}");
         }
         Ok(())
     }

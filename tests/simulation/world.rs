@@ -339,7 +339,8 @@ impl World<'_> {
         }
         let death = self.death_due();
         if death == Some(plan::Moment::BeforeDeciding) {
-            return self.die("before deciding");
+            self.die("before deciding");
+            return Ok(false);
         }
         let judged = self.expected_judgement(&turn);
         let Some(worker) = &mut self.worker else { return Ok(false) };
@@ -350,12 +351,14 @@ impl World<'_> {
             promise!(next.is_none_or(|at| at > now.mono), "the next deadline has passed: {next:?}");
         }
         if death == Some(plan::Moment::BeforeJournalling) {
-            return self.die("before journalling");
+            self.die("before journalling");
+            return Ok(false);
         }
         self.journal.write(&mut worker.engine, &effects, &specs)?;
         for (count, effect) in effects.into_iter().enumerate() {
             if death == Some(plan::Moment::Performing(count)) {
-                return self.die("performing");
+                self.die("performing");
+                return Ok(false);
             }
             self.perform(cause, effect)?;
         }
@@ -370,7 +373,8 @@ impl World<'_> {
             promise!(first == Some(state), "{process:?} became {first:?}, by its times it should be {state:?}");
         }
         if death.is_some() {
-            return self.die("after performing");
+            self.die("after performing");
+            return Ok(false);
         }
         Ok(true)
     }
@@ -394,7 +398,7 @@ impl World<'_> {
         Some(death.moment)
     }
 
-    fn die(&mut self, when: &'static str) -> Kept<bool> {
+    fn die(&mut self, when: &'static str) {
         self.watch.seen.deaths += 1;
         self.watch.seen.saw(when);
         if let Some(trace) = &mut self.trace {
@@ -402,7 +406,6 @@ impl World<'_> {
         }
         self.worker = None;
         self.from_keeper.clear();
-        Ok(false)
     }
 
     fn perform(&mut self, cause: Cause, effect: Effect) -> Kept {

@@ -6,7 +6,7 @@ use galaxyd::engine::{
     Answer, AutoRestart, Effect, Event, Input, Policy, ProcessState as P, Refusal, Request, SpawnError, Target,
 };
 
-use crate::stage::{SIGHUP, Stage, TERMINATED, auto, code, group, millis, policy, result, results, running};
+use crate::stage::{SIGHUP, Stage, TERMINATED, auto, code, group, millis, policy, result, results, running, time_at};
 
 #[test]
 fn a_start_without_waiting_is_answered_by_the_fork() {
@@ -126,7 +126,7 @@ fn retries_wait_one_two_and_three_seconds_and_then_give_up() {
     for failures in 1..=3 {
         stage.not_forked(process);
         assert_eq!((stage.announced(), tries(&stage)), (vec![P::Backoff], vec![Some(failures)]));
-        stage.wait(Duration::from_secs(failures.into()) - millis(1));
+        stage.wait(millis(u64::from(failures) * 1000 - 1));
         assert!(stage.spawns().is_empty());
         stage.wait(millis(1));
         assert_eq!((stage.spawns(), tries(&stage)), (vec![process], vec![Some(failures)]));
@@ -152,7 +152,7 @@ fn an_exit_is_judged_by_its_own_time_not_by_when_it_is_heard_of() {
         let (mut stage, process) = Stage::with_one(policy());
         stage.start(Target::One(process), true);
         stage.forked(process);
-        let reaped = stage.time_at(millis(lived));
+        let reaped = time_at(millis(lived));
         stage.pass(millis(60_000));
         stage.exit_at(process, code(0), reaped);
         assert_eq!(stage.announced(), announced, "lived {lived} ms");
@@ -201,12 +201,12 @@ fn a_crash_loop_restarts_once_at_once_and_then_once_a_second() {
     let (mut stage, process) = Stage::with_one(Policy { startsecs: Duration::ZERO, ..auto(AutoRestart::Always) });
     let mut starts = 0;
     for _ in 0..5000 {
-        if !stage.spawns().is_empty() {
+        if stage.spawns().is_empty() {
+            stage.wait(millis(1));
+        } else {
             starts += 1;
             stage.forked(process);
             stage.exit(process, code(0));
-        } else {
-            stage.wait(millis(1));
         }
     }
     // 0, at once, +1, +2, +3, +4.
@@ -269,7 +269,7 @@ fn success_forgets_earlier_failures() {
 fn a_retry_is_counted_from_the_childs_end() {
     let (mut stage, process) = Stage::with_one(auto(AutoRestart::Never));
     stage.forked(process);
-    let ended = stage.time_at(millis(300));
+    let ended = time_at(millis(300));
     stage.pass(millis(900));
     stage.exit_at(process, code(1), ended);
     assert_eq!(stage.engine.deadline(), Some(ended.mono + millis(1000)));
