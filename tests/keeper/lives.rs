@@ -302,11 +302,13 @@ fn print_memory(pid: i32) {
 }
 
 #[test]
-fn the_keeper_keeps_its_name() {
+fn keeper_and_worker_keep_the_programs_name() {
     let (rig, mut worker) = Rig::start("");
     worker.come_up();
     let expected: String = std::env::current_exe().unwrap().file_name().unwrap().to_str().unwrap()[..15].to_owned();
-    assert_eq!(status_field(rig.pid(), "Name"), Some(expected));
+    for pid in [rig.pid(), worker.pid] {
+        assert_eq!(status_field(pid, "Name").as_ref(), Some(&expected));
+    }
     rig.end(&mut worker, 0);
 }
 
