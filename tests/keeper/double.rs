@@ -7,7 +7,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 
 use galaxyd::keeper::{Image, be_keeper, become_keeper, run_in_thread};
-use galaxyd::sys::{descriptors, process, users};
+use galaxyd::sys::{descriptors, process, signals, users};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Tells the double what to do, in words; unset for anybody else.
@@ -48,6 +48,7 @@ fn launch(setup: &str) -> i32 {
             }
             ("files", number) => limit(Resource::RLIMIT_NOFILE, number),
             ("processes", number) => limit(Resource::RLIMIT_NPROC, number),
+            ("ignored", number) => signals::ignore(number.parse().unwrap()),
             ("held", name) => held.push((name.to_owned(), reader.as_fd())),
             ("thread", _) => {
                 let (socket, keeper) = run_in_thread().unwrap();
