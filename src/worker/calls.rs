@@ -1,20 +1,18 @@
 //! The methods of `supervisor-rpc.tsv`, performed.
 
-use tokio::sync::oneshot;
+use std::sync::Arc;
 
 use super::answers::{fault, outcome_struct};
 use super::command;
 use super::describe;
 use super::logfiles::ClearingFor;
+use super::reply::Reply;
 use super::worker::{Done, Purpose, Shape, Waiting, Worker, now};
 use crate::config::value;
 use crate::engine::{Mood, ProcessId, ProcessState, ProcessView, Refusal, Request, SpawnError, Target};
-use crate::http::{Incoming, Peer};
+use crate::http::Incoming;
 use crate::logs::{Channel, Level, SliceError, log, read_slice, tail};
 use crate::rpc::{Fault, FaultCode, Method, Output, Value};
-
-/// Where the answer goes.
-pub(super) type Reply = oneshot::Sender<Result<Value, Fault>>;
 
 /// Version of the XML-RPC interface.
 const API_VERSION: &str = "3.0";
@@ -24,10 +22,10 @@ impl Worker {
         match incoming {
             Incoming::Call { peer, method, reply } => {
                 if method.changes_something() {
-                    let line = format!("audit: {} {} by {}", method.name(), method.argument(), who(&peer));
-                    log(Level::Info, line.trim_end());
+                    let line = format!("audit: {} {} by {peer}", method.name(), method.argument());
+                    log(Level::Info, &line);
                 }
-                self.call(method, reply);
+                self.call(method, Reply::new(reply, Arc::clone(&self.activity)));
             }
             Incoming::Follow { process: None, reply } => {
                 let _ = reply.send(self.activity_file());
@@ -41,7 +39,7 @@ impl Worker {
 
     fn call(&mut self, method: Method, reply: Reply) {
         if self.engine.mood() != Mood::Running && !matches!(method, Method::SendRemoteCommEvent { .. }) {
-            let _ = reply.send(Err(Fault::new(FaultCode::ShutdownState)));
+            reply.send(Err(Fault::new(FaultCode::ShutdownState)));
             return;
         }
         match method {
@@ -75,21 +73,21 @@ impl Worker {
             Method::ClearLog => self.clear_activity_log(reply),
             Method::ReadProcessLog { name, output, offset, length } => match self.member(&name) {
                 Ok(process) => read(self.log_path(process, channel(output)), offset, length, reply),
-                Err(fault) => drop(reply.send(Err(fault))),
+                Err(fault) => reply.send(Err(fault)),
             },
             Method::TailProcessLog { name, output, offset, length } => match self.member(&name) {
                 Ok(process) => tail_log(self.log_path(process, channel(output)), offset, length, reply),
-                Err(fault) => drop(reply.send(Err(fault))),
+                Err(fault) => reply.send(Err(fault)),
             },
             Method::ClearProcessLogs { name } => match self.member(&name) {
                 Ok(process) => self.clear_logs(vec![process], ClearingFor::One { name }, reply),
-                Err(fault) => drop(reply.send(Err(fault))),
+                Err(fault) => reply.send(Err(fault)),
             },
             Method::ClearAllProcessLogs => {
                 let processes = self.engine.processes_by_priority().map(|view| view.process).collect();
                 self.clear_logs(processes, ClearingFor::All, reply);
             }
-            immediate => drop(reply.send(self.answer(immediate))),
+            immediate => reply.send(self.answer(immediate)),
         }
     }
 
@@ -157,7 +155,7 @@ impl Worker {
     fn on_named(&mut self, name: String, reply: Reply, request: impl FnOnce(Target) -> Request) {
         match self.target(&name) {
             Ok(target) => self.on_target(target, name, reply, request),
-            Err(fault) => drop(reply.send(Err(fault))),
+            Err(fault) => reply.send(Err(fault)),
         }
     }
 
@@ -165,7 +163,7 @@ impl Worker {
         if let Target::Group(group) = &target
             && self.engine.group(group).is_none()
         {
-            let _ = reply.send(Err(Fault::with(FaultCode::BadName, name)));
+            reply.send(Err(Fault::with(FaultCode::BadName, name)));
             return;
         }
         let shape = shape(&target, name);
@@ -175,7 +173,7 @@ impl Worker {
     fn start(&mut self, name: String, wait: bool, reply: Reply) {
         match self.target(&name) {
             Ok(target) => self.start_target(target, name, wait, reply),
-            Err(fault) => drop(reply.send(Err(fault))),
+            Err(fault) => reply.send(Err(fault)),
         }
     }
 
@@ -184,7 +182,7 @@ impl Worker {
         let processes = match &target {
             Target::One(process) => vec![*process],
             Target::Group(group) if self.engine.group(group).is_none() => {
-                let _ = reply.send(Err(Fault::with(FaultCode::BadName, name)));
+                reply.send(Err(Fault::with(FaultCode::BadName, name)));
                 return;
             }
             Target::Group(group) => self.members(group),
@@ -216,13 +214,13 @@ impl Worker {
         };
         let number = value::signal(signal);
         match (target, number) {
-            (Err(fault), _) => drop(reply.send(Err(fault))),
+            (Err(fault), _) => reply.send(Err(fault)),
             (Ok(target), Ok(signal)) => {
                 let shape = shape(&target, whom.text());
                 self.request_for(Request::Signal { target, signal }, Waiting { reply, shape });
             }
-            (Ok(Target::One(_)), Err(_)) => drop(reply.send(Err(Fault::with(FaultCode::BadSignal, signal)))),
-            (Ok(target), Err(_)) => drop(reply.send(Ok(self.bad_signal(&target, signal)))),
+            (Ok(Target::One(_)), Err(_)) => reply.send(Err(Fault::with(FaultCode::BadSignal, signal))),
+            (Ok(target), Err(_)) => reply.send(Ok(self.bad_signal(&target, signal))),
         }
     }
 
@@ -294,21 +292,11 @@ fn mood_name(mood: Mood) -> &'static str {
     }
 }
 
-/// The asker, for the audit line.
-fn who(peer: &Peer) -> String {
-    match peer {
-        Peer::Unix { pid, uid, user: None } => format!("pid {pid}, uid {uid}"),
-        Peer::Unix { pid, uid, user: Some(user) } => format!("user {user}, pid {pid}, uid {uid}"),
-        Peer::Inet { address, user: None } => format!("{address}"),
-        Peer::Inet { address, user: Some(user) } => format!("user {user} at {address}"),
-    }
-}
-
 /// `readLog`, `readProcess*Log`: the file is read on a side thread.
 fn read(path: Option<std::path::PathBuf>, offset: i64, length: i64, reply: Reply) {
     tokio::task::spawn_blocking(move || {
-        let _ = reply.send(match path {
-            None => Err(Fault::with(FaultCode::NoFile, "None")),
+        reply.send(match path {
+            None => Err(Fault::new(FaultCode::NoFile)),
             Some(path) => read_slice(&path, offset, length).map(Value::from).map_err(|error| match error {
                 SliceError::NoFile => Fault::with(FaultCode::NoFile, path.display().to_string()),
                 SliceError::BadArguments => Fault::new(FaultCode::BadArguments),
@@ -325,7 +313,7 @@ fn tail_log(path: Option<std::path::PathBuf>, offset: i64, length: i64, reply: R
             let tail = tail(&path, offset, length);
             (tail.text, tail.offset, tail.overflow)
         });
-        let _ = reply.send(Ok(Value::Array(vec![text.into(), end.into(), overflow.into()])));
+        reply.send(Ok(Value::Array(vec![text.into(), end.into(), overflow.into()])));
     });
 }
 

@@ -91,6 +91,5 @@ fn write(line: &LogLine) {
 
 fn reply(waiting: Waiting, answer: Answer) {
     let value = super::answers::value(&waiting.shape, answer);
-    // A client that went away needs no answer.
-    let _ = waiting.reply.send(value);
+    waiting.reply.send(value);
 }

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use super::children::Child;
-use super::worker::{Purpose, Worker};
+use super::worker::{Purpose, Worker, now};
 use crate::engine::{Input, Mood, Pid, ProcessId, SpawnError, signal_name};
 use crate::keeper::{Ended, FromKeeper, Stage, ToKeeper};
 use crate::logs::{Channel, Command, Level, SourceId, log};
@@ -81,26 +81,31 @@ impl Worker {
     }
 
     fn exited(&mut self, id: u64, ended: Ended) {
-        let Some(child) = self.children.get(id) else {
+        if self.children.get(id).is_none() {
             // Known, drained and gone for us: the keeper missed our word.
             self.tell_keeper(&ToKeeper::Forget { id });
             return;
-        };
-        let (process, pid) = (child.process, child.pid);
-        self.drain(id);
-        self.feed(Input::Exited { process, pid, exit: ended.exit, at: ended.at });
+        }
+        self.drain(id, ended);
     }
 
-    /// The child is reaped: has its last output read; the keeper forgets it when that is done.
-    pub(super) fn drain(&mut self, id: u64) {
-        for source in self.children.reaped(id) {
+    /// The child is reaped: has its last output read. [`Worker::tell_exits`] goes on when that is done.
+    pub(super) fn drain(&mut self, id: u64, ended: Ended) {
+        for source in self.children.reaped(id, ended, now().mono) {
             self.plane.send(Command::Drain { source });
         }
-        self.forget_if_finished(id);
     }
 
-    pub(super) fn forget_if_finished(&mut self, id: u64) {
-        if self.children.remove_finished(id) {
+    /// Tells the engine of exits whose output is in the logs; the keeper forgets children that are drained.
+    pub(super) fn tell_exits(&mut self) {
+        while let Some((process, pid, Ended { exit, at })) = self.children.told(now().mono) {
+            self.feed(Input::Exited { process, pid, exit, at });
+        }
+    }
+
+    /// The keeper may forget children whose end is known to the engine and journalled.
+    pub(super) fn forget_finished(&mut self) {
+        while let Some(id) = self.children.pop_finished() {
             self.tell_keeper(&ToKeeper::Forget { id });
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::answers::outcome_struct;
-use super::calls::Reply;
+use super::reply::Reply;
 use super::worker::Worker;
 use crate::config::{DaemonConfig, DaemonLog, GroupConfig, LogConfig, LogFile, LogLevelName, ProcessConfig};
 use crate::engine::ProcessId;
@@ -145,8 +145,7 @@ impl Worker {
                     .collect(),
             )),
         };
-        // A client that went away needs no answer.
-        let _ = job.reply.send(answer);
+        job.reply.send(answer);
     }
 
     /// `clearLog`, on a side thread.
@@ -158,8 +157,7 @@ impl Worker {
                 Err(SliceError::NoFile) => Err(Fault::new(FaultCode::NoFile)),
                 Err(error) => Err(Fault::with(FaultCode::Failed, error.to_string())),
             };
-            // A client that went away needs no answer.
-            let _ = reply.send(answer);
+            reply.send(answer);
         });
     }
 
@@ -167,7 +165,6 @@ impl Worker {
         match notice {
             Notice::Drained { source } => {
                 self.children.drained(source);
-                self.forget_if_finished(source.child);
             }
             Notice::Cleared { ticket, result } => self.cleared(ticket, result),
             Notice::Trouble { file, doing, error } => {

@@ -147,8 +147,8 @@ fn start(
         memory::read(launch).map_err(|error| Unable::Unreadable { what: launch::HELD_NAME, error })?;
     let call = call(&invocation, &launch)?;
     let loaded = call.load().map_err(|error| Unable::Configuration(error.to_string()))?;
-    let report = report::plain(&loaded);
-    let Some(mut config) = loaded.config else { return Err(Unable::Configuration(report)) };
+    let warnings = report::log_lines(&loaded);
+    let Some(mut config) = loaded.config else { return Err(Unable::Configuration(warnings.join("\n"))) };
 
     let activity = open_activity(&config)?;
     if nix::unistd::geteuid().is_root() && config.daemon.user.is_none() {
@@ -159,8 +159,8 @@ fn start(
             log(level_of(*level), text);
         }
     }
-    for line in report.lines() {
-        log(Level::Warn, line);
+    for line in warnings {
+        log(Level::Warn, &line);
     }
     for line in &loaded.infos {
         log(Level::Info, line);
@@ -259,10 +259,7 @@ impl Worker {
             self.engine.resume_signalled(now(), process, last_signal, &mut self.effects);
         }
         if let Some(ended) = ended {
-            self.drain(id);
-            if current {
-                self.feed(Input::Exited { process, pid, exit: ended.exit, at: ended.at });
-            }
+            self.drain(id, ended);
         }
     }
 }

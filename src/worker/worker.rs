@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::children::Children;
 use super::invocation::Call;
 use super::journal::{self, Journal, Snapshot};
 use super::launch::LaunchRecord;
+use super::reply::Reply;
 use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
 use super::startup::Ended;
 use crate::config::{Config, GroupConfig, Loaded, NotFound};
@@ -21,13 +22,12 @@ use crate::engine::{
 use crate::http::{Endpoint, Incoming, SocketFile};
 use crate::keeper::{FromKeeper, KeeperLink, LinkError, ToKeeper};
 use crate::logs::{Activity, Level, Notice, Notices, Plane, log};
-use crate::rpc::{Fault, Value};
 use crate::sys::clock;
 
 /// A client that waits for the engine's answer.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    pub(super) reply: oneshot::Sender<Result<Value, Fault>>,
+    pub(super) reply: Reply,
     pub(super) shape: Shape,
 }
 
@@ -43,18 +43,18 @@ pub(super) enum Shape {
 /// What side threads bring back to the loop.
 pub(super) enum Done {
     /// The commands of the processes to start were looked up.
-    Checked { request: Request, reply: oneshot::Sender<Result<Value, Fault>>, shape: Shape },
+    Checked { request: Request, reply: Reply, shape: Shape },
     /// A configuration was read.
     Loaded { purpose: Purpose, loaded: Result<Box<Loaded>, NotFound> },
     /// The AUTO logs of a group to add were made.
-    LogsMade { group: Box<GroupConfig>, problems: Vec<String>, reply: oneshot::Sender<Result<Value, Fault>> },
+    LogsMade { group: Box<GroupConfig>, problems: Vec<String>, reply: Reply },
 }
 
 /// Why a configuration was read.
 pub(super) enum Purpose {
-    Reread(oneshot::Sender<Result<Value, Fault>>),
+    Reread(Reply),
     /// `supervisor.restart`, or SIGHUP when nobody waits.
-    Restart(Option<oneshot::Sender<Result<Value, Fault>>>),
+    Restart(Option<Reply>),
 }
 
 /// Everything the worker has in hand.
@@ -125,14 +125,16 @@ impl Worker {
                 Wake::Notice(notice) => self.on_notice(notice),
                 Wake::Deadline => self.feed(Input::Deadline),
             }
+            self.tell_exits();
             self.send_spawns();
             self.settle();
+            self.forget_finished();
         }
         self.end().await
     }
 
     async fn wake(&mut self) -> Wake {
-        let deadline = [self.engine.deadline(), self.spawns.deadline()].into_iter().flatten().min();
+        let deadline = [self.engine.deadline(), self.spawns.deadline(), self.children.deadline()].into_iter().flatten().min();
         tokio::select! {
             biased;
             message = self.keeper.receive() => match message {
