@@ -9,6 +9,7 @@ pub mod daemonize;
 pub mod descriptors;
 pub mod errno;
 pub mod exec;
+pub mod heap;
 pub mod limits;
 pub mod pipe;
 pub mod pipes;

@@ -26,6 +26,7 @@ use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ToKeeper};
 use crate::logs::{
     self, Activity, ActivitySettings, ActivityTarget, Level, Plane, Transits, clear_auto_logs, log,
 };
+use crate::sys::heap;
 
 /// Requests of clients that may wait for the control loop; more wait in their connections.
 const REQUESTS_MAX: usize = 64;
@@ -74,6 +75,7 @@ pub enum Ended {
 /// before all else (without a keeper of its own, what the launcher made).
 #[must_use]
 pub fn run(socket: OwnedFd, pid: u32, invocation: Invocation, held: Vec<(String, OwnedFd)>) -> Ended {
+    heap::keep_small();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(SIDE_THREADS_MAX)
