@@ -10,6 +10,7 @@ pub mod descriptors;
 pub mod errno;
 pub mod exec;
 pub mod heap;
+mod fork;
 pub mod limits;
 pub mod pipe;
 pub mod pipes;
