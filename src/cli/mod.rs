@@ -7,9 +7,11 @@ pub mod galaxyd;
 pub mod getopt;
 pub mod manual;
 mod personality;
+mod program;
 pub mod supervisorctl;
 pub mod supervisord;
 mod usage;
 
 pub use personality::{Personality, personality};
+pub use program::program_path;
 pub use usage::{Parsed, UsageError};

@@ -11,7 +11,7 @@ use super::trouble::Trouble;
 use crate::rpc::{FaultCode, Value};
 
 /// One of the three, ready to be applied.
-pub struct Deed<'a> {
+pub(super) struct Deed<'a> {
     pub action: Action,
     pub one: &'a str,
     pub group: &'a str,
@@ -29,7 +29,7 @@ impl Shell {
     ///
     /// # Errors
     /// Failures that have no words of their own; what was done before is shown.
-    pub fn perform(&mut self, deed: &Deed, words: &[&str]) -> Result<(), Trouble> {
+    pub(super) fn perform(&mut self, deed: &Deed, words: &[&str]) -> Result<(), Trouble> {
         if words.contains(&"all") {
             let value = self.call(deed.all, &deed.params(None))?;
             return self.show_results(deed, &value);
@@ -94,7 +94,7 @@ impl Shell {
     ///
     /// # Errors
     /// The action has no words for this code.
-    pub fn show_result(
+    pub(super) fn show_result(
         &mut self,
         action: Action,
         ignored: Option<FaultCode>,

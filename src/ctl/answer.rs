@@ -26,7 +26,7 @@ pub struct ProcessInfo {
 }
 
 /// The number of the state RUNNING.
-pub const RUNNING: i64 = 20;
+pub(super) const RUNNING: i64 = 20;
 
 impl ProcessInfo {
     /// `group:process`, or just the name.
@@ -145,7 +145,7 @@ impl Changes {
 ///
 /// # Errors
 /// It is none, or an element is not as it should be.
-pub fn list<T>(value: &Value, read: impl Fn(&Value) -> Result<T, CallError>) -> Result<Vec<T>, CallError> {
+pub(super) fn list<T>(value: &Value, read: impl Fn(&Value) -> Result<T, CallError>) -> Result<Vec<T>, CallError> {
     value
         .as_array()
         .ok_or_else(|| CallError::BadAnswer(format!("a {} instead of a list", value.type_name())))?

@@ -14,7 +14,7 @@ const TOGETHER_MAX: usize = 16;
 
 /// Where the daemon is and who asks. Every call has a connection of its own.
 #[derive(Debug, Clone)]
-pub struct Connection {
+pub(super) struct Connection {
     serverurl: String,
     username: Option<String>,
     password: Option<String>,
@@ -25,7 +25,7 @@ pub struct Connection {
 impl Connection {
     /// `timeout` is what was asked for explicitly.
     #[must_use]
-    pub fn new(config: &CtlConfig, timeout: Option<Duration>) -> Self {
+    pub(super) fn new(config: &CtlConfig, timeout: Option<Duration>) -> Self {
         Self {
             serverurl: config.serverurl.clone(),
             username: config.username.clone(),

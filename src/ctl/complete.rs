@@ -6,7 +6,7 @@ use crate::cli::commands::{Words, command};
 
 /// The completions of `word`, the last one of `line`, each with the blank that follows it. `known` is asked only where names
 /// of processes or groups are wanted.
-pub fn candidates<'a>(
+pub(super) fn candidates<'a>(
     line: &str,
     word: &str,
     commands: impl Iterator<Item = &'a str>,

@@ -6,7 +6,7 @@ use super::trouble::Trouble;
 
 /// What ended the waiting for a person or a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Attention {
+pub(super) enum Attention {
     /// A typed line, without its end.
     Line(String),
     /// No more input.
@@ -19,13 +19,13 @@ pub enum Attention {
 
 /// Whether typed lines are wanted while waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Typing {
+pub(super) enum Typing {
     Read,
     LeaveAlone,
 }
 
 /// A person, or a script that stands in for one.
-pub trait Console {
+pub(super) trait Console {
     /// Prints `prompt` and reads a line.
     ///
     /// # Errors

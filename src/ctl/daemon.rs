@@ -69,7 +69,7 @@ impl CallError {
 
 /// A fault as Python shows it.
 #[must_use]
-pub fn fault_text(fault: &Fault) -> String {
+pub(super) fn fault_text(fault: &Fault) -> String {
     format!("<Fault {}: {}>", fault.code, literal(&fault.text))
 }
 

@@ -15,7 +15,7 @@ use crate::config::{self, Overrides};
 
 /// The lines for this error in this session.
 #[must_use]
-pub fn connection(error: &CallError, session: &Session) -> Vec<String> {
+pub(super) fn connection(error: &CallError, session: &Session) -> Vec<String> {
     let mut lines = vec![format!("galaxyctl: cannot reach the daemon at {}: {error}", session.serverurl)];
     if let Some(path) = session.serverurl.strip_prefix("unix://") {
         lines.push(socket(Path::new(path)));

@@ -4,7 +4,7 @@ use super::answer::{ConfigInfo, ProcessInfo};
 
 /// One thing a command found out or did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fact {
+pub(super) enum Fact {
     /// `status`.
     Processes(Vec<ProcessInfo>),
     /// `status` of a name that is none.
@@ -35,14 +35,14 @@ pub enum Fact {
 
 /// What `status` did not find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
+pub(super) enum Missing {
     Group,
     Process,
 }
 
 /// What was done to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub(super) enum Action {
     Start,
     Stop,
     Signal,
@@ -52,7 +52,7 @@ pub enum Action {
 impl Action {
     /// The action's command.
     #[must_use]
-    pub fn verb(self) -> &'static str {
+    pub(super) fn verb(self) -> &'static str {
         match self {
             Action::Start => "start",
             Action::Stop => "stop",
@@ -63,7 +63,7 @@ impl Action {
 
     /// The word that tells of its success.
     #[must_use]
-    pub fn participle(self) -> &'static str {
+    pub(super) fn participle(self) -> &'static str {
         match self {
             Action::Start => "started",
             Action::Stop => "stopped",
@@ -75,7 +75,7 @@ impl Action {
 
 /// An action on a process and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done {
+pub(super) struct Done {
     pub action: Action,
     /// `group:process`, or just the name.
     pub name: String,
@@ -86,7 +86,7 @@ pub struct Done {
 
 /// What came of an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub(super) enum Outcome {
     Success,
     /// Refused or failed, in the client's words.
     Error(&'static str),
@@ -96,7 +96,7 @@ pub enum Outcome {
 
 /// A difference between the configuration files and what is active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub(super) enum Change {
     Available,
     Changed,
     Disappeared,
@@ -105,7 +105,7 @@ pub enum Change {
 impl Change {
     /// As `reread` prints it.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Change::Available => "available",
             Change::Changed => "changed",
@@ -116,7 +116,7 @@ impl Change {
 
 /// What was done to a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GroupAct {
+pub(super) enum GroupAct {
     Stopped,
     Added,
     Removed,
@@ -125,14 +125,14 @@ pub enum GroupAct {
 
 /// What was done to the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DaemonAct {
+pub(super) enum DaemonAct {
     ShutDown,
     Restarted,
 }
 
 /// Which log of a process, or the daemon's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Channel {
+pub(super) enum Channel {
     Stdout,
     Stderr,
     Main,
@@ -141,7 +141,7 @@ pub enum Channel {
 impl Channel {
     /// As it is typed and shown.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Channel::Stdout => "stdout",
             Channel::Stderr => "stderr",

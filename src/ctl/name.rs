@@ -2,7 +2,7 @@
 
 /// A typed name: its group, and the process unless all of the group is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Name<'a> {
+pub(super) struct Name<'a> {
     pub group: &'a str,
     /// `None`: all of the group (`g:` and `g:*`).
     pub process: Option<&'a str>,
@@ -11,7 +11,7 @@ pub struct Name<'a> {
 /// Cuts a typed name at its first colon; without one, the process is the only one of its group.
 /// Source: supervisor 4.3.0, `options.py`, `split_namespec`.
 #[must_use]
-pub fn split(name: &str) -> Name<'_> {
+pub(super) fn split(name: &str) -> Name<'_> {
     match name.split_once(':') {
         None => Name { group: name, process: Some(name) },
         Some((group, "" | "*")) => Name { group, process: None },
@@ -21,7 +21,7 @@ pub fn split(name: &str) -> Name<'_> {
 
 /// `group:process`, or just the name when both are equal.
 #[must_use]
-pub fn join(group: &str, process: &str) -> String {
+pub(super) fn join(group: &str, process: &str) -> String {
     if group == process { process.to_owned() } else { format!("{group}:{process}") }
 }
 

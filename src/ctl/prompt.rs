@@ -17,7 +17,7 @@ use super::commands;
 use super::complete::candidates;
 use super::daemon::Daemon;
 use super::shell::{Flow, Shell};
-use super::terminal::{OnInterrupt, Terminal};
+use super::trouble::Trouble;
 use crate::cli::Personality;
 
 /// What came instead of a line, or the line.
@@ -33,7 +33,7 @@ enum Next {
 ///
 /// # Errors
 /// The terminal cannot be used.
-pub fn run(shell: &mut Shell, history: Option<&Path>) -> io::Result<()> {
+pub(super) fn run(shell: &mut Shell, history: Option<&Path>) -> io::Result<()> {
     let mut source = Source::open(history)?;
     let prompt = format!("{}> ", shell.session.prompt);
     let mut flow = shell.run_line("status");
@@ -53,15 +53,13 @@ pub fn run(shell: &mut Shell, history: Option<&Path>) -> io::Result<()> {
 /// Lines with editing and history at a terminal, bare lines from anything else.
 enum Source {
     Editor(Box<Editor<Knowledge, FileHistory>>),
-    Bare(Terminal),
+    Bare,
 }
 
 impl Source {
     fn open(history: Option<&Path>) -> io::Result<Self> {
         if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
-            let mut terminal = Terminal::new(OnInterrupt::Leave);
-            terminal.leave_on_interrupt()?;
-            return Ok(Source::Bare(terminal));
+            return Ok(Source::Bare);
         }
         let config = Config::builder().completion_type(CompletionType::List).build();
         let mut editor = Editor::with_config(config).map_err(unreadable)?;
@@ -72,10 +70,14 @@ impl Source {
         Ok(Source::Editor(Box::new(editor)))
     }
 
-    fn next(&mut self, prompt: &str, shell: &Shell) -> io::Result<Next> {
-        let editor = match self {
-            Source::Bare(terminal) => return Ok(terminal.line(prompt)?.map_or(Next::End, Next::Line)),
-            Source::Editor(editor) => editor,
+    fn next(&mut self, prompt: &str, shell: &mut Shell) -> io::Result<Next> {
+        let Source::Editor(editor) = self else {
+            // The same reader as for questions: what one of them reads ahead is the other's.
+            return match shell.console.ask(prompt) {
+                Ok(line) => Ok(Next::Line(line)),
+                Err(Trouble::Console(error)) => Err(error),
+                Err(_) => Ok(Next::End),
+            };
         };
         editor.set_helper(Some(Knowledge::new(shell)));
         match editor.readline(prompt) {

@@ -1,6 +1,6 @@
 //! From a command line to an exit code.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use super::terminal::{OnInterrupt, Terminal};
 use crate::cli::commands::{self, Origin};
 use crate::cli::supervisorctl::{self, CtlOptions};
 use crate::cli::{Parsed, Personality, UsageError, galaxyctl};
-use crate::config::{self, CtlConfig, HostSource};
+use crate::config::{self, CtlConfig, HostSource, Rendering};
 
 /// Runs the client: `argv0` as it was typed, `args` without it. Gives the exit code.
 #[must_use]
@@ -73,7 +73,10 @@ fn run(personality: Personality, argv0: &str, line: galaxyctl::Galaxyctl) -> u8 
         _ => (Form::Plain, Hints::Hidden),
     };
     let screen = Screen::new(form, hints, Arc::new(Mutex::new(io::stdout())), Arc::new(Mutex::new(io::stderr())));
-    let terminal = Terminal::new(if is_prompt { OnInterrupt::Leave } else { OnInterrupt::Die });
+    let mut terminal = Terminal::new(if is_prompt { OnInterrupt::Leave } else { OnInterrupt::Die });
+    if is_prompt && let Err(error) = terminal.arm() {
+        return refuse(&format!("error: cannot catch signals: {error}\n"));
+    }
     let mut shell = Shell::new(session, Box::new(connection), screen, Box::new(terminal));
     if is_prompt {
         if let Err(error) = prompt::run(&mut shell, settings.ctl.history_file.as_deref()) {
@@ -147,17 +150,19 @@ fn read_file(personality: Personality, argv0: &str, path: &Path) -> Result<CtlCo
     if let Some(config) = loaded.config {
         return Ok(config);
     }
+    if personality == Personality::Galaxyctl {
+        let is_terminal = io::stderr().is_terminal();
+        let no_color = std::env::var_os("NO_COLOR").map(|value| value.to_string_lossy().into_owned());
+        let rendering = Rendering::for_terminal(is_terminal, no_color.as_deref());
+        return Err(refuse(&config::render(&loaded.problems, &loaded.files, rendering)));
+    }
     let message = loaded.problems.first_supervisor_error().unwrap_or("the configuration cannot be used").to_owned();
     refuse(&UsageError::new(message).text(argv0));
     let is_unparsable = loaded.files.first().is_some_and(|(_, text)| {
         config::ini::parse(text, config::FileId(0)).is_err()
     });
     // Supervisor's client does not expect a file that is no configuration at all.
-    Err(if personality == Personality::Supervisorctl && is_unparsable {
-        ExitCode::Generic.code()
-    } else {
-        ExitCode::Usage.code()
-    })
+    Err(if is_unparsable { ExitCode::Generic.code() } else { ExitCode::Usage.code() })
 }
 
 /// This machine, with this process's environment.

@@ -21,7 +21,7 @@ const API_VERSION: &str = "3.0";
 
 /// What a session was told by the command line and the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Session {
+pub(super) struct Session {
     /// Whose manners: `Supervisorctl` is exact, `Galaxyctl` knows more names and gives hints.
     pub personality: Personality,
     pub serverurl: String,
@@ -38,7 +38,7 @@ pub struct Session {
 
 /// Where the address comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AddressOrigin {
+pub(super) enum AddressOrigin {
     /// `-s`, or `open`.
     CommandLine,
     File(PathBuf),
@@ -47,21 +47,21 @@ pub enum AddressOrigin {
 
 /// Whether the prompt goes on after a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flow {
+pub(super) enum Flow {
     Continue,
     Leave,
 }
 
 /// Whether the daemon can be talked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Upcheck {
+pub(super) enum Upcheck {
     Up,
     /// The reason was shown and the exit code set.
     Down,
 }
 
 /// The session.
-pub struct Shell {
+pub(super) struct Shell {
     pub session: Session,
     pub daemon: Box<dyn Daemon>,
     pub screen: Screen,
@@ -73,27 +73,27 @@ pub struct Shell {
 
 impl Shell {
     #[must_use]
-    pub fn new(session: Session, daemon: Box<dyn Daemon>, screen: Screen, console: Box<dyn Console>) -> Self {
+    pub(super) fn new(session: Session, daemon: Box<dyn Daemon>, screen: Screen, console: Box<dyn Console>) -> Self {
         Self { session, daemon, screen, console, exit: ExitCode::Success, known: None }
     }
 
     #[must_use]
-    pub fn exit(&self) -> ExitCode {
+    pub(super) fn exit(&self) -> ExitCode {
         self.exit
     }
 
-    pub fn set_exit(&mut self, exit: ExitCode) {
+    pub(super) fn set_exit(&mut self, exit: ExitCode) {
         self.exit = exit;
     }
 
     #[must_use]
-    pub fn is_galaxyctl(&self) -> bool {
+    pub(super) fn is_galaxyctl(&self) -> bool {
         self.session.personality == Personality::Galaxyctl
     }
 
     /// Runs one line as typed.
     /// Source: supervisor 4.3.0, `supervisorctl.py`, `onecmd`; Python's `cmd.Cmd.parseline`.
-    pub fn run_line(&mut self, line: &str) -> Flow {
+    pub(super) fn run_line(&mut self, line: &str) -> Flow {
         let mut line = line.trim().to_owned();
         if line.is_empty() {
             return Flow::Continue;
@@ -179,7 +179,7 @@ impl Shell {
     ///
     /// # Errors
     /// As [`Daemon::call`].
-    pub fn call(&mut self, method: &str, params: &[Value]) -> Result<Value, CallError> {
+    pub(super) fn call(&mut self, method: &str, params: &[Value]) -> Result<Value, CallError> {
         self.daemon.call(&format!("supervisor.{method}"), params)
     }
 
@@ -187,7 +187,7 @@ impl Shell {
     ///
     /// # Errors
     /// Failures that have no words of their own.
-    pub fn upcheck(&mut self) -> Result<Upcheck, Trouble> {
+    pub(super) fn upcheck(&mut self) -> Result<Upcheck, Trouble> {
         let url = self.session.serverurl.clone();
         let (text, exit) = match self.call("getVersion", &[]) {
             Ok(version) if version.as_str() == Some(API_VERSION) => return Ok(Upcheck::Up),
@@ -229,7 +229,7 @@ impl Shell {
     }
 
     /// On standard error, and only as galaxyctl: what is known of the socket, the daemon and the address.
-    pub fn explain(&mut self, error: &CallError) {
+    pub(super) fn explain(&mut self, error: &CallError) {
         if self.is_galaxyctl() && error.is_about_the_connection() {
             for line in explain::connection(error, &self.session) {
                 self.screen.hint(&line);
@@ -238,17 +238,17 @@ impl Shell {
     }
 
     /// Shows something that went wrong; `name` is what it went wrong with.
-    pub fn problem(&mut self, text: impl Into<String>, name: Option<&str>) {
+    pub(super) fn problem(&mut self, text: impl Into<String>, name: Option<&str>) {
         self.screen.show(&Fact::Problem { text: text.into(), name: name.map(str::to_owned) });
     }
 
     /// Shows a line for people.
-    pub fn line(&mut self, text: impl Into<String>) {
+    pub(super) fn line(&mut self, text: impl Into<String>) {
         self.screen.show(&Fact::Line(text.into()));
     }
 
     /// A mistake in the words of a command: the line, then how it is used.
-    pub fn usage(&mut self, text: &str, command: &str, exit: ExitCode) {
+    pub(super) fn usage(&mut self, text: &str, command: &str, exit: ExitCode) {
         self.problem(text, None);
         self.exit = exit;
         for line in crate::cli::commands::command(command).into_iter().flat_map(|one| one.help_lines()) {
@@ -260,7 +260,7 @@ impl Shell {
     ///
     /// # Errors
     /// As [`Daemon::call`].
-    pub fn known(&mut self) -> Result<Vec<ProcessInfo>, CallError> {
+    pub(super) fn known(&mut self) -> Result<Vec<ProcessInfo>, CallError> {
         if self.known.is_none() {
             let value = self.call("getAllProcessInfo", &[])?;
             self.known = Some(answer::list(&value, ProcessInfo::read)?);
@@ -269,7 +269,7 @@ impl Shell {
     }
 
     /// As galaxyctl: on standard error, what an unknown process or group might have been meant to be.
-    pub fn suggest(&mut self, name: &str) {
+    pub(super) fn suggest(&mut self, name: &str) {
         if !self.is_galaxyctl() {
             return;
         }
@@ -282,7 +282,7 @@ impl Shell {
 
     /// Sets the exit code that a fault stands for; `ignored` and success leave it as it is.
     /// Source: supervisor 4.3.0, `supervisorctl.py`, `set_exitstatus_from_xmlrpc_fault`.
-    pub fn set_exit_from(&mut self, code: i64, ignored: Option<FaultCode>) {
+    pub(super) fn set_exit_from(&mut self, code: i64, ignored: Option<FaultCode>) {
         const DEAD: [FaultCode; 3] = [FaultCode::SpawnError, FaultCode::AbnormalTermination, FaultCode::NotRunning];
         if code == FaultCode::Success as i64 || ignored.is_some_and(|ignored| ignored as i64 == code) {
             return;

@@ -1,6 +1,5 @@
 //! Log streams shown as they grow: `tail -f`, `maintail -f`, and `fg`.
 
-use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
@@ -23,7 +22,7 @@ const GREETING: &str = "==> Press Ctrl-C to exit <==";
 ///
 /// # Errors
 /// The terminal or a thread could not be used. A stream that cannot be opened is a line on standard error.
-pub fn tail(shell: &mut Shell, path: &str) -> Result<(), Trouble> {
+pub(super) fn tail(shell: &mut Shell, path: &str) -> Result<(), Trouble> {
     if refuse_json(shell) {
         return Ok(());
     }
@@ -42,7 +41,7 @@ pub fn tail(shell: &mut Shell, path: &str) -> Result<(), Trouble> {
 ///
 /// # Errors
 /// The terminal or a thread could not be used, or a call failed without words of its own.
-pub fn foreground(shell: &mut Shell, name: &str) -> Result<(), Trouble> {
+pub(super) fn foreground(shell: &mut Shell, name: &str) -> Result<(), Trouble> {
     if refuse_json(shell) {
         return Ok(());
     }

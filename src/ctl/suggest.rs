@@ -4,7 +4,7 @@ use super::answer::ProcessInfo;
 use super::name;
 
 /// The name nearest to `typed`, if one is near: a third of its letters may be wrong.
-pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (typed.chars().count() / 3).max(1);
     names
         .into_iter()
@@ -16,7 +16,7 @@ pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Opt
 
 /// The process or group that `typed` may have meant: one in another group first, then one spelled like it.
 #[must_use]
-pub fn process(typed: &str, known: &[ProcessInfo]) -> Option<String> {
+pub(super) fn process(typed: &str, known: &[ProcessInfo]) -> Option<String> {
     let wanted = name::split(typed);
     let whole_group = wanted.process.is_none();
     let groups = known.iter().map(|one| one.group.as_str());

@@ -9,7 +9,7 @@ use super::trouble::Trouble;
 
 /// What one word stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub(super) enum Target {
     /// All of a group, in one call.
     Group(String),
     /// One process, as it was typed.
@@ -24,7 +24,7 @@ impl Shell {
     ///
     /// # Errors
     /// The daemon could not be asked.
-    pub fn targets(&mut self, words: &[&str]) -> Result<Vec<Target>, Trouble> {
+    pub(super) fn targets(&mut self, words: &[&str]) -> Result<Vec<Target>, Trouble> {
         let mut targets = Vec::new();
         for word in words {
             if self.is_galaxyctl() && needs_knowledge(word) {
@@ -40,7 +40,7 @@ impl Shell {
     ///
     /// # Errors
     /// The daemon could not be asked.
-    pub fn single_names(&mut self, words: &[&str]) -> Result<Vec<String>, Trouble> {
+    pub(super) fn single_names(&mut self, words: &[&str]) -> Result<Vec<String>, Trouble> {
         if !self.is_galaxyctl() {
             return Ok(words.iter().map(ToString::to_string).collect());
         }
@@ -81,7 +81,7 @@ fn is_pattern(word: &str) -> bool {
 /// What a word stands for among the `known` processes. A word that matches nothing stays what it is, so that
 /// the daemon refuses it by name.
 #[must_use]
-pub fn expand(word: &str, known: &[ProcessInfo]) -> Vec<Target> {
+pub(super) fn expand(word: &str, known: &[ProcessInfo]) -> Vec<Target> {
     let typed = name::split(word);
     let exact = |one: &ProcessInfo| one.group == typed.group && Some(one.name.as_str()) == typed.process;
     if known.iter().any(exact) {

@@ -18,7 +18,7 @@ use super::trouble::Trouble;
 
 /// What Ctrl-C does while nothing waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnInterrupt {
+pub(super) enum OnInterrupt {
     /// The program is ended by the signal.
     Die,
     /// The program exits 0, as Supervisor's prompt does.
@@ -26,7 +26,7 @@ pub enum OnInterrupt {
 }
 
 /// Standard input, read without a buffer beyond the line, so that nothing is lost between its readers.
-pub struct Terminal {
+pub(super) struct Terminal {
     typed: Vec<u8>,
     /// Ctrl-C acts by itself.
     armed: Arc<AtomicBool>,
@@ -37,7 +37,7 @@ pub struct Terminal {
 
 impl Terminal {
     #[must_use]
-    pub fn new(on_interrupt: OnInterrupt) -> Self {
+    pub(super) fn new(on_interrupt: OnInterrupt) -> Self {
         Self {
             typed: Vec::new(),
             armed: Arc::new(AtomicBool::new(true)),
@@ -51,7 +51,7 @@ impl Terminal {
     ///
     /// # Errors
     /// The input cannot be read or the prompt not written.
-    pub fn line(&mut self, prompt: &str) -> io::Result<Option<String>> {
+    pub(super) fn line(&mut self, prompt: &str) -> io::Result<Option<String>> {
         let mut out = io::stdout().lock();
         out.write_all(prompt.as_bytes())?;
         out.flush()?;
@@ -93,6 +93,14 @@ impl Terminal {
         }
     }
 
+    /// Makes Ctrl-C do from now on what this terminal was made for.
+    ///
+    /// # Errors
+    /// The signal cannot be caught.
+    pub(super) fn arm(&mut self) -> io::Result<()> {
+        self.register()
+    }
+
     /// Registered once: an action that is only switched on and off never leaves a gap.
     fn register(&mut self) -> io::Result<()> {
         if self.is_registered {
@@ -105,15 +113,6 @@ impl Terminal {
         };
         self.is_registered = true;
         Ok(())
-    }
-
-    /// At the prompt Ctrl-C leaves the program with success even while a command waits for the daemon.
-    ///
-    /// # Errors
-    /// The signal cannot be caught.
-    pub fn leave_on_interrupt(&mut self) -> io::Result<()> {
-        self.on_interrupt = OnInterrupt::Leave;
-        self.register()
     }
 }
 

@@ -4,7 +4,7 @@ use super::daemon::CallError;
 
 /// An error that no command has words of its own for.
 #[derive(Debug, thiserror::Error)]
-pub enum Trouble {
+pub(super) enum Trouble {
     #[error(transparent)]
     Call(#[from] CallError),
     /// The daemon answered with a code that the command does not know.
@@ -25,7 +25,7 @@ impl Trouble {
     /// Supervisor's line for it; only its beginning, `error: `, is relied upon, but the exception is
     /// named as Python names it. The place is where this client noticed.
     #[must_use]
-    pub fn line(&self) -> String {
+    pub(super) fn line(&self) -> String {
         let (class, text) = match self {
             Trouble::Call(error) => error.exception(),
             Trouble::UnknownResult { .. } => ("ValueError", self.to_string()),

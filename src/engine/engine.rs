@@ -95,7 +95,7 @@ impl Engine {
             Input::Spawned { process, pid, at } => self.step(now, process, Step::Spawned { pid, at }, effects),
             Input::SpawnFailed { process, error } => self.step(now, process, Step::SpawnFailed(error), effects),
             Input::ExecFailed { process, pid, text } => {
-                self.step(now, process, Step::ExecFailed { pid, text }, effects)
+                self.step(now, process, Step::ExecFailed { pid, text }, effects);
             }
             Input::Exited { process, pid, exit, at } => {
                 self.step(now, process, Step::Exited { pid, exit, at }, effects);

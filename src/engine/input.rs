@@ -54,13 +54,13 @@ impl fmt::Display for Exit {
 /// fault codes are Supervisor's (`supervisor.md` section 13); `Display` gives the text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum SpawnError {
-    /// NO_FILE 20: `can't find command 'V'`.
+    /// `NO_FILE` 20: `can't find command 'V'`.
     #[error("can't find command '{0}'")]
     NotFound(String),
-    /// NOT_EXECUTABLE 21: a directory, no x bit, no permission, unparsable or empty command; the whole text.
+    /// `NOT_EXECUTABLE` 21: a directory, no x bit, no permission, unparsable or empty command; the whole text.
     #[error("{0}")]
     NotExecutable(String),
-    /// SPAWN_ERROR 50: pipes, log files or fork failed; the whole text.
+    /// `SPAWN_ERROR` 50: pipes, log files or fork failed; the whole text.
     #[error("{0}")]
     Failed(String),
 }

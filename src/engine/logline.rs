@@ -105,49 +105,49 @@ impl LogLine {
 mod tests {
     use super::*;
 
-    fn check(line: LogLine, level: LogLevel, text: &str) {
-        assert_eq!(line, LogLine { level, text: text.to_owned() });
+    fn check(line: &LogLine, level: LogLevel, text: &str) {
+        assert_eq!(*line, LogLine { level, text: text.to_owned() });
     }
 
     #[test]
     fn lines_are_worded_as_the_catalogue_has_them() {
         let term = Exit::Signal { number: 15, core_dumped: false };
         let dump = Exit::Signal { number: 11, core_dumped: true };
-        check(LogLine::spawned("a", 7), LogLevel::Info, "spawned: 'a' with pid 7");
+        check(&LogLine::spawned("a", 7), LogLevel::Info, "spawned: 'a' with pid 7");
         check(
-            LogLine::spawn_failed(&SpawnError::NotFound("/x".to_owned())),
+            &LogLine::spawn_failed(&SpawnError::NotFound("/x".to_owned())),
             LogLevel::Info,
             "spawnerr: can't find command '/x'",
         );
         check(
-            LogLine::success("a", Duration::from_secs(1)),
+            &LogLine::success("a", Duration::from_secs(1)),
             LogLevel::Info,
             "success: a entered RUNNING state, process has stayed up for > than 1 seconds (startsecs)",
         );
-        check(LogLine::exited("a", Exit::Code(0), true), LogLevel::Info, "exited: a (exit status 0; expected)");
-        check(LogLine::exited("a", Exit::Code(1), false), LogLevel::Warn, "exited: a (exit status 1; not expected)");
+        check(&LogLine::exited("a", Exit::Code(0), true), LogLevel::Info, "exited: a (exit status 0; expected)");
+        check(&LogLine::exited("a", Exit::Code(1), false), LogLevel::Warn, "exited: a (exit status 1; not expected)");
         check(
-            LogLine::exited("a", dump, false),
+            &LogLine::exited("a", dump, false),
             LogLevel::Warn,
             "exited: a (terminated by SIGSEGV (core dumped); not expected)",
         );
-        check(LogLine::stopped("a", Exit::Code(0), true), LogLevel::Info, "stopped: a (exit status 0)");
-        check(LogLine::stopped("a", term, false), LogLevel::Warn, "stopped: a (terminated by SIGTERM)");
+        check(&LogLine::stopped("a", Exit::Code(0), true), LogLevel::Info, "stopped: a (exit status 0)");
+        check(&LogLine::stopped("a", term, false), LogLevel::Warn, "stopped: a (terminated by SIGTERM)");
         check(
-            LogLine::gave_up("a"),
+            &LogLine::gave_up("a"),
             LogLevel::Info,
             "gave up: a entered FATAL state, too many start retries too quickly",
         );
-        check(LogLine::already_running("a"), LogLevel::Warn, "process 'a' already running");
-        check(LogLine::killing("a", 7, 15, false), LogLevel::Debug, "killing a (pid 7) with signal SIGTERM");
+        check(&LogLine::already_running("a"), LogLevel::Warn, "process 'a' already running");
+        check(&LogLine::killing("a", 7, 15, false), LogLevel::Debug, "killing a (pid 7) with signal SIGTERM");
         check(
-            LogLine::killing("a", 7, 15, true),
+            &LogLine::killing("a", 7, 15, true),
             LogLevel::Debug,
             "killing a (pid 7) process group with signal SIGTERM",
         );
-        check(LogLine::insisting("a", 7), LogLevel::Warn, "killing 'a' (7) with SIGKILL");
-        check(LogLine::sending("a", 7, 1), LogLevel::Debug, "sending a (pid 7) sig SIGHUP");
-        check(LogLine::waiting_to_stop("a"), LogLevel::Info, "waiting for a to stop");
-        check(LogLine::waiting_to_die(&["a", "b"]), LogLevel::Info, "waiting for a, b to die");
+        check(&LogLine::insisting("a", 7), LogLevel::Warn, "killing 'a' (7) with SIGKILL");
+        check(&LogLine::sending("a", 7, 1), LogLevel::Debug, "sending a (pid 7) sig SIGHUP");
+        check(&LogLine::waiting_to_stop("a"), LogLevel::Info, "waiting for a to stop");
+        check(&LogLine::waiting_to_die(&["a", "b"]), LogLevel::Info, "waiting for a, b to die");
     }
 }

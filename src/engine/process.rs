@@ -75,7 +75,7 @@ pub(super) struct Process {
 }
 
 /// What the announcement of a state says beside the names.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Extra {
     tries: Option<u32>,
     pid: Option<Pid>,
@@ -156,10 +156,7 @@ impl Process {
             (S::Stopping { pid, insisting, .. }, Step::LastSignal(last)) => {
                 self.repeat_lost_signal(cx, pid, insisting, last);
             }
-            (state, Step::ExecFailed { pid, text }) if state.pid() == Some(pid) => {
-                log(cx, LogLine::exec_failed(&self.record.name, pid, &text));
-                self.record.exec_error = Some(text);
-            }
+            (state, Step::ExecFailed { pid, text }) if state.pid() == Some(pid) => self.exec_failed(cx, pid, text),
             (state, Step::Exited { pid, exit, at }) if state.pid() == Some(pid) => self.reaped(cx, pid, exit, at),
             (
                 S::Starting { pid: child, .. } | S::Running { pid: child } | S::Stopping { pid: child, .. },
@@ -282,6 +279,12 @@ impl Process {
         cx.turns.push(Turn::NotForked);
     }
 
+    /// The child could not become the program; that it ends is told separately.
+    fn exec_failed(&mut self, cx: &mut Context<'_>, pid: Pid, text: String) {
+        log(cx, LogLine::exec_failed(&self.record.name, pid, &text));
+        self.record.exec_error = Some(text);
+    }
+
     /// STARTING -> RUNNING.
     fn succeed(&mut self, cx: &mut Context<'_>, pid: Pid) {
         self.record.backoff = 0;
@@ -377,7 +380,6 @@ impl Process {
                 log(cx, LogLine::stopped(&self.record.name, exit, expected));
             }
             State::Starting { up_at, .. } if at.mono < up_at => {
-                self.record.exitstatus = None;
                 self.record.spawnerr = Some(EXITED_TOO_QUICKLY.to_owned());
                 self.back_off(cx, at.mono);
                 log(cx, LogLine::exited(&self.record.name, exit, false));
@@ -406,7 +408,6 @@ impl Process {
 
     /// RUNNING -> EXITED, and on to STARTING if `autorestart` says so: at once, unless it is a crash loop.
     fn exited(&mut self, cx: &mut Context<'_>, pid: Pid, exit: Exit, expected: bool, at: Now) {
-        self.record.backoff = 0;
         self.record.exitstatus = Some(exit.status());
         if !expected {
             self.record.spawnerr = Some(format!("Bad exit code {}", exit.status()));
@@ -541,7 +542,7 @@ mod tests {
             let tried = attempts(retries, late);
             for (failures, pair) in (1..).zip(tried.windows(2)) {
                 if let [before, after] = pair {
-                    prop_assert_eq!(*after - *before, Duration::from_secs(failures) + late);
+                    prop_assert_eq!(*after, *before + Duration::from_secs(failures) + late);
                 }
             }
         }

@@ -14,7 +14,7 @@ pub(crate) type ChildId = (ProcessId, u32);
 const PIDS: Pid = 60;
 
 /// From the worker.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum ToKeeper {
     Spawn(ChildId),
     Signal { child: ChildId, signal: i32 },
@@ -22,7 +22,7 @@ pub(crate) enum ToKeeper {
 }
 
 /// To the worker.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum FromKeeper {
     Spawned { child: ChildId, pid: Pid, at: Duration },
     SpawnFailed(ChildId),

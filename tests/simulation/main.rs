@@ -14,5 +14,6 @@ mod plan;
 mod stage;
 mod states;
 mod table;
+mod takeover;
 mod watch;
 mod world;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use galaxyd::engine::{
     Answer, AutoRestart, Effect, Engine, Event, Exit, GroupSpec, Input, Kill, MemberSpec, Moment, Now, Pid, Policy,
-    ProcessId, ProcessState, ProcessView, Request, RequestId, SpawnError, Target,
+    ProcessId, ProcessState, ProcessView, Refusal, Request, RequestId, SpawnError, Target,
 };
 
 pub(crate) const SIGHUP: i32 = 1;
@@ -44,6 +44,18 @@ pub(crate) fn code(code: i32) -> Exit {
     Exit::Code(code)
 }
 
+pub(crate) const TERMINATED: Exit = Exit::Signal { number: SIGTERM, core_dumped: false };
+
+pub(crate) fn auto(restart: AutoRestart) -> Policy {
+    Policy { autostart: true, autorestart: restart, ..policy() }
+}
+
+/// The time when the stage has been up for so long.
+pub(crate) fn time_at(elapsed: Duration) -> Now {
+    let seconds = i64::try_from(elapsed.as_secs()).expect("a stage does not play for that long");
+    Now { mono: Moment(elapsed), wall: EPOCH + seconds }
+}
+
 pub(crate) struct Stage {
     pub(crate) engine: Engine,
     elapsed: Duration,
@@ -69,12 +81,7 @@ impl Stage {
     }
 
     pub(crate) fn now(&self) -> Now {
-        self.time_at(self.elapsed)
-    }
-
-    pub(crate) fn time_at(&self, elapsed: Duration) -> Now {
-        let seconds = i64::try_from(elapsed.as_secs()).expect("a stage does not play for that long");
-        Now { mono: Moment(elapsed), wall: EPOCH + seconds }
+        time_at(self.elapsed)
     }
 
     pub(crate) fn tell(&mut self, input: Input) {
@@ -216,4 +223,53 @@ impl Stage {
         });
         lines.collect()
     }
+}
+
+/// The results of the only answer, as `name: result`.
+pub(crate) fn results(stage: &Stage) -> Vec<String> {
+    match stage.answers().as_slice() {
+        [(_, Answer::Processes(outcomes))] => {
+            outcomes.iter().map(|outcome| format!("{}: {:?}", outcome.name, outcome.result)).collect()
+        }
+        answers => panic!("one answer was expected: {answers:?}"),
+    }
+}
+
+pub(crate) fn result(stage: &Stage) -> Result<(), Refusal> {
+    match stage.answers().as_slice() {
+        [(_, Answer::Processes(outcomes))] => match outcomes.as_slice() {
+            [outcome] => outcome.result.clone(),
+            _ => panic!("one outcome was expected: {outcomes:?}"),
+        },
+        answers => panic!("one answer was expected: {answers:?}"),
+    }
+}
+
+pub(crate) fn refusal(stage: &Stage) -> Refusal {
+    match stage.answers().as_slice() {
+        [(_, Answer::Refused(refusal))] => refusal.clone(),
+        answers => panic!("one refusal was expected: {answers:?}"),
+    }
+}
+
+/// A process that is RUNNING for a second.
+pub(crate) fn running(rules: Policy) -> (Stage, ProcessId) {
+    let (mut stage, process) = Stage::with_one(rules);
+    stage.start(Target::One(process), false);
+    stage.forked(process);
+    stage.wait(millis(1000));
+    assert_eq!(stage.state(process), ProcessState::Running);
+    (stage, process)
+}
+
+/// Three processes RUNNING in group `g`; priorities descend from `a` to `c`.
+pub(crate) fn three() -> (Stage, [ProcessId; 3]) {
+    let rules = |priority| Policy { priority, startsecs: Duration::ZERO, ..policy() };
+    let mut stage = Stage::new(vec![group("g", 1, &[("a", rules(3)), ("b", rules(2)), ("c", rules(1))])]);
+    let all = ["a", "b", "c"].map(|name| stage.find("g", name));
+    stage.start(Target::All, false);
+    for process in all {
+        stage.forked(process);
+    }
+    (stage, all)
 }

@@ -22,6 +22,8 @@ const RESTART_SPACING: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
     Start,
+    /// A client's own signal.
+    Signal,
     /// Groups were made, or taken up by a new worker: autostart is due.
     Begin,
     Deadline,
@@ -35,6 +37,7 @@ impl Cause {
     pub(crate) fn of(input: &Input) -> Cause {
         match input {
             Input::Request { request: Request::Start { .. }, .. } => Cause::Start,
+            Input::Request { request: Request::Signal { .. }, .. } => Cause::Signal,
             Input::Request { request: Request::AddGroup(_), .. } | Input::Begin { .. } => Cause::Begin,
             Input::Deadline => Cause::Deadline,
             Input::Exited { at, .. } => Cause::Exit { at: at.mono.0 },
@@ -324,7 +327,7 @@ impl<'a> Watch<'a> {
             "the engine wakes at {deadline:?}, its processes at {first:?}"
         );
         for (process, since) in &self.stopping_since {
-            promise!(now - *since <= STOPPING_MAX, "{process:?} stops since {since:?}, now it is {now:?}");
+            promise!(now <= *since + STOPPING_MAX, "{process:?} stops since {since:?}, now it is {now:?}");
         }
         Ok(())
     }

@@ -14,6 +14,8 @@ use crate::keeper::{ChildId, FromKeeper, Keeper, ToKeeper};
 use crate::plan::{self, Action, Plan, Whom, group_name, member_name};
 use crate::watch::{Cause, Kept, Seen, Watch, promise};
 
+const SIGKILL: i32 = 9;
+
 /// A history that takes more turns has a busy loop.
 const TURNS_MAX: u64 = 20_000;
 
@@ -22,48 +24,56 @@ const ENDING_MAX: Duration = Duration::from_secs(300);
 
 /// One call of the engine.
 #[derive(Debug, Clone)]
-enum Turn {
+pub(crate) enum Turn {
     Input(Input),
     ResumeSignalled(ProcessId, i32),
     Resume,
 }
 
-struct Worker {
-    engine: Engine,
+pub(crate) struct Worker {
+    pub(crate) engine: Engine,
     /// The children it was told of, and not yet told that they ended.
-    known: BTreeMap<ProcessId, (u32, Pid)>,
+    pub(crate) known: BTreeMap<ProcessId, (u32, Pid)>,
     /// Spawns whose plans are being prepared.
     preparing: Vec<(Duration, ChildId)>,
+    /// Children it sent the stop signal to.
+    told_to_stop: BTreeSet<ChildId>,
     /// How late it wakes for the next deadline.
     slip: Duration,
 }
 
 impl Worker {
-    fn new(engine: Engine) -> Worker {
-        Worker { engine, known: BTreeMap::new(), preparing: Vec::new(), slip: Duration::ZERO }
+    pub(crate) fn new(engine: Engine) -> Worker {
+        Worker {
+            engine,
+            known: BTreeMap::new(),
+            preparing: Vec::new(),
+            told_to_stop: BTreeSet::new(),
+            slip: Duration::ZERO,
+        }
     }
 }
 
 pub(crate) struct World<'a> {
-    plan: &'a Plan,
+    pub(crate) plan: &'a Plan,
     dice: Dice,
     now: Duration,
     clock_offset: i64,
-    keeper: Keeper,
-    to_keeper: VecDeque<(Duration, ToKeeper)>,
+    pub(crate) keeper: Keeper,
+    pub(crate) to_keeper: VecDeque<(Duration, ToKeeper)>,
     from_keeper: VecDeque<(Duration, FromKeeper)>,
     /// TERM or HUP, told to every worker until taken.
     daemon_signals: VecDeque<Input>,
-    journal: Journal,
-    worker: Option<Worker>,
+    pub(crate) journal: Journal,
+    pub(crate) worker: Option<Worker>,
     /// When the keeper starts the next worker.
-    revive_at: Option<Duration>,
+    pub(crate) revive_at: Option<Duration>,
     next_action: usize,
     next_death: usize,
     next_request: RequestId,
     told_to_end: bool,
     halted: Option<Mood>,
-    watch: Watch<'a>,
+    pub(crate) watch: Watch<'a>,
     /// What was told to the engine, if someone wants to know.
     trace: Option<Vec<String>>,
 }
@@ -166,7 +176,7 @@ impl World<'_> {
         Ok(())
     }
 
-    fn keeper_receives(&mut self) -> Kept {
+    pub(crate) fn keeper_receives(&mut self) -> Kept {
         let Some((_, message)) = self.to_keeper.pop_front() else { return Ok(()) };
         let busy: Vec<Duration> =
             self.plan.actions.get(self.next_action..).unwrap_or_default().iter().map(|(at, _)| *at).collect();
@@ -184,7 +194,7 @@ impl World<'_> {
         }
     }
 
-    fn send(&mut self, message: ToKeeper) {
+    pub(crate) fn send(&mut self, message: ToKeeper) {
         let at = self.now + self.dice.delay(500);
         let at = self.to_keeper.back().map_or(at, |(last, _)| at.max(*last));
         self.to_keeper.push_back((at, message));
@@ -207,7 +217,7 @@ impl World<'_> {
         Ok(())
     }
 
-    fn time(&self, at: Duration) -> Now {
+    pub(crate) fn time(&self, at: Duration) -> Now {
         Now { mono: Moment(at), wall: self.clock_offset + i64::try_from(at.as_secs()).unwrap_or(0) }
     }
 
@@ -320,7 +330,7 @@ impl World<'_> {
     }
 
     /// Lets the engine decide, journals, performs. False if the worker died on the way.
-    fn turn(&mut self, turn: Turn) -> Kept<bool> {
+    pub(crate) fn turn(&mut self, turn: Turn) -> Kept<bool> {
         let now = self.time(self.now);
         self.watch.seen.turns += 1;
         self.watch.entered.clear();
@@ -329,7 +339,8 @@ impl World<'_> {
         }
         let death = self.death_due();
         if death == Some(plan::Moment::BeforeDeciding) {
-            return self.die("before deciding");
+            self.die("before deciding");
+            return Ok(false);
         }
         let judged = self.expected_judgement(&turn);
         let Some(worker) = &mut self.worker else { return Ok(false) };
@@ -340,12 +351,14 @@ impl World<'_> {
             promise!(next.is_none_or(|at| at > now.mono), "the next deadline has passed: {next:?}");
         }
         if death == Some(plan::Moment::BeforeJournalling) {
-            return self.die("before journalling");
+            self.die("before journalling");
+            return Ok(false);
         }
         self.journal.write(&mut worker.engine, &effects, &specs)?;
         for (count, effect) in effects.into_iter().enumerate() {
             if death == Some(plan::Moment::Performing(count)) {
-                return self.die("performing");
+                self.die("performing");
+                return Ok(false);
             }
             self.perform(cause, effect)?;
         }
@@ -360,7 +373,8 @@ impl World<'_> {
             promise!(first == Some(state), "{process:?} became {first:?}, by its times it should be {state:?}");
         }
         if death.is_some() {
-            return self.die("after performing");
+            self.die("after performing");
+            return Ok(false);
         }
         Ok(true)
     }
@@ -384,7 +398,7 @@ impl World<'_> {
         Some(death.moment)
     }
 
-    fn die(&mut self, when: &'static str) -> Kept<bool> {
+    fn die(&mut self, when: &'static str) {
         self.watch.seen.deaths += 1;
         self.watch.seen.saw(when);
         if let Some(trace) = &mut self.trace {
@@ -392,7 +406,6 @@ impl World<'_> {
         }
         self.worker = None;
         self.from_keeper.clear();
-        Ok(false)
     }
 
     fn perform(&mut self, cause: Cause, effect: Effect) -> Kept {
@@ -409,6 +422,11 @@ impl World<'_> {
                 let Some((attempt, _)) = known.filter(|(_, pid)| *pid == kill.pid) else {
                     return Err(format!("a signal to {kill:?} of {process:?}, which has {known:?}"));
                 };
+                if cause != Cause::Signal && kill.signal != SIGKILL {
+                    let first = worker.told_to_stop.insert((process, attempt));
+                    promise!(first, "the stop signal is sent twice to {kill:?} of {process:?}");
+                    self.watch.seen.saw("a stop signal");
+                }
                 self.send(ToKeeper::Signal { child: (process, attempt), signal: kill.signal });
             }
             Effect::Event(event) => self.watch.event(self.now, cause, &worker.engine, &event)?,
@@ -429,113 +447,6 @@ impl World<'_> {
                 self.halted = Some(mood);
             }
         }
-        Ok(())
-    }
-
-    /// A new worker takes over.
-    fn revive(&mut self) -> Kept {
-        // The keeper reads what the dead one had sent before it answers the new one.
-        while !self.to_keeper.is_empty() {
-            self.keeper_receives()?;
-        }
-        self.keeper.outbox.clear();
-        self.revive_at = None;
-        if !self.journal.begun {
-            self.worker = Some(Worker::new(Engine::new()));
-            self.turn(Turn::Input(Input::Begin { groups: self.plan.groups.clone() }))?;
-            return Ok(());
-        }
-        let engine = self.journal.read()?;
-        self.watch.restored(&engine);
-        self.worker = Some(Worker::new(engine));
-        if self.take_over_children()? && self.turn(Turn::Resume)? {
-            self.nothing_is_lost()?;
-        }
-        Ok(())
-    }
-
-    /// Tells the engine what the keeper knows; false if the worker died again.
-    fn take_over_children(&mut self) -> Kept<bool> {
-        let children: Vec<_> = self.keeper.children.iter().map(|(id, child)| (*id, child.clone())).collect();
-        // First all that the journal knows too: what follows may already want to signal any of them.
-        if let Some(worker) = &mut self.worker {
-            for ((process, attempt), child) in &children {
-                let record = worker.engine.record(*process).filter(|record| record.attempt() == *attempt);
-                if record.and_then(|record| record.pid()) == Some(child.pid) {
-                    worker.known.insert(*process, (*attempt, child.pid));
-                }
-            }
-        }
-        for ((process, attempt), child) in &children {
-            let Some(worker) = &mut self.worker else { return Ok(false) };
-            let record = worker.engine.record(*process).filter(|record| record.attempt() == *attempt);
-            let pid = child.pid;
-            let current = match record {
-                Some(record) if record.pid() == Some(pid) => true,
-                Some(record) if record.pid().is_none() && !record.state().is_stopped() => {
-                    let asked = matches!(record.state(), ProcessState::Starting | ProcessState::Stopping);
-                    if asked {
-                        worker.known.insert(*process, (*attempt, pid));
-                        let at = self.time(child.started);
-                        if !self.turn(Turn::Input(Input::Spawned { process: *process, pid, at }))? {
-                            return Ok(false);
-                        }
-                    }
-                    asked
-                }
-                _ => false,
-            };
-            if !current {
-                let orphan = self.worker.as_ref().is_some_and(|worker| worker.engine.process(*process).is_none());
-                promise!(!child.is_alive() || orphan, "a living child of {process:?} is not known any more");
-                if !child.is_alive() {
-                    self.send(ToKeeper::Forget((*process, *attempt)));
-                }
-                continue;
-            }
-            if !self.take_over(*process, *attempt, child)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn take_over(&mut self, process: ProcessId, attempt: u32, child: &crate::keeper::Child) -> Kept<bool> {
-        let pid = child.pid;
-        if child.exec_failed {
-            let text = "couldn't exec".to_owned();
-            if !self.turn(Turn::Input(Input::ExecFailed { process, pid, text }))? {
-                return Ok(false);
-            }
-        }
-        let Some((exit, at)) = child.ended else {
-            return self.turn(Turn::ResumeSignalled(process, child.last_signal));
-        };
-        if let Some(worker) = &mut self.worker {
-            worker.known.remove(&process);
-        }
-        let at = self.time(at);
-        let whole = self.turn(Turn::Input(Input::Exited { process, pid, exit, at }))?;
-        if whole {
-            self.send(ToKeeper::Forget((process, attempt)));
-        }
-        Ok(whole)
-    }
-
-    /// After a take-over every living child has its process, and every process its child.
-    fn nothing_is_lost(&mut self) -> Kept {
-        let Some(worker) = &self.worker else { return Ok(()) };
-        for ((process, attempt), child) in &self.keeper.children {
-            if let Some(view) = worker.engine.process(*process)
-                && child.is_alive()
-            {
-                promise!(view.pid == Some(child.pid), "{process:?} has lost its child {}: {view:?}", child.pid);
-                promise!(view.attempt == *attempt, "{process:?} has another child's number");
-                let started = view.started.map(|started| started.mono.0);
-                promise!(started == Some(child.started), "{process:?} has lost its uptime");
-            }
-        }
-        self.watch.seen.saw("a take-over");
         Ok(())
     }
 

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::config::{self, Overrides};
+use crate::config::{self, Overrides, Rendering};
 use crate::ctl::exit::ExitCode;
-use crate::ctl::render::Form;
+use crate::ctl::render::{Colour, Form};
 use crate::ctl::run::host;
 use crate::ctl::shell::{Flow, Shell};
 use crate::ctl::trouble::Trouble;
@@ -15,16 +15,23 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         shell.usage("Error: no configuration file was found; name one", "check", ExitCode::Usage);
         return Ok(Flow::Continue);
     };
-    let loaded = config::load(&path, &Overrides::default(), &host());
-    let text = loaded.problems.iter().map(|p| format!("{}\n", p.text())).collect::<String>();
-    if loaded.problems.has_errors() {
+    let (text, code) = config::check(&path, &Overrides::default(), &host(), rendering(shell));
+    if code != ExitCode::Success.code() {
         shell.set_exit(ExitCode::Usage);
     }
-    shell.screen.write(text.as_bytes());
+    shell.screen.write_instead(text.as_bytes());
     Ok(Flow::Continue)
 }
 
 /// The named file, or the one in use.
 pub(super) fn file(shell: &Shell, rest: &str) -> Option<PathBuf> {
     if rest.is_empty() { shell.session.configuration.clone() } else { Some(rest.into()) }
+}
+
+pub(super) fn rendering(shell: &Shell) -> Rendering {
+    match shell.screen.form() {
+        Form::Json => Rendering::Json,
+        Form::Table(Colour::On) => Rendering::Coloured,
+        Form::Table(Colour::Off) | Form::Plain => Rendering::Plain,
+    }
 }

@@ -23,7 +23,10 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
 }
 
 fn topics(shell: &mut Shell) {
-    let named = |origin| COMMANDS.iter().filter(move |line| line.origin == origin).map(|line| line.name).collect();
+    // Python's list leaves out `help` itself.
+    let named = |origin| {
+        COMMANDS.iter().filter(|line| line.origin == origin && line.name != "help").map(|line| line.name).collect()
+    };
     let originals: Vec<&str> = named(Origin::Supervisor);
     shell.line("");
     list(shell, "default", &originals);

@@ -15,6 +15,6 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         }
     };
     let page = manual::page(definition)?;
-    shell.screen.write(&page);
+    shell.screen.write_instead(&page);
     Ok(Flow::Continue)
 }

@@ -35,11 +35,11 @@ use crate::cli::Personality;
 use crate::cli::commands::{COMMANDS, Origin, command};
 
 /// A command at work.
-pub type Run = fn(&mut Shell, &str) -> Result<Flow, Trouble>;
+pub(super) type Run = fn(&mut Shell, &str) -> Result<Flow, Trouble>;
 
 /// The command of this name that this personality has.
 #[must_use]
-pub fn find(name: &str, personality: Personality) -> Option<Run> {
+pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
     if name == "EOF" {
         return Some(quit::run);
     }
@@ -78,7 +78,7 @@ pub fn find(name: &str, personality: Personality) -> Option<Run> {
 }
 
 /// The names of the commands that this personality has.
-pub fn names(personality: Personality) -> impl Iterator<Item = &'static str> {
+pub(super) fn names(personality: Personality) -> impl Iterator<Item = &'static str> {
     COMMANDS
         .iter()
         .filter(move |line| line.origin == Origin::Supervisor || personality == Personality::Galaxyctl)

@@ -71,7 +71,6 @@ clear  maintail  quit  reread  signal    stop    version
 
 ";
     let shown = Stage::supervisorctl().run("help");
-    // Python's list leaves `help` itself out.
     check(&shown, expected, 0);
     assert_eq!(Stage::supervisorctl().run("?").out, expected);
 }

@@ -6,4 +6,4 @@ mod plain;
 mod screen;
 mod table;
 
-pub use screen::{Colour, Form, Hints, Screen, Sink, form_for};
+pub(super) use screen::{Colour, Form, Hints, Screen, Sink, form_for};

@@ -9,11 +9,11 @@ use crate::ctl::exit::ExitCode;
 use crate::ctl::fact::Fact;
 
 /// A stream that threads may share.
-pub type Sink = Arc<Mutex<dyn Write + Send>>;
+pub(crate) type Sink = Arc<Mutex<dyn Write + Send>>;
 
 /// How facts are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// Supervisor's lines.
     Plain,
     /// For a person at a terminal.
@@ -24,7 +24,7 @@ pub enum Form {
 
 /// Whether escape sequences may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colour {
+pub(crate) enum Colour {
     On,
     Off,
 }
@@ -32,7 +32,7 @@ pub enum Colour {
 /// The form for standard output as it is: a table on a terminal, lines elsewhere. `NO_COLOR` (set and
 /// not empty) and `TERM=dumb` turn colours off.
 #[must_use]
-pub fn form_for(stdout: &io::Stdout) -> Form {
+pub(crate) fn form_for(stdout: &io::Stdout) -> Form {
     if !stdout.is_terminal() {
         return Form::Plain;
     }
@@ -42,7 +42,7 @@ pub fn form_for(stdout: &io::Stdout) -> Form {
 }
 
 /// Shows facts.
-pub struct Screen {
+pub(crate) struct Screen {
     form: Form,
     /// Whether hints that Supervisor does not know go to standard error.
     hints: Hints,
@@ -55,39 +55,34 @@ pub struct Screen {
 
 /// Whether there are hints on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hints {
+pub(crate) enum Hints {
     Shown,
     Hidden,
 }
 
 impl Screen {
     #[must_use]
-    pub fn new(form: Form, hints: Hints, out: Sink, err: Sink) -> Self {
+    pub(crate) fn new(form: Form, hints: Hints, out: Sink, err: Sink) -> Self {
         Self { form, hints, out, err, document: None, broken: None }
     }
 
     #[must_use]
-    pub fn form(&self) -> Form {
+    pub(crate) fn form(&self) -> Form {
         self.form
     }
 
     /// Changes the form for what comes; gives back the one before.
-    pub fn set_form(&mut self, form: Form) -> Form {
+    pub(crate) fn set_form(&mut self, form: Form) -> Form {
         std::mem::replace(&mut self.form, form)
     }
 
-    #[must_use]
-    pub fn hints(&self) -> Hints {
-        self.hints
-    }
-
     /// A command begins.
-    pub fn begin(&mut self, command: &str) {
+    pub(crate) fn begin(&mut self, command: &str) {
         self.document = (self.form == Form::Json).then(|| Document::begin(command));
     }
 
     /// Shows a fact at once; in a document, at the end.
-    pub fn show(&mut self, fact: &Fact) {
+    pub(crate) fn show(&mut self, fact: &Fact) {
         match (&mut self.document, self.form) {
             (Some(document), _) => document.add(fact),
             (None, Form::Table(colour)) => self.write(table::text(fact, colour).as_bytes()),
@@ -96,14 +91,20 @@ impl Screen {
     }
 
     /// The command ended.
-    pub fn finish(&mut self, exit: ExitCode) {
+    pub(crate) fn finish(&mut self, exit: ExitCode) {
         if let Some(document) = self.document.take() {
             self.write(document.finish(exit).as_bytes());
         }
     }
 
+    /// Writes to standard output as it is, in place of the command's document.
+    pub(crate) fn write_instead(&mut self, bytes: &[u8]) {
+        self.document = None;
+        self.write(bytes);
+    }
+
     /// Writes to standard output as it is.
-    pub fn write(&mut self, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
         if self.broken.is_none() {
             let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
             self.broken = out.write_all(bytes).and_then(|()| out.flush()).err();
@@ -111,14 +112,14 @@ impl Screen {
     }
 
     /// A hint for people, on standard error, one line.
-    pub fn hint(&mut self, text: &str) {
+    pub(crate) fn hint(&mut self, text: &str) {
         if self.hints == Hints::Shown {
             self.complain(text);
         }
     }
 
     /// A line on standard error.
-    pub fn complain(&mut self, text: &str) {
+    pub(crate) fn complain(&mut self, text: &str) {
         let mut err = self.err.lock().unwrap_or_else(PoisonError::into_inner);
         // There is no third place to tell that the second is gone.
         let _ = writeln!(err, "{text}");
@@ -126,12 +127,12 @@ impl Screen {
 
     /// The streams, for threads that copy to them.
     #[must_use]
-    pub fn sinks(&self) -> (Sink, Sink) {
+    pub(crate) fn sinks(&self) -> (Sink, Sink) {
         (Arc::clone(&self.out), Arc::clone(&self.err))
     }
 
     /// The failure that ended all output, if there was one.
-    pub fn take_failure(&mut self) -> Option<io::Error> {
+    pub(crate) fn take_failure(&mut self) -> Option<io::Error> {
         self.broken.take()
     }
 }
