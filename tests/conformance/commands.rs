@@ -343,9 +343,10 @@ fn shutdown_says_so_once_and_then_nothing_listens(subject: Subject) {
     let mut daemon = Daemon::start(
         subject,
         "[program:slow]\ncommand=/bin/sh -c 'trap \"\" TERM; echo up >>slow.out; while :; do read x; done'\n\
-         directory=%(here)s\nstopwaitsecs=6\nstartsecs=0\n",
+         directory=%(here)s\nstopwaitsecs=1000\nstartsecs=0\n",
     );
     daemon.wait_text("slow.out", "up");
+    let slow = daemon.process_pid("slow");
     let mut transcript = Transcript::of(&daemon);
     transcript
         .ctl(&daemon, &["shutdown"])
@@ -356,6 +357,7 @@ fn shutdown_says_so_once_and_then_nothing_listens(subject: Subject) {
         .ctl(&daemon, &["reread"])
         .ctl(&daemon, &["update"])
         .ctl(&daemon, &["add", "slow"]);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(slow), nix::sys::signal::Signal::SIGKILL).unwrap();
     let status = daemon.wait_end();
     transcript.note(format!("the daemon ended: {status}"));
     transcript
