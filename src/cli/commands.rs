@@ -29,6 +29,8 @@ pub enum Words {
     /// A configuration file.
     File,
     Shell,
+    /// One of ours.
+    Program,
 }
 
 /// Who has the command.
@@ -127,7 +129,7 @@ pub const COMMANDS: &[CommandLine] = &[
         name: "man",
         about: "print a manual page",
         forms: &[("man", "Print galaxyctl's manual page, for `man -l -`"), ("man galaxyd", "Print galaxyd's")],
-        words: Words::None,
+        words: Words::Program,
         origin: Origin::Galaxyd,
     },
     CommandLine {
