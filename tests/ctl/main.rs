@@ -2,9 +2,11 @@
 //! daemon: standard output, standard error and exit code must be equal.
 
 mod daemon;
+mod outcome;
+mod terminal;
+mod unanswered;
 #[path = "../fixture/venv.rs"]
 mod venv;
-mod outcome;
 
 use std::fs;
 
