@@ -134,7 +134,7 @@ fn verdict(path: &Path, loaded: &Loaded) -> String {
         None => write!(text, "refused, {}", counted(errors, "error")),
     };
     if warnings > 0 {
-        text.push_str(&format!(", {}", counted(warnings, "warning")));
+        let _ = write!(text, ", {}", counted(warnings, "warning"));
     }
     text.push('\n');
     text

@@ -45,7 +45,7 @@ fn same_group(active: &GroupConfig, pending: &GroupConfig) -> bool {
         && active.processes.iter().zip(&pending.processes).all(|(active, pending)| same_process(active, pending))
 }
 
-/// Of a FastCGI socket only the address counts; events are a set.
+/// Of a `FastCGI` socket only the address counts; events are a set.
 fn same_kind(active: &GroupKind, pending: &GroupKind) -> bool {
     use GroupKind as K;
     match (active, pending) {

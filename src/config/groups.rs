@@ -1,4 +1,4 @@
-//! All groups: those of `[group:x]`, then programs, listener pools and FastCGI pools of their own.
+//! All groups: those of `[group:x]`, then programs, listener pools and `FastCGI` pools of their own.
 //!
 //! Source: Supervisor 4.3.0, `options.py`, `process_groups_from_parser()`.
 

@@ -9,6 +9,7 @@ use super::value;
 ///
 /// Filled by [`Overrides::set`], which checks as Supervisor does.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a option of the command line")]
 pub struct Overrides {
     pub nodaemon: bool,
     pub silent: bool,

@@ -23,6 +23,7 @@ pub const NUMPROCS_MAX: i64 = 10_000;
 const SIGTERM: i32 = 15;
 
 /// What does not differ between the processes of a section.
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the configuration")]
 struct Common {
     priority: i64,
     autostart: bool,

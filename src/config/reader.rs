@@ -228,8 +228,9 @@ impl<'a> Reader<'a> {
             };
             let (before, after) = rest.split_at(senseless);
             expanded.push_str(&percent::expand(before, &view).unwrap_or_else(|_| before.to_owned()));
-            expanded.push('%');
-            rest = after.strip_prefix('%').unwrap_or(after);
+            let mut after = after.chars();
+            expanded.extend(after.next());
+            rest = after.as_str();
         }
         expanded
     }

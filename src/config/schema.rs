@@ -331,7 +331,7 @@ impl Key {
     }
 }
 
-/// The keys that the sections of this kind may have, in the order of the reference. FastCGI programs and event
+/// The keys that the sections of this kind may have, in the order of the reference. `FastCGI` programs and event
 /// listeners have those of programs after their own.
 pub fn keys_of(kind: SectionKind) -> impl Iterator<Item = &'static Key> {
     let shares_program = matches!(kind, SectionKind::FcgiProgram | SectionKind::EventListener);

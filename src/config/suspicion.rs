@@ -129,8 +129,8 @@ fn collisions(reader: &mut Reader<'_>, config: &Config) {
         let sections: Vec<&String> = reader.raw.sections.keys().filter(|section| makes_it(&section)).collect();
         let Some(last) = sections.last() else { continue };
         let text = format!("two groups are named {name}: only the one of the lower priority is created");
-        let list = sections.iter().map(|section| format!("[{section}]")).collect::<Vec<_>>().join(" and ");
-        let problem = Problem::own_warning(text).finding(name).help(format!("rename one of {list}"));
+        let all = sections.iter().map(|section| format!("[{section}]")).collect::<Vec<_>>().join(" and ");
+        let problem = Problem::own_warning(text).finding(name).help(format!("rename one of {all}"));
         reader.report_section(last, problem);
     }
 }

@@ -1,6 +1,7 @@
 //! Loads each configuration twice and compares.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
@@ -180,9 +181,9 @@ fn overrides(arguments: &[String], source: &dyn Source) -> Result<Overrides, Str
 /// Why two answers may differ, if they may.
 fn excuse(ours: &Answer, theirs: &Answer, loaded: Option<&Loaded>, case: &Case) -> Option<Documented> {
     let twice = ["'environment'", "'stdout_logfile'", "'stderr_logfile'"];
-    let first_is_our_own = loaded
+    let is_bare = loaded
         .and_then(|loaded| loaded.problems.errors().next())
-        .is_some_and(|problem| problem.supervisor_text.is_none());
+        .is_some_and(|problem| problem.message.contains("conversion without a name"));
     match (ours, theirs) {
         (_, Answer::Refused(text))
             if text.starts_with("Format string")
@@ -190,7 +191,7 @@ fn excuse(ours: &Answer, theirs: &Answer, loaded: Option<&Loaded>, case: &Case) 
         {
             Some(Documented::ExpandedTwice)
         }
-        (Answer::Refused(_), _) if first_is_our_own => Some(Documented::BareConversion),
+        (Answer::Refused(_), _) if is_bare => Some(Documented::BareConversion),
         (Answer::Refused(ours), Answer::Refused(theirs))
             if ours.starts_with("Unknown event type") && theirs.starts_with("Unknown event type") =>
         {
@@ -210,11 +211,11 @@ fn excuse(ours: &Answer, theirs: &Answer, loaded: Option<&Loaded>, case: &Case) 
 fn describe(number: u64, case: &Case, arguments: &[String], theirs: &Answer, ours: &Answer) -> String {
     let mut text = format!("---- case {number}, {arguments:?}\n");
     for (name, content) in &case.files {
-        text.push_str(&format!("== {name}\n{content}"));
+        write!(text, "== {name}\n{content}").unwrap();
     }
     match (theirs, ours) {
         (Answer::Accepted(theirs), Answer::Accepted(ours)) => differences("", theirs, ours, &mut text),
-        _ => text.push_str(&format!("== original\n{}\n== ours\n{}\n", short(theirs), short(ours))),
+        _ => write!(text, "== original\n{}\n== ours\n{}\n", short(theirs), short(ours)).unwrap(),
     }
     text
 }
@@ -240,7 +241,7 @@ fn differences(at: &str, theirs: &Value, ours: &Value, text: &mut String) {
                 differences(&format!("{at}[{index}]"), left, right, text);
             }
         }
-        _ if theirs != ours => text.push_str(&format!("== {at}: original {theirs}, ours {ours}\n")),
+        _ if theirs != ours => writeln!(text, "== {at}: original {theirs}, ours {ours}").unwrap(),
         _ => {}
     }
 }

@@ -3,7 +3,10 @@
 //!
 //! Where Supervisor cannot be had the test says so and passes, unless `LOADER_REQUIRED` is set.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on must fail")]
+
 mod compare;
+mod examples;
 mod generate;
 mod oracle;
 mod print;
