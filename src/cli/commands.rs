@@ -304,8 +304,11 @@ mod tests {
 
     #[test]
     fn supervisors_commands_are_all_there() {
-        let names: Vec<&str> =
-            COMMANDS.iter().filter(|command| command.origin == Origin::Supervisor).map(|command| command.name).collect();
+        let names: Vec<&str> = COMMANDS
+            .iter()
+            .filter(|command| command.origin == Origin::Supervisor)
+            .map(|command| command.name)
+            .collect();
         let expected = "add avail clear exit fg help maintail open pid quit reload remove reread restart shutdown signal \
                         start status stop tail update version";
         assert_eq!(names.join(" "), expected);

@@ -299,13 +299,17 @@ mod tests {
     #[test]
     fn mistakes_exit_2_and_help_is_printed() {
         let parse = |line: &str| parse(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
-        for line in ["--nonsense", "-s foo", "--timeout 0 status", "--timeout x", "config a b", "completions nosh", "-q"] {
+        for line in
+            ["--nonsense", "-s foo", "--timeout 0 status", "--timeout x", "config a b", "completions nosh", "-q"]
+        {
             let error = parse(line).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");
         }
         for line in ["--help", "start --help", "-h", "tail -h", "--version"] {
             assert!(matches!(parse(line), Ok(Parsed::Print(_))), "{line}");
         }
-        assert!(matches!(parse("--version"), Ok(Parsed::Print(text)) if text == format!("galaxyctl {}\n", crate::VERSION)));
+        assert!(
+            matches!(parse("--version"), Ok(Parsed::Print(text)) if text == format!("galaxyctl {}\n", crate::VERSION))
+        );
     }
 }

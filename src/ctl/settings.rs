@@ -70,9 +70,8 @@ fn read_file(personality: Personality, argv0: &str, path: &Path) -> Result<(CtlC
     }
     let message = loaded.problems.first_supervisor_error().unwrap_or("the configuration cannot be used").to_owned();
     refuse(&UsageError::new(message).text(argv0));
-    let is_unparsable = loaded.files.first().is_some_and(|(_, text)| {
-        config::ini::parse(text, config::FileId(0)).is_err()
-    });
+    let is_unparsable =
+        loaded.files.first().is_some_and(|(_, text)| config::ini::parse(text, config::FileId(0)).is_err());
     // Supervisor's client does not expect a file that is no configuration at all.
     Err(if is_unparsable { ExitCode::Generic.code() } else { ExitCode::Usage.code() })
 }
@@ -101,7 +100,8 @@ fn server_of(path: &Path) -> Option<(CtlConfig, AddressOrigin)> {
     let origin = AddressOrigin::Server { file: path.to_owned(), section: section.clone() };
     // A digest cannot be sent; then the login has to come from elsewhere.
     let usable = auth.filter(|auth| !auth.password.starts_with("{SHA}"));
-    let (username, password) = usable.map(|ServerAuth { username, password }| (username.clone(), password.clone())).unzip();
+    let (username, password) =
+        usable.map(|ServerAuth { username, password }| (username.clone(), password.clone())).unzip();
     let ctl = CtlConfig {
         serverurl,
         username: ctl.username.clone().or(username),
@@ -125,16 +125,21 @@ mod tests {
 
     #[test]
     fn the_client_section_is_used_where_it_has_an_address() {
-        let text = "[supervisord]\n[unix_http_server]\nfile=/run/a.sock\n[supervisorctl]\nserverurl=unix:///run/b.sock\n";
+        let text =
+            "[supervisord]\n[unix_http_server]\nfile=/run/a.sock\n[supervisorctl]\nserverurl=unix:///run/b.sock\n";
         assert_eq!(read(text, CtlOptions::default()).ctl.serverurl, "unix:///run/b.sock");
         let given = CtlOptions { serverurl: Some("http://h:1".to_owned()), ..CtlOptions::default() };
         let settings = read(text, given);
-        assert_eq!((settings.ctl.serverurl.as_str(), settings.address_origin), ("http://h:1", AddressOrigin::CommandLine));
+        assert_eq!(
+            (settings.ctl.serverurl.as_str(), settings.address_origin),
+            ("http://h:1", AddressOrigin::CommandLine)
+        );
     }
 
     #[test]
     fn the_daemons_own_socket_is_used_where_the_client_has_none() {
-        let text = "[supervisord]\n[inet_http_server]\nport=9\n[unix_http_server]\nfile=/run/a.sock\nusername=u\npassword=p\n";
+        let text =
+            "[supervisord]\n[inet_http_server]\nport=9\n[unix_http_server]\nfile=/run/a.sock\nusername=u\npassword=p\n";
         for more in ["", "[supervisorctl]\nprompt=x\n"] {
             let settings = read(&format!("{text}{more}"), CtlOptions::default());
             assert_eq!(settings.ctl.serverurl, "unix:///run/a.sock");

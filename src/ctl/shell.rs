@@ -44,10 +44,7 @@ pub(super) enum AddressOrigin {
     /// `serverurl` in the client's section of this file.
     File(PathBuf),
     /// The daemon's own server, in this section of the file.
-    Server {
-        file: PathBuf,
-        section: String,
-    },
+    Server { file: PathBuf, section: String },
     /// Nobody said anything.
     Default,
 }

@@ -22,7 +22,13 @@ fn a_stuck_daemon_is_given_up_after_the_timeout() {
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(out.starts_with("error: <class 'TimeoutError'>, timed out"), "{words:?}: {out}{err}");
         assert_eq!(output.status.code(), Some(1), "{words:?}");
-        for part in ["no answer in time", "  socket: ", "mode 0", "  daemon: not running", "  address: section [unix_http_server]"] {
+        for part in [
+            "no answer in time",
+            "  socket: ",
+            "mode 0",
+            "  daemon: not running",
+            "  address: section [unix_http_server]",
+        ] {
             assert!(err.contains(part), "{words:?}: {part} is not in {err}");
         }
     }
@@ -43,11 +49,8 @@ fn a_missing_daemon_is_told_in_json_too() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_galaxyctl"))
-        .arg("man")
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        Command::new(env!("CARGO_BIN_EXE_galaxyctl")).arg("man").stdout(std::process::Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
