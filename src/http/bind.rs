@@ -171,6 +171,24 @@ pub fn bind(server: &ServerConfig) -> Result<BoundListener, BindError> {
     }
 }
 
+/// Takes up a socket that was bound for the same address before, with the access that `server` gives now; binds anew
+/// if its file has vanished.
+///
+/// # Errors
+/// See [`BindError`].
+pub fn rebind(descriptor: OwnedFd, server: &ServerConfig) -> Result<BoundListener, BindError> {
+    if let ServerConfig::Unix(unix) = server {
+        if identity(&unix.file).is_none() {
+            return bind(server);
+        }
+        fs::set_permissions(&unix.file, Permissions::from_mode(unix.chmod))?;
+        if let Some(owner) = &unix.chown {
+            give(&unix.file, &unix.file, owner)?;
+        }
+    }
+    Ok(BoundListener::adopt(descriptor, server))
+}
+
 /// Binds under a name of our own, and only when the socket has mode and owner and answers, gives it its real name, so
 /// that nobody ever meets half a socket, and a second daemon never takes ours for a stale one.
 fn bind_unix(server: &UnixServer) -> Result<BoundUnix, BindError> {

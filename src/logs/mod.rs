@@ -1,5 +1,36 @@
-//! The log plane: output from pipe to file on threads of its own, rotation, tail.
+//! The log plane: output from pipe to file on threads of its own, rotation, tail; and the activity log.
 
+mod activity;
+mod activity_sink;
+mod auto;
+mod board;
+mod lane;
+mod level;
+mod logfile;
+mod notices;
+mod outflow;
 mod plane;
+#[cfg(test)]
+mod plane_tests;
+mod rotate;
+mod scratch;
+mod source;
+mod strip;
+mod syslog;
+mod tail;
+mod target;
+mod transit;
+mod watch;
 
-pub use plane::{Channel, Command, Notice, Plane, Sink, SourceId};
+pub use activity::{
+    Activity, ActivityLayer, ActivitySettings, ActivityTarget, WAITING_BYTES_MAX, WAITING_LINES_MAX, log,
+};
+pub use auto::{clear_auto_logs, create_auto_log};
+pub use board::LOST_MAX;
+pub use level::Level;
+pub use notices::{Notices, OUTPUT_BYTES_MAX};
+pub use plane::{Channel, Command, Notice, Options, Plane, Sink, SourceId};
+pub use tail::{SLICE_BYTES_MAX, SliceError, Tail, read_slice, tail};
+pub use target::{CHUNK_BYTES_MAX, DRAIN_WAIT, RETRY_EVERY};
+pub use transit::{TRANSITS_MAX, Transits};
+pub use watch::STUCK_AFTER;

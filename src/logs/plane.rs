@@ -1,7 +1,19 @@
 //! The handle of the log plane: commands in, notices out.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use super::board::{Board, Means};
+use super::lane::{BELL_TOKEN, Lane, Shared};
+use super::logfile::{Gate, OpenGate};
+use super::notices::{self, Notices};
+use super::transit::{Transits, sort_transits};
+use super::{syslog, watch};
 
 /// One of a child's two output pipes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +92,64 @@ pub enum Notice {
     },
 }
 
+/// What a plane needs to start.
+#[derive(Debug)]
+pub struct Options {
+    /// The tag of syslog messages: the program's name.
+    pub syslog_tag: String,
+    /// Where bytes on their way to file systems that can hang lie meanwhile. `None`: such files are written like
+    /// others, and one that hangs can stop the child that writes to it.
+    pub transits: Option<Transits>,
+}
+
 /// The running log plane. Dropping it ends its threads once their sources are drained.
 #[derive(Debug)]
-pub struct Plane;
+pub struct Plane {
+    shared: Arc<Shared>,
+}
+
+impl Plane {
+    /// Starts the threads. At most one plane of a machine may read a pipe or write a file at a time.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor or thread to be had.
+    pub fn start(options: Options) -> io::Result<(Plane, Notices)> {
+        Plane::start_behind(Arc::new(OpenGate), PathBuf::from(syslog::SOCKET), options)
+    }
+
+    pub(super) fn start_behind(
+        gate: Arc<dyn Gate>,
+        syslog_socket: PathBuf,
+        options: Options,
+    ) -> io::Result<(Plane, Notices)> {
+        let bell = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
+        let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
+        epoll.add(&*bell, EpollEvent::new(EpollFlags::EPOLLIN, BELL_TOKEN))?;
+        let (teller, notices) = notices::channel(Arc::clone(&bell));
+        let mut board = Board::default();
+        if let Some(transits) = options.transits {
+            (board.transits, board.leftovers) = sort_transits(transits)?;
+        }
+        let means = Means { gate, teller, epoll, syslog_tag: options.syslog_tag, syslog_socket };
+        let shared = Arc::new(Shared::new(board, bell, means));
+        let plane = Plane { shared: Arc::clone(&shared) };
+        Lane::prepare(&shared, 0)?.spawn()?;
+        watch::spawn(shared)?;
+        Ok((plane, notices))
+    }
+
+    /// Asks for something. Never blocks; commands are followed in the order of their sending. The queue has no
+    /// bound: its only producer is the control loop, which sends a few commands for each child.
+    pub fn send(&self, command: Command) {
+        self.shared.lock().inbox.push_back(command);
+        self.shared.ring();
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        self.shared.lock().closing = true;
+        self.shared.ring();
+    }
+}

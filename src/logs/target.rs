@@ -1,0 +1,561 @@
+//! A log file together with the pipes whose bytes go into it.
+//!
+//! It is the unit that the threads of the plane pass around: whoever has it may touch the file. Programs that name the
+//! same file share one target, so their bytes do not overwrite each other.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+
+use super::logfile::{Bounds, Failure, Kind, LogFile};
+use super::notices::Teller;
+use super::outflow::Flow;
+use super::plane::{Notice, SourceId};
+use super::scratch::{Scratch, make_room};
+use super::source::{Arming, Drain, Source};
+use super::syslog::{self, Syslog};
+use super::transit::Transit;
+use crate::sys::{clock, pipe};
+
+/// Bytes moved at once from a pipe, and so how far a file can go beyond its bound: what Supervisor reads at once.
+pub const CHUNK_BYTES_MAX: usize = 128 * 1024;
+
+/// A file that cannot be written is tried at most this often.
+pub const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// What a reaped child left in its pipe waits this long for a file that cannot be written; then it is lost.
+pub const DRAIN_WAIT: Duration = Duration::from_secs(5);
+
+/// A log daemon that takes nothing for so long is treated as absent.
+const SYSLOG_WAIT: Duration = Duration::from_secs(2);
+
+/// How often a busy log daemon is tried.
+const SYSLOG_RETRY_EVERY: Duration = Duration::from_millis(50);
+
+/// An operation that took longer may have been waited for in vain: what it led to is looked at anew.
+const SLOW: Duration = Duration::from_millis(250);
+
+/// What a thread needs to serve targets.
+#[derive(Debug)]
+pub(super) struct Tools {
+    pub(super) scratch: Scratch,
+    pub(super) transit: Option<Transit>,
+    pub(super) freed: Vec<Transit>,
+    pub(super) epoll: Arc<Epoll>,
+    pub(super) teller: Teller,
+    /// The plane's handle is gone: an ended pipe needs nobody's word to be closed.
+    pub(super) closing: bool,
+}
+
+/// What a target is told to do, in order.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// The file's bounds are those of who came last.
+    Attach {
+        source: Source,
+        bounds: Bounds,
+    },
+    Drain {
+        source: SourceId,
+        deadline: Duration,
+    },
+    Reopen,
+    Clear {
+        ticket: u64,
+    },
+    StripAnsi(bool),
+    /// Its pipe was closed by others while this target was out of reach.
+    Abandon(SourceId),
+    /// Others threw away so many bytes of its pipes meanwhile.
+    Lost(u64),
+}
+
+/// How a turn ended.
+#[derive(Debug, Default)]
+pub(super) struct Served {
+    /// Sources that are drained and closed.
+    pub(super) finished: Vec<SourceId>,
+    /// When to serve this target again though no pipe has bytes.
+    pub(super) due: Option<Duration>,
+    /// To be served again at once.
+    pub(super) again: bool,
+    /// Waits for room for notices.
+    pub(super) starved: bool,
+    /// Nothing is left to remember.
+    pub(super) is_empty: bool,
+}
+
+/// Why the file is not written at present.
+#[derive(Debug)]
+struct Trouble {
+    retry_at: Duration,
+}
+
+/// A log file and its pipes.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// The file, or what stands for it in notices.
+    pub(super) name: PathBuf,
+    pub(super) log: Option<LogFile>,
+    pub(super) sources: Vec<Source>,
+    /// Taken out of a pipe and not written yet. Empty but for trouble.
+    pub(super) carry: VecDeque<u8>,
+    /// Set while one of the pipes is locked by an operation on the file: nobody else may touch it.
+    pub(super) pipe_held: Arc<AtomicBool>,
+    /// Set once the file turned out not to take `splice`.
+    pub(super) no_splice: bool,
+    /// How epoll names the file when we wait for it to take more.
+    token: u64,
+    /// The file takes nothing at present, and epoll tells when it does.
+    blocked: bool,
+    trouble: Option<Trouble>,
+    rotation_retry_at: Option<Duration>,
+    unlinked_check_at: Duration,
+    /// Bytes lost that the file does not tell of yet.
+    unmarked: u64,
+    /// Bytes lost since the last notice.
+    lost: u64,
+    syslog: Syslog,
+    lines: VecDeque<Vec<u8>>,
+    lines_waiting_since: Option<Duration>,
+    syslog_lost: Option<u64>,
+}
+
+impl Target {
+    pub(super) fn new(token: u64, log: Option<LogFile>, syslog: Syslog, pipe_held: Arc<AtomicBool>) -> Target {
+        Target {
+            name: log.as_ref().map_or_else(|| PathBuf::from("/dev/null"), |log| log.path.clone()),
+            log,
+            sources: Vec::new(),
+            carry: VecDeque::new(),
+            pipe_held,
+            no_splice: false,
+            token,
+            blocked: false,
+            trouble: None,
+            rotation_retry_at: None,
+            unlinked_check_at: Duration::ZERO,
+            unmarked: 0,
+            lost: 0,
+            syslog,
+            lines: VecDeque::new(),
+            lines_waiting_since: None,
+            syslog_lost: None,
+        }
+    }
+
+    /// The number of the file system the open file is on.
+    pub(super) fn device(&self) -> Option<u64> {
+        let open = self.log.as_ref()?.open.as_ref()?;
+        open.kind.is_regular().then_some(open.device)
+    }
+
+    /// Another thread changed what epoll tells about the pipes: to be set anew.
+    pub(super) fn was_armed_by_others(&mut self) {
+        for source in &mut self.sources {
+            source.armed = Arming::Edge;
+        }
+    }
+
+    /// Follows orders, then moves a chunk from each pipe that has one.
+    pub(super) fn serve(&mut self, orders: Vec<Order>, tools: &mut Tools) -> Served {
+        let mut served = Served::default();
+        for order in orders {
+            self.follow(order, tools);
+        }
+        let now = clock::monotonic();
+        self.blocked = false;
+        if self.trouble.as_ref().is_none_or(|trouble| now >= trouble.retry_at) {
+            match self.run(now, &mut served, tools) {
+                Ok(()) => self.recovered(tools),
+                Err(failure) => self.troubled(failure, tools),
+            }
+        }
+        self.finish_drained(&mut served, tools);
+        if self.trouble.is_some() {
+            self.keep_pipes_flowing(tools);
+        }
+        self.finish_overdue(&mut served, tools);
+        self.arm(&mut served, tools);
+        served.is_empty =
+            self.sources.is_empty() && self.unmarked == 0 && self.trouble.is_none() && self.lines.is_empty();
+        served
+    }
+
+    fn follow(&mut self, order: Order, tools: &mut Tools) {
+        match order {
+            Order::Attach { source, bounds } => {
+                self.sources.push(source);
+                self.log.iter_mut().for_each(|log| log.bounds = bounds);
+                // Worth an attempt of its own: the file may have been put right for this start.
+                self.retry_now();
+            }
+            Order::Drain { source, deadline } => {
+                if let Some(source) = self.sources.iter_mut().find(|other| other.id == source) {
+                    source.drain = Some(Drain { deadline, left: None });
+                }
+            }
+            Order::Reopen => {
+                if let Some(log) = &mut self.log
+                    && log.open.take().is_some()
+                {
+                    self.retry_now();
+                }
+            }
+            Order::Clear { ticket } => {
+                let result = self.log.as_mut().map_or(Ok(()), LogFile::clear).map_err(|failure| failure.error);
+                if result.is_ok() {
+                    self.retry_now();
+                }
+                tools.teller.tell(Notice::Cleared { ticket, result });
+            }
+            Order::StripAnsi(strip) => self.sources.iter_mut().for_each(|source| source.strip_ansi = strip),
+            Order::Abandon(id) => self.sources.retain(|source| source.id != id),
+            Order::Lost(count) => self.lose(count),
+        }
+    }
+
+    fn retry_now(&mut self) {
+        if let Some(trouble) = &mut self.trouble {
+            trouble.retry_at = Duration::ZERO;
+        }
+    }
+
+    /// A turn at the file: first what is left from before, then one chunk of each pipe, and all that reaped children
+    /// left.
+    fn run(&mut self, now: Duration, served: &mut Served, tools: &mut Tools) -> Result<(), Failure> {
+        self.send_lines(now, tools);
+        if !self.sources.is_empty() || !self.carry.is_empty() {
+            self.make_ready(now)?;
+            if clock::monotonic().saturating_sub(now) > SLOW {
+                served.again = true;
+                return Ok(());
+            }
+        }
+        if self.blocked {
+            return Ok(());
+        }
+        // Reaped children first: their bytes are older than those of their successors.
+        let mut order: Vec<usize> = (0..self.sources.len()).collect();
+        order.sort_by_key(|&index| self.sources.get(index).is_none_or(|source| source.drain.is_none()));
+        for index in order {
+            self.begin_drain(index);
+            self.serve_source(index, now, served, tools)?;
+            if self.blocked {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// One chunk; all that is left if the child is reaped.
+    fn serve_source(
+        &mut self,
+        index: usize,
+        now: Duration,
+        served: &mut Served,
+        tools: &mut Tools,
+    ) -> Result<(), Failure> {
+        loop {
+            let flow = match self.move_chunk(index, tools) {
+                Err(Failure { doing: "read", error }) => {
+                    // Not a pipe: nothing that a retry could help.
+                    tools.teller.tell(Notice::Trouble { file: self.name.clone(), doing: "read", error });
+                    Flow::End
+                }
+                answer => answer?,
+            };
+            self.send_lines(now, tools);
+            self.blocked = flow == Flow::Blocked;
+            served.starved |= flow == Flow::NoRoom;
+            let Some(source) = self.sources.get_mut(index) else { return Ok(()) };
+            source.ended |= flow == Flow::End;
+            match (&mut source.drain, flow) {
+                (Some(_), Flow::Moved) => {}
+                (Some(drain), Flow::Empty) => {
+                    drain.left = Some(0);
+                    return Ok(());
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// What lies in the pipe now is the child's; what comes later can only be of those it left behind, and is cut off
+    /// as Supervisor does.
+    fn begin_drain(&mut self, index: usize) {
+        if let Some(Source { pipe, drain: Some(drain), .. }) = self.sources.get_mut(index)
+            && drain.left.is_none()
+        {
+            drain.left = Some(pipe::unread(&**pipe).unwrap_or(0));
+        }
+    }
+
+    /// Opens the file, opens it anew if it was deleted, and writes what waits.
+    fn make_ready(&mut self, now: Duration) -> Result<(), Failure> {
+        let Some(log) = &mut self.log else { return Ok(()) };
+        // On a file system that can hang this is a question to somebody else, so it is asked less often.
+        let asks_others = log.open.as_ref().is_some_and(|open| open.kind == Kind::Remote);
+        if !asks_others || now >= self.unlinked_check_at {
+            self.unlinked_check_at = now + RETRY_EVERY;
+            if log.is_unlinked() {
+                log.open = None;
+            }
+        }
+        if log.open.is_none() {
+            self.no_splice = false;
+        }
+        log.open()?;
+        self.write_carry()?;
+        if self.carry.is_empty() && self.unmarked > 0 {
+            let marker = marker(&log_path(self.log.as_ref()), self.unmarked);
+            self.unmarked = 0;
+            self.carry.extend(marker);
+            self.write_carry()?;
+        }
+        self.blocked = !self.carry.is_empty();
+        Ok(())
+    }
+
+    /// Rotates if `end`, where the file now ends, says so. A rotation that fails does not keep anyone from writing.
+    pub(super) fn written_to(&mut self, end: Option<u64>, tools: &Tools) -> Result<(), Failure> {
+        let now = clock::monotonic();
+        if self.rotation_retry_at.is_some_and(|at| now < at) {
+            return Ok(());
+        }
+        let Some(log) = &mut self.log else { return Ok(()) };
+        match log.rotate_if_due(end) {
+            Ok(()) => {
+                if self.rotation_retry_at.take().is_some() {
+                    tools.teller.tell(Notice::Recovered { file: self.name.clone(), lost: 0 });
+                }
+                Ok(())
+            }
+            Err(Failure { doing: "rotate", error }) => {
+                if self.rotation_retry_at.replace(now + RETRY_EVERY).is_none() {
+                    tools.teller.tell(Notice::Trouble { file: self.name.clone(), doing: "rotate", error });
+                }
+                Ok(())
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Bytes were thrown away.
+    pub(super) fn lose(&mut self, count: u64) {
+        self.unmarked += count;
+        self.lost += count;
+    }
+
+    fn recovered(&mut self, tools: &Tools) {
+        let was_troubled = self.trouble.take().is_some();
+        if was_troubled || (self.lost > 0 && self.unmarked == 0 && self.carry.is_empty()) {
+            tools.teller.tell(Notice::Recovered { file: self.name.clone(), lost: std::mem::take(&mut self.lost) });
+        }
+    }
+
+    fn troubled(&mut self, failure: Failure, tools: &Tools) {
+        if let Some(log) = &mut self.log
+            && !matches!(failure.error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
+        {
+            // Another file may have the name by then.
+            log.open = None;
+        }
+        if self.trouble.replace(Trouble { retry_at: clock::monotonic() + RETRY_EVERY }).is_none() {
+            let Failure { doing, error } = failure;
+            tools.teller.tell(Notice::Trouble { file: self.name.clone(), doing, error });
+        }
+    }
+
+    /// While the file cannot be written: no child waits for it.
+    fn keep_pipes_flowing(&mut self, tools: &mut Tools) {
+        for source in self.sources.iter_mut().filter(|source| source.drain.is_none()) {
+            let lost = make_room(&*source.pipe, &mut tools.scratch).unwrap_or(0);
+            self.unmarked += lost as u64;
+            self.lost += lost as u64;
+        }
+    }
+
+    /// Closes the pipes of reaped children that are empty.
+    fn finish_drained(&mut self, served: &mut Served, tools: &mut Tools) {
+        let closing = tools.closing;
+        let is_done = |source: &Source| match source.drain {
+            Some(Drain { left, .. }) => source.ended || left == Some(0),
+            None => closing && source.ended,
+        };
+        for index in (0..self.sources.len()).rev() {
+            if self.trouble.is_none() && self.carry.is_empty() && self.sources.get(index).is_some_and(is_done) {
+                self.finish(index, served, tools);
+            }
+        }
+    }
+
+    /// Gives up what reaped children left and nobody takes.
+    fn finish_overdue(&mut self, served: &mut Served, tools: &mut Tools) {
+        let now = clock::monotonic();
+        let is_overdue = |source: &Source| source.drain.is_some_and(|drain| now >= drain.deadline);
+        for index in (0..self.sources.len()).rev() {
+            let Some(source) = self.sources.get(index).filter(|source| is_overdue(source)) else { continue };
+            let left = source.drain.and_then(|drain| drain.left).unwrap_or(usize::MAX);
+            let lost = tools.scratch.discard(&*source.pipe, left).unwrap_or(0);
+            self.lose(lost as u64);
+            self.finish(index, served, tools);
+        }
+    }
+
+    fn finish(&mut self, index: usize, served: &mut Served, tools: &mut Tools) {
+        let mut source = self.sources.remove(index);
+        let mut withheld = Vec::new();
+        source.stripper.finish(&mut withheld);
+        if !withheld.is_empty() {
+            self.carry.extend(withheld);
+            // If this fails, closing counts it as lost.
+            let _written = self.write_carry();
+        }
+        if source.syslog {
+            let before = self.lines.len();
+            source.splitter.finish(&mut self.lines);
+            prefix_lines(&mut self.lines, before, &source.prefix);
+            self.send_lines(clock::monotonic(), tools);
+        }
+        if let Some(leftover) = source.leftover.take() {
+            tools.freed.push(leftover.transit);
+        }
+        // The pipe lives on in the keeper, so closing it here does not make epoll forget it.
+        let _disarmed = source.arm(&tools.epoll, Arming::Off);
+        served.finished.push(source.id);
+        tools.teller.tell(Notice::Drained { source: source.id });
+        if self.sources.is_empty() {
+            self.close();
+        }
+    }
+
+    /// As Supervisor, which has a log open only while a child lives.
+    fn close(&mut self) {
+        let carried = self.carry.len() as u64;
+        if carried > 0 {
+            self.carry.clear();
+            self.lose(carried);
+        }
+        if let Some(log) = &mut self.log {
+            log.open = None;
+        }
+    }
+
+    /// Tells epoll, and through `served` the thread, when this target is to be served again.
+    fn arm(&mut self, served: &mut Served, tools: &mut Tools) {
+        let wanted = |source: &Source| {
+            let waits = self.blocked || (served.starved && source.copy) || (!self.lines.is_empty() && source.syslog);
+            match () {
+                () if source.ended => Arming::Off,
+                () if self.trouble.is_some() => Arming::Edge,
+                () if waits => Arming::Off,
+                () => Arming::Level,
+            }
+        };
+        let wanted: Vec<Arming> = self.sources.iter().map(wanted).collect();
+        let mut failed = false;
+        for (source, wanted) in self.sources.iter_mut().zip(wanted) {
+            failed |= source.arm(&tools.epoll, wanted).is_err();
+        }
+        if self.blocked && !self.arm_output(&tools.epoll) {
+            served.due = Some(clock::monotonic() + SYSLOG_RETRY_EVERY);
+        }
+        let deadlines = self.sources.iter().filter_map(|source| source.drain).map(|drain| drain.deadline);
+        let retry = self.trouble.as_ref().filter(|_| !self.sources.is_empty()).map(|trouble| trouble.retry_at);
+        // No memory for epoll: the next attempt is made when there may be some.
+        let rearm = failed.then(|| clock::monotonic() + RETRY_EVERY);
+        let lines = (!self.lines.is_empty()).then(|| clock::monotonic() + SYSLOG_RETRY_EVERY);
+        served.due = [served.due, retry, rearm, lines].into_iter().flatten().chain(deadlines).min();
+    }
+
+    /// Waits once for a pipe or terminal to take more. Gives false if it cannot be waited for.
+    fn arm_output(&self, epoll: &Epoll) -> bool {
+        let Some(open) = self.log.as_ref().and_then(|log| log.open.as_ref()) else { return false };
+        let mut event = EpollEvent::new(EpollFlags::EPOLLOUT | EpollFlags::EPOLLONESHOT, self.token);
+        epoll.modify(&open.file, &mut event).is_ok() || epoll.add(&open.file, event).is_ok()
+    }
+
+    /// Gives bytes that went into the file to the others who want them.
+    pub(super) fn deliver(&mut self, index: usize, bytes: &[u8], tools: &Tools) {
+        let Some(source) = self.sources.get_mut(index) else { return };
+        if source.copy && !bytes.is_empty() {
+            tools.teller.tell(Notice::Output { source: source.id, bytes: bytes.to_vec() });
+        }
+        if source.syslog {
+            let before = self.lines.len();
+            source.splitter.split(bytes, &mut self.lines);
+            prefix_lines(&mut self.lines, before, &source.prefix);
+        }
+    }
+
+    /// Sends lines to the log daemon. One that is absent, or takes nothing for long, is reported and its lines are
+    /// lost: the file has them.
+    fn send_lines(&mut self, now: Duration, tools: &Tools) {
+        while let Some(line) = self.lines.front() {
+            let lost = line.len() as u64;
+            match self.syslog.send("", line) {
+                Ok(()) => {
+                    self.lines_waiting_since = None;
+                    if let Some(lost) = self.syslog_lost.take() {
+                        tools.teller.tell(Notice::Recovered { file: PathBuf::from(syslog::SOCKET), lost });
+                    }
+                }
+                Err(error) => {
+                    let busy = error.kind() == std::io::ErrorKind::WouldBlock;
+                    let since = *self.lines_waiting_since.get_or_insert(now);
+                    if busy && self.syslog_lost.is_none() && now.saturating_sub(since) < SYSLOG_WAIT {
+                        return;
+                    }
+                    if self.syslog_lost.is_none() {
+                        let file = PathBuf::from(syslog::SOCKET);
+                        tools.teller.tell(Notice::Trouble { file, doing: "send", error });
+                    }
+                    self.syslog_lost = Some(self.syslog_lost.unwrap_or(0) + lost);
+                }
+            }
+            self.lines.pop_front();
+        }
+        self.lines_waiting_since = None;
+    }
+
+    /// Whether this source's bytes must wait for the log daemon or the worker.
+    pub(super) fn must_wait(&self, source: &Source, tools: &Tools) -> bool {
+        source.drain.is_none()
+            && ((source.syslog && !self.lines.is_empty()) || (source.copy && !tools.teller.has_room()))
+    }
+}
+
+fn prefix_lines(lines: &mut VecDeque<Vec<u8>>, from: usize, prefix: &str) {
+    for line in lines.iter_mut().skip(from) {
+        line.splice(0..0, prefix.bytes());
+    }
+}
+
+fn log_path(log: Option<&LogFile>) -> PathBuf {
+    log.map(|log| log.path.clone()).unwrap_or_default()
+}
+
+/// A line that says how much is missing, on a line of its own.
+fn marker(path: &Path, lost: u64) -> Vec<u8> {
+    let begins_line = last_byte(path).is_ok_and(|last| last.is_none_or(|byte| byte == b'\n'));
+    let start = if begins_line { "" } else { "\n" };
+    format!("{start}galaxyd: {lost} bytes lost\n").into_bytes()
+}
+
+fn last_byte(path: &Path) -> std::io::Result<Option<u8>> {
+    use std::io::{Read, Seek, SeekFrom};
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if file.metadata()?.len() == 0 {
+        return Ok(None);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut byte = [0];
+    file.read_exact(&mut byte)?;
+    Ok(Some(byte[0]))
+}
