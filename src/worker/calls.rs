@@ -7,7 +7,7 @@ use super::command;
 use super::describe;
 use super::logfiles::ClearingFor;
 use super::reply::Reply;
-use super::worker::{Done, Purpose, Shape, Waiting, Worker, now};
+use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker, now};
 use crate::config::value;
 use crate::engine::{Mood, ProcessId, ProcessState, ProcessView, Refusal, Request, SpawnError, Target};
 use crate::http::Incoming;
@@ -44,7 +44,9 @@ impl Worker {
         }
         match method {
             Method::StartProcess { name, wait } => self.start(name, wait, reply),
-            Method::StartProcessGroup { name, wait } => self.start_target(Target::Group(name.clone()), name, wait, reply),
+            Method::StartProcessGroup { name, wait } => {
+                self.start_target(Target::Group(name.clone()), name, wait, reply)
+            }
             Method::StartAllProcesses { wait } => self.start_target(Target::All, String::new(), wait, reply),
             Method::StopProcess { name, wait } => self.on_named(name, reply, |target| Request::Stop { target, wait }),
             Method::StopProcessGroup { name, wait } => {
@@ -64,7 +66,7 @@ impl Worker {
             Method::Shutdown => {
                 self.request_for(Request::Shutdown, Waiting { reply, shape: Shape::List });
             }
-            Method::Restart => self.read_configuration(Purpose::Restart(Some(reply))),
+            Method::Restart => self.read_configuration(Purpose::Restart(Asker::Client(reply))),
             Method::ReloadConfig => self.read_configuration(Purpose::Reread(reply)),
             Method::ReadLog { offset, length } => {
                 let path = self.activity_file();
@@ -118,20 +120,20 @@ impl Worker {
     }
 
     fn process_info(&self, view: &ProcessView<'_>) -> Value {
-        let path = |channel| self.log_path(view.process, channel).map(|path| path.display().to_string()).unwrap_or_default();
+        let path =
+            |channel| self.log_path(view.process, channel).map(|path| path.display().to_string()).unwrap_or_default();
         describe::process_info(view, [&path(Channel::Stdout), &path(Channel::Stderr)], now())
     }
 
     fn config_infos(&self) -> Value {
         let mut infos: Vec<(&str, Value)> = self
-            .config
-            .groups
-            .iter()
+            .pending_groups()
             .flat_map(|group| {
                 let inuse = self.active.contains_key(&group.name);
-                group.processes.iter().map(move |process| {
-                    (process.name.as_str(), describe::config_info(group, process, inuse))
-                })
+                group
+                    .processes
+                    .iter()
+                    .map(move |process| (process.name.as_str(), describe::config_info(group, process, inuse)))
             })
             .collect();
         infos.sort_by_key(|(name, _)| *name);

@@ -1,11 +1,12 @@
 //! Reading the configuration again: reread, add, reload. A bad one changes nothing.
 
-use super::reply::Reply;
 use super::logfiles::make_auto_logs;
+use super::reply::Reply;
 use super::report;
-use super::worker::{Done, Purpose, Shape, Waiting, Worker};
+use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker};
 use crate::config::{self, Config, DaemonConfig, Loaded, NotFound};
 use crate::engine::{Input, Refusal, Request};
+use crate::keeper::ToKeeper;
 use crate::logs::{Command, Level, log};
 use crate::rpc::{Fault, FaultCode, Value};
 
@@ -28,11 +29,13 @@ impl Worker {
                 let answer = self.accept(loaded).map(|config| self.reread(config));
                 reply.send(answer);
             }
-            Done::Loaded { purpose: Purpose::Restart(reply), loaded } => {
+            Done::Loaded { purpose: Purpose::Restart(asker), loaded } => {
                 let answer = self.accept(loaded).map(|_| Value::Bool(true));
                 let restart = answer.is_ok();
-                if let Some(reply) = reply {
-                    reply.send(answer);
+                match asker {
+                    Asker::Client(reply) => reply.send(answer),
+                    // Until now a successor would have been told of the signal.
+                    Asker::Signal => self.after_settling.push(ToKeeper::SignalTaken { signal: libc::SIGHUP }),
                 }
                 if restart {
                     self.feed(Input::Restart);
@@ -48,7 +51,8 @@ impl Worker {
                     return;
                 }
                 let spec = group.spec();
-                if let Some(pending) = self.config.groups.iter_mut().find(|pending| pending.name == group.name) {
+                let pending = self.pending.iter_mut().flatten().find(|pending| pending.name == group.name);
+                if let Some(pending) = pending {
                     pending.clone_from(&group);
                 }
                 self.active.insert(group.name.clone(), *group);
@@ -80,7 +84,7 @@ impl Worker {
         let active: Vec<_> = self.active.values().cloned().collect();
         let difference = config::difference(&active, &config.groups);
         let strip_ansi = config.daemon.strip_ansi;
-        self.config.groups = config.groups;
+        self.pending = (config.groups != active).then_some(config.groups);
         take_over(&mut self.config.daemon, config.daemon);
         self.plane.send(Command::StripAnsi(strip_ansi));
         self.restructured = true;
@@ -98,7 +102,7 @@ impl Worker {
             reply.send(Err(super::answers::fault(Refusal::AlreadyAdded, name)));
             return;
         }
-        let Some(group) = self.config.groups.iter().find(|group| group.name == name) else {
+        let Some(group) = self.pending_groups().find(|group| group.name == name) else {
             reply.send(Err(Fault::with(FaultCode::BadName, name)));
             return;
         };
