@@ -99,8 +99,8 @@ pub fn parse(args: &[String], source: &dyn Source) -> Result<Parsed<GalaxydOptio
     if matches.get_flag("supervisor-version") {
         return Ok(Parsed::Print(format!("{}\n", crate::SUPERVISOR_VERSION)));
     }
-    let daemon = read(&matches, source)
-        .map_err(|message| definition.error(clap::error::ErrorKind::ValueValidation, message))?;
+    let daemon =
+        read(&matches, source).map_err(|message| definition.error(clap::error::ErrorKind::ValueValidation, message))?;
     let task = match (matches.get_flag("check"), matches.get_flag("json")) {
         (false, _) => Task::Run,
         (true, false) => Task::Check(Report::Text),

@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn options_reach_the_overrides() {
-        let Ok(Parsed::Run(options)) = run(&["-nc", "a.conf", "-e", "debug", "--umask=027", "--minp", "5", "-tk"]) else {
+        let Ok(Parsed::Run(options)) = run(&["-nc", "a.conf", "-e", "debug", "--umask=027", "--minp", "5", "-tk"])
+        else {
             panic!("refused");
         };
         assert_eq!(options.configuration, Some("a.conf".into()));

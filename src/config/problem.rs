@@ -1,6 +1,7 @@
 //! What is wrong with a configuration: everything, with its place, and what would be right.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -112,6 +113,30 @@ impl Problem {
     #[must_use]
     pub fn text(&self) -> &str {
         self.supervisor_text.as_deref().unwrap_or(&self.message)
+    }
+}
+
+/// One line: where, what, and what would be right.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.severity {
+            Severity::Error => "error: ",
+            Severity::Warning => "warning: ",
+        })?;
+        if let Some(Place { file, line, column }) = &self.place {
+            write!(f, "{}:{line}:{column}: ", file.display())?;
+        }
+        if let Some(section) = &self.section {
+            write!(f, "[{section}] ")?;
+        }
+        if let Some(key) = &self.key {
+            write!(f, "{key}: ")?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(help) = &self.help {
+            write!(f, "; {help}")?;
+        }
+        Ok(())
     }
 }
 

@@ -225,7 +225,11 @@ impl Daemon for Script {
 struct ScriptedStreams(Vec<(String, Result<String, CallError>)>);
 
 impl Follower for ScriptedStreams {
-    fn follow(self: Box<Self>, path: &str, on_bytes: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<(), CallError> {
+    fn follow(
+        self: Box<Self>,
+        path: &str,
+        on_bytes: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), CallError> {
         match self.0.into_iter().find(|(scripted, _)| scripted == path) {
             Some((_, Ok(text))) => {
                 let _ = on_bytes(text.as_bytes());

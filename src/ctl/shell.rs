@@ -41,7 +41,11 @@ pub(super) struct Session {
 pub(super) enum AddressOrigin {
     /// `-s`, or `open`.
     CommandLine,
+    /// `serverurl` in the client's section of this file.
     File(PathBuf),
+    /// The daemon's own server, in this section of the file.
+    Server { file: PathBuf, section: String },
+    /// Nobody said anything.
     Default,
 }
 

@@ -65,6 +65,8 @@ pub(super) struct Pipe {
     pub(super) source: SourceId,
     pub(super) token: u64,
     pub(super) pipe: Arc<OwnedFd>,
+    /// Set once the child is reaped: what is not written by then is given up.
+    deadline: Option<Duration>,
 }
 
 /// What the lane has out.
@@ -106,7 +108,10 @@ pub(super) struct Board {
     sources: BTreeMap<SourceId, Key>,
     tokens: BTreeMap<u64, Key>,
     due: BTreeSet<(Duration, Key)>,
+    /// To be served in the next round.
     pub(super) ready: BTreeSet<Key>,
+    /// To be served in this round, which another thread goes on with if the lane is lost in it.
+    pub(super) round: BTreeSet<Key>,
     pub(super) starved: BTreeSet<Key>,
     /// Which thread is the lane.
     pub(super) lane: u64,
@@ -163,7 +168,11 @@ impl Board {
 
     /// Whether nothing is left to do for a plane whose handle is gone.
     pub(super) fn is_done(&self) -> bool {
-        self.closing && self.inbox.is_empty() && self.sources.is_empty() && self.ready.is_empty()
+        self.closing
+            && self.inbox.is_empty()
+            && self.sources.is_empty()
+            && self.ready.is_empty()
+            && self.round.is_empty()
     }
 
     /// Turns a command into orders.
@@ -176,9 +185,13 @@ impl Board {
                     return;
                 };
                 let deadline = now + DRAIN_WAIT;
+                if let Some(slot) = self.slots.get_mut(&key) {
+                    let pipe = slot.pipes.iter_mut().find(|pipe| pipe.source == source);
+                    pipe.into_iter().for_each(|pipe| pipe.deadline = Some(deadline));
+                }
                 self.order(key, Order::Drain { source, deadline });
                 if self.is_unreachable(key) {
-                    self.set_due(key, Some(deadline));
+                    self.look_again(key, None);
                 }
             }
             Command::Reopen => {
@@ -214,7 +227,7 @@ impl Board {
         self.tokens.insert(token, key);
         let unreachable = self.is_unreachable(key);
         if let Some(slot) = self.slots.get_mut(&key) {
-            slot.pipes.push(Pipe { source: id, token, pipe: Arc::clone(&source.pipe) });
+            slot.pipes.push(Pipe { source: id, token, pipe: Arc::clone(&source.pipe), deadline: None });
             if unreachable {
                 // If epoll has no memory now, the target tries again when it is back.
                 let _armed = source.arm(&means.epoll, Arming::Edge);
@@ -292,9 +305,9 @@ impl Board {
     }
 
     /// Puts a target back.
-    pub(super) fn check_in(&mut self, key: Key, target: Box<Target>, served: &Served) {
+    pub(super) fn check_in(&mut self, key: Key, target: Box<Target>, served: &Served, means: &Means) {
         for source in &served.finished {
-            self.forget(key, *source);
+            self.forget(key, *source, means);
         }
         let Some(slot) = self.slots.get_mut(&key) else { return };
         if let Some(device) = target.device() {
@@ -336,7 +349,7 @@ impl Board {
             means.teller.tell(Notice::Recovered { file: self.file_of(key), lost: 0 });
         }
         target.was_armed_by_others();
-        self.check_in(key, target, served);
+        self.check_in(key, target, served, means);
         self.ready.insert(key);
         let waiting = self.slots.iter().filter(|(_, slot)| slot.parked && slot.device == device);
         let waiting: Vec<Key> = waiting.map(|(key, _)| *key).collect();
@@ -358,6 +371,7 @@ impl Board {
         self.lost.insert(self.lane, Loss { out, told: false, device });
         self.lane += 1;
         self.watch_edges(out.key, means);
+        self.look_again(out.key, Some(out.since));
         Some(self.lane)
     }
 
@@ -375,59 +389,55 @@ impl Board {
     /// The pipes of a target that is out of reach; `None` if they may not be touched.
     pub(super) fn unreachable(&self, key: Key, now: Duration) -> Option<Unreachable> {
         let slot = self.slots.get(&key).filter(|slot| !slot.pipe_held.load(Ordering::Acquire))?;
-        let is_overdue = |pipe: &&Pipe| {
-            let is_its = |order: &Order| matches!(order, Order::Drain { source, deadline } if *source == pipe.source && *deadline <= now);
-            slot.orders.iter().any(is_its)
-        };
+        let is_overdue = |pipe: &&Pipe| pipe.deadline.is_some_and(|deadline| deadline <= now);
         let overdue: Vec<Pipe> = slot.pipes.iter().filter(is_overdue).cloned().collect();
         Some(Unreachable { pipes: slot.pipes.clone(), overdue })
     }
 
     /// Bytes were thrown away from the pipes of a target that is out of reach; some of them were closed.
-    pub(super) fn relieved(&mut self, key: Key, lost: u64, closed: &[SourceId]) {
+    pub(super) fn relieved(&mut self, key: Key, lost: u64, closed: &[SourceId], means: &Means) {
+        for source in closed {
+            self.forget(key, *source, means);
+        }
         let Some(slot) = self.slots.get_mut(&key) else { return };
         slot.lost += lost;
-        for source in closed {
+        for closed in closed {
             let before = slot.orders.len();
-            slot.orders.retain(|order| {
-                !matches!(order, Order::Attach { source: new, .. } if new.id == *source)
-                    && !matches!(order, Order::Drain { source: old, .. } if old == source)
-            });
-            // Two orders less: it was attached after the target went out of reach, which knows nothing of it.
-            if before - slot.orders.len() < 2 {
-                slot.orders.push(Order::Abandon(*source));
+            slot.orders.retain(|order| !matches!(order, Order::Attach { source, .. } if source.id == *closed));
+            if slot.orders.len() == before {
+                slot.orders.push(Order::Abandon(*closed));
             }
-        }
-        for source in closed {
-            self.forget(key, *source);
         }
     }
 
-    /// When the next drain of a target out of reach is overdue.
-    pub(super) fn await_overdue(&mut self, key: Key) {
+    /// Looks at the pipes of a target out of reach at `at`, and when a drain of it is overdue.
+    pub(super) fn look_again(&mut self, key: Key, at: Option<Duration>) {
         let Some(slot) = self.slots.get(&key) else { return };
-        let deadlines = slot.orders.iter().filter_map(|order| match order {
-            Order::Drain { deadline, .. } => Some(*deadline),
-            _ => None,
-        });
-        let due = deadlines.min();
+        let due = slot.pipes.iter().filter_map(|pipe| pipe.deadline).chain(at).chain(slot.due).min();
         self.set_due(key, due);
     }
 
-    fn forget(&mut self, key: Key, source: SourceId) {
-        if self.sources.get(&source) == Some(&key) {
-            self.sources.remove(&source);
-        }
+    /// A source is drained, which is told once.
+    fn forget(&mut self, key: Key, source: SourceId, means: &Means) {
         let Some(slot) = self.slots.get_mut(&key) else { return };
+        let before = slot.pipes.len();
         for pipe in slot.pipes.iter().filter(|pipe| pipe.source == source) {
             self.tokens.remove(&pipe.token);
         }
         slot.pipes.retain(|pipe| pipe.source != source);
+        if slot.pipes.len() == before {
+            return;
+        }
+        if self.sources.get(&source) == Some(&key) {
+            self.sources.remove(&source);
+        }
+        means.teller.tell(Notice::Drained { source });
     }
 
     fn remove_slot(&mut self, key: Key) {
         self.set_due(key, None);
         self.ready.remove(&key);
+        self.round.remove(&key);
         self.starved.remove(&key);
         if let Some(slot) = self.slots.remove(&key) {
             self.tokens.retain(|_, other| *other != key);

@@ -1,6 +1,5 @@
 //! The thread that serves the targets, one after the other, a chunk of each pipe at a time.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -10,8 +9,7 @@ use nix::sys::epoll::{EpollEvent, EpollTimeout};
 use nix::sys::eventfd::EventFd;
 
 use super::board::{Board, Checkout, Key, Means, Unreachable, Work};
-use super::plane::Notice;
-use super::scratch::{Scratch, make_room};
+use super::scratch::{Room, Scratch, make_room};
 use super::target::{CHUNK_BYTES_MAX, Tools};
 use crate::sys::clock;
 
@@ -90,7 +88,8 @@ impl Lane {
             let timeout = self.timeout();
             // Only a signal can end the wait with an error.
             let count = self.shared.means.epoll.wait(&mut events, timeout).unwrap_or(0);
-            for key in self.collect(events.get(..count).unwrap_or_default()) {
+            self.collect(events.get(..count).unwrap_or_default());
+            while let Some(key) = self.next() {
                 if !self.serve(key) {
                     return;
                 }
@@ -106,7 +105,7 @@ impl Lane {
 
     fn timeout(&self) -> EpollTimeout {
         let board = self.shared.lock();
-        if !board.ready.is_empty() || !board.inbox.is_empty() {
+        if !(board.ready.is_empty() && board.round.is_empty() && board.inbox.is_empty()) {
             return EpollTimeout::ZERO;
         }
         board.next_due().map_or(EpollTimeout::NONE, |at| {
@@ -116,8 +115,12 @@ impl Lane {
         })
     }
 
-    /// Takes in commands, events and times; gives what is to be served.
-    fn collect(&self, events: &[EpollEvent]) -> BTreeSet<Key> {
+    fn next(&self) -> Option<Key> {
+        self.shared.lock().round.pop_first()
+    }
+
+    /// Takes in commands, events and times, and so begins a round.
+    fn collect(&self, events: &[EpollEvent]) {
         let now = clock::monotonic();
         if events.iter().any(|event| event.data() == BELL_TOKEN) {
             // Empty if another thread was faster.
@@ -133,8 +136,12 @@ impl Lane {
             board.ready.append(&mut starved);
         }
         let mut keys = std::mem::take(&mut board.ready);
-        keys.extend(events.iter().filter_map(|event| board.key_of(event.data())));
-        keys
+        board.round.append(&mut keys);
+        for event in events {
+            if let Some(key) = board.key_of(event.data()) {
+                board.round.insert(key);
+            }
+        }
     }
 
     /// Gives false if this thread was meanwhile replaced.
@@ -145,7 +152,7 @@ impl Lane {
         board.transits.append(&mut self.tools.freed);
         if board.lane == self.number {
             board.out = None;
-            board.check_in(key, target, &served);
+            board.check_in(key, target, &served, &self.shared.means);
             return true;
         }
         board.check_in_late(self.number, key, target, &served, &self.shared.means);
@@ -181,20 +188,19 @@ impl Lane {
         board.out = Some(Checkout { key: 0, since: now });
         self.wake_watcher(&mut board);
         drop(board);
-        let mut lost = 0;
+        let mut room = Room::default();
         for pipe in &pipes {
-            // A pipe that cannot be looked at is not in anyone's way.
-            lost += make_room(&*pipe.pipe, &mut self.tools.scratch).unwrap_or(0);
+            // A pipe that cannot be looked at is in nobody's way.
+            room = room.and(make_room(&*pipe.pipe, &mut self.tools.scratch).unwrap_or_default());
         }
         for pipe in &overdue {
-            lost += self.tools.scratch.discard(&*pipe.pipe, usize::MAX).unwrap_or(0);
+            room.lost += self.tools.scratch.discard(&*pipe.pipe, usize::MAX).unwrap_or(0);
             let _forgotten = self.shared.means.epoll.delete(&*pipe.pipe);
-            self.tools.teller.tell(Notice::Drained { source: pipe.source });
         }
         let closed: Vec<_> = overdue.iter().map(|pipe| pipe.source).collect();
         let mut board = self.shared.lock();
-        board.relieved(key, lost as u64, &closed);
-        board.await_overdue(key);
+        board.relieved(key, room.lost as u64, &closed, &self.shared.means);
+        board.look_again(key, room.look_after.map(|wait| now + wait));
         if board.lane == self.number {
             board.out = None;
             return true;

@@ -15,7 +15,7 @@ use super::logfile::{Bounds, Failure, Kind, LogFile};
 use super::notices::Teller;
 use super::outflow::Flow;
 use super::plane::{Notice, SourceId};
-use super::scratch::{Scratch, make_room};
+use super::scratch::{Room, Scratch, make_room};
 use super::source::{Arming, Drain, Source};
 use super::syslog::{self, Syslog};
 use super::transit::Transit;
@@ -33,8 +33,8 @@ pub const DRAIN_WAIT: Duration = Duration::from_secs(5);
 /// A log daemon that takes nothing for so long is treated as absent.
 const SYSLOG_WAIT: Duration = Duration::from_secs(2);
 
-/// How often a busy log daemon is tried.
-const SYSLOG_RETRY_EVERY: Duration = Duration::from_millis(50);
+/// How often a busy log daemon is tried, and what takes nothing but cannot be waited for.
+const BUSY_RETRY_EVERY: Duration = Duration::from_millis(50);
 
 /// An operation that took longer may have been waited for in vain: what it led to is looked at anew.
 const SLOW: Duration = Duration::from_millis(250);
@@ -177,7 +177,7 @@ impl Target {
         }
         self.finish_drained(&mut served, tools);
         if self.trouble.is_some() {
-            self.keep_pipes_flowing(tools);
+            self.keep_pipes_flowing(&mut served, tools);
         }
         self.finish_overdue(&mut served, tools);
         self.arm(&mut served, tools);
@@ -312,13 +312,25 @@ impl Target {
         log.open()?;
         self.write_carry()?;
         if self.carry.is_empty() && self.unmarked > 0 {
-            let marker = marker(&log_path(self.log.as_ref()), self.unmarked);
-            self.unmarked = 0;
-            self.carry.extend(marker);
-            self.write_carry()?;
+            self.write_marker()?;
         }
-        self.blocked = !self.carry.is_empty();
+        self.blocked |= !self.carry.is_empty();
         Ok(())
+    }
+
+    /// Tells in the file how much is missing. If nothing of that can be written, it is for the next time.
+    fn write_marker(&mut self) -> Result<(), Failure> {
+        let marker = marker(&log_path(self.log.as_ref()), self.unmarked);
+        let length = marker.len();
+        self.carry.extend(marker);
+        let answer = self.write_carry();
+        if self.carry.len() == length {
+            self.carry.clear();
+            self.blocked = true;
+        } else {
+            self.unmarked = 0;
+        }
+        answer
     }
 
     /// Rotates if `end`, where the file now ends, says so. A rotation that fails does not keep anyone from writing.
@@ -372,12 +384,14 @@ impl Target {
     }
 
     /// While the file cannot be written: no child waits for it.
-    fn keep_pipes_flowing(&mut self, tools: &mut Tools) {
-        for source in self.sources.iter_mut().filter(|source| source.drain.is_none()) {
-            let lost = make_room(&*source.pipe, &mut tools.scratch).unwrap_or(0);
-            self.unmarked += lost as u64;
-            self.lost += lost as u64;
+    fn keep_pipes_flowing(&mut self, served: &mut Served, tools: &mut Tools) {
+        let mut room = Room::default();
+        for source in self.sources.iter().filter(|source| source.drain.is_none()) {
+            // A pipe that cannot be looked at is in nobody's way.
+            room = room.and(make_room(&*source.pipe, &mut tools.scratch).unwrap_or_default());
         }
+        self.lose(room.lost as u64);
+        served.due = room.look_after.map(|wait| clock::monotonic() + wait);
     }
 
     /// Closes the pipes of reaped children that are empty.
@@ -428,7 +442,6 @@ impl Target {
         // The pipe lives on in the keeper, so closing it here does not make epoll forget it.
         let _disarmed = source.arm(&tools.epoll, Arming::Off);
         served.finished.push(source.id);
-        tools.teller.tell(Notice::Drained { source: source.id });
         if self.sources.is_empty() {
             self.close();
         }
@@ -463,13 +476,13 @@ impl Target {
             failed |= source.arm(&tools.epoll, wanted).is_err();
         }
         if self.blocked && !self.arm_output(&tools.epoll) {
-            served.due = Some(clock::monotonic() + SYSLOG_RETRY_EVERY);
+            served.due = Some(clock::monotonic() + BUSY_RETRY_EVERY);
         }
         let deadlines = self.sources.iter().filter_map(|source| source.drain).map(|drain| drain.deadline);
         let retry = self.trouble.as_ref().filter(|_| !self.sources.is_empty()).map(|trouble| trouble.retry_at);
         // No memory for epoll: the next attempt is made when there may be some.
         let rearm = failed.then(|| clock::monotonic() + RETRY_EVERY);
-        let lines = (!self.lines.is_empty()).then(|| clock::monotonic() + SYSLOG_RETRY_EVERY);
+        let lines = (!self.lines.is_empty()).then(|| clock::monotonic() + BUSY_RETRY_EVERY);
         served.due = [served.due, retry, rearm, lines].into_iter().flatten().chain(deadlines).min();
     }
 

@@ -10,6 +10,7 @@ pub mod descriptors;
 pub mod errno;
 pub mod exec;
 mod fork;
+pub mod heap;
 pub mod limits;
 pub mod pipe;
 pub mod pipes;

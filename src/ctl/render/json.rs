@@ -161,7 +161,10 @@ mod tests {
 
     #[test]
     fn a_command_without_results_still_has_its_list() {
-        assert_eq!(document("status", &[]), json!({"command": "status", "processes": [], "errors": [], "exit_code": 0}));
+        assert_eq!(
+            document("status", &[]),
+            json!({"command": "status", "processes": [], "errors": [], "exit_code": 0})
+        );
         assert_eq!(document("help", &[])["errors"], json!([]));
     }
 

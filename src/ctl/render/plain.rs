@@ -92,9 +92,8 @@ mod tests {
 
     #[test]
     fn results_have_three_forms() {
-        let done = |outcome| {
-            lines(&Fact::Done(Done { action: Action::Signal, name: "g:p".to_owned(), code: 80, outcome }))
-        };
+        let done =
+            |outcome| lines(&Fact::Done(Done { action: Action::Signal, name: "g:p".to_owned(), code: 80, outcome }));
         assert_eq!(done(Outcome::Success), "g:p: signalled\n");
         assert_eq!(done(Outcome::Error("not running")), "g:p: ERROR (not running)\n");
         assert_eq!(done(Outcome::Told("FAILED: g:p".to_owned())), "FAILED: g:p\n");
