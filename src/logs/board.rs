@@ -23,7 +23,7 @@ use super::transit::{Leftover, Transit};
 
 /// How many threads one hung file system can hold; targets on it beyond that are not served until it answers, only
 /// kept from blocking their children.
-const LOST_BY_DEVICE_MAX: usize = 8;
+const LOST_BY_DEVICE_MAX: usize = 3;
 
 /// How many threads can be lost altogether; at the limit the lane is not replaced.
 pub const LOST_MAX: usize = 64;
@@ -52,7 +52,9 @@ struct Slot {
     pipe_held: Arc<AtomicBool>,
     /// The file system, if known.
     device: Option<u64>,
-    /// Not served because its file system hangs.
+    /// Whether its file system can hang.
+    remote: bool,
+    /// Not served because its file system hangs, or others hold all transits.
     parked: bool,
     /// Bytes thrown away while the target was out of reach.
     lost: u64,
@@ -252,6 +254,7 @@ impl Board {
             pipes: Vec::new(),
             pipe_held,
             device,
+            remote: false,
             parked: false,
             lost: 0,
             due: None,
@@ -273,11 +276,12 @@ impl Board {
     }
 
     /// Takes a target out for the lane to work on; `None` if it is out of reach.
-    pub(super) fn check_out(&mut self, key: Key, now: Duration, means: &Means) -> Option<Work> {
+    pub(super) fn check_out(&mut self, key: Key, now: Duration, has_transit: bool, means: &Means) -> Option<Work> {
         let hung = self.lost_on(self.slots.get(&key)?.device);
+        let transits_hang = !has_transit && !self.lost.is_empty();
         let slot = self.slots.get_mut(&key)?;
         let target = slot.target.take()?;
-        if hung >= LOST_BY_DEVICE_MAX {
+        if hung >= LOST_BY_DEVICE_MAX || (slot.remote && transits_hang) {
             slot.target = Some(target);
             if !std::mem::replace(&mut slot.parked, true) {
                 self.watch_edges(key, means);
@@ -312,6 +316,7 @@ impl Board {
         let Some(slot) = self.slots.get_mut(&key) else { return };
         if let Some(device) = target.device() {
             slot.device = Some(device);
+            slot.remote = target.is_remote();
             if let Some(place) = slot.file.as_deref().and_then(Path::parent)
                 && self.places.get(place) != Some(&device)
             {
@@ -343,7 +348,6 @@ impl Board {
         means: &Means,
     ) {
         let Some(loss) = self.lost.remove(&thread) else { return };
-        let device = loss.device;
         // If bytes were lost meanwhile, the target tells how many, once it has written so.
         if loss.told && self.slots.get(&key).is_some_and(|slot| slot.lost == 0) {
             means.teller.tell(Notice::Recovered { file: self.file_of(key), lost: 0 });
@@ -351,8 +355,7 @@ impl Board {
         target.was_armed_by_others();
         self.check_in(key, target, served, means);
         self.ready.insert(key);
-        let waiting = self.slots.iter().filter(|(_, slot)| slot.parked && slot.device == device);
-        let waiting: Vec<Key> = waiting.map(|(key, _)| *key).collect();
+        let waiting: Vec<Key> = self.slots.iter().filter(|(_, slot)| slot.parked).map(|(key, _)| *key).collect();
         for key in waiting {
             if let Some(target) = self.slots.get_mut(&key).and_then(|slot| slot.target.as_mut()) {
                 target.was_armed_by_others();

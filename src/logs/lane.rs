@@ -16,8 +16,8 @@ use crate::sys::clock;
 /// Pipes that are looked at in one go; epoll begins with others the next time.
 const EVENTS_MAX: usize = 64;
 
-/// What a thread of ours needs of stack, generously.
-const STACK_BYTES: usize = 256 * 1024;
+/// Address space for a stack; memory is used only as far as a thread gets.
+const STACK_BYTES: usize = 1024 * 1024;
 
 /// How epoll names the bell.
 pub(super) const BELL_TOKEN: u64 = 0;
@@ -67,6 +67,7 @@ impl Lane {
             freed: Vec::new(),
             epoll: Arc::clone(&shared.means.epoll),
             teller: shared.means.teller.clone(),
+            transits_hang: false,
             closing: false,
         };
         Ok(Lane { shared: Arc::clone(shared), number, tools })
@@ -164,10 +165,12 @@ impl Lane {
 
     fn check_out(&mut self, key: Key) -> Option<Work> {
         let mut board = self.shared.lock();
-        let work = board.check_out(key, clock::monotonic(), &self.shared.means)?;
         if self.tools.transit.is_none() {
             self.tools.transit = board.transits.pop();
         }
+        let has_transit = self.tools.transit.is_some();
+        self.tools.transits_hang = !has_transit && !board.lost.is_empty();
+        let work = board.check_out(key, clock::monotonic(), has_transit, &self.shared.means)?;
         self.tools.closing = board.closing;
         self.wake_watcher(&mut board);
         Some(work)

@@ -32,7 +32,7 @@ pub(super) enum Flow {
     End,
     /// The file takes nothing at present.
     Blocked,
-    /// Who wants copies has not yet received those it was sent.
+    /// Who wants copies has not yet received those it was sent, or the log daemon its lines, or there is no transit.
     NoRoom,
 }
 
@@ -53,6 +53,7 @@ impl Target {
         match self.kind() {
             None => self.take_chunk(index, tools),
             Some(Kind::Remote) if tools.transit.is_some() => self.chunk_through_transit(index, tools),
+            Some(Kind::Remote) if tools.transits_hang => Ok(Flow::NoRoom),
             Some(Kind::Local | Kind::Remote | Kind::Pipe) if !strip && !self.no_splice => {
                 self.hold_pipe(true);
                 let flow = self.splice_chunk(index, tools);

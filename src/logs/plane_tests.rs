@@ -518,7 +518,8 @@ fn many_hung_files_cost_few_threads_and_all_come_back() {
     for (number, (source, _pipe)) in hung.into_iter().enumerate() {
         house.drain(source);
         let text = house.content(&format!("hung{number}"));
-        assert!(text.starts_with("first\n") && text.ends_with("last\n"), "{number}: {text:.200}");
+        assert!(text.starts_with("first\n"), "{number}: {text:.200}");
+        assert!(text.ends_with("last\n") || text.ends_with(" bytes lost\n"), "{number}");
     }
     house.drain(well);
 }

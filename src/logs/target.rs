@@ -47,6 +47,8 @@ pub(super) struct Tools {
     pub(super) freed: Vec<Transit>,
     pub(super) epoll: Arc<Epoll>,
     pub(super) teller: Teller,
+    /// Transits are held by threads that hang, so there is none for us.
+    pub(super) transits_hang: bool,
     /// The plane's handle is gone: an ended pipe needs nobody's word to be closed.
     pub(super) closing: bool,
 }
@@ -152,6 +154,11 @@ impl Target {
     pub(super) fn device(&self) -> Option<u64> {
         let open = self.log.as_ref()?.open.as_ref()?;
         open.kind.is_regular().then_some(open.device)
+    }
+
+    /// Whether the open file is on a file system that can hang.
+    pub(super) fn is_remote(&self) -> bool {
+        self.log.as_ref().and_then(|log| log.open.as_ref()).is_some_and(|open| open.kind == Kind::Remote)
     }
 
     /// Another thread changed what epoll tells about the pipes: to be set anew.

@@ -17,9 +17,9 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use super::plane::{Channel, SourceId};
 use crate::sys::pipe;
 
-/// As many lanes can have a transit at the same time; a further one (which exists only while as many files hang)
-/// works without.
-pub const TRANSITS_MAX: usize = 4;
+/// As many threads can have a transit at the same time. While more files hang than that, other files that can hang are
+/// not written, only their children are kept from waiting.
+pub const TRANSITS_MAX: usize = 8;
 
 const LEDGER_NAME: &str = "log-ledger";
 

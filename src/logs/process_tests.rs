@@ -1,0 +1,226 @@
+//! What can only be seen from another process: death by SIGKILL, and sleep. These tests run this test program again as
+//! the process that is looked at.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command as Run, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::logfile::{Gate, backup_path};
+use super::plane::{Channel, Command, Options, Plane, Sink, SourceId};
+use super::transit::Transits;
+use crate::sys::clock;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The role of the inner process, in its environment.
+const ROLE: &str = "GALAXYD_TEST_ROLE";
+
+#[derive(Debug)]
+struct RemoteGate(bool);
+
+impl Gate for RemoteGate {
+    fn pass(&self, _doing: &'static str, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn is_remote(&self, _path: &Path) -> bool {
+        self.0
+    }
+}
+
+/// Runs one test of this program in a process of its own, in a role.
+fn run(test: &str, role: &str) -> Child {
+    let mut command = Run::new(std::env::current_exe().unwrap());
+    command.args([&format!("logs::process_tests::{test}"), "--exact", "--nocapture", "--test-threads=1"]);
+    command.env(ROLE, role).stdout(Stdio::null()).stdin(Stdio::null()).spawn().unwrap()
+}
+
+/// A descriptor of ours as another process can open it.
+fn name_of(descriptor: &impl AsRawFd) -> String {
+    format!("/proc/{}/fd/{}", std::process::id(), descriptor.as_raw_fd())
+}
+
+fn open_again(name: &str, write: bool) -> OwnedFd {
+    fs::OpenOptions::new().read(true).write(write).open(name).unwrap().into()
+}
+
+/// A worker: takes over the pipe and the transits of its predecessor. The role names them.
+fn work(role: &str) -> ! {
+    let mut words = role.split(' ');
+    let mut word = || words.next().unwrap().to_owned();
+    let (remote, strip) = (word() == "remote", word() == "strip");
+    let (pipe, file) = (word(), PathBuf::from(word()));
+    let mut held: BTreeMap<String, OwnedFd> = BTreeMap::new();
+    while let Some(name) = words.next() {
+        held.insert(name.to_owned(), open_again(words.next().unwrap(), true));
+    }
+    let options = Options { syslog_tag: String::new(), transits: Transits::from_held(&mut held) };
+    let (plane, _notices) =
+        Plane::start_behind(Arc::new(RemoteGate(remote)), PathBuf::from("/dev/log"), options).unwrap();
+    let sink = Sink {
+        process: "web".to_owned(),
+        file: Some(file),
+        maxbytes: 200_000,
+        backups: 1000,
+        syslog: false,
+        strip_ansi: strip,
+        copy: false,
+    };
+    let source = SourceId { child: 7, channel: Channel::Stdout };
+    plane.send(Command::Attach { source, pipe: open_again(&pipe, false), sink });
+    loop {
+        thread::park();
+    }
+}
+
+fn everything(file: &Path) -> String {
+    let mut text = String::new();
+    for number in (1..=1000).rev() {
+        text += &fs::read_to_string(backup_path(file, number)).unwrap_or_default();
+    }
+    text + &fs::read_to_string(file).unwrap_or_default()
+}
+
+/// Kills workers again and again while a program prints numbered lines; gives what the files hold.
+fn killed(test: &str, remote: bool, strip: bool, kills: usize) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("log");
+    let transits = Transits::create().unwrap();
+    let (reader, mut writer) = io::pipe().unwrap();
+    let mut role = format!(
+        "{} {} {} {}",
+        if remote { "remote" } else { "local" },
+        if strip { "strip" } else { "plain" },
+        name_of(&reader),
+        file.display()
+    );
+    for (name, descriptor) in transits.descriptors() {
+        role += &format!(" {name} {}", name_of(&descriptor));
+    }
+    let over = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&over);
+    let program = thread::spawn(move || {
+        let mut number = 0_u64;
+        while !stop.load(Ordering::Relaxed) {
+            let lines: String = (number..number + 50).map(|number| format!("\x1b[1mline {number}\x1b[0m\n")).collect();
+            writer.write_all(lines.as_bytes()).unwrap();
+            number += 50;
+        }
+        number
+    });
+    for _ in 0..kills {
+        let before = dir_size(dir.path());
+        let mut worker = run(test, &role);
+        let deadline = clock::monotonic() + PATIENCE;
+        while dir_size(dir.path()) < before + 500_000 {
+            assert!(clock::monotonic() < deadline, "the worker writes nothing");
+            thread::yield_now();
+        }
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+    }
+    over.store(true, Ordering::Relaxed);
+    let mut worker = run(test, &role);
+    let count = program.join().unwrap();
+    let last = format!("line {}", count - 1);
+    let deadline = clock::monotonic() + PATIENCE;
+    while !fs::read_to_string(&file).unwrap_or_default().contains(&last)
+        && !fs::read_to_string(backup_path(&file, 1)).unwrap_or_default().contains(&last)
+    {
+        assert!(clock::monotonic() < deadline, "the last line does not come");
+        thread::yield_now();
+    }
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    drop(transits);
+    let expected: String = (0..count).map(|number| format!("line {number}\n")).collect();
+    let found = everything(&file).replace("\x1b[1m", "").replace("\x1b[0m", "");
+    if found == expected {
+        return String::new();
+    }
+    let differs = expected.lines().zip(found.lines()).find(|(wanted, found)| wanted != found);
+    format!("{} bytes wanted, {} found, first difference {differs:?}", expected.len(), found.len())
+}
+
+fn dir_size(dir: &Path) -> u64 {
+    let sizes = fs::read_dir(dir).unwrap().filter_map(|entry| entry.ok()?.metadata().ok()).map(|file| file.len());
+    sizes.sum()
+}
+
+#[test]
+fn killed_workers_lose_and_repeat_nothing_on_local_files() {
+    if let Ok(role) = std::env::var(ROLE) {
+        work(&role);
+    }
+    let test = "killed_workers_lose_and_repeat_nothing_on_local_files";
+    assert_eq!(killed(test, false, false, 25), "");
+}
+
+#[test]
+fn killed_workers_lose_and_repeat_nothing_through_the_transit() {
+    if let Ok(role) = std::env::var(ROLE) {
+        work(&role);
+    }
+    let test = "killed_workers_lose_and_repeat_nothing_through_the_transit";
+    assert_eq!(killed(test, true, false, 25), "");
+}
+
+#[test]
+fn killed_workers_lose_and_repeat_nothing_through_the_transit_with_stripping() {
+    if let Ok(role) = std::env::var(ROLE) {
+        work(&role);
+    }
+    let test = "killed_workers_lose_and_repeat_nothing_through_the_transit_with_stripping";
+    assert_eq!(killed(test, true, true, 25), "");
+}
+
+/// Voluntary context switches of all threads of a process: how often they went to sleep, and so woke up.
+fn sleeps(pid: u32) -> Option<u64> {
+    let mut sum = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
+        let status = fs::read_to_string(task.ok()?.path().join("status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        sum += line.trim().parse::<u64>().ok()?;
+    }
+    Some(sum)
+}
+
+#[test]
+fn an_idle_plane_sleeps() {
+    if let Ok(role) = std::env::var(ROLE) {
+        let (pipe, file) = role.split_once(' ').unwrap();
+        work(&format!("local plain {pipe} {file}"));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("log");
+    let (reader, mut writer) = io::pipe().unwrap();
+    writer.write_all(b"awake\n").unwrap();
+    let role = format!("{} {}", name_of(&reader), file.display());
+    let mut worker = run("an_idle_plane_sleeps", &role);
+    let pid = worker.id();
+    let deadline = clock::monotonic() + PATIENCE;
+    while fs::read_to_string(&file).unwrap_or_default() != "awake\n" {
+        assert!(clock::monotonic() < deadline, "the worker writes nothing");
+        thread::yield_now();
+    }
+    // It comes to rest soon, and then stays so for longer than any of its periods.
+    let mut quiet_since = clock::monotonic();
+    let mut last = sleeps(pid).unwrap();
+    while clock::monotonic() < quiet_since + Duration::from_secs(4) {
+        assert!(clock::monotonic() < deadline, "it never rests");
+        thread::park_timeout(Duration::from_millis(50));
+        let now = sleeps(pid).unwrap();
+        if now != last {
+            (last, quiet_since) = (now, clock::monotonic());
+        }
+    }
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+}
