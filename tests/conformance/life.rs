@@ -74,6 +74,8 @@ fn counted(ends: &str, keys: &str) -> String {
 
 fn an_unexpected_exit_is_restarted(subject: Subject) {
     let daemon = Daemon::start(subject, &counted("1) exit 1;; 2) kill -9 $$;; 3) exit 2;;", "exitcodes=0,2\nautorestart=unexpected"));
+    // Between an exit and the restart the state is EXITED too.
+    daemon.wait_lines("runs", 3);
     daemon.wait_state("p", "EXITED");
     Transcript::of(&daemon).note(daemon.text("runs")).log(&daemon, &["exited: p"]).check("unexpected_exit");
 }
