@@ -66,7 +66,7 @@ struct Slot {
 pub(super) struct Pipe {
     pub(super) source: SourceId,
     pub(super) token: u64,
-    pub(super) pipe: Arc<OwnedFd>,
+    pub(super) reader: Arc<OwnedFd>,
     /// Set once the child is reaped: what is not written by then is given up.
     deadline: Option<Duration>,
 }
@@ -141,6 +141,10 @@ impl Board {
         self.last_number
     }
 
+    fn keys(&self) -> Vec<Key> {
+        self.slots.keys().copied().collect()
+    }
+
     pub(super) fn key_of(&self, token: u64) -> Option<Key> {
         self.tokens.get(&token).copied()
     }
@@ -188,8 +192,9 @@ impl Board {
                 };
                 let deadline = now + DRAIN_WAIT;
                 if let Some(slot) = self.slots.get_mut(&key) {
-                    let pipe = slot.pipes.iter_mut().find(|pipe| pipe.source == source);
-                    pipe.into_iter().for_each(|pipe| pipe.deadline = Some(deadline));
+                    for pipe in slot.pipes.iter_mut().filter(|pipe| pipe.source == source) {
+                        pipe.deadline = Some(deadline);
+                    }
                 }
                 self.order(key, Order::Drain { source, deadline });
                 if self.is_unreachable(key) {
@@ -197,8 +202,9 @@ impl Board {
                 }
             }
             Command::Reopen => {
-                let keys: Vec<Key> = self.slots.keys().copied().collect();
-                keys.into_iter().for_each(|key| self.order(key, Order::Reopen));
+                for key in self.keys() {
+                    self.order(key, Order::Reopen);
+                }
             }
             Command::Clear { ticket, file } => {
                 let key = match self.files.get(&file) {
@@ -208,34 +214,35 @@ impl Board {
                 self.order(key, Order::Clear { ticket });
             }
             Command::StripAnsi(strip) => {
-                let keys: Vec<Key> = self.slots.keys().copied().collect();
-                keys.into_iter().for_each(|key| self.order(key, Order::StripAnsi(strip)));
+                for key in self.keys() {
+                    self.order(key, Order::StripAnsi(strip));
+                }
             }
         }
     }
 
     fn attach(&mut self, id: SourceId, pipe: OwnedFd, sink: Sink, means: &Means) {
         let token = self.number();
-        let mut source = Source::new(id, token, pipe, &sink);
-        if let Some(index) = self.leftovers.iter().position(|left| left.entry.source == id) {
-            source.leftover = Some(self.leftovers.swap_remove(index));
-        }
+        let leftover = self.leftovers.iter().position(|left| left.entry.source == id);
+        let leftover = leftover.map(|index| self.leftovers.swap_remove(index));
         let bounds = Bounds { maxbytes: sink.maxbytes, backups: sink.backups };
         let key = match sink.file.as_ref().and_then(|file| self.files.get(file)) {
             Some(&key) => key,
-            None => self.add_slot(sink.file, bounds, means),
+            None => self.add_slot(sink.file.clone(), bounds, means),
         };
+        let mut source = Source::new(id, token, pipe, sink);
+        source.leftover = leftover;
         self.sources.insert(id, key);
         self.tokens.insert(token, key);
         let unreachable = self.is_unreachable(key);
         if let Some(slot) = self.slots.get_mut(&key) {
-            slot.pipes.push(Pipe { source: id, token, pipe: Arc::clone(&source.pipe), deadline: None });
+            slot.pipes.push(Pipe { source: id, token, reader: Arc::clone(&source.pipe), deadline: None });
             if unreachable {
                 // If epoll has no memory now, the target tries again when it is back.
                 let _armed = source.arm(&means.epoll, Arming::Edge);
             }
         }
-        self.order(key, Order::Attach { source, bounds });
+        self.order(key, Order::Attach { source: Box::new(source), bounds });
     }
 
     fn add_slot(&mut self, file: Option<PathBuf>, bounds: Bounds, means: &Means) -> Key {
@@ -381,7 +388,7 @@ impl Board {
     /// Lets epoll tell of each write into the pipes of a target that is out of reach.
     fn watch_edges(&mut self, key: Key, means: &Means) {
         let Some(slot) = self.slots.get(&key) else { return };
-        for Pipe { pipe, token, .. } in &slot.pipes {
+        for Pipe { reader: pipe, token, .. } in &slot.pipes {
             // Whether it is armed at present is known to who has the target.
             if arm(&means.epoll, pipe, *token, Arming::Level, Arming::Edge).is_err() {
                 let _armed = arm(&means.epoll, pipe, *token, Arming::Off, Arming::Edge);

@@ -194,11 +194,11 @@ impl Lane {
         let mut room = Room::default();
         for pipe in &pipes {
             // A pipe that cannot be looked at is in nobody's way.
-            room = room.and(make_room(&*pipe.pipe, &mut self.tools.scratch).unwrap_or_default());
+            room = room.and(make_room(&*pipe.reader, &mut self.tools.scratch).unwrap_or_default());
         }
         for pipe in &overdue {
-            room.lost += self.tools.scratch.discard(&*pipe.pipe, usize::MAX).unwrap_or(0);
-            let _forgotten = self.shared.means.epoll.delete(&*pipe.pipe);
+            room.lost += self.tools.scratch.discard(&*pipe.reader, usize::MAX).unwrap_or(0);
+            let _forgotten = self.shared.means.epoll.delete(&*pipe.reader);
         }
         let closed: Vec<_> = overdue.iter().map(|pipe| pipe.source).collect();
         let mut board = self.shared.lock();

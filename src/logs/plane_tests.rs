@@ -83,8 +83,19 @@ struct House {
 
 impl House {
     fn new() -> House {
+        House::with(Some(Transits::create().unwrap()))
+    }
+
+    /// Through the transit as on file systems that can hang, or without one.
+    fn on(remote: bool) -> House {
+        let house = House::with(remote.then(|| Transits::create().unwrap()));
+        house.gate.remote.store(remote, Ordering::Relaxed);
+        house
+    }
+
+    fn with(transits: Option<Transits>) -> House {
         let (gate, dir) = (Arc::new(TestGate::default()), tempfile::tempdir().unwrap());
-        let options = Options { syslog_tag: "galaxyd".to_owned(), transits: Some(Transits::create().unwrap()) };
+        let options = Options { syslog_tag: "galaxyd".to_owned(), transits };
         let (plane, notices) =
             Plane::start_behind(Arc::<TestGate>::clone(&gate), dir.path().join("syslog"), options).unwrap();
         House { plane, notices, gate, dir, next: 0, seen: Vec::new() }
@@ -170,8 +181,7 @@ fn numbered(range: std::ops::Range<u32>) -> String {
 #[test]
 fn output_arrives_and_what_was_written_just_before_the_exit_too() {
     for remote in [false, true] {
-        let mut house = House::new();
-        house.gate.remote.store(remote, Ordering::Relaxed);
+        let mut house = House::on(remote);
         fs::write(house.path("log"), "earlier\n").unwrap();
         let (source, mut pipe) = house.attach(house.sink("log"));
         pipe.write_all(b"one\n").unwrap();
@@ -203,8 +213,7 @@ fn a_drained_source_that_nobody_attached_is_drained() {
 #[test]
 fn a_flood_through_rotations_keeps_every_byte_in_order() {
     for (remote, strip) in [(false, false), (true, false), (false, true), (true, true)] {
-        let mut house = House::new();
-        house.gate.remote.store(remote, Ordering::Relaxed);
+        let mut house = House::on(remote);
         let sink = Sink { maxbytes: 300_000, backups: 100, strip_ansi: strip, ..house.sink("log") };
         let (source, mut pipe) = house.attach(sink);
         let text = numbered(0..300_000);
@@ -308,8 +317,7 @@ fn without_a_file_output_is_dropped_and_still_copied() {
 #[test]
 fn copies_equal_the_file_and_are_bounded() {
     for (remote, strip) in [(false, false), (true, false), (true, true)] {
-        let mut house = House::new();
-        house.gate.remote.store(remote, Ordering::Relaxed);
+        let mut house = House::on(remote);
         let (source, mut pipe) = house.attach(Sink { copy: true, strip_ansi: strip, ..house.sink("log") });
         let text = numbered(0..300_000);
         let sent = text.clone();
@@ -371,8 +379,7 @@ fn a_missing_log_daemon_is_told_once_and_the_file_goes_on() {
 #[test]
 fn a_full_disk_loses_only_what_would_stop_the_child_and_says_so() {
     for (remote, strip) in [(false, false), (true, false), (false, true), (true, true)] {
-        let mut house = House::new();
-        house.gate.remote.store(remote, Ordering::Relaxed);
+        let mut house = House::on(remote);
         let (source, mut pipe) = house.attach(Sink { strip_ansi: strip, ..house.sink("log") });
         pipe.write_all(b"before").unwrap();
         house.until_content("log", "before");
@@ -400,8 +407,7 @@ fn a_full_disk_loses_only_what_would_stop_the_child_and_says_so() {
 #[test]
 fn a_short_trouble_loses_nothing() {
     for (remote, strip) in [(false, false), (true, false), (false, true), (true, true)] {
-        let mut house = House::new();
-        house.gate.remote.store(remote, Ordering::Relaxed);
+        let mut house = House::on(remote);
         house.gate.set(&house.path("log"), "write", Rule::Fail(libc::EIO));
         let (source, mut pipe) = house.attach(Sink { strip_ansi: strip, ..house.sink("log") });
         pipe.write_all(b"kept\n").unwrap();
@@ -465,8 +471,7 @@ fn a_rotation_that_fails_is_told_once_and_the_file_grows() {
 #[test]
 fn a_hung_file_stops_neither_its_child_nor_other_logs() {
     for doing in ["open", "write", "rotate"] {
-        let mut house = House::new();
-        house.gate.remote.store(true, Ordering::Relaxed);
+        let mut house = House::on(true);
         house.gate.set(&house.path("hung"), doing, Rule::Hang);
         let (hung, mut hung_pipe) = house.attach(Sink { maxbytes: 1, backups: 3, ..house.sink("hung") });
         let (well, mut well_pipe) = house.attach(house.sink("well"));
@@ -496,8 +501,7 @@ fn a_hung_file_stops_neither_its_child_nor_other_logs() {
 
 #[test]
 fn many_hung_files_cost_few_threads_and_all_come_back() {
-    let mut house = House::new();
-    house.gate.remote.store(true, Ordering::Relaxed);
+    let mut house = House::on(true);
     let mut hung: Vec<_> = (0..30).map(|number| house.attach(house.sink(&format!("hung{number}")))).collect();
     for (number, (_, pipe)) in hung.iter_mut().enumerate() {
         pipe.write_all(b"first\n").unwrap();
@@ -526,8 +530,7 @@ fn many_hung_files_cost_few_threads_and_all_come_back() {
 
 #[test]
 fn a_drain_of_a_hung_file_ends_after_a_while() {
-    let mut house = House::new();
-    house.gate.remote.store(true, Ordering::Relaxed);
+    let mut house = House::on(true);
     house.gate.set(&house.path("hung"), "open", Rule::Hang);
     let (source, mut pipe) = house.attach(house.sink("hung"));
     pipe.write_all(b"lost").unwrap();

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::logfile::{Gate, backup_path};
-use super::plane::{Channel, Command, Options, Plane, Sink, SourceId};
+use super::plane::{Channel, Command, Notice, Options, Plane, Sink, SourceId};
 use super::transit::Transits;
 use crate::sys::clock;
 
@@ -55,7 +55,7 @@ fn open_again(name: &str, write: bool) -> OwnedFd {
 fn work(role: &str) -> ! {
     let mut words = role.split(' ');
     let mut word = || words.next().unwrap().to_owned();
-    let (remote, strip) = (word() == "remote", word() == "strip");
+    let (way, strip) = (word(), word() == "strip");
     let (pipe, file) = (word(), PathBuf::from(word()));
     let mut held: BTreeMap<String, OwnedFd> = BTreeMap::new();
     while let Some(name) = words.next() {
@@ -63,7 +63,7 @@ fn work(role: &str) -> ! {
     }
     let options = Options { syslog_tag: String::new(), transits: Transits::from_held(&mut held) };
     let (plane, _notices) =
-        Plane::start_behind(Arc::new(RemoteGate(remote)), PathBuf::from("/dev/log"), options).unwrap();
+        Plane::start_behind(Arc::new(RemoteGate(way == "remote")), PathBuf::from("/dev/log"), options).unwrap();
     let sink = Sink {
         process: "web".to_owned(),
         file: Some(file),
@@ -89,19 +89,13 @@ fn everything(file: &Path) -> String {
 }
 
 /// Kills workers again and again while a program prints numbered lines; gives what the files hold.
-fn killed(test: &str, remote: bool, strip: bool, kills: usize) -> String {
+fn killed(test: &str, way: &str, strip: bool, kills: usize) -> String {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("log");
     let transits = Transits::create().unwrap();
     let (reader, mut writer) = io::pipe().unwrap();
-    let mut role = format!(
-        "{} {} {} {}",
-        if remote { "remote" } else { "local" },
-        if strip { "strip" } else { "plain" },
-        name_of(&reader),
-        file.display()
-    );
-    for (name, descriptor) in transits.descriptors() {
+    let mut role = format!("{} {} {} {}", way, if strip { "strip" } else { "plain" }, name_of(&reader), file.display());
+    for (name, descriptor) in transits.descriptors().filter(|_| way != "direct") {
         role += &format!(" {name} {}", name_of(&descriptor));
     }
     let over = Arc::new(AtomicBool::new(false));
@@ -155,12 +149,12 @@ fn dir_size(dir: &Path) -> u64 {
 }
 
 #[test]
-fn killed_workers_lose_and_repeat_nothing_on_local_files() {
+fn killed_workers_lose_and_repeat_nothing_without_a_transit() {
     if let Ok(role) = std::env::var(ROLE) {
         work(&role);
     }
-    let test = "killed_workers_lose_and_repeat_nothing_on_local_files";
-    assert_eq!(killed(test, false, false, 25), "");
+    let test = "killed_workers_lose_and_repeat_nothing_without_a_transit";
+    assert_eq!(killed(test, "direct", false, 25), "");
 }
 
 #[test]
@@ -169,7 +163,7 @@ fn killed_workers_lose_and_repeat_nothing_through_the_transit() {
         work(&role);
     }
     let test = "killed_workers_lose_and_repeat_nothing_through_the_transit";
-    assert_eq!(killed(test, true, false, 25), "");
+    assert_eq!(killed(test, "remote", false, 25), "");
 }
 
 #[test]
@@ -178,7 +172,7 @@ fn killed_workers_lose_and_repeat_nothing_through_the_transit_with_stripping() {
         work(&role);
     }
     let test = "killed_workers_lose_and_repeat_nothing_through_the_transit_with_stripping";
-    assert_eq!(killed(test, true, true, 25), "");
+    assert_eq!(killed(test, "local", true, 25), "");
 }
 
 /// Voluntary context switches of all threads of a process: how often they went to sleep, and so woke up.
@@ -223,4 +217,73 @@ fn an_idle_plane_sleeps() {
     }
     worker.kill().unwrap();
     worker.wait().unwrap();
+}
+
+/// Fills a file system of one mebibyte, frees it again, and looks at the log.
+fn fill(dir: &Path) -> ! {
+    let mounted = Run::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "none"]).arg(dir).status();
+    assert!(mounted.unwrap().success(), "no tmpfs");
+    let filler = dir.join("filler");
+    fs::write(&filler, vec![0; 600_000]).unwrap();
+    let options = Options { syslog_tag: String::new(), transits: None };
+    let (plane, mut notices) = Plane::start(options).unwrap();
+    let file = dir.join("log");
+    let sink = Sink {
+        process: "web".to_owned(),
+        file: Some(file.clone()),
+        maxbytes: 0,
+        backups: 0,
+        syslog: false,
+        strip_ansi: false,
+        copy: false,
+    };
+    let source = SourceId { child: 7, channel: Channel::Stdout };
+    let (reader, mut pipe) = io::pipe().unwrap();
+    plane.send(Command::Attach { source, pipe: reader.into(), sink });
+    let text: String = (0..200_000).map(|number| format!("line {number}\n")).collect();
+    // Twice as much as there is room for; it ends because what does not fit is dropped.
+    pipe.write_all(text.as_bytes()).unwrap();
+    let notice = wait_for(|| notices.try_recv());
+    assert!(matches!(notice, Notice::Trouble { doing: "write", .. }), "{notice:?}");
+    fs::remove_file(filler).unwrap();
+    let freed = clock::monotonic();
+    let Notice::Recovered { lost, .. } = wait_for(|| notices.try_recv()) else { panic!("not recovered") };
+    assert!(clock::monotonic() < freed + Duration::from_secs(2), "late");
+    plane.send(Command::Drain { source });
+    assert!(matches!(wait_for(|| notices.try_recv()), Notice::Drained { .. }));
+    let found = fs::read_to_string(&file).unwrap();
+    let (before, after) = found.split_once(&format!("galaxyd: {lost} bytes lost\n")).unwrap();
+    assert!(text.starts_with(before.trim_end()) && text.ends_with(after));
+    let whole = before.len() + after.len() + usize::try_from(lost).unwrap();
+    assert!(whole == text.len() || whole == text.len() + 1, "{whole} {}", text.len());
+    std::process::exit(0)
+}
+
+fn wait_for<T>(mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = clock::monotonic() + PATIENCE;
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(clock::monotonic() < deadline, "it does not happen");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_really_full_disk_recovers_with_a_line_about_what_is_missing() {
+    if let Ok(role) = std::env::var(ROLE) {
+        fill(Path::new(&role));
+    }
+    let alone = Run::new("unshare").args(["-rm", "true"]).status();
+    if !alone.is_ok_and(|status| status.success()) {
+        eprintln!("not run: no right to a mount namespace of our own (unshare -rm)");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Run::new("unshare");
+    command.arg("-rm").arg(std::env::current_exe().unwrap());
+    let test = "logs::process_tests::a_really_full_disk_recovers_with_a_line_about_what_is_missing";
+    let status = command.args([test, "--exact", "--nocapture"]).env(ROLE, dir.path()).stdin(Stdio::null()).status();
+    assert!(status.unwrap().success());
 }

@@ -58,7 +58,7 @@ pub(super) struct Tools {
 pub(super) enum Order {
     /// The file's bounds are those of who came last.
     Attach {
-        source: Source,
+        source: Box<Source>,
         bounds: Bounds,
     },
     Drain {
@@ -161,6 +161,11 @@ impl Target {
         self.log.as_ref().and_then(|log| log.open.as_ref()).is_some_and(|open| open.kind == Kind::Remote)
     }
 
+    /// Whether the last attempt at the file failed.
+    pub(super) fn is_troubled(&self) -> bool {
+        self.trouble.is_some()
+    }
+
     /// Another thread changed what epoll tells about the pipes: to be set anew.
     pub(super) fn was_armed_by_others(&mut self) {
         for source in &mut self.sources {
@@ -196,7 +201,7 @@ impl Target {
     fn follow(&mut self, order: Order, tools: &mut Tools) {
         match order {
             Order::Attach { source, bounds } => {
-                self.sources.push(source);
+                self.sources.push(*source);
                 self.log.iter_mut().for_each(|log| log.bounds = bounds);
                 // Worth an attempt of its own: the file may have been put right for this start.
                 self.retry_now();
@@ -220,7 +225,7 @@ impl Target {
                 }
                 tools.teller.tell(Notice::Cleared { ticket, result });
             }
-            Order::StripAnsi(strip) => self.sources.iter_mut().for_each(|source| source.strip_ansi = strip),
+            Order::StripAnsi(strip) => self.sources.iter_mut().for_each(|source| source.sink.strip_ansi = strip),
             Order::Abandon(id) => self.sources.retain(|source| source.id != id),
             Order::Lost(count) => self.lose(count),
         }
@@ -437,7 +442,7 @@ impl Target {
             // If this fails, closing counts it as lost.
             let _written = self.write_carry();
         }
-        if source.syslog {
+        if source.sink.syslog {
             let before = self.lines.len();
             source.splitter.finish(&mut self.lines);
             prefix_lines(&mut self.lines, before, &source.prefix);
@@ -469,7 +474,8 @@ impl Target {
     /// Tells epoll, and through `served` the thread, when this target is to be served again.
     fn arm(&mut self, served: &mut Served, tools: &mut Tools) {
         let wanted = |source: &Source| {
-            let waits = self.blocked || (served.starved && source.copy) || (!self.lines.is_empty() && source.syslog);
+            let waits =
+                self.blocked || (served.starved && source.sink.copy) || (!self.lines.is_empty() && source.sink.syslog);
             match () {
                 () if source.ended => Arming::Off,
                 () if self.trouble.is_some() => Arming::Edge,
@@ -503,10 +509,10 @@ impl Target {
     /// Gives bytes that went into the file to the others who want them.
     pub(super) fn deliver(&mut self, index: usize, bytes: &[u8], tools: &Tools) {
         let Some(source) = self.sources.get_mut(index) else { return };
-        if source.copy && !bytes.is_empty() {
+        if source.sink.copy && !bytes.is_empty() {
             tools.teller.tell(Notice::Output { source: source.id, bytes: bytes.to_vec() });
         }
-        if source.syslog {
+        if source.sink.syslog {
             let before = self.lines.len();
             source.splitter.split(bytes, &mut self.lines);
             prefix_lines(&mut self.lines, before, &source.prefix);
@@ -546,7 +552,7 @@ impl Target {
     /// Whether this source's bytes must wait for the log daemon or the worker.
     pub(super) fn must_wait(&self, source: &Source, tools: &Tools) -> bool {
         source.drain.is_none()
-            && ((source.syslog && !self.lines.is_empty()) || (source.copy && !tools.teller.has_room()))
+            && ((source.sink.syslog && !self.lines.is_empty()) || (source.sink.copy && !tools.teller.has_room()))
     }
 }
 

@@ -1,9 +1,9 @@
 //! The descriptors by which the next worker finds bytes that were under way.
 //!
-//! On file systems that can hang (network, FUSE) a chunk goes from the child's pipe into a *transit* pipe and from
-//! there into the file: an operation that hangs then holds the transit and not the pipe the child writes to. As
-//! the keeper holds the transits too, a chunk in transit outlives the worker, and the *ledger* (a memory file, held
-//! likewise) tells its successor whose it is and how much of it is in the file already.
+//! A chunk goes from the child's pipe into a *transit* pipe and from there into the file: when the file hangs, it is
+//! the transit that hangs with it and not the pipe the child writes to. As the keeper holds the transits too, a chunk in
+//! transit outlives the worker, and the *ledger* (a memory file, held likewise) tells its successor whose it is and how
+//! much of it is in the file already.
 
 use std::collections::BTreeMap;
 use std::fs::File;
