@@ -44,7 +44,9 @@ impl Worker {
         }
         match method {
             Method::StartProcess { name, wait } => self.start(name, wait, reply),
-            Method::StartProcessGroup { name, wait } => self.start_target(Target::Group(name.clone()), name, wait, reply),
+            Method::StartProcessGroup { name, wait } => {
+                self.start_target(Target::Group(name.clone()), name, wait, reply)
+            }
             Method::StartAllProcesses { wait } => self.start_target(Target::All, String::new(), wait, reply),
             Method::StopProcess { name, wait } => self.on_named(name, reply, |target| Request::Stop { target, wait }),
             Method::StopProcessGroup { name, wait } => {
@@ -118,7 +120,8 @@ impl Worker {
     }
 
     fn process_info(&self, view: &ProcessView<'_>) -> Value {
-        let path = |channel| self.log_path(view.process, channel).map(|path| path.display().to_string()).unwrap_or_default();
+        let path =
+            |channel| self.log_path(view.process, channel).map(|path| path.display().to_string()).unwrap_or_default();
         describe::process_info(view, [&path(Channel::Stdout), &path(Channel::Stderr)], now())
     }
 
@@ -129,9 +132,10 @@ impl Worker {
             .iter()
             .flat_map(|group| {
                 let inuse = self.active.contains_key(&group.name);
-                group.processes.iter().map(move |process| {
-                    (process.name.as_str(), describe::config_info(group, process, inuse))
-                })
+                group
+                    .processes
+                    .iter()
+                    .map(move |process| (process.name.as_str(), describe::config_info(group, process, inuse)))
             })
             .collect();
         infos.sort_by_key(|(name, _)| *name);

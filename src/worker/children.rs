@@ -33,7 +33,10 @@ enum End {
     /// It lives.
     None,
     /// It was reaped; the engine is told when its last output is in its logs, or at `untold_until`.
-    Untold { ended: Ended, untold_until: Moment },
+    Untold {
+        ended: Ended,
+        untold_until: Moment,
+    },
     Told,
 }
 

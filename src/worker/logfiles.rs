@@ -60,7 +60,15 @@ impl Worker {
     pub(super) fn sink(&self, process: ProcessId, channel: Channel) -> Sink {
         let file = self.log_path(process, channel);
         let Some(config) = self.process_config(process) else {
-            return Sink { process: String::new(), file, maxbytes: 0, backups: 0, syslog: false, strip_ansi: false, copy: false };
+            return Sink {
+                process: String::new(),
+                file,
+                maxbytes: 0,
+                backups: 0,
+                syslog: false,
+                strip_ansi: false,
+                copy: false,
+            };
         };
         let log = channel_config(config, channel);
         Sink {
@@ -217,8 +225,10 @@ pub(super) fn make_auto_logs(group: &mut GroupConfig, daemon: &DaemonConfig) -> 
     let mut problems = Vec::new();
     for process in &mut group.processes {
         let redirected = process.redirect_stderr;
-        let channels =
-            [(Channel::Stdout, &mut process.stdout.file, false), (Channel::Stderr, &mut process.stderr.file, redirected)];
+        let channels = [
+            (Channel::Stdout, &mut process.stdout.file, false),
+            (Channel::Stderr, &mut process.stderr.file, redirected),
+        ];
         for (channel, file, redirected) in channels {
             if *file != LogFile::Auto {
                 continue;
@@ -229,7 +239,11 @@ pub(super) fn make_auto_logs(group: &mut GroupConfig, daemon: &DaemonConfig) -> 
                 match create_auto_log(&daemon.childlogdir, &process.name, channel, &daemon.identifier) {
                     Ok(path) => LogFile::Path(path.display().to_string()),
                     Err(error) => {
-                        problems.push(format!("could not make the {} log of {}: {error}", channel_name(channel), process.name));
+                        problems.push(format!(
+                            "could not make the {} log of {}: {error}",
+                            channel_name(channel),
+                            process.name
+                        ));
                         LogFile::None
                     }
                 }

@@ -1,7 +1,7 @@
 //! Reading the configuration again: reread, add, reload. A bad one changes nothing.
 
-use super::reply::Reply;
 use super::logfiles::make_auto_logs;
+use super::reply::Reply;
 use super::report;
 use super::worker::{Done, Purpose, Shape, Waiting, Worker};
 use crate::config::{self, Config, DaemonConfig, Loaded, NotFound};

@@ -167,7 +167,14 @@ impl SpawnQueue {
     }
 
     /// Starts to prepare a spawn on a side thread.
-    pub(super) fn push(&mut self, now: Moment, wanted: Wanted, group: String, process: ProcessConfig, heritage: Heritage) {
+    pub(super) fn push(
+        &mut self,
+        now: Moment,
+        wanted: Wanted,
+        group: String,
+        process: ProcessConfig,
+        heritage: Heritage,
+    ) {
         self.waiting.push_back(Waiting { wanted, asked: now, prepared: None });
         let done = self.done.clone();
         tokio::task::spawn_blocking(move || {

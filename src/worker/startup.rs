@@ -9,8 +9,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use tokio::sync::mpsc;
 
-use super::children::Children;
 use super::Environment;
+use super::children::Children;
 use super::invocation::{Asked, Call, Invocation};
 use super::journal::{self, Journal, Snapshot};
 use super::launch::{self, LaunchRecord};
@@ -23,9 +23,7 @@ use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, ServerAuth, Se
 use crate::engine::{Engine, Input, ProcessState};
 use crate::http::{self, BoundListener};
 use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ToKeeper};
-use crate::logs::{
-    self, Activity, ActivitySettings, ActivityTarget, Level, Plane, Transits, clear_auto_logs, log,
-};
+use crate::logs::{self, Activity, ActivitySettings, ActivityTarget, Level, Plane, Transits, clear_auto_logs, log};
 use crate::sys::heap;
 
 /// Requests of clients that may wait for the control loop; more wait in their connections.
@@ -138,12 +136,7 @@ async fn take_inventory(keeper: &mut KeeperLink) -> Result<Inventory, Unable> {
 }
 
 /// Starts from nothing: the configuration is read, groups are made, endpoints opened.
-fn start(
-    mut keeper: KeeperLink,
-    mut inventory: Inventory,
-    pid: u32,
-    invocation: Invocation,
-) -> Result<Worker, Unable> {
+fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation: Invocation) -> Result<Worker, Unable> {
     let launch = inventory.held.remove(launch::HELD_NAME).ok_or(Unable::Missing(launch::HELD_NAME))?;
     let launch: LaunchRecord =
         memory::read(launch).map_err(|error| Unable::Unreadable { what: launch::HELD_NAME, error })?;
@@ -198,12 +191,7 @@ fn start(
 }
 
 /// Goes on where a predecessor was killed.
-fn take_over(
-    keeper: KeeperLink,
-    mut inventory: Inventory,
-    pid: u32,
-    invocation: Invocation,
-) -> Result<Worker, Unable> {
+fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation: Invocation) -> Result<Worker, Unable> {
     let journal = inventory.held.remove(journal::HELD_NAME).ok_or(Unable::Missing(journal::HELD_NAME))?;
     let (journal, snapshot) =
         Journal::resume(journal).map_err(|error| Unable::Unreadable { what: journal::HELD_NAME, error })?;
@@ -303,8 +291,8 @@ fn assemble(
     let (done_sender, done) = mpsc::unbounded_channel();
     let transits = transits(&mut held, &mut keeper)?;
     let options = logs::Options { syslog_tag: SYSLOG_TAG.to_owned(), transits };
-    let (plane, notices) =
-        Plane::start(options).map_err(|error| Unable::System { doing: "cannot start the log plane".to_owned(), error })?;
+    let (plane, notices) = Plane::start(options)
+        .map_err(|error| Unable::System { doing: "cannot start the log plane".to_owned(), error })?;
     let mut endpoints = Vec::new();
     let mut socket_files = Vec::new();
     for (listener, server) in listeners {

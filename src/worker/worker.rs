@@ -134,7 +134,8 @@ impl Worker {
     }
 
     async fn wake(&mut self) -> Wake {
-        let deadline = [self.engine.deadline(), self.spawns.deadline(), self.children.deadline()].into_iter().flatten().min();
+        let deadline =
+            [self.engine.deadline(), self.spawns.deadline(), self.children.deadline()].into_iter().flatten().min();
         tokio::select! {
             biased;
             message = self.keeper.receive() => match message {
@@ -185,7 +186,10 @@ impl Worker {
             _ => self.begin_journal(),
         };
         if let Err(error) = written {
-            log(Level::Critical, &format!("cannot write the journal: {error}; a successor would not know the latest states"));
+            log(
+                Level::Critical,
+                &format!("cannot write the journal: {error}; a successor would not know the latest states"),
+            );
             self.restructured = true;
         }
     }
