@@ -132,7 +132,7 @@ Options:
     for row in ROWS {
         let short = row.short.map(|letter| format!("-{letter}/")).unwrap_or_default();
         let value = row.value.map(|name| format!(" {name}")).unwrap_or_default();
-        text.push_str(&format!("{short}--{}{value} -- {}\n", row.long, row.help));
+        text.extend([&short, "--", row.long, &value, " -- ", row.help, "\n"]);
     }
     text.push_str("--profile_options OPTIONS -- of Python's profiler: taken, and without effect\n");
     text

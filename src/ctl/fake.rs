@@ -104,9 +104,12 @@ pub(super) struct Stage {
     person: Person,
 }
 
+/// A call as it is written, and its answer.
+type Scripted = (String, Result<Value, CallError>);
+
 #[derive(Default, Clone)]
 struct Script {
-    answers: Rc<RefCell<Vec<(String, Result<Value, CallError>)>>>,
+    answers: Rc<RefCell<Vec<Scripted>>>,
     streams: Vec<(String, Result<String, CallError>)>,
     logins: Rc<RefCell<Vec<String>>>,
 }

@@ -214,7 +214,7 @@ impl Daemon {
     }
 
     /// Kills a child of the daemon, given its id.
-    pub(crate) fn kill(&self, pid: &str) {
+    pub(crate) fn kill(pid: &str) {
         // It may have gone by itself.
         let _ = kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL);
     }

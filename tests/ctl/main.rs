@@ -1,6 +1,10 @@
 //! galaxyctl under the name `supervisorctl` beside the original client, both driving the same original
 //! daemon: standard output, standard error and exit code must be equal.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected should fail")]
+#![expect(clippy::disallowed_methods, reason = "tests start programs and wait for conditions")]
+#![expect(clippy::print_stderr, reason = "tests say why they could not run")]
+
 mod daemon;
 mod outcome;
 mod terminal;
@@ -374,5 +378,5 @@ fn a_daemon_on_its_way_out_is_told_the_same() {
     ] {
         same(&daemon, &[], line, Whole::Everything);
     }
-    daemon.kill(stubborn.stdout_text().trim());
+    Daemon::kill(stubborn.stdout_text().trim());
 }

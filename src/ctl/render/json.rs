@@ -155,7 +155,9 @@ mod tests {
 
     fn document(command: &str, facts: &[Fact]) -> Value {
         let mut document = Document::begin(command);
-        facts.iter().for_each(|fact| document.add(fact));
+        for fact in facts {
+            document.add(fact);
+        }
         serde_json::from_str(&document.finish(ExitCode::Success)).unwrap()
     }
 

@@ -19,10 +19,9 @@ pub(super) fn lines(fact: &Fact) -> String {
         Fact::NoChange => "No config updates to processes".to_owned(),
         Fact::Group { group, act } => format!("{group}: {}", group_act(*act)),
         Fact::Version { supervisor, .. } => supervisor.clone(),
-        Fact::Log { text, .. } => text.clone(),
         Fact::Daemon(DaemonAct::ShutDown) => "Shut down".to_owned(),
         Fact::Daemon(DaemonAct::Restarted) => "Restarted supervisord".to_owned(),
-        Fact::Problem { text, .. } | Fact::Line(text) => text.clone(),
+        Fact::Log { text, .. } | Fact::Problem { text, .. } | Fact::Line(text) => text.clone(),
     };
     text.push('\n');
     text
