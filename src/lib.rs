@@ -4,6 +4,7 @@
 //! The rooms of this house, and what may import what, are described in
 //! `docs/architecture.md`; `tests/it/layers.rs` holds the `use` lines to it.
 
+pub mod cli;
 pub mod config;
 pub mod ctl;
 pub mod engine;

@@ -1,9 +1,59 @@
 //! Text to typed configuration, with positions. One reader per dialect, one model.
 
+mod assembly;
+mod client;
+mod daemon;
+mod diagnostic;
+mod difference;
+pub mod environment;
+mod expansion;
+mod find;
+mod groups;
+mod host;
+pub mod ini;
+mod literal;
+mod loader;
+mod lookup;
+#[cfg(test)]
+mod made_up;
 mod model;
+mod native;
+mod nearest;
+mod overrides;
+mod path;
+mod pattern;
+pub mod percent;
 mod policy;
+mod print;
+mod problem;
+mod process;
+mod raw;
+mod reader;
+mod reference;
+pub mod schema;
+mod servers;
+pub mod shlex;
+mod source;
+mod span;
+mod suspicion;
+pub mod value;
 
+pub use assembly::FILES_MAX;
+pub use client::{CtlConfig, CtlLoaded, load_ctl};
+pub use diagnostic::{EXIT_REFUSED, Rendering, check, render};
+pub use difference::{Difference, difference};
+pub use find::{NotFound, find, search_paths};
+pub use host::HostSource;
+pub use literal::{ascii_literal, literal};
+pub use loader::{Loaded, load};
 pub use model::{
     Config, DaemonConfig, DaemonLog, GroupConfig, GroupKind, InetServer, LogConfig, LogFile, LogLevelName, Owner,
     ProcessConfig, RpcInterface, ServerAuth, ServerConfig, UnixServer, User,
 };
+pub use overrides::{DaemonOption, Overrides};
+pub use print::{Format, PrintError, print};
+pub use problem::{Place, Problem, Problems, Severity};
+pub use process::NUMPROCS_MAX;
+pub use reference::reference_markdown;
+pub use source::{Account, FILE_BYTES_MAX, FileStatus, ReadError, Source};
+pub use span::{FileId, Span, line_column};

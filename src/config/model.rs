@@ -14,7 +14,7 @@ use crate::engine::AutoRestart;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
     pub daemon: DaemonConfig,
-    /// Endpoints, in the order of the file.
+    /// Endpoints in the order in which Supervisor opens them: TCP, then Unix, each in the order of the file.
     pub servers: Vec<ServerConfig>,
     /// Groups in creation order: by (priority, name).
     pub groups: Vec<GroupConfig>,
@@ -23,6 +23,7 @@ pub struct Config {
 
 /// `[supervisord]`, Supervisor 4.3.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the configuration")]
 pub struct DaemonConfig {
     pub logfile: DaemonLog,
     /// Bytes; zero or less: never rotate.
@@ -127,7 +128,7 @@ pub struct RpcInterface {
     pub factory: String,
 }
 
-/// A group: of a `[program:x]` of its own, of a `[group:x]`, a listener pool or a FastCGI pool.
+/// A group: of a `[program:x]` of its own, of a `[group:x]`, a listener pool or a `FastCGI` pool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GroupConfig {
     pub name: String,
@@ -147,6 +148,7 @@ pub enum GroupKind {
 
 /// One process, every template filled in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the configuration")]
 pub struct ProcessConfig {
     pub name: String,
     /// The section it comes from: `program:handler`, `eventlistener:x`, `fcgi-program:x`.

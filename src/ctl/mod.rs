@@ -1,1 +1,30 @@
-//! ctl
+//! The client: commands over a daemon's RPC interface, rendering, and the prompt.
+
+mod action;
+mod answer;
+mod client;
+mod commands;
+mod complete;
+mod console;
+mod daemon;
+mod exit;
+mod explain;
+mod fact;
+#[cfg(test)]
+mod fake;
+mod name;
+mod prompt;
+mod render;
+mod run;
+mod settings;
+mod shell;
+mod stream;
+mod suggest;
+mod target;
+mod terminal;
+mod trouble;
+
+pub use answer::{Changes, ConfigInfo, ProcessInfo, ResultInfo};
+pub use daemon::{Call, CallError, Daemon, Follower};
+pub use exit::ExitCode;
+pub use run::main;

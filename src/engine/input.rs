@@ -1,8 +1,11 @@
 //! What goes into the engine and what comes out: two closed enums.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::policy::GroupSpec;
+use super::signal::signal_name;
 use super::state::ProcessState;
 use super::time::Now;
 
@@ -23,17 +26,41 @@ pub enum Exit {
     Signal { number: i32, core_dumped: bool },
 }
 
+impl Exit {
+    /// What `exitstatus` reports: the code, or -1 for death by signal.
+    #[must_use]
+    pub fn status(self) -> i32 {
+        match self {
+            Exit::Code(code) => code,
+            Exit::Signal { .. } => -1,
+        }
+    }
+}
+
+/// The exit text of `supervisor.md` section 19: `exit status 0`, `terminated by SIGSEGV (core dumped)`.
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Exit::Code(code) => write!(f, "exit status {code}"),
+            Exit::Signal { number, core_dumped } => {
+                write!(f, "terminated by {}", signal_name(number))?;
+                if core_dumped { f.write_str(" (core dumped)") } else { Ok(()) }
+            }
+        }
+    }
+}
+
 /// Why a process could not be spawned, before or instead of `exec`. The texts and
 /// fault codes are Supervisor's (`supervisor.md` section 13); `Display` gives the text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum SpawnError {
-    /// NO_FILE 20: `can't find command 'V'`.
+    /// `NO_FILE` 20: `can't find command 'V'`.
     #[error("can't find command '{0}'")]
     NotFound(String),
-    /// NOT_EXECUTABLE 21: a directory, no x bit, no permission, unparsable or empty command; the whole text.
+    /// `NOT_EXECUTABLE` 21: a directory, no x bit, no permission, unparsable or empty command; the whole text.
     #[error("{0}")]
     NotExecutable(String),
-    /// SPAWN_ERROR 50: pipes, log files or fork failed; the whole text.
+    /// `SPAWN_ERROR` 50: pipes, log files or fork failed; the whole text.
     #[error("{0}")]
     Failed(String),
 }
@@ -68,7 +95,8 @@ pub enum Request {
     },
     /// `addProcessGroup`: the group is created and its autostart members are started.
     AddGroup(GroupSpec),
-    /// `removeProcessGroup`: refused while a member is not in a stopped state.
+    /// `removeProcessGroup`: refused while a member is not in a stopped state (UNKNOWN is one: its child, if it
+    /// lives, is then nobody's).
     RemoveGroup(String),
     Shutdown,
     /// `supervisor.restart`, SIGHUP: stop everything, then `Effect::Halted`.
@@ -82,7 +110,7 @@ pub enum Refusal {
     BadName,
     /// 20 / 21 / 50 by the error inside.
     Spawn(SpawnError),
-    /// 50, exited before startsecs.
+    /// 50, could not be forked, or exited before startsecs.
     SpawnError,
     /// 30, with the text.
     Failed(String),
@@ -153,14 +181,31 @@ pub enum Input {
         exit: Exit,
         at: Now,
     },
-    /// Answers `Effect::Kill` with an error other than ESRCH.
+    /// Answers `Effect::Kill`: the signal was sent, or nobody was there any more (ESRCH).
+    Signalled {
+        process: ProcessId,
+        pid: Pid,
+        signal: i32,
+    },
+    /// Answers `Effect::Kill` with an error other than ESRCH; `text` is the system's word for it.
     KillFailed {
         process: ProcessId,
         pid: Pid,
+        signal: i32,
         text: String,
     },
-    /// A deadline may have passed.
+    /// A deadline may have passed. The worker hands in what the keeper told before this, so that an exit that
+    /// came before a deadline is also judged before it.
     Deadline,
+    /// The daemon's programs begin: the groups are made in this order, the autostart members started after all of
+    /// them. Of two groups with one name the first counts.
+    Begin {
+        groups: Vec<GroupSpec>,
+    },
+    /// TERM, INT or QUIT reached the daemon. Also turns a restart under way into a shutdown.
+    Shutdown,
+    /// HUP reached the daemon. Without effect during a shutdown.
+    Restart,
 }
 
 /// Which signal goes where.
@@ -175,10 +220,14 @@ pub struct Kill {
 /// What the worker must do, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Answered by `Input::Spawned` or `Input::SpawnFailed`.
+    /// Answered by `Input::Spawned` or `Input::SpawnFailed`. `attempt` counts this process' spawns from 1 and
+    /// survives the worker, so (process, attempt) names one child for ever; asked twice only by
+    /// `Engine::resume`, when the keeper knows nothing of the first asking.
     Spawn {
         process: ProcessId,
+        attempt: u32,
     },
+    /// Answered by `Input::Signalled` or `Input::KillFailed`.
     Kill {
         process: ProcessId,
         kill: Kill,
@@ -223,7 +272,7 @@ pub enum Event {
         to: ProcessState,
         /// `tries:` of STARTING and BACKOFF.
         tries: Option<u32>,
-        /// `pid:` where the payload has one.
+        /// `pid:` where the payload has one; 0 where there is no child.
         pid: Option<Pid>,
         /// `expected:` of EXITED.
         expected: Option<bool>,

@@ -3,15 +3,31 @@
 //! No system calls, no clock, no files, no logging: the worker performs what the
 //! engine asks for, and a simulation can stand in for the world.
 
+#[expect(clippy::module_inception, reason = "the engine is what this room is about")]
+mod engine;
+mod group;
 mod input;
+mod logline;
 mod policy;
+mod process;
+mod record;
+mod recovery;
+mod request;
+mod shutdown;
+mod signal;
 mod state;
 mod time;
+mod view;
+mod wait;
 
+pub use engine::Engine;
 pub use input::{
     Answer, Effect, Event, Exit, Input, Kill, LogLevel, LogLine, Mood, Outcome, Pid, ProcessId, Refusal, Request,
     RequestId, SpawnError, Target,
 };
 pub use policy::{AutoRestart, GroupSpec, MemberSpec, Policy};
+pub use record::{ProcessRecord, StopCause};
+pub use signal::signal_name;
 pub use state::ProcessState;
 pub use time::{Moment, Now};
+pub use view::{Description, GroupView, ProcessView, namespec, uptime_text};

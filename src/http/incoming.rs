@@ -1,12 +1,13 @@
 //! What the endpoints hand to the control loop, and what they get back.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use tokio::sync::oneshot;
 
 use crate::logs::Channel;
-use crate::rpc::{Fault, Value};
+use crate::rpc::{Fault, Method, Value};
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,14 +24,39 @@ pub enum Peer {
     },
 }
 
+impl Peer {
+    /// The same client, authenticated as `user`.
+    pub(super) fn as_user(&self, user: Option<String>) -> Peer {
+        match self {
+            Peer::Unix { pid, uid, .. } => Peer::Unix { pid: *pid, uid: *uid, user },
+            Peer::Inet { address, .. } => Peer::Inet { address: *address, user },
+        }
+    }
+}
+
+/// As the audit line names the client: `uid 1000, pid 4711` or `user admin, 127.0.0.1:53412`.
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Peer::Unix { user, .. } | Peer::Inet { user, .. }) = self;
+        if let Some(user) = user {
+            write!(f, "user {user}, ")?;
+        }
+        match self {
+            Peer::Unix { pid, uid, .. } => write!(f, "uid {uid}, pid {pid}"),
+            Peer::Inet { address, .. } => write!(f, "{address}"),
+        }
+    }
+}
+
 /// The result of one method call.
 pub type Answer = Result<Value, Fault>;
 
 /// One request for the control loop, sent over an mpsc channel by the connection's task.
 #[derive(Debug)]
 pub enum Incoming {
-    /// One method call; `system.*` introspection and the taking apart of `system.multicall` happen before.
-    Call { peer: Peer, method: String, params: Vec<Value>, reply: oneshot::Sender<Answer> },
+    /// One method call, understood; `system.*` introspection is answered and `system.multicall` taken apart before.
+    /// `reply.is_closed()` or `reply.closed()` tells that the client has gone and nobody waits any more.
+    Call { peer: Peer, method: Method, reply: oneshot::Sender<Answer> },
     /// `/mainlogtail` (None) or `/logtail/NAME/CHANNEL`: which file to follow; `None` is 404.
     Follow { process: Option<(String, Channel)>, reply: oneshot::Sender<Option<PathBuf>> },
 }

@@ -1,5 +1,20 @@
 //! Endpoints: HTTP over unix and inet sockets, authentication, limits, streams; and the client half.
 
+mod auth;
+mod bind;
+pub mod client;
+mod connection;
+mod endpoint;
+mod follow;
 mod incoming;
+pub mod limits;
+mod phase;
+mod reply;
+mod route;
+mod service;
+mod stream;
+mod watch;
 
+pub use bind::{BindError, BoundListener, BoundUnix, SocketFile, bind, rebind};
+pub use endpoint::{Endpoint, serve, serve_with};
 pub use incoming::{Answer, Incoming, Peer};

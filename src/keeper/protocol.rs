@@ -14,7 +14,7 @@ pub enum ToKeeper {
     /// Fork and exec. Carries one descriptor: a memfd with an encoded `sys::spawn::ExecPlan`,
     /// and, where the plan says so, a second one that becomes the child's standard input.
     /// `id` names the child from now on (the engine's process id and a spawn count, chosen by the worker, never
-    /// reused); `tag` is kept and told to successors.
+    /// reused); `tag` (at most `TEXT_BYTES_MAX` bytes, as every text here) is kept and told to successors.
     Spawn { id: u64, tag: String },
     /// Signal the child `id` or its process group. Never sent to a pid that was reaped.
     Signal { id: u64, signal: i32, group: bool },
@@ -29,9 +29,10 @@ pub enum ToKeeper {
     /// Start-up is complete: from here on a worker that ends is replaced; before, its exit code becomes the keeper's
     /// (first worker only).
     Ready,
-    /// All programs are stopped: start a fresh worker (reload). Held descriptors named here by prefix are dropped first.
+    /// All programs are stopped: start a fresh worker (reload). The sender is expected to end itself; what should not
+    /// be inherited it has released before.
     StartAfresh,
-    /// All programs are stopped: end with this code.
+    /// All programs are stopped: end with this code as soon as the sender has ended itself.
     Exit { code: u8 },
 }
 
@@ -45,6 +46,15 @@ pub enum Stage {
     User,
     Directory,
     Exec,
+}
+
+impl Stage {
+    /// The stage of this number, if there is one.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        let all = [Self::ProcessGroup, Self::Stdio, Self::Limits, Self::User, Self::Directory, Self::Exec];
+        all.into_iter().find(|stage| *stage as u8 == number)
+    }
 }
 
 /// A child's end, as `waitpid` told it.
@@ -98,4 +108,25 @@ pub enum FromKeeper {
     Signal { signal: i32, pid: Pid, uid: u32 },
     /// A child that nobody asked for was reaped (adopted orphan).
     OrphanReaped { pid: Pid, exit: Exit },
+}
+
+impl FromKeeper {
+    /// How many descriptors the message carries.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        match self {
+            Self::Held { .. } => 1,
+            Self::Program(HeldProgram { has_stdin, has_stderr, .. }) | Self::Spawned { has_stdin, has_stderr, .. } => {
+                1 + usize::from(*has_stdin) + usize::from(*has_stderr)
+            }
+            Self::Welcome { .. }
+            | Self::InventoryEnd
+            | Self::SpawnFailed { .. }
+            | Self::ExecFailed { .. }
+            | Self::Exited { .. }
+            | Self::Signalled { .. }
+            | Self::Signal { .. }
+            | Self::OrphanReaped { .. } => 0,
+        }
+    }
 }

@@ -1,7 +1,22 @@
 //! XML-RPC: values, codec, the table of methods, faults. No sockets.
 
+mod arguments;
+pub mod base64;
+mod catalogue;
 mod fault;
+mod message;
+mod method;
+mod multicall;
+mod printable;
+mod reader;
 mod value;
+mod writer;
 
+pub use catalogue::introspect;
 pub use fault::{Fault, FaultCode};
+pub use message::{Call, CallError, parse_call, parse_response, write_call, write_response};
+pub use method::{Method, Output};
+pub use multicall::{Dispatch, MULTICALL, MULTICALL_MAX, multicall};
+pub use printable::printable;
+pub use reader::{DEPTH_MAX, RESPONSE_VALUES_MAX, VALUES_MAX, XmlError};
 pub use value::Value;

@@ -3,6 +3,23 @@
 //! Knows no policy and imports no other room. What can be said with a safe wrapper of `nix`
 //! is; the rest is one small `unsafe` block at a time.
 
+mod child;
 pub mod clock;
+pub mod daemonize;
+pub mod descriptors;
+pub mod errno;
+pub mod exec;
+mod fork;
+pub mod heap;
+pub mod limits;
 pub mod pipe;
+pub mod pipes;
+pub mod plan;
+pub mod process;
+pub mod reap;
+pub mod signals;
+pub mod spawn;
 pub mod splice;
+pub mod users;
+pub mod waiter;
+pub mod watched;

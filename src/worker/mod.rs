@@ -1,1 +1,39 @@
-//! worker
+//! The shell around the engine: one loop that turns the world into inputs and effects into deeds.
+
+mod answers;
+mod calls;
+mod children;
+mod command;
+mod describe;
+mod effects;
+mod ending;
+mod invocation;
+mod journal;
+mod keeper_events;
+mod launch;
+mod logfiles;
+mod memory;
+mod reply;
+mod report;
+mod reread;
+mod spawning;
+mod startup;
+#[expect(clippy::module_inception, reason = "the room is named after what it makes")]
+mod worker;
+
+use std::ffi::OsString;
+
+pub use invocation::Invocation;
+pub use launch::launch;
+pub use startup::{Ended, run};
+
+/// The environment the daemon was started with.
+pub type Environment = Vec<(OsString, OsString)>;
+
+/// The variables whose name and value are text: what a configuration can refer to.
+fn as_text(environment: &[(OsString, OsString)]) -> Vec<(String, String)> {
+    environment
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())))
+        .collect()
+}

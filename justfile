@@ -1,0 +1,35 @@
+# One line over cargo each, so that nobody needs just.
+
+fmt:
+    cargo fmt --check
+
+lint:
+    cargo clippy --all-targets -- -D warnings
+
+test:
+    cargo test
+
+sim:
+    GALAXYD_HISTORIES=100000 cargo test --release --test simulation
+
+conformance:
+    cargo test --test conformance
+
+# Record what the original does, after a change of the tests.
+record:
+    INSTA_UPDATE=always SUPERVISOR_UNDER_TEST=original cargo test --test conformance
+
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+
+book:
+    mdbook build docs
+
+deny:
+    cargo deny check licenses bans sources
+
+bench:
+    cargo build --release && bench/run
+
+ci:
+    .ci/run

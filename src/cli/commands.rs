@@ -1,0 +1,316 @@
+//! The commands of the client, in one table: the help texts, the prompt's completion, the shell's
+//! completions and the manual page are all made from it.
+
+/// One command.
+#[derive(Debug)]
+pub struct CommandLine {
+    pub name: &'static str,
+    /// One sentence fragment, for lists.
+    pub about: &'static str,
+    /// Each form it can be typed in, with what that does.
+    pub forms: &'static [(&'static str, &'static str)],
+    pub words: Words,
+    pub origin: Origin,
+}
+
+/// What the words after a command are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    None,
+    Processes,
+    /// A signal, then processes.
+    SignalAndProcesses,
+    /// Options of its own, a process, a channel.
+    Tail,
+    Maintail,
+    Groups,
+    Commands,
+    Url,
+    /// A configuration file.
+    File,
+    Shell,
+    /// One of ours.
+    Program,
+}
+
+/// Who has the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    Supervisor,
+    Galaxyd,
+}
+
+/// Every command, sorted by name.
+pub const COMMANDS: &[CommandLine] = &[
+    CommandLine {
+        name: "add",
+        about: "bring groups of the configuration file to life",
+        forms: &[("add <group> [...]", "Activate groups that the last reread found")],
+        words: Words::Groups,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "avail",
+        about: "list every configured process",
+        forms: &[("avail", "List the processes of the configuration file, active or not")],
+        words: Words::None,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "check",
+        about: "report every problem of a configuration",
+        forms: &[
+            ("check", "Check the configuration in use"),
+            ("check <file>", "Check this file and what it includes; exit code 2 if the daemon would refuse it"),
+        ],
+        words: Words::File,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
+        name: "clear",
+        about: "empty the log files of processes",
+        forms: &[
+            ("clear <name> [...]", "Empty the log files of these processes"),
+            ("clear all", "Empty the log files of all processes"),
+        ],
+        words: Words::Processes,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "completions",
+        about: "print completions for a shell",
+        forms: &[("completions <shell>", "Print completions for bash, elvish, fish, powershell or zsh")],
+        words: Words::Shell,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
+        name: "config",
+        about: "print the effective configuration, every default filled in",
+        forms: &[
+            ("config", "Print the configuration in use"),
+            ("config <file> --format ini|toml|json", "Print that of this file, in this dialect (default ini)"),
+        ],
+        words: Words::File,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
+        name: "exit",
+        about: "leave the prompt",
+        forms: &[("exit", "Leave the prompt")],
+        words: Words::None,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "fg",
+        about: "talk to a process: its output here, your lines to its input",
+        forms: &[("fg <process>", "Show the output of a process and send it what you type; Ctrl-C ends that")],
+        words: Words::Processes,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "help",
+        about: "list the commands, or explain one",
+        forms: &[("help", "List the commands"), ("help <command>", "Explain a command")],
+        words: Words::Commands,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "maintail",
+        about: "show the end of the daemon's own log",
+        forms: &[
+            ("maintail", "Show the last 1600 bytes of the daemon's log"),
+            ("maintail -<n>", "Show its last n bytes"),
+            ("maintail -f", "Show what is written to it from now on; Ctrl-C ends that"),
+        ],
+        words: Words::Maintail,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "man",
+        about: "print a manual page",
+        forms: &[("man", "Print galaxyctl's manual page, for `man -l -`"), ("man galaxyd", "Print galaxyd's")],
+        words: Words::Program,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
+        name: "open",
+        about: "turn to another daemon",
+        forms: &[("open <url>", "Turn to the daemon at http://HOST:PORT or unix:///PATH and show its status")],
+        words: Words::Url,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "pid",
+        about: "print process ids",
+        forms: &[
+            ("pid", "Print the daemon's process id"),
+            ("pid <name> [...]", "Print those of processes; 0 for one that does not run"),
+            ("pid all", "Print that of every process, one a line"),
+        ],
+        words: Words::Processes,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "quit",
+        about: "leave the prompt",
+        forms: &[("quit", "Leave the prompt")],
+        words: Words::None,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "reload",
+        about: "restart the daemon and all processes",
+        forms: &[("reload", "Stop everything, read the configuration again and start as at boot")],
+        words: Words::None,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "remove",
+        about: "forget stopped groups",
+        forms: &[("remove <group> [...]", "Take stopped groups out of the active configuration")],
+        words: Words::Groups,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "reread",
+        about: "read the configuration files and say what changed",
+        forms: &[("reread", "Read the configuration files and list the changed groups; touches no process")],
+        words: Words::None,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "restart",
+        about: "stop processes, then start them",
+        forms: &[
+            ("restart <name> [...]", "Stop these processes or groups, then start them"),
+            ("restart <group>:*", "The same for all processes of a group"),
+            ("restart all", "The same for all processes, those too that were stopped before"),
+            ("restart ...", "does not read the configuration again: see reread and update"),
+        ],
+        words: Words::Processes,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "shutdown",
+        about: "stop everything and end the daemon",
+        forms: &[("shutdown", "Stop all processes and end the daemon")],
+        words: Words::None,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "signal",
+        about: "send a signal to processes",
+        forms: &[
+            ("signal <signal> <name> [...]", "Send it to these processes or groups"),
+            ("signal <signal> <group>:*", "Send it to all processes of a group"),
+            ("signal <signal> all", "Send it to all processes"),
+        ],
+        words: Words::SignalAndProcesses,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "start",
+        about: "start processes",
+        forms: &[
+            ("start <name> [...]", "Start these processes or groups"),
+            ("start <group>:*", "Start all processes of a group"),
+            ("start all", "Start all processes"),
+        ],
+        words: Words::Processes,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "status",
+        about: "show the state of processes",
+        forms: &[
+            ("status", "Show all processes"),
+            ("status <name> [...]", "Show these processes or groups"),
+            ("status <group>:*", "Show all processes of a group"),
+        ],
+        words: Words::Processes,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "stop",
+        about: "stop processes",
+        forms: &[
+            ("stop <name> [...]", "Stop these processes or groups"),
+            ("stop <group>:*", "Stop all processes of a group"),
+            ("stop all", "Stop all processes"),
+        ],
+        words: Words::Processes,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "tail",
+        about: "show the end of a process's log",
+        forms: &[
+            ("tail <name> [stdout|stderr]", "Show the last 1600 bytes of a log (default stdout)"),
+            ("tail -<n> <name> [stdout|stderr]", "Show its last n bytes"),
+            ("tail -f <name> [stdout|stderr]", "Show what is written to it from now on; Ctrl-C ends that"),
+        ],
+        words: Words::Tail,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "update",
+        about: "apply the changes of the configuration files",
+        forms: &[
+            ("update", "Read the configuration files; stop, restart and start the groups that changed"),
+            ("update all", "The same"),
+            ("update <group> [...]", "The same for these groups only"),
+        ],
+        words: Words::Groups,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "version",
+        about: "print the daemon's version",
+        forms: &[("version", "Print the version of Supervisor that the daemon is or keeps to")],
+        words: Words::None,
+        origin: Origin::Supervisor,
+    },
+];
+
+/// The command called `name`.
+#[must_use]
+pub fn command(name: &str) -> Option<&'static CommandLine> {
+    COMMANDS.iter().find(|command| command.name == name)
+}
+
+impl CommandLine {
+    /// What `help` prints: one line a form, the form first.
+    #[must_use]
+    pub fn help_lines(&self) -> Vec<String> {
+        let width = self.forms.iter().map(|(form, _)| form.len()).max().unwrap_or(0);
+        self.forms.iter().map(|(form, meaning)| format!("{form:width$}  {meaning}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_every_form_begins_with_its_command() {
+        assert!(COMMANDS.is_sorted_by(|a, b| a.name < b.name));
+        for command in COMMANDS {
+            assert!(!command.forms.is_empty(), "{}", command.name);
+            for (form, _) in command.forms {
+                assert_eq!(form.split(' ').next(), Some(command.name));
+            }
+        }
+    }
+
+    #[test]
+    fn supervisors_commands_are_all_there() {
+        let names: Vec<&str> = COMMANDS
+            .iter()
+            .filter(|command| command.origin == Origin::Supervisor)
+            .map(|command| command.name)
+            .collect();
+        let expected = "add avail clear exit fg help maintail open pid quit reload remove reread restart shutdown signal \
+                        start status stop tail update version";
+        assert_eq!(names.join(" "), expected);
+    }
+}

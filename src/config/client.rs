@@ -1,0 +1,111 @@
+//! `[supervisorctl]`, by the client's own rules: only the named file, no includes.
+//!
+//! Source: Supervisor 4.3.0, `options.py`, `ClientOptions.read_config()`.
+
+use std::path::{Path, PathBuf};
+
+use super::assembly::{Assembly, dialect_of};
+use super::lookup::Complaint;
+use super::path;
+use super::problem::{Problem, Problems};
+use super::raw::Dialect;
+use super::reader::{Level, Place, Reader};
+use super::schema::SectionKind;
+use super::source::Source;
+
+/// What the client takes from the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CtlConfig {
+    /// A `unix://` path is absolute. Not checked further.
+    pub serverurl: String,
+    pub username: Option<String>,
+    pub password: Option<String>,
+    pub prompt: String,
+    /// Absolute.
+    pub history_file: Option<PathBuf>,
+}
+
+impl Default for CtlConfig {
+    /// What holds when there is no file.
+    fn default() -> Self {
+        Self {
+            serverurl: "http://localhost:9001".to_owned(),
+            username: None,
+            password: None,
+            prompt: "supervisor".to_owned(),
+            history_file: None,
+        }
+    }
+}
+
+/// What reading the client's settings found.
+#[derive(Debug, Clone)]
+pub struct CtlLoaded {
+    /// `None` if there is any error.
+    pub config: Option<CtlConfig>,
+    pub problems: Problems,
+    pub files: Vec<(PathBuf, String)>,
+}
+
+const PLACE: Place<'static> = Place { section: "supervisorctl", kind: SectionKind::Supervisorctl, level: Level::Group };
+
+/// Reads the client's settings.
+pub fn load_ctl(path: &Path, source: &dyn Source) -> CtlLoaded {
+    let name = path.to_string_lossy();
+    let mut assembly = Assembly::new(source);
+    let is_read = assembly.read_main(&name);
+    let Assembly { sections, files, mut problems, .. } = assembly;
+    let mut config = None;
+    if is_read {
+        if dialect_of(&name) == Dialect::Ini && !sections.sections.contains_key("supervisorctl") {
+            let problem = Problem::error(".ini file does not include supervisorctl section");
+            problems.push(problem.help("add a line [supervisorctl]; it may be empty"));
+        }
+        // The client expands ~ in the name of its file, the daemon does not.
+        let directories = [path::dirname(&path::resolve(&name, source)).to_owned()];
+        let mut reader = Reader::new(&sections, source, &mut problems, &name, &directories);
+        config = Some(section(&mut reader));
+        plugins(&mut reader);
+    }
+    problems.locate(&files);
+    CtlLoaded { config: config.filter(|_| !problems.has_errors()), problems, files }
+}
+
+fn section(reader: &mut Reader<'_>) -> CtlConfig {
+    let source = reader.lookup.source;
+    let (with_here, bare) = (reader.scope(), reader.bare_scope());
+    let usual = CtlConfig::default();
+    let serverurl = reader.written(PLACE, "serverurl", &with_here).ok().flatten().unwrap_or(usual.serverurl);
+    let serverurl = match serverurl.strip_prefix("unix://") {
+        Some(file) => format!("unix://{}", path::resolve(file, source)),
+        None => serverurl,
+    };
+    let prompt = reader.written(PLACE, "prompt", &bare).ok().flatten().unwrap_or(usual.prompt);
+    let username = reader.written(PLACE, "username", &bare).ok().flatten();
+    let password = reader.written(PLACE, "password", &bare).ok().flatten();
+    let history_file = reader.written(PLACE, "history_file", &with_here).ok().flatten();
+    let history_file = history_file.filter(|file| !file.is_empty());
+    let history_file = history_file.map(|file| PathBuf::from(path::resolve(&file, source)));
+    CtlConfig { serverurl, username, password, prompt, history_file }
+}
+
+/// Python plugins cannot be loaded, so each is an error, as one that Supervisor cannot find.
+fn plugins(reader: &mut Reader<'_>) {
+    const KEY: &str = "supervisor.ctl_factory";
+    for section in reader.sections(SectionKind::CtlPlugin) {
+        let place = Place { section, kind: SectionKind::CtlPlugin, level: Level::Group };
+        let scope = reader.bare_scope();
+        let help = "remove the section: Python code cannot be loaded";
+        match reader.written(place, KEY, &scope) {
+            Ok(Some(text)) => {
+                let text = format!("{text} cannot be resolved within [{section}]");
+                reader.complain(place, KEY, Complaint::new(text, help));
+            }
+            Ok(None) => {
+                let text = format!("section [{section}] does not specify a {KEY}");
+                reader.complain(place, KEY, Complaint::new(text, help));
+            }
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! All groups: those of `[group:x]`, then programs, listener pools and `FastCGI` pools of their own.
+//!
+//! Source: Supervisor 4.3.0, `options.py`, `process_groups_from_parser()`.
+
+use std::collections::HashSet;
+
+use super::expansion::Scope;
+use super::lookup::Complaint;
+use super::model::{GroupConfig, GroupKind, Owner, ProcessConfig};
+use super::path;
+use super::problem::Problem;
+use super::process::processes;
+use super::reader::{Level, Place, Reader};
+use super::schema::{RESULT_HANDLER, SectionKind};
+use super::value;
+
+/// The groups in creation order: by priority and name.
+pub(crate) fn groups(reader: &mut Reader<'_>) -> Vec<GroupConfig> {
+    let mut made = Vec::new();
+    let mut grouped = HashSet::new();
+    for section in reader.sections(SectionKind::Group) {
+        made.extend(heterogeneous(reader, section, &mut grouped));
+    }
+    for section in reader.sections(SectionKind::Program) {
+        if !grouped.contains(section) {
+            made.extend(program(reader, section));
+        }
+    }
+    for section in reader.sections(SectionKind::EventListener) {
+        made.push(event_listener(reader, section));
+    }
+    for section in reader.sections(SectionKind::FcgiProgram) {
+        if !grouped.contains(section) {
+            made.extend(fastcgi(reader, section));
+        }
+    }
+    made.sort_by(|left, right| (left.priority, &left.name).cmp(&(right.priority, &right.name)));
+    made
+}
+
+fn place(section: &str, kind: SectionKind) -> Place<'_> {
+    Place { section, kind, level: Level::Group }
+}
+
+/// The name after the first colon.
+fn bare_name(section: &str) -> &str {
+    section.split_once(':').map_or("", |(_, name)| name)
+}
+
+fn group_name(reader: &mut Reader<'_>, place: Place<'_>) -> Option<String> {
+    match value::process_or_group_name(bare_name(place.section)) {
+        Ok(name) => Some(name),
+        Err(complaint) => {
+            reader.complain(place, "", complaint.into());
+            None
+        }
+    }
+}
+
+/// The group's own priority. Absent, it is that of the kind.
+fn priority(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -> i64 {
+    let absent = if place.kind == SectionKind::EventListener { -1 } else { 999 };
+    reader.plain(place, "priority", scope, value::integer).unwrap_or(absent)
+}
+
+fn heterogeneous<'a>(reader: &mut Reader<'a>, section: &'a str, grouped: &mut HashSet<String>) -> Option<GroupConfig> {
+    let here = place(section, SectionKind::Group);
+    let name = group_name(reader, here);
+    let scope = reader.scope();
+    let programs = reader.names(here, "programs", &scope);
+    let priority = priority(reader, here, &scope);
+    let name = name?;
+    let mut members = Vec::new();
+    // Supervisor 4.3.0 names the section of the member before in this error.
+    let mut blamed = section.to_owned();
+    for program in programs {
+        let (plain, fastcgi) = (format!("program:{program}"), format!("fcgi-program:{program}"));
+        let is_known = |section: &str| reader.raw.sections.contains_key(section);
+        let (member, kind) = match (is_known(&plain), is_known(&fastcgi)) {
+            (true, false) => (plain, SectionKind::Program),
+            (false, true) => (fastcgi, SectionKind::FcgiProgram),
+            (false, false) => {
+                let text = |section: &str| format!("[{section}] names unknown program or fcgi-program {program}");
+                report_member(reader, here, &program, text(section), text(&blamed));
+                continue;
+            }
+            (true, true) => {
+                let text = |section: &str| {
+                    format!("[{section}] name {program} is ambiguous (exists as program and fcgi-program)")
+                };
+                report_member(reader, here, &program, text(section), text(&blamed));
+                continue;
+            }
+        };
+        members.extend(processes(reader, &member, kind, &name));
+        grouped.insert(member.clone());
+        blamed = member;
+    }
+    Some(GroupConfig { name, priority, kind: GroupKind::Program, processes: members })
+}
+
+fn report_member(reader: &mut Reader<'_>, here: Place<'_>, program: &str, message: String, supervisor: String) {
+    let known = reader.raw.sections.keys().filter_map(|section| {
+        let (kind, name) = section.split_once(':')?;
+        matches!(kind, "program" | "fcgi-program").then_some(name)
+    });
+    let help = match super::nearest::nearest(program, known) {
+        Some(near) => format!("did you mean {near}?"),
+        None if program.is_empty() => "remove the empty name between the commas".to_owned(),
+        None => format!("add a [program:{program}] section, or remove the name"),
+    };
+    let mut problem = Problem::error(message).finding(program).help(help);
+    problem.supervisor_text = Some(supervisor);
+    reader.report(here, "programs", problem);
+}
+
+fn program(reader: &mut Reader<'_>, section: &str) -> Option<GroupConfig> {
+    let here = place(section, SectionKind::Program);
+    let name = group_name(reader, here);
+    let scope = reader.scope();
+    let priority = priority(reader, here, &scope);
+    let name = name?;
+    let processes = processes(reader, section, here.kind, &name);
+    Some(GroupConfig { name, priority, kind: GroupKind::Program, processes })
+}
+
+fn event_listener(reader: &mut Reader<'_>, section: &str) -> GroupConfig {
+    let here = place(section, SectionKind::EventListener);
+    let name = bare_name(section).to_owned();
+    let scope = reader.scope();
+    let priority = priority(reader, here, &scope);
+    let buffer_size = reader.integer(here, "buffer_size", &scope);
+    if buffer_size < 1 {
+        let text = format!("[{section}] section sets invalid buffer_size ({buffer_size})");
+        reader.complain(here, "buffer_size", Complaint::new(text, "set it to 1 or more"));
+    }
+    let result_handler = reader.typed(here, "result_handler", &scope, |text, _| {
+        if is_reference_to(text, RESULT_HANDLER) {
+            return Ok(RESULT_HANDLER.to_owned());
+        }
+        let help = format!("remove the line: only {RESULT_HANDLER} is there, Python code cannot be loaded");
+        Err(Complaint::new(format!("{text} cannot be resolved within [{section}]"), help))
+    });
+    let events = events(reader, here, &scope);
+    if reader.boolean(here, "redirect_stderr", &scope) {
+        let text = format!(
+            "[{section}] section sets redirect_stderr=true but this is not allowed because it will interfere with the \
+             eventlistener protocol"
+        );
+        reader.complain(here, "redirect_stderr", Complaint::new(text, "remove redirect_stderr"));
+    }
+    let processes: Vec<ProcessConfig> = processes(reader, section, here.kind, &name);
+    let result_handler = result_handler.unwrap_or_else(|| RESULT_HANDLER.to_owned());
+    GroupConfig { name, priority, kind: GroupKind::EventListener { buffer_size, events, result_handler }, processes }
+}
+
+/// Whether the text names the object, blanks around the colon allowed.
+pub(crate) fn is_reference_to(text: &str, object: &str) -> bool {
+    let (Some((module, name)), Some((known_module, known_name))) = (text.split_once(':'), object.split_once(':'))
+    else {
+        return false;
+    };
+    // Blanks before the module are not part of Python's pattern.
+    module.trim_end() == known_module && name.trim() == known_name
+}
+
+/// The events in the order of first mention, each once.
+fn events(reader: &mut Reader<'_>, here: Place<'_>, scope: &Scope) -> Vec<String> {
+    const KEY: &str = "events";
+    let mut wanted: Vec<String> = Vec::new();
+    for name in reader.names(here, KEY, scope) {
+        let name = name.to_uppercase();
+        if !wanted.contains(&name) {
+            wanted.push(name);
+        }
+    }
+    let section = here.section;
+    if wanted.is_empty() {
+        let text = format!("[{section}] section requires an \"events\" line");
+        reader.complain(here, KEY, Complaint::new(text, "add events=... with the events to receive"));
+    }
+    for name in &wanted {
+        if !value::EVENT_TYPES.contains(&name.as_str()) {
+            let text = format!("Unknown event type {name} in [{section}] events");
+            let help = match super::nearest::nearest(name, value::EVENT_TYPES.iter().copied()) {
+                Some(near) => format!("did you mean {near}?"),
+                None if name.is_empty() => "remove the empty name between the commas".to_owned(),
+                None => format!("use some of {}", value::EVENT_TYPES.join(", ")),
+            };
+            reader.complain(here, KEY, Complaint::new(text, help));
+        }
+    }
+    wanted
+}
+
+fn fastcgi(reader: &mut Reader<'_>, section: &str) -> Option<GroupConfig> {
+    let here = place(section, SectionKind::FcgiProgram);
+    let name = group_name(reader, here);
+    let scope = reader.scope();
+    let priority = priority(reader, here, &scope);
+    let user = reader.typed(here, "user", &scope, |text, lookup| lookup.user(text));
+    let backlog = reader.typed(here, "socket_backlog", &scope, |text, _| {
+        let number = value::integer(text)?;
+        u32::try_from(number)
+            .ok()
+            .filter(|backlog| (1..=65_535).contains(backlog))
+            .ok_or_else(|| Complaint::new(format!("Invalid socket_backlog value {number}"), "use 1 to 65535"))
+    });
+    let owner = reader.typed(here, "socket_owner", &scope, |text, lookup| {
+        let help = "write user or user:group, both known on this host";
+        lookup.owner(text).ok_or_else(|| Complaint::new(format!("Invalid socket_owner value {text}"), help))
+    });
+    let mode = reader.typed(here, "socket_mode", &scope, |text, _| {
+        value::octal(text)
+            .map_err(|_| Complaint::new(format!("Invalid socket_mode value {text}"), "write octal digits, like 0700"))
+    });
+    let scope = match &name {
+        Some(name) => scope.with("program_name", name),
+        None => scope,
+    };
+    let socket = reader.written(here, "socket", &scope);
+    let kind = match socket {
+        Ok(Some(url)) if !url.is_empty() => {
+            let uid = reader.lookup.source.uid();
+            let account = user.filter(|user| user.uid != uid).map(|user| Owner { uid: user.uid, gid: Some(user.gid) });
+            socket_kind(reader, here, &url, Wanted { backlog, owner, mode, account })
+        }
+        Ok(_) => {
+            let text = format!("[{section}] section requires a \"socket\" line");
+            reader.complain(here, "socket", Complaint::new(text, "add socket=unix:///path or socket=tcp://host:port"));
+            None
+        }
+        Err(_) => None,
+    };
+    let name = name?;
+    let processes = processes(reader, section, here.kind, &name);
+    let unreadable = GroupKind::FastCgi { socket: String::new(), backlog: None, owner: None, mode: None };
+    Some(GroupConfig { name, priority, kind: kind.unwrap_or(unreadable), processes })
+}
+
+/// What is set about a socket, and the account its processes run as if it is not ours.
+struct Wanted {
+    backlog: Option<u32>,
+    owner: Option<Owner>,
+    mode: Option<u32>,
+    account: Option<Owner>,
+}
+
+fn socket_kind(reader: &mut Reader<'_>, here: Place<'_>, url: &str, wanted: Wanted) -> Option<GroupKind> {
+    let section = here.section;
+    let help = "write unix:///path or tcp://host:port";
+    let refuse = |reader: &mut Reader<'_>, text: String, help: &str| {
+        reader.complain(here, "socket", Complaint::new(format!("{text} in [{section}] socket"), help));
+        None
+    };
+    // Supervisor 4.3.0 prints the tuple of format and argument.
+    let tuple = |format: &str, argument: &str| format!("('{format}', {})", super::literal(argument));
+    let Wanted { backlog, owner, mode, account } = wanted;
+    if let Some(file) = url.strip_prefix("unix://") {
+        if !file.starts_with('/') {
+            return refuse(reader, tuple("Unix socket path %s is not an absolute path", file), help);
+        }
+        let socket = format!("unix://{}", path::resolve(file, reader.lookup.source));
+        let (owner, mode) = (owner.or(account), Some(mode.unwrap_or(0o700)));
+        return Some(GroupKind::FastCgi { socket, backlog, owner, mode });
+    }
+    if owner.is_some() || mode.is_some() {
+        let text = "socket_owner and socket_mode params should only be used with a Unix domain socket";
+        return refuse(reader, text.to_owned(), "remove socket_owner and socket_mode");
+    }
+    let address = url.strip_prefix("tcp://").and_then(|address| address.rsplit_once(':'));
+    let parts = address.filter(|(host, port)| {
+        let is_host = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c == ':');
+        is_host && !port.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit())
+    });
+    let Some((host, port)) = parts else {
+        return refuse(reader, tuple("Bad socket format %s", url), help);
+    };
+    match value::port_number(port) {
+        Ok(port) => {
+            let socket = format!("tcp://{}:{port}", host.to_lowercase());
+            Some(GroupKind::FastCgi { socket, backlog, owner: None, mode: None })
+        }
+        Err(error) => refuse(reader, error.to_string(), error.wanted()),
+    }
+}

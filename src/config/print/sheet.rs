@@ -1,0 +1,391 @@
+//! A configuration as sections again, still without the spelling of a dialect.
+
+use std::collections::{HashMap, HashSet};
+
+use indexmap::IndexMap;
+
+use super::PrintError;
+use super::template::{counting, countings, escaped, without_marks};
+use crate::config::model::{
+    Config, DaemonConfig, DaemonLog, GroupConfig, GroupKind, LogConfig, LogFile, Owner, ProcessConfig, ServerAuth,
+    ServerConfig,
+};
+use crate::config::schema::SectionKind;
+use crate::config::value;
+use crate::engine::AutoRestart;
+
+/// A value, typed. Texts are formats: their percent signs are doubled.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Cell {
+    Text(String),
+    Integer(i64),
+    Boolean(bool),
+    Octal(u32),
+    Codes(Vec<i32>),
+    Names(Vec<String>),
+    Pairs(Vec<(String, String)>),
+}
+
+/// The keys of a section.
+pub(super) type Cells = IndexMap<&'static str, Cell>;
+
+/// A section.
+#[derive(Debug, Clone)]
+pub(super) struct Sheet {
+    pub(super) kind: SectionKind,
+    /// What stands behind the kind's word: empty, or `:` and a name.
+    pub(super) suffix: String,
+    pub(super) cells: Cells,
+}
+
+impl Sheet {
+    fn new(kind: SectionKind, name: &str, cells: Cells) -> Self {
+        Self { kind, suffix: format!(":{name}"), cells }
+    }
+
+    /// The header, as the ini dialect has it.
+    pub(super) fn header(&self) -> String {
+        format!("{}{}", self.kind.word(), self.suffix)
+    }
+}
+
+fn text(value: &str) -> Cell {
+    Cell::Text(escaped(value))
+}
+
+/// All sections, in the order in which a person would write them.
+pub(super) fn sections(config: &Config) -> Result<Vec<Sheet>, PrintError> {
+    let daemon = Sheet { kind: SectionKind::Supervisord, suffix: String::new(), cells: daemon(&config.daemon) };
+    let mut sheets = vec![daemon];
+    sheets.extend(config.servers.iter().map(server));
+    sheets.extend(config.rpcinterfaces.iter().map(|interface| {
+        let cells = IndexMap::from([("supervisor.rpcinterface_factory", text(&interface.factory))]);
+        Sheet::new(SectionKind::RpcInterface, &interface.name, cells)
+    }));
+    let mut groups = Groups::default();
+    for group in &config.groups {
+        groups.add(group)?;
+    }
+    sheets.extend(groups.sheets);
+    Ok(sheets)
+}
+
+fn daemon(daemon: &DaemonConfig) -> Cells {
+    let path = |path: &std::path::Path| text(&path.to_string_lossy());
+    let mut cells = IndexMap::from([
+        (
+            "logfile",
+            match &daemon.logfile {
+                DaemonLog::Syslog => text("syslog"),
+                DaemonLog::File(file) => path(file),
+            },
+        ),
+        ("logfile_maxbytes", Cell::Integer(daemon.logfile_maxbytes)),
+        ("logfile_backups", Cell::Integer(daemon.logfile_backups)),
+        ("loglevel", text(&format!("{:?}", daemon.loglevel).to_lowercase())),
+        ("pidfile", path(&daemon.pidfile)),
+        ("umask", Cell::Octal(daemon.umask)),
+        ("nodaemon", Cell::Boolean(daemon.nodaemon)),
+        ("silent", Cell::Boolean(daemon.silent)),
+        ("minfds", Cell::Integer(daemon.minfds)),
+        ("minprocs", Cell::Integer(daemon.minprocs)),
+        ("nocleanup", Cell::Boolean(daemon.nocleanup)),
+        ("childlogdir", path(&daemon.childlogdir)),
+        ("strip_ansi", Cell::Boolean(daemon.strip_ansi)),
+        ("identifier", text(&daemon.identifier)),
+        ("environment", pairs(&daemon.environment)),
+    ]);
+    if let Some(user) = &daemon.user {
+        cells.insert("user", text(&user.text));
+    }
+    if let Some(directory) = &daemon.directory {
+        cells.insert("directory", path(directory));
+    }
+    cells
+}
+
+fn pairs(variables: &IndexMap<String, String>) -> Cell {
+    Cell::Pairs(variables.iter().map(|(name, value)| (name.clone(), escaped(value))).collect())
+}
+
+fn owner(owner: &Owner) -> Cell {
+    match owner.gid {
+        Some(gid) => text(&format!("{}:{gid}", owner.uid)),
+        None => text(&owner.uid.to_string()),
+    }
+}
+
+fn server(server: &ServerConfig) -> Sheet {
+    let (kind, section, mut cells, auth) = match server {
+        ServerConfig::Unix(unix) => {
+            let file = text(&unix.file.to_string_lossy());
+            let mut cells = IndexMap::from([("file", file), ("chmod", Cell::Octal(unix.chmod))]);
+            if let Some(by) = &unix.chown {
+                cells.insert("chown", owner(by));
+            }
+            (SectionKind::UnixHttpServer, &unix.section, cells, &unix.auth)
+        }
+        ServerConfig::Inet(inet) => {
+            let host = if inet.host.is_empty() { "*" } else { &inet.host };
+            let cells = IndexMap::from([("port", text(&format!("{host}:{}", inet.port)))]);
+            (SectionKind::InetHttpServer, &inet.section, cells, &inet.auth)
+        }
+    };
+    if let Some(ServerAuth { username, password }) = auth {
+        cells.insert("username", text(username));
+        cells.insert("password", text(password));
+    }
+    let suffix = section.strip_prefix(kind.word()).unwrap_or_default().to_owned();
+    Sheet { kind, suffix, cells }
+}
+
+/// The groups written so far.
+#[derive(Default)]
+struct Groups {
+    sheets: Vec<Sheet>,
+    /// Program sections that a group lists, with their place in `sheets`.
+    shared: HashMap<String, usize>,
+    taken: HashSet<String>,
+}
+
+impl Groups {
+    fn add(&mut self, group: &GroupConfig) -> Result<(), PrintError> {
+        let inexpressible = |reason: &str| PrintError::Inexpressible {
+            section: group.name.clone(),
+            key: "process_name".to_owned(),
+            reason: reason.to_owned(),
+        };
+        let kind = match &group.kind {
+            GroupKind::Program => return self.add_programs(group),
+            GroupKind::EventListener { .. } => SectionKind::EventListener,
+            GroupKind::FastCgi { .. } => SectionKind::FcgiProgram,
+        };
+        let processes: Vec<_> = group.processes.iter().collect();
+        let mut cells = match processes.as_slice() {
+            [] => IndexMap::from([("command", text("none")), ("numprocs", Cell::Integer(0))]),
+            some => block(some).ok_or_else(|| inexpressible("no template gives all processes of the pool"))?,
+        };
+        match &group.kind {
+            GroupKind::EventListener { buffer_size, events, result_handler } => {
+                cells.insert("events", Cell::Names(events.iter().map(|event| escaped(event)).collect()));
+                cells.insert("buffer_size", Cell::Integer(*buffer_size));
+                cells.insert("result_handler", text(result_handler));
+                // The pool's default is not that of its processes, and one key sets both.
+                let is_default = group.priority == -1 && processes.iter().all(|process| process.priority == 999);
+                cells.insert("priority", Cell::Integer(group.priority));
+                if is_default {
+                    cells.shift_remove("priority");
+                }
+            }
+            GroupKind::FastCgi { socket, backlog, owner: by, mode } => {
+                cells.insert("priority", Cell::Integer(group.priority));
+                cells.insert("socket", text(socket));
+                if let Some(backlog) = backlog {
+                    cells.insert("socket_backlog", Cell::Integer(i64::from(*backlog)));
+                }
+                if let Some(by) = by {
+                    cells.insert("socket_owner", owner(by));
+                }
+                if let Some(mode) = mode {
+                    cells.insert("socket_mode", Cell::Octal(*mode));
+                }
+            }
+            GroupKind::Program => {}
+        }
+        self.sheets.push(Sheet::new(kind, &group.name, cells));
+        Ok(())
+    }
+
+    fn add_programs(&mut self, group: &GroupConfig) -> Result<(), PrintError> {
+        let blocks = blocks(&group.processes);
+        if let [(name, cells)] = blocks.as_slice() {
+            let has_same_priority = cells.get("priority") == Some(&Cell::Integer(group.priority));
+            if *name == group.name && has_same_priority && self.taken.insert(name.clone()) {
+                self.sheets.push(Sheet::new(SectionKind::Program, name, cells.clone()));
+                return Ok(());
+            }
+        }
+        let mut members = Vec::new();
+        let mut sheets = Vec::new();
+        for (name, cells) in blocks {
+            members.push(self.member(&name, cells, &mut sheets)?);
+        }
+        let programs = Cell::Names(members.iter().map(|member| escaped(member)).collect());
+        let cells = IndexMap::from([("programs", programs), ("priority", Cell::Integer(group.priority))]);
+        self.sheets.push(Sheet::new(SectionKind::Group, &group.name, cells));
+        for (name, sheet) in sheets {
+            self.shared.insert(name, self.sheets.len());
+            self.sheets.push(sheet);
+        }
+        Ok(())
+    }
+
+    /// The name of a section with these cells that a group can list: a known one, or a new one.
+    fn member(&mut self, wanted: &str, cells: Cells, sheets: &mut Vec<(String, Sheet)>) -> Result<String, PrintError> {
+        let plain: String =
+            wanted.trim().chars().map(|c| if c == ',' || c.is_control() || c == '%' { '_' } else { c }).collect();
+        for attempt in 1..100_000 {
+            let name = if attempt == 1 { plain.clone() } else { format!("{plain}_{attempt}") };
+            let known = self.shared.get(&name).and_then(|at| self.sheets.get(*at));
+            if known.is_some_and(|sheet| sheet.cells == cells) {
+                return Ok(name);
+            }
+            if self.taken.insert(name.clone()) {
+                sheets.push((name.clone(), Sheet::new(SectionKind::Program, &name, cells)));
+                return Ok(name);
+            }
+        }
+        let reason = "too many sections of one name".to_owned();
+        Err(PrintError::Inexpressible { section: wanted.to_owned(), key: "programs".to_owned(), reason })
+    }
+}
+
+/// The processes of a group in as few sections as can describe them: each run from one section in one, if there is a
+/// template, else each process in one of its own.
+fn blocks(processes: &[ProcessConfig]) -> Vec<(String, Cells)> {
+    let mut found = Vec::new();
+    for run in processes.chunk_by(|left, right| left.section == right.section) {
+        let name = run.first().and_then(|first| first.section.split_once(':')).map_or("", |(_, name)| name);
+        let members: Vec<_> = run.iter().collect();
+        match block(&members) {
+            Some(cells) => found.push((name.to_owned(), cells)),
+            None => found.extend(run.iter().filter_map(|process| Some((section_name(process), block(&[process])?)))),
+        }
+    }
+    found
+}
+
+/// A name for a section that makes just this process.
+fn section_name(process: &ProcessConfig) -> String {
+    process.name.replace([' ', ':', '/'], "_")
+}
+
+/// One section for all of these processes; `None` if there is no template that gives them.
+fn block(processes: &[&ProcessConfig]) -> Option<Cells> {
+    let (first, others) = processes.split_first()?;
+    if others.is_empty() {
+        return with_numbers(&[(0, *first)]);
+    }
+    let names: Vec<&str> = processes.iter().map(|process| process.name.as_str()).collect();
+    countings(&names).into_iter().find_map(|numbers| {
+        let mut numbered: Vec<_> = numbers.into_iter().zip(processes.iter().copied()).collect();
+        numbered.sort_by_key(|(number, _)| *number);
+        with_numbers(&numbered)
+    })
+}
+
+fn with_numbers(processes: &[(i64, &ProcessConfig)]) -> Option<Cells> {
+    let (start, first) = processes.first().copied()?;
+    // Everything that has no template must be the same.
+    let common = |process: &ProcessConfig| ProcessConfig {
+        name: String::new(),
+        section: String::new(),
+        command: String::new(),
+        directory: process.directory.as_ref().map(|_| String::new()),
+        environment: IndexMap::new(),
+        stdout: without_path(&process.stdout),
+        stderr: without_path(&process.stderr),
+        ..process.clone()
+    };
+    let shape = common(first);
+    if processes.iter().any(|(_, process)| common(process) != shape) {
+        return None;
+    }
+    let counted = |field: &dyn Fn(&ProcessConfig) -> String| {
+        let texts: Vec<(i64, String)> = processes.iter().map(|(number, process)| (*number, field(process))).collect();
+        counting(&texts.iter().map(|(number, text)| (*number, text.as_str())).collect::<Vec<_>>())
+    };
+    let mut cells = IndexMap::new();
+    cells.insert("command", Cell::Text(counted(&|process| process.command.clone())?));
+    cells.insert("process_name", Cell::Text(without_marks(&counted(&|process| process.name.clone())?)));
+    if processes.len() > 1 {
+        cells.insert("numprocs", Cell::Integer(i64::try_from(processes.len()).ok()?));
+        cells.insert("numprocs_start", Cell::Integer(start));
+    }
+    if first.directory.is_some() {
+        let directory = counted(&|process| process.directory.clone().unwrap_or_default())?;
+        cells.insert("directory", Cell::Text(directory));
+    }
+    rest(first, &mut cells);
+    for (key, channel) in [
+        ("stdout_logfile", (|process| &process.stdout) as fn(&ProcessConfig) -> &LogConfig),
+        ("stderr_logfile", |process| &process.stderr),
+    ] {
+        let cell = match channel(first).file {
+            LogFile::None => text("NONE"),
+            LogFile::Auto => text("AUTO"),
+            LogFile::Path(_) => Cell::Text(counted(&|process| match &channel(process).file {
+                LogFile::Path(path) => path.clone(),
+                LogFile::None | LogFile::Auto => String::new(),
+            })?),
+        };
+        cells.insert(key, cell);
+    }
+    let mut variables = Vec::new();
+    for (index, name) in first.environment.keys().enumerate() {
+        let has_it = |process: &ProcessConfig| process.environment.get_index(index).is_some_and(|(key, _)| key == name);
+        if processes.iter().any(|(_, process)| !has_it(process) || process.environment.len() != first.environment.len())
+        {
+            return None;
+        }
+        variables.push((name.clone(), counted(&|process| process.environment.get(name).cloned().unwrap_or_default())?));
+    }
+    cells.insert("environment", Cell::Pairs(variables));
+    Some(cells)
+}
+
+fn without_path(log: &LogConfig) -> LogConfig {
+    let file = match &log.file {
+        LogFile::Path(_) => LogFile::Path(String::new()),
+        other => other.clone(),
+    };
+    LogConfig { file, ..log.clone() }
+}
+
+/// The keys whose values do not count along.
+fn rest(process: &ProcessConfig, cells: &mut Cells) {
+    let autorestart = match process.autorestart {
+        AutoRestart::Always => Cell::Boolean(true),
+        AutoRestart::Never => Cell::Boolean(false),
+        AutoRestart::Unexpected => text("unexpected"),
+    };
+    cells.extend([
+        ("priority", Cell::Integer(process.priority)),
+        ("autostart", Cell::Boolean(process.autostart)),
+        ("autorestart", autorestart),
+        ("startsecs", Cell::Integer(process.startsecs)),
+        ("startretries", Cell::Integer(process.startretries)),
+        ("exitcodes", Cell::Codes(process.exitcodes.clone())),
+        ("stopsignal", signal(process.stopsignal)),
+        ("stopwaitsecs", Cell::Integer(process.stopwaitsecs)),
+        ("stopasgroup", Cell::Boolean(process.stopasgroup)),
+        ("killasgroup", Cell::Boolean(process.killasgroup)),
+        ("redirect_stderr", Cell::Boolean(process.redirect_stderr)),
+        ("stdout_logfile_maxbytes", Cell::Integer(process.stdout.maxbytes)),
+        ("stdout_logfile_backups", Cell::Integer(process.stdout.backups)),
+        ("stdout_capture_maxbytes", Cell::Integer(process.stdout.capture_maxbytes)),
+        ("stdout_events_enabled", Cell::Boolean(process.stdout.events_enabled)),
+        ("stdout_syslog", Cell::Boolean(process.stdout.syslog)),
+        ("stderr_logfile_maxbytes", Cell::Integer(process.stderr.maxbytes)),
+        ("stderr_logfile_backups", Cell::Integer(process.stderr.backups)),
+        ("stderr_capture_maxbytes", Cell::Integer(process.stderr.capture_maxbytes)),
+        ("stderr_events_enabled", Cell::Boolean(process.stderr.events_enabled)),
+        ("stderr_syslog", Cell::Boolean(process.stderr.syslog)),
+    ]);
+    if let Some(user) = &process.user {
+        cells.insert("user", text(&user.text));
+    }
+    if let Some(umask) = process.umask {
+        cells.insert("umask", Cell::Octal(umask));
+    }
+    cells.insert("serverurl", text(process.serverurl.as_deref().unwrap_or("AUTO")));
+}
+
+/// By name where there is a usual one.
+fn signal(number: i32) -> Cell {
+    const USUAL: [&str; 11] = ["TERM", "INT", "QUIT", "HUP", "KILL", "USR1", "USR2", "WINCH", "ALRM", "CONT", "STOP"];
+    match USUAL.into_iter().find(|name| value::signal(name) == Ok(number)) {
+        Some(name) => text(name),
+        None => Cell::Integer(i64::from(number)),
+    }
+}

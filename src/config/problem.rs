@@ -1,0 +1,203 @@
+//! What is wrong with a configuration: everything, with its place, and what would be right.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::span::{Span, line_column};
+
+/// How bad a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The configuration is refused.
+    Error,
+    /// The configuration is used.
+    Warning,
+}
+
+/// Where a problem stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Place {
+    pub file: PathBuf,
+    /// Counted from one.
+    pub line: usize,
+    /// Characters, counted from one.
+    pub column: usize,
+}
+
+/// One problem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub severity: Severity,
+    /// Supervisor's text where it has one, without what it adds about section and file.
+    pub message: String,
+    /// What supervisord prints after `Error: `, or logs as a warning; `None` if it says nothing of the kind.
+    pub supervisor_text: Option<String>,
+    pub span: Option<Span>,
+    /// Filled in from `span` when loading ends.
+    pub place: Option<Place>,
+    pub section: Option<String>,
+    pub key: Option<String>,
+    /// The value that was found, as written.
+    pub found: Option<String>,
+    /// What would be right.
+    pub help: Option<String>,
+}
+
+impl Problem {
+    /// An error with Supervisor's text.
+    pub(crate) fn error(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { supervisor_text: Some(text.clone()), ..Self::new(Severity::Error, text) }
+    }
+
+    /// An error that only we see.
+    pub(crate) fn own_error(text: impl Into<String>) -> Self {
+        Self::new(Severity::Error, text.into())
+    }
+
+    /// A warning that Supervisor logs with this text.
+    pub(crate) fn warning(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { supervisor_text: Some(text.clone()), ..Self::new(Severity::Warning, text) }
+    }
+
+    /// A warning that only we give.
+    pub(crate) fn own_warning(text: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, text.into())
+    }
+
+    fn new(severity: Severity, message: String) -> Self {
+        Self {
+            severity,
+            message,
+            supervisor_text: None,
+            span: None,
+            place: None,
+            section: None,
+            key: None,
+            found: None,
+            help: None,
+        }
+    }
+
+    pub(crate) fn at(mut self, span: Span) -> Self {
+        self.span = Some(span);
+        self
+    }
+
+    pub(crate) fn in_section(mut self, section: &str) -> Self {
+        self.section = Some(section.to_owned());
+        self
+    }
+
+    pub(crate) fn with_key(mut self, key: &str) -> Self {
+        self.key = Some(key.to_owned());
+        self
+    }
+
+    pub(crate) fn finding(mut self, found: impl Into<String>) -> Self {
+        self.found = Some(found.into());
+        self
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The text that a log line or a plain message shows: Supervisor's own where it has one.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.supervisor_text.as_deref().unwrap_or(&self.message)
+    }
+}
+
+/// One line: where, what, and what would be right.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.severity {
+            Severity::Error => "error: ",
+            Severity::Warning => "warning: ",
+        })?;
+        if let Some(Place { file, line, column }) = &self.place {
+            write!(f, "{}:{line}:{column}: ", file.display())?;
+        }
+        if let Some(section) = &self.section {
+            write!(f, "[{section}] ")?;
+        }
+        if let Some(key) = &self.key {
+            write!(f, "{key}: ")?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(help) = &self.help {
+            write!(f, "; {help}")?;
+        }
+        Ok(())
+    }
+}
+
+/// All problems of one configuration, in the order in which Supervisor would come upon them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Problems {
+    all: Vec<Problem>,
+    known: HashSet<Identity>,
+}
+
+/// Two problems alike in this are one: severity, section, key, and the message unless it is an error about a key.
+type Identity = (bool, Option<String>, Option<String>, Option<String>);
+
+impl Problems {
+    /// Adds a problem, unless an error about the same key of the same section is known: several groups and several
+    /// processes read the same value.
+    pub(crate) fn push(&mut self, problem: Problem) {
+        let is_error = problem.severity == Severity::Error;
+        let text = if is_error && problem.key.is_some() { None } else { Some(problem.message.clone()) };
+        let identity = (is_error, problem.section.clone(), problem.key.clone(), text);
+        if problem.section.is_none() || self.known.insert(identity) {
+            self.all.push(problem);
+        }
+    }
+
+    /// In the order in which Supervisor would come upon them.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.all.iter()
+    }
+
+    pub fn errors(&self) -> impl Iterator<Item = &Problem> {
+        self.all.iter().filter(|problem| problem.severity == Severity::Error)
+    }
+
+    pub fn warnings(&self) -> impl Iterator<Item = &Problem> {
+        self.all.iter().filter(|problem| problem.severity == Severity::Warning)
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.errors().next().is_some()
+    }
+
+    /// What supervisord would print after `Error: `; for an error that only we see, its message.
+    #[must_use]
+    pub fn first_supervisor_error(&self) -> Option<&str> {
+        self.errors().next().map(Problem::text)
+    }
+
+    /// Turns spans into files, lines and columns.
+    pub(crate) fn locate(&mut self, files: &[(PathBuf, String)]) {
+        for problem in &mut self.all {
+            let Some(span) = problem.span else { continue };
+            let Some((file, text)) = files.get(span.file.0 as usize) else { continue };
+            let (line, column) = line_column(text, span.start);
+            problem.place = Some(Place { file: file.clone(), line, column });
+        }
+    }
+}

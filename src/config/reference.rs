@@ -1,0 +1,179 @@
+//! `docs/configuration.md`, generated from the table that the reader uses.
+
+use std::fmt::Write;
+
+use super::native::example;
+use super::schema::{Key, Naming, Preset, SectionKind, ValueType, keys_of};
+
+const INTRODUCTION: &str = "\
+<!-- Generated from the schema. After a change run: UPDATE_REFERENCE=1 cargo test --lib config::reference -->
+
+# Configuration
+
+galaxyd reads Supervisor's configuration as it is, and the same settings in a dialect of its own. The name of the file
+decides: `.toml` is the native dialect, everything else is Supervisor's. Both may include each other's files.
+
+Three commands help:
+
+- `galaxyd --check -c FILE` or `galaxyctl check FILE` shows everything that is wrong with a file, with line and column,
+  and changes nothing.
+- `galaxyctl config FILE` prints what is in force, every default filled in.
+- `galaxyctl config FILE --format toml` turns either dialect into the native one, `--format ini` into Supervisor's.
+
+## The two dialects
+
+```ini
+[supervisord]
+environment = LANG=\"C.UTF-8\"
+
+[program:handler]
+command = galaxy-handler --server-name=handler%(process_num)d
+process_name = handler%(process_num)d
+numprocs = 2
+startsecs = 15
+exitcodes = 0,2
+environment = PATH=\"/srv/venv/bin:/usr/bin\"
+
+[group:galaxy]
+programs = web,handler
+```
+
+```toml
+[supervisord]
+environment = { LANG = \"C.UTF-8\" }
+
+[program.handler]
+command = \"galaxy-handler --server-name=handler%(process_num)d\"
+process_name = \"handler%(process_num)d\"
+numprocs = 2
+startsecs = 15
+exitcodes = [0, 2]
+environment = { PATH = \"/srv/venv/bin:/usr/bin\" }
+
+[group.galaxy]
+programs = [\"web\", \"handler\"]
+```
+
+What the native dialect has and Supervisor's has not: types (`startsecs = \"soon\"` is an error where it stands), unknown
+sections and keys are errors instead of being ignored, quotes protect everything, a value is %-expanded exactly once,
+`%(here)s` is the directory of the file it stands in, `[supervisord]` may be left out, and the RPC interface is there
+without being asked for (an empty `[rpcinterface]` takes it away). Octal numbers are written `0o022` or `\"022\"`.
+
+## Expansion
+
+`%(name)s` in a value stands for a name; Python's formats work, so `%(process_num)02d` gives `07`. `%%` is a percent sign.
+`ENV_x` is the variable `x` of the environment that the daemon was started with, or of `[supervisord] environment`. Each
+table below says which names a key knows.
+
+Supervisor expands `[supervisord] environment`, `stdout_logfile` and `stderr_logfile` twice and wants `%%%%` there. Both
+spellings work here.
+
+## Limits
+
+A file has at most 4 MiB, a configuration at most 10,000 files, a section at most 10,000 processes.
+
+";
+
+/// The whole file.
+#[must_use]
+pub fn reference_markdown() -> String {
+    let mut text = INTRODUCTION.to_owned();
+    values(&mut text);
+    text.push_str("## Sections\n");
+    for kind in SectionKind::ALL {
+        section(kind, &mut text);
+    }
+    text
+}
+
+fn values(text: &mut String) {
+    text.push_str("## Values\n\n| value | in Supervisor's dialect | natively, for example |\n| --- | --- | --- |\n");
+    for value in ValueType::ALL {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "| {} | {} | `{}` |", value.word(), value.describe(), example(value));
+    }
+    text.push('\n');
+}
+
+fn section(kind: SectionKind, text: &mut String) {
+    let word = kind.word();
+    let headers = match kind.naming() {
+        Naming::Single => format!("`[{word}]`"),
+        Naming::Optional => format!("`[{word}]` or `[{word}:x]`, natively `[{word}.x]`"),
+        Naming::Required => format!("`[{word}:x]`, natively `[{word}.x]`"),
+    };
+    let _ = write!(text, "\n### {word}\n\n{headers}. {}\n\n", kind.meaning());
+    let shares_program = matches!(kind, SectionKind::EventListener | SectionKind::FcgiProgram);
+    if shares_program {
+        text.push_str("Has the keys of [program](#program) and these:\n\n");
+    }
+    text.push_str("| key | value | default | meaning | in force after |\n| --- | --- | --- | --- | --- |\n");
+    for key in keys_of(kind).filter(|key| key.section == kind) {
+        row(key, text);
+    }
+    names(kind, text);
+}
+
+fn row(key: &Key, text: &mut String) {
+    let default = match key.preset {
+        Preset::Text("") => "empty".to_owned(),
+        Preset::Text(default) => format!("`{default}`"),
+        Preset::Absent(words) => words.to_owned(),
+        Preset::Required => "required".to_owned(),
+    };
+    let (name, value, meaning, effect) = (key.name, key.value.word(), key.meaning, key.effect.describe());
+    let _ = writeln!(text, "| `{name}` | {value} | {default} | {meaning} | {effect} |");
+}
+
+/// Which names the keys know, keys of the same names together.
+fn names(kind: SectionKind, text: &mut String) {
+    let mut sets: Vec<(&str, Vec<&str>)> = Vec::new();
+    for key in keys_of(kind).filter(|key| key.section == kind) {
+        let names = key.names.describe();
+        match sets.iter_mut().find(|(known, _)| *known == names) {
+            Some((_, keys)) => keys.push(key.name),
+            None => sets.push((names, vec![key.name])),
+        }
+    }
+    text.push('\n');
+    for (names, keys) in sets {
+        let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+        let _ = writeln!(text, "- Names in {}: {names}.", keys.join(", "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_is_the_table() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
+        let wanted = reference_markdown();
+        if std::env::var_os("UPDATE_REFERENCE").is_some() {
+            std::fs::write(file, &wanted).unwrap();
+        }
+        let found = std::fs::read_to_string(file).unwrap_or_default();
+        assert!(found == wanted, "docs/configuration.md is out of date; run this test with UPDATE_REFERENCE=1");
+    }
+
+    #[test]
+    fn the_examples_of_the_reference_mean_the_same() {
+        use crate::config::made_up::MadeUp;
+        use crate::config::{Overrides, load};
+        let text = reference_markdown();
+        let fenced = |language: &str| {
+            let start = text.split(&format!("```{language}\n")).nth(1).unwrap();
+            start.split("```").next().unwrap().to_owned()
+        };
+        let web = ("\n[program:web]\ncommand = web\n", "\n[program.web]\ncommand = \"web\"\n[rpcinterface]\n");
+        let host =
+            MadeUp::new().file("/etc/x.conf", &(fenced("ini") + web.0)).file("/etc/x.toml", &(fenced("toml") + web.1));
+        let config = |name: &str| {
+            let loaded = load(std::path::Path::new(name), &Overrides::default(), &host);
+            assert!(loaded.problems.is_empty(), "{:#?}", loaded.problems);
+            loaded.config.unwrap()
+        };
+        assert_eq!(config("/etc/x.conf"), config("/etc/x.toml"));
+    }
+}

@@ -1,0 +1,142 @@
+//! Endpoints and RPC interfaces. Source: Supervisor 4.3.0, `options.py`, `server_configs_from_parser()` and
+//! `get_plugins()`.
+
+use super::groups::is_reference_to;
+use super::lookup::Complaint;
+use super::model::{InetServer, RpcInterface, ServerAuth, ServerConfig, UnixServer};
+use super::path;
+use super::problem::Problem;
+use super::raw::Dialect;
+use super::reader::{Level, Place, Reader};
+use super::schema::{RPC_FACTORY, SectionKind};
+use super::value;
+
+const FACTORY_KEY: &str = "supervisor.rpcinterface_factory";
+
+fn place(section: &str, kind: SectionKind) -> Place<'_> {
+    Place { section, kind, level: Level::Group }
+}
+
+/// The interfaces, in the order of the file.
+pub(crate) fn rpc_interfaces(reader: &mut Reader<'_>) -> Vec<RpcInterface> {
+    let mut made = Vec::new();
+    for section in reader.sections(SectionKind::RpcInterface) {
+        let here = place(section, SectionKind::RpcInterface);
+        let name = section.split_once(':').map_or("", |(_, name)| name);
+        let scope = reader.bare_scope();
+        match reader.written(here, FACTORY_KEY, &scope) {
+            Ok(Some(text)) if !is_reference_to(&text, RPC_FACTORY) => {
+                let help = format!("write {RPC_FACTORY}: it is the only one there is, Python code cannot be loaded");
+                let text = format!("{text} cannot be resolved within [{section}]");
+                reader.complain(here, FACTORY_KEY, Complaint::new(text, help));
+            }
+            Ok(None) if !is_native(reader, section) => {
+                let text = format!("section [{section}] does not specify a {FACTORY_KEY}");
+                reader.complain(here, FACTORY_KEY, Complaint::new(text, format!("add {FACTORY_KEY} = {RPC_FACTORY}")));
+            }
+            _ => {}
+        }
+        for key in extra_keys(reader, section) {
+            // Supervisor expands the values first.
+            let _expanded = reader.written(here, &key, &scope);
+        }
+        made.push(RpcInterface { name: name.to_owned(), factory: RPC_FACTORY.to_owned() });
+    }
+    made
+}
+
+/// Refuses what the factory would refuse when the servers are made: any further key.
+pub(crate) fn refuse_extra_keys(reader: &mut Reader<'_>) {
+    for section in reader.sections(SectionKind::RpcInterface) {
+        let name = section.split_once(':').map_or("", |(_, name)| name);
+        for key in extra_keys(reader, section) {
+            let problem = Problem::error(format!("Could not make {name} rpc interface"))
+                .help(format!("remove `{key}`: the interface takes no settings (a key of [DEFAULT] counts as one)"));
+            reader.report(place(section, SectionKind::RpcInterface), &key, problem);
+        }
+    }
+}
+
+fn is_native(reader: &Reader<'_>, section: &str) -> bool {
+    reader.raw.sections.get(section).is_some_and(|section| section.dialect == Dialect::Native)
+}
+
+fn extra_keys(reader: &Reader<'_>, section: &str) -> Vec<String> {
+    let own = reader.raw.sections.get(section).into_iter().flat_map(|section| section.entries.keys());
+    let mut keys: Vec<String> = own.filter(|key| *key != FACTORY_KEY).cloned().collect();
+    for key in reader.raw.defaults.keys().filter(|key| *key != FACTORY_KEY) {
+        if !keys.contains(key) {
+            keys.push(key.clone());
+        }
+    }
+    keys
+}
+
+/// The endpoints in Supervisor's order: TCP ports, then Unix sockets, each in the order of the file.
+pub(crate) fn servers(reader: &mut Reader<'_>) -> Vec<ServerConfig> {
+    let mut made = Vec::new();
+    for section in reader.sections(SectionKind::InetHttpServer) {
+        made.extend(inet(reader, section).map(ServerConfig::Inet));
+    }
+    for section in reader.sections(SectionKind::UnixHttpServer) {
+        made.extend(unix(reader, section).map(ServerConfig::Unix));
+    }
+    made
+}
+
+fn inet(reader: &mut Reader<'_>, section: &str) -> Option<InetServer> {
+    const KEY: &str = "port";
+    let here = place(section, SectionKind::InetHttpServer);
+    let scope = reader.bare_scope();
+    let auth = auth(reader, here);
+    if reader.raw_value(here, KEY).is_none() {
+        let text = format!("section [{section}] has no port value");
+        reader.complain(here, KEY, Complaint::new(text, "add port=127.0.0.1:9001, or another address"));
+    }
+    let (host, port) = reader.plain(here, KEY, &scope, value::inet_address)?;
+    Some(InetServer { section: section.to_owned(), host, port, auth })
+}
+
+fn unix(reader: &mut Reader<'_>, section: &str) -> Option<UnixServer> {
+    const KEY: &str = "file";
+    let here = place(section, SectionKind::UnixHttpServer);
+    let file = reader.written(here, KEY, &reader.scope());
+    if let Ok(None) = file {
+        let text = format!("section [{section}] has no file value");
+        reader.complain(here, KEY, Complaint::new(text, "add file=/run/supervisor.sock, or another path"));
+    }
+    let scope = reader.bare_scope();
+    let auth = auth(reader, here);
+    let chown = reader.typed(here, "chown", &scope, |text, lookup| {
+        let help = "write user or user:group, both known on this host";
+        lookup.owner(text).ok_or_else(|| Complaint::new(format!("Invalid sockchown value {text}"), help))
+    });
+    let chmod = reader.typed(here, "chmod", &scope, |text, _| {
+        value::octal(text)
+            .map_err(|_| Complaint::new(format!("Invalid chmod value {text}"), "write octal digits, like 0700"))
+    });
+    let file = path::resolve(file.ok()??.trim_matches(super::ini::is_space), reader.lookup.source).into();
+    Some(UnixServer { section: section.to_owned(), file, chmod: chmod.unwrap_or(0o700), chown, auth })
+}
+
+/// The credentials. An empty user name counts as given, but switches authentication off.
+fn auth(reader: &mut Reader<'_>, here: Place<'_>) -> Option<ServerAuth> {
+    let scope = reader.bare_scope();
+    let username = reader.written(here, "username", &scope);
+    let password = reader.written(here, "password", &scope);
+    let (username, password) = (username.ok()?, password.ok()?);
+    match (username, password) {
+        (Some(username), Some(password)) if !username.is_empty() => Some(ServerAuth { username, password }),
+        (Some(_), Some(_)) | (None, None) => None,
+        (username, _) => {
+            let text = format!(
+                "Section [{}] contains incomplete authentication: If a username or a password is specified, both the \
+                 username and password must be specified",
+                here.section
+            );
+            let (there, missing) = if username.is_some() { ("username", "password") } else { ("password", "username") };
+            reader.complain(here, there, Complaint::new(text, format!("add {missing}=...")));
+            None
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What start, stop and signal have in common: names in, one result line a process out.
+
+use super::answer::{self, ResultInfo};
+use super::daemon::CallError;
+use super::exit::ExitCode;
+use super::fact::{Action, Done, Fact, Outcome};
+use super::name;
+use super::shell::Shell;
+use super::target::Target;
+use super::trouble::Trouble;
+use crate::rpc::{FaultCode, Value};
+
+/// One of the three, ready to be applied.
+pub(super) struct Deed<'a> {
+    pub action: Action,
+    pub one: &'a str,
+    pub group: &'a str,
+    pub all: &'a str,
+    /// What follows the name in the call: the signal.
+    pub extra: Option<&'a str>,
+    /// The fault that only says that nothing had to be done.
+    pub ignored: Option<FaultCode>,
+    /// The exit code for a group that is none.
+    pub no_such_group: ExitCode,
+}
+
+impl Shell {
+    /// Applies the deed to all these words, in their order, or to everything if `all` is among them.
+    ///
+    /// # Errors
+    /// Failures that have no words of their own; what was done before is shown.
+    pub(super) fn perform(&mut self, deed: &Deed, words: &[&str]) -> Result<(), Trouble> {
+        if words.contains(&"all") {
+            let value = self.call(deed.all, &deed.params(None))?;
+            return self.show_results(deed, &value);
+        }
+        for target in self.targets(words)? {
+            match target {
+                Target::Group(group) => self.perform_on_group(deed, &group)?,
+                Target::Process(name) => {
+                    let answer = self.call(deed.one, &deed.params(Some(&name)));
+                    self.show_answer(deed, &name, answer)?;
+                }
+                Target::Matched(names) => {
+                    let method = format!("supervisor.{}", deed.one);
+                    let calls: Vec<_> = names.iter().map(|name| (method.clone(), deed.params(Some(name)))).collect();
+                    for (name, answer) in names.iter().zip(self.daemon.call_together(&calls)) {
+                        self.show_answer(deed, name, answer)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn perform_on_group(&mut self, deed: &Deed, group: &str) -> Result<(), Trouble> {
+        match self.call(deed.group, &deed.params(Some(group))) {
+            Ok(value) => self.show_results(deed, &value),
+            Err(CallError::Fault(fault)) if fault.code == FaultCode::BadName as i64 => {
+                self.problem(format!("{group}: ERROR (no such group)"), Some(group));
+                self.set_exit(deed.no_such_group);
+                self.suggest(&format!("{group}:"));
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn show_results(&mut self, deed: &Deed, value: &Value) -> Result<(), Trouble> {
+        for result in answer::list(value, ResultInfo::read)? {
+            let name = name::join(&result.group, &result.name);
+            self.show_result(deed.action, deed.ignored, name, result.status, &result.description)?;
+        }
+        Ok(())
+    }
+
+    fn show_answer(&mut self, deed: &Deed, typed: &str, answer: Result<Value, CallError>) -> Result<(), Trouble> {
+        let name::Name { group, process } = name::split(typed);
+        let name = name::join(group, process.unwrap_or("None"));
+        match answer {
+            Ok(_) => self.show_result(deed.action, deed.ignored, name, FaultCode::Success as i64, ""),
+            Err(CallError::Fault(fault)) => {
+                self.show_result(deed.action, deed.ignored, name, fault.code, &fault.text)?;
+                if fault.code == FaultCode::BadName as i64 {
+                    self.suggest(typed);
+                }
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Shows one result and sets the exit code it stands for.
+    ///
+    /// # Errors
+    /// The action has no words for this code.
+    pub(super) fn show_result(
+        &mut self,
+        action: Action,
+        ignored: Option<FaultCode>,
+        name: String,
+        code: i64,
+        description: &str,
+    ) -> Result<(), Trouble> {
+        let Some(outcome) = judge(action, code, description) else {
+            return Err(Trouble::UnknownResult { code, name });
+        };
+        self.screen.show(&Fact::Done(Done { action, name, code, outcome }));
+        self.set_exit_from(code, ignored);
+        Ok(())
+    }
+}
+
+impl Deed<'_> {
+    fn params(&self, name: Option<&str>) -> Vec<Value> {
+        name.into_iter().chain(self.extra).map(Value::from).collect()
+    }
+}
+
+/// The words for a code. Source: supervisor 4.3.0, `supervisorctl.py`, `_startresult`, `_signalresult`, `_clearresult`.
+fn judge(action: Action, code: i64, description: &str) -> Option<Outcome> {
+    let is = |fault: FaultCode| fault as i64 == code;
+    let error = |what| Some(Outcome::Error(what));
+    if is(FaultCode::Success) {
+        return Some(Outcome::Success);
+    }
+    if is(FaultCode::BadName) {
+        return error("no such process");
+    }
+    match action {
+        Action::Start if is(FaultCode::NoFile) => error("no such file"),
+        Action::Start if is(FaultCode::NotExecutable) => error("file is not executable"),
+        Action::Start if is(FaultCode::AlreadyStarted) => error("already started"),
+        Action::Start if is(FaultCode::SpawnError) => error("spawn error"),
+        Action::Start if is(FaultCode::AbnormalTermination) => error("abnormal termination"),
+        Action::Stop | Action::Signal if is(FaultCode::BadSignal) => error("bad signal name"),
+        Action::Stop | Action::Signal if is(FaultCode::NotRunning) => error("not running"),
+        Action::Stop | Action::Signal if is(FaultCode::Failed) => Some(Outcome::Told(description.to_owned())),
+        Action::Clear if is(FaultCode::Failed) => error("failed"),
+        Action::Start | Action::Stop | Action::Signal | Action::Clear => None,
+    }
+}

@@ -1,0 +1,42 @@
+//! `config [FILE] [--format ini|toml|json]`
+
+use super::check::{file, rendering};
+use crate::config::{self, Format, Overrides};
+use crate::ctl::exit::ExitCode;
+use crate::ctl::render::Form;
+use crate::ctl::run::host;
+use crate::ctl::shell::{Flow, Shell};
+use crate::ctl::trouble::Trouble;
+
+#[expect(clippy::unnecessary_wraps, reason = "commands share one signature")]
+pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
+    let asked = if shell.screen.form() == Form::Json { "json" } else { &shell.session.format };
+    let format = match asked {
+        "toml" => Format::Toml,
+        "json" => Format::Json,
+        _ => Format::Ini,
+    };
+    let Some(path) = file(shell, rest) else {
+        shell.usage("Error: no configuration file was found; name one", "config", ExitCode::Usage);
+        return Ok(Flow::Continue);
+    };
+    let source = host();
+    let loaded = config::load(&path, &Overrides::default(), &source);
+    if !loaded.problems.is_empty() {
+        let problems = config::render(&loaded.problems, &loaded.files, rendering(shell));
+        shell.screen.complain(problems.trim_end());
+    }
+    let text = loaded.config.map(|config| config::print(&config, format, &source));
+    match text {
+        Some(Ok(text)) => shell.screen.write_instead(text.as_bytes()),
+        Some(Err(error)) => {
+            shell.problem(format!("Error: {}: {error}", path.display()), None);
+            shell.set_exit(ExitCode::Generic);
+        }
+        None => {
+            shell.screen.write_instead(b"");
+            shell.set_exit(ExitCode::Usage);
+        }
+    }
+    Ok(Flow::Continue)
+}

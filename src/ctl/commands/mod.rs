@@ -1,0 +1,101 @@
+//! The commands, one a file. Each takes the session and the words after its name as one text, as
+//! Python's `cmd` hands them over.
+
+mod add;
+mod avail;
+mod check;
+mod clear;
+mod completions;
+mod config;
+mod fg;
+mod help;
+mod maintail;
+mod man;
+mod open;
+mod pid;
+mod quit;
+mod reload;
+mod remove;
+mod reread;
+mod restart;
+mod shutdown;
+mod signal;
+mod start;
+mod status;
+mod stop;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod update;
+mod version;
+
+use super::shell::{Flow, Shell};
+use super::trouble::Trouble;
+use crate::cli::Personality;
+use crate::cli::commands::{COMMANDS, Origin, command};
+
+/// A command at work.
+pub(super) type Run = fn(&mut Shell, &str) -> Result<Flow, Trouble>;
+
+/// The command of this name that this personality has.
+#[must_use]
+pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
+    if name == "EOF" {
+        return Some(quit::run);
+    }
+    let line = command(name)?;
+    if line.origin == Origin::Galaxyd && personality != Personality::Galaxyctl {
+        return None;
+    }
+    Some(match line.name {
+        "add" => add::run,
+        "avail" => avail::run,
+        "check" => check::run,
+        "clear" => clear::run,
+        "completions" => completions::run,
+        "config" => config::run,
+        "exit" | "quit" => quit::run,
+        "fg" => fg::run,
+        "help" => help::run,
+        "maintail" => maintail::run,
+        "man" => man::run,
+        "open" => open::run,
+        "pid" => pid::run,
+        "reload" => reload::run,
+        "remove" => remove::run,
+        "reread" => reread::run,
+        "restart" => restart::run,
+        "shutdown" => shutdown::run,
+        "signal" => signal::run,
+        "start" => start::run,
+        "status" => status::run,
+        "stop" => stop::run,
+        "tail" => tail::run,
+        "update" => update::run,
+        "version" => version::run,
+        _ => return None,
+    })
+}
+
+/// The names of the commands that this personality has.
+pub(super) fn names(personality: Personality) -> impl Iterator<Item = &'static str> {
+    COMMANDS
+        .iter()
+        .filter(move |line| line.origin == Origin::Supervisor || personality == Personality::Galaxyctl)
+        .map(|line| line.name)
+}
+
+#[cfg(test)]
+mod table_tests {
+    use super::*;
+
+    #[test]
+    fn every_command_of_the_table_can_be_run() {
+        for line in COMMANDS {
+            assert!(find(line.name, Personality::Galaxyctl).is_some(), "{}", line.name);
+            let original = line.origin == Origin::Supervisor;
+            assert_eq!(find(line.name, Personality::Supervisorctl).is_some(), original, "{}", line.name);
+        }
+        assert!(find("nothing", Personality::Galaxyctl).is_none());
+    }
+}

@@ -1,0 +1,31 @@
+//! `start NAME...|all`
+
+use crate::ctl::action::Deed;
+use crate::ctl::exit::ExitCode;
+use crate::ctl::fact::Action;
+use crate::ctl::shell::{Flow, Shell, Upcheck};
+use crate::ctl::trouble::Trouble;
+use crate::rpc::FaultCode;
+
+const START: Deed<'_> = Deed {
+    action: Action::Start,
+    one: "startProcess",
+    group: "startProcessGroup",
+    all: "startAllProcesses",
+    extra: None,
+    ignored: Some(FaultCode::AlreadyStarted),
+    no_such_group: ExitCode::Usage,
+};
+
+pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
+    if shell.upcheck()? == Upcheck::Down {
+        return Ok(Flow::Continue);
+    }
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    if words.is_empty() {
+        shell.usage("Error: start requires a process name", "start", ExitCode::Usage);
+    } else {
+        shell.perform(&START, &words)?;
+    }
+    Ok(Flow::Continue)
+}

@@ -1,0 +1,64 @@
+//! `status [NAME...]`
+
+use crate::ctl::answer::ProcessInfo;
+use crate::ctl::exit::ExitCode;
+use crate::ctl::fact::{Fact, Missing};
+use crate::ctl::name;
+use crate::ctl::shell::{Flow, Shell, Upcheck};
+use crate::ctl::target::{Target, expand};
+use crate::ctl::trouble::Trouble;
+
+pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
+    if shell.upcheck()? == Upcheck::Down {
+        // LSB has a code of its own for a status that cannot be told.
+        shell.set_exit(ExitCode::Unknown);
+        return Ok(Flow::Continue);
+    }
+    let known = shell.known()?;
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let mut listed = Vec::new();
+    if words.is_empty() || words.contains(&"all") {
+        listed.clone_from(&known);
+    } else {
+        for word in words {
+            let found = matching(shell, word, &known);
+            if found.is_empty() {
+                missing(shell, word);
+            }
+            listed.extend(found);
+        }
+    }
+    let some_stopped = listed.iter().any(ProcessInfo::is_stopped);
+    shell.screen.show(&Fact::Processes(listed));
+    if some_stopped {
+        shell.set_exit(ExitCode::SomeStopped);
+    }
+    Ok(Flow::Continue)
+}
+
+fn matching(shell: &Shell, word: &str, known: &[ProcessInfo]) -> Vec<ProcessInfo> {
+    let typed = name::split(word);
+    let exact: Vec<ProcessInfo> = known
+        .iter()
+        .filter(|one| one.group == typed.group && typed.process.is_none_or(|process| one.name == process))
+        .cloned()
+        .collect();
+    if !exact.is_empty() || !shell.is_galaxyctl() {
+        return exact;
+    }
+    let targets = expand(word, known);
+    let meant = |target: &Target, one: &ProcessInfo| match target {
+        Target::Group(group) => one.group == *group,
+        Target::Process(name) => one.namespec() == *name,
+        Target::Matched(names) => names.contains(&one.namespec()),
+    };
+    targets.iter().flat_map(|target| known.iter().filter(move |one| meant(target, one)).cloned()).collect()
+}
+
+fn missing(shell: &mut Shell, word: &str) {
+    let typed = name::split(word);
+    let (name, what) = if typed.process.is_none() { (typed.group, Missing::Group) } else { (word, Missing::Process) };
+    shell.screen.show(&Fact::Missing { name: name.to_owned(), what });
+    shell.set_exit(ExitCode::Unknown);
+    shell.suggest(word);
+}

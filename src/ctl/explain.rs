@@ -1,0 +1,135 @@
+//! What is known when a daemon cannot be reached: the socket, the daemon's life, and where the address comes from.
+//! One line each, for standard error.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+
+use nix::unistd::{Gid, Group, Uid, User};
+
+use super::daemon::CallError;
+use super::run::host;
+use super::shell::{AddressOrigin, Session};
+use crate::config::{self, Overrides};
+
+/// The lines for this error in this session.
+#[must_use]
+pub(super) fn connection(error: &CallError, session: &Session) -> Vec<String> {
+    let mut lines = vec![format!("galaxyctl: cannot reach the daemon at {}: {error}", session.serverurl)];
+    if let Some(path) = session.serverurl.strip_prefix("unix://") {
+        lines.push(socket(Path::new(path)));
+    }
+    lines.push(daemon(session));
+    lines.push(address(session));
+    lines
+}
+
+fn socket(path: &Path) -> String {
+    let shown = path.display();
+    match fs::symlink_metadata(path) {
+        Ok(status) => {
+            let kind = if status.file_type().is_socket() { "" } else { ", and is no socket" };
+            format!(
+                "  socket: {shown} belongs to {}:{}, mode {:04o}{kind}; you are {}",
+                user(status.uid()),
+                group(status.gid()),
+                status.mode() & 0o7777,
+                user(Uid::effective().as_raw()),
+            )
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match path.parent() {
+            Some(parent) if parent.is_dir() => format!("  socket: there is none at {shown}"),
+            Some(parent) => format!("  socket: there is none at {shown}, nor a directory {}", parent.display()),
+            None => format!("  socket: there is none at {shown}"),
+        },
+        Err(error) => format!("  socket: {shown}: {error}; you are {}", user(Uid::effective().as_raw())),
+    }
+}
+
+fn user(uid: u32) -> String {
+    match User::from_uid(Uid::from_raw(uid)) {
+        Ok(Some(user)) => format!("{} ({uid})", user.name),
+        Ok(None) | Err(_) => uid.to_string(),
+    }
+}
+
+fn group(gid: u32) -> String {
+    match Group::from_gid(Gid::from_raw(gid)) {
+        Ok(Some(group)) => format!("{} ({gid})", group.name),
+        Ok(None) | Err(_) => gid.to_string(),
+    }
+}
+
+/// Looks for the daemon by the pid file that the configuration names.
+fn daemon(session: &Session) -> String {
+    let Some(path) = &session.configuration else {
+        return "  daemon: no configuration file was found that would name its pid file".to_owned();
+    };
+    let Some(config) = config::load(path, &Overrides::default(), &host()).config else {
+        let shown = path.display();
+        return format!("  daemon: {shown} has errors, so its pid file is not known; try `galaxyctl check {shown}`");
+    };
+    let pidfile = config.daemon.pidfile;
+    let shown = pidfile.display();
+    let pid = match fs::read_to_string(&pidfile) {
+        Ok(text) => text.trim().to_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return format!("  daemon: not running, as far as its pid file tells: there is no {shown}");
+        }
+        Err(error) => return format!("  daemon: its pid file {shown} cannot be read: {error}"),
+    };
+    if pid.parse::<u32>().is_err() {
+        return format!("  daemon: its pid file {shown} holds no process id");
+    }
+    match fs::read_to_string(format!("/proc/{pid}/comm")) {
+        Ok(name) => format!("  daemon: {shown} names process {pid}, which lives and is called {}", name.trim()),
+        Err(_) => format!("  daemon: {shown} names process {pid}, which does not live"),
+    }
+}
+
+fn address(session: &Session) -> String {
+    match &session.address_origin {
+        AddressOrigin::CommandLine => "  address: from the command line".to_owned(),
+        AddressOrigin::File(path) => format!("  address: serverurl of [supervisorctl] in {}", path.display()),
+        AddressOrigin::Server { file, section } => format!("  address: section [{section}] of {}", file.display()),
+        AddressOrigin::Default => {
+            "  address: the default, as no configuration file was found; name one with -c, or the address with -s"
+                .to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Personality;
+
+    #[test]
+    fn a_missing_socket_is_explained_by_its_directory_and_the_pid_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (conf, socket) = (folder.path().join("s.conf"), folder.path().join("run/s.sock"));
+        let pidfile = folder.path().join("s.pid");
+        fs::write(&conf, format!("[supervisord]\npidfile={}\n", pidfile.display())).unwrap();
+        let session = Session {
+            personality: Personality::Galaxyctl,
+            serverurl: format!("unix://{}", socket.display()),
+            address_origin: AddressOrigin::File(conf.clone()),
+            interactive: false,
+            prompt: String::new(),
+            configuration: Some(conf),
+            format: String::new(),
+        };
+        let lines = connection(&CallError::NoSuchFile, &session).join("\n");
+        assert!(lines.contains("nor a directory"), "{lines}");
+        assert!(lines.contains("not running, as far as its pid file tells"), "{lines}");
+        fs::create_dir(folder.path().join("run")).unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        fs::write(&pidfile, format!("{}\n", std::process::id())).unwrap();
+        let lines = connection(&CallError::Refused, &session).join("\n");
+        assert!(lines.contains("mode 0") && lines.contains("which lives"), "{lines}");
+        fs::write(&pidfile, "4194305\n").unwrap();
+        let lines = connection(&CallError::Refused, &session).join("\n");
+        assert!(lines.contains("names process 4194305, which does not live"), "{lines}");
+    }
+}

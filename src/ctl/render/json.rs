@@ -1,0 +1,188 @@
+//! Facts as one JSON document a command. The schema is in `docs/json.md`.
+
+use serde_json::{Map, Value, json};
+
+use super::plain;
+use crate::ctl::answer::{ConfigInfo, ProcessInfo, RUNNING};
+use crate::ctl::exit::ExitCode;
+use crate::ctl::fact::{Channel, DaemonAct, Done, Fact, GroupAct, Missing, Outcome};
+use crate::ctl::name;
+
+/// The document of one command, while it grows.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    members: Map<String, Value>,
+    errors: Vec<Value>,
+}
+
+impl Document {
+    /// An empty document of `command`, whose list is there even if nothing comes.
+    pub(super) fn begin(command: &str) -> Self {
+        let mut members = Map::new();
+        members.insert("command".to_owned(), json!(command));
+        if let Some(list) = list_of(command) {
+            members.insert(list.to_owned(), json!([]));
+        }
+        Self { members, errors: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Processes(processes) => processes.iter().for_each(|one| self.push("processes", process(one))),
+            Fact::Available(processes) => processes.iter().for_each(|one| self.push("available", available(one))),
+            Fact::Pid { name, pid } => self.push("pids", json!({ "name": name, "pid": pid })),
+            Fact::Done(done) => self.push("results", result(done)),
+            Fact::Change { group, change } => self.push("changes", json!({ "group": group, "change": change.word() })),
+            Fact::NoChange => {}
+            Fact::Group { group, act } => self.push("results", json!({ "group": group, "status": group_act(*act) })),
+            Fact::Version { supervisor, galaxyd } => {
+                self.members.insert("supervisor_version".to_owned(), json!(supervisor));
+                self.members.insert("galaxyd_version".to_owned(), json!(galaxyd));
+                self.members.insert("galaxyctl_version".to_owned(), json!(crate::VERSION));
+            }
+            Fact::Log { name, channel, text } => {
+                let channel = (*channel != Channel::Main).then(|| channel.word());
+                self.push("logs", json!({ "name": name, "channel": channel, "text": text }));
+            }
+            Fact::Daemon(act) => {
+                let status = match act {
+                    DaemonAct::ShutDown => "shut down",
+                    DaemonAct::Restarted => "restarted",
+                };
+                self.push("results", json!({ "name": "supervisord", "status": status }));
+            }
+            Fact::Missing { name, what } => {
+                let message = match what {
+                    Missing::Group => "no such group",
+                    Missing::Process => "no such process",
+                };
+                self.errors.push(json!({ "name": name, "message": message }));
+            }
+            Fact::Problem { text, name } => self.errors.push(json!({ "name": name, "message": text })),
+            Fact::Line(_) => self.push("lines", json!(plain::lines(fact).trim_end_matches('\n'))),
+        }
+    }
+
+    /// The finished text, ended by a line feed.
+    pub(super) fn finish(mut self, exit: ExitCode) -> String {
+        self.members.insert("errors".to_owned(), Value::Array(self.errors));
+        self.members.insert("exit_code".to_owned(), json!(exit.code()));
+        format!("{:#}\n", Value::Object(self.members))
+    }
+
+    fn push(&mut self, list: &str, value: Value) {
+        let member = self.members.entry(list).or_insert_with(|| json!([]));
+        if let Value::Array(values) = member {
+            values.push(value);
+        }
+    }
+}
+
+fn list_of(command: &str) -> Option<&'static str> {
+    Some(match command {
+        "status" | "open" => "processes",
+        "pid" => "pids",
+        "start" | "stop" | "restart" | "signal" | "clear" | "add" | "remove" | "update" | "shutdown" | "reload" => {
+            "results"
+        }
+        "reread" => "changes",
+        "avail" => "available",
+        "tail" | "maintail" => "logs",
+        _ => return None,
+    })
+}
+
+fn process(process: &ProcessInfo) -> Value {
+    let uptime = (process.state == RUNNING).then(|| (process.now - process.start).max(0));
+    json!({
+        "name": process.namespec(),
+        "group": process.group,
+        "process": process.name,
+        "state": process.statename,
+        "state_code": process.state,
+        "description": process.description,
+        "pid": some(process.pid),
+        "uptime_seconds": uptime,
+        "started_at": some(process.start),
+        "stopped_at": some(process.stop),
+        "exit_status": process.exitstatus,
+        "spawn_error": Some(&process.spawnerr).filter(|text| !text.is_empty()),
+        "stdout_logfile": Some(&process.stdout_logfile).filter(|text| !text.is_empty()),
+        "stderr_logfile": Some(&process.stderr_logfile).filter(|text| !text.is_empty()),
+    })
+}
+
+/// `null` for the zero that stands for nothing.
+fn some(number: i64) -> Option<i64> {
+    (number != 0).then_some(number)
+}
+
+fn available(process: &ConfigInfo) -> Value {
+    json!({
+        "name": name::join(&process.group, &process.name),
+        "group": process.group,
+        "process": process.name,
+        "in_use": process.inuse,
+        "autostart": process.autostart,
+        "group_priority": process.group_prio,
+        "process_priority": process.process_prio,
+    })
+}
+
+fn result(done: &Done) -> Value {
+    let (status, error) = match &done.outcome {
+        Outcome::Success => (done.action.participle(), None),
+        Outcome::Error(what) => ("error", Some((*what).to_owned())),
+        Outcome::Told(text) => ("error", Some(text.clone())),
+    };
+    json!({ "name": done.name, "action": done.action.verb(), "status": status, "code": done.code, "error": error })
+}
+
+fn group_act(act: GroupAct) -> &'static str {
+    match act {
+        GroupAct::Stopped => "stopped",
+        GroupAct::Added => "added",
+        GroupAct::Removed => "removed",
+        GroupAct::Updated => "updated",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ctl::fact::Action;
+    use crate::ctl::fake::process as made_up;
+
+    fn document(command: &str, facts: &[Fact]) -> Value {
+        let mut document = Document::begin(command);
+        facts.iter().for_each(|fact| document.add(fact));
+        serde_json::from_str(&document.finish(ExitCode::Success)).unwrap()
+    }
+
+    #[test]
+    fn a_command_without_results_still_has_its_list() {
+        assert_eq!(
+            document("status", &[]),
+            json!({"command": "status", "processes": [], "errors": [], "exit_code": 0})
+        );
+        assert_eq!(document("help", &[])["errors"], json!([]));
+    }
+
+    #[test]
+    fn a_running_process_has_pid_and_uptime_and_a_stopped_one_null() {
+        let mut web = made_up("galaxy", "web", "RUNNING");
+        (web.pid, web.start, web.now) = (7, 100, 160);
+        let document = document("status", &[Fact::Processes(vec![web, made_up("a", "a", "STOPPED")])]);
+        let processes = &document["processes"];
+        assert_eq!(processes[0]["name"], "galaxy:web");
+        assert_eq!((&processes[0]["pid"], &processes[0]["uptime_seconds"]), (&json!(7), &json!(60)));
+        assert_eq!((&processes[1]["pid"], &processes[1]["uptime_seconds"]), (&Value::Null, &Value::Null));
+    }
+
+    #[test]
+    fn failures_carry_their_code_and_words() {
+        let done = Done { action: Action::Start, name: "a".into(), code: 50, outcome: Outcome::Error("spawn error") };
+        let expected = json!({"name": "a", "action": "start", "status": "error", "code": 50, "error": "spawn error"});
+        assert_eq!(document("start", &[Fact::Done(done)])["results"], json!([expected]));
+    }
+}

@@ -1,0 +1,556 @@
+//! One process' lifecycle: the state rules of `supervisor.md` sections 7 and 20.
+//!
+//! Knows nothing of groups, requests or who waits: a [`Step`] and the time go in, effects and [`Turn`]s come out.
+//! `docs/states.md` tells the same rules as prose and a table; a test walks that table against `handle`.
+
+use std::time::Duration;
+
+use super::input::{Effect, Event, Exit, Kill, LogLine, Mood, Pid, SpawnError};
+use super::policy::{AutoRestart, Policy};
+use super::record::{ProcessRecord, State, StopCause};
+use super::signal::SIGKILL;
+use super::state::ProcessState;
+use super::time::{Moment, Now};
+use super::wait::Turn;
+
+/// SIGKILL is repeated no more often than this, also with `stopwaitsecs=0`.
+const KILL_SPACING_MIN: Duration = Duration::from_secs(1);
+
+/// A process that ends within this time of its start was quick; from the second quick end in a row on, its automatic
+/// restarts are this far apart at least, start to start.
+const RESTART_SPACING: Duration = Duration::from_secs(1);
+
+const EXITED_TOO_QUICKLY: &str = "Exited too quickly (process log may have details)";
+
+/// What can happen to one process.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Step {
+    Start,
+    Stop,
+    /// The daemon ends: as `Stop`, but BACKOFF gives up.
+    Halt,
+    Signal(i32),
+    Spawned {
+        pid: Pid,
+        at: Now,
+    },
+    SpawnFailed(SpawnError),
+    /// After the worker's death: the keeper never heard of the spawn.
+    NeverSpawned,
+    /// After the worker's death: the last signal that the keeper sent to the child, zero if none.
+    LastSignal(i32),
+    ExecFailed {
+        pid: Pid,
+        text: String,
+    },
+    Exited {
+        pid: Pid,
+        exit: Exit,
+        at: Now,
+    },
+    KillFailed {
+        pid: Pid,
+        signal: i32,
+        text: String,
+    },
+    /// Its deadline may have passed.
+    Due,
+}
+
+/// What surrounds a step.
+pub(super) struct Context<'a> {
+    pub(super) now: Now,
+    pub(super) mood: Mood,
+    pub(super) group: &'a str,
+    pub(super) effects: &'a mut Vec<Effect>,
+    /// What those who wait for this process want to know, in order.
+    pub(super) turns: &'a mut Vec<Turn>,
+}
+
+/// One process: its rules and what happened to it so far.
+#[derive(Debug, Clone)]
+pub(super) struct Process {
+    pub(super) policy: Policy,
+    pub(super) record: ProcessRecord,
+}
+
+/// What the announcement of a state says beside the names.
+#[derive(Clone, Copy, Default)]
+struct Extra {
+    tries: Option<u32>,
+    pid: Option<Pid>,
+    expected: Option<bool>,
+}
+
+impl Extra {
+    fn pid(pid: Pid) -> Extra {
+        Extra { pid: Some(pid), ..Extra::default() }
+    }
+
+    fn tries(tries: u32) -> Extra {
+        Extra { tries: Some(tries), ..Extra::default() }
+    }
+}
+
+impl Process {
+    pub(super) fn new(policy: Policy, record: ProcessRecord) -> Process {
+        Process { policy, record }
+    }
+
+    pub(super) fn state(&self) -> ProcessState {
+        self.record.state.shown()
+    }
+
+    /// When `Step::Due` is due; `None` while only events can move the process. Nothing is started while the daemon
+    /// ends, so BACKOFF and a held back restart have no deadline then.
+    pub(super) fn deadline(&self, mood: Mood) -> Option<Moment> {
+        match self.record.state {
+            State::Starting { up_at: at, .. } | State::Stopping { kill_at: at, .. } => Some(at),
+            State::Backoff { retry_at: at } | State::Exited { restart_at: Some(at) } => {
+                (mood == Mood::Running).then_some(at)
+            }
+            State::Stopped
+            | State::Spawning
+            | State::Running { .. }
+            | State::Cancelled
+            | State::Exited { restart_at: None }
+            | State::Fatal
+            | State::Unknown { .. } => None,
+        }
+    }
+
+    /// Supervisor's rule for the first start: never started, `autostart`, and the daemon is running.
+    pub(super) fn wants_autostart(&self, mood: Mood) -> bool {
+        mood == Mood::Running
+            && self.policy.autostart
+            && self.record.state == State::Stopped
+            && self.record.started.is_none()
+    }
+
+    /// Applies `step`. Deterministic and never fails: exits, timeouts and requests race by nature, so a step that no
+    /// longer fits the state is dropped; then the result is false and nothing has changed.
+    pub(super) fn handle(&mut self, cx: &mut Context<'_>, step: Step) -> bool {
+        use State as S;
+        match (self.record.state, step) {
+            (S::Stopped | S::Exited { .. } | S::Fatal, Step::Start) => {
+                self.record.restarted_at_once = false;
+                self.spawn(cx);
+            }
+            (S::Stopping { .. } | S::Cancelled, Step::Start) => log(cx, LogLine::already_running(&self.record.name)),
+            (S::Starting { pid, .. } | S::Running { pid }, Step::Stop) => self.stop(cx, pid, StopCause::Request),
+            (S::Starting { pid, .. } | S::Running { pid }, Step::Halt) => self.stop(cx, pid, StopCause::Shutdown),
+            (S::Spawning, Step::Stop) => self.cancel(cx, StopCause::Request),
+            (S::Spawning, Step::Halt) => self.cancel(cx, StopCause::Shutdown),
+            (S::Backoff { .. }, Step::Stop) => self.stop_in_backoff(cx),
+            (S::Backoff { .. }, Step::Halt) => self.give_up(cx, StopCause::Shutdown),
+            (S::Exited { restart_at: Some(_) }, Step::Stop) => self.record.state = S::Exited { restart_at: None },
+            (S::Starting { pid, .. } | S::Running { pid } | S::Stopping { pid, .. }, Step::Signal(signal)) => {
+                self.signal(cx, pid, signal);
+            }
+            (S::Spawning, Step::Spawned { pid, at }) => self.forked(cx, pid, at),
+            (S::Cancelled, Step::Spawned { pid, at }) => self.forked_late(cx, pid, at),
+            (S::Spawning, Step::SpawnFailed(error)) => self.not_forked(cx, &error),
+            (S::Cancelled, Step::SpawnFailed(error)) => self.cancelled_not_forked(cx, &error),
+            (S::Spawning, Step::NeverSpawned) => self.ask_to_spawn(cx),
+            (S::Cancelled, Step::NeverSpawned) => self.enter(cx, S::Stopped, Extra::pid(0)),
+            (S::Stopping { pid, insisting, .. }, Step::LastSignal(last)) => {
+                self.repeat_lost_signal(cx, pid, insisting, last);
+            }
+            (state, Step::ExecFailed { pid, text }) if state.pid() == Some(pid) => self.exec_failed(cx, pid, text),
+            (state, Step::Exited { pid, exit, at }) if state.pid() == Some(pid) => self.reaped(cx, pid, exit, at),
+            (
+                S::Starting { pid: child, .. } | S::Running { pid: child } | S::Stopping { pid: child, .. },
+                Step::KillFailed { pid, signal, text },
+            ) if pid == child => self.kill_failed(cx, pid, signal, &text),
+            (S::Starting { pid, up_at }, Step::Due) if cx.now.mono >= up_at => self.succeed(cx, pid),
+            (S::Stopping { pid, kill_at, .. }, Step::Due) if cx.now.mono >= kill_at => self.insist(cx, pid),
+            (S::Backoff { retry_at: at } | S::Exited { restart_at: Some(at) }, Step::Due)
+                if cx.mood == Mood::Running && cx.now.mono >= at =>
+            {
+                self.spawn(cx);
+            }
+            (state, Step::Spawned { pid, .. }) if state.pid() != Some(pid) => self.refuse_child(cx, pid),
+            (
+                S::Stopped
+                | S::Spawning
+                | S::Starting { .. }
+                | S::Running { .. }
+                | S::Backoff { .. }
+                | S::Cancelled
+                | S::Stopping { .. }
+                | S::Exited { .. }
+                | S::Fatal
+                | S::Unknown { .. },
+                Step::Start
+                | Step::Stop
+                | Step::Halt
+                | Step::Signal(_)
+                | Step::Spawned { .. }
+                | Step::SpawnFailed(_)
+                | Step::NeverSpawned
+                | Step::LastSignal(_)
+                | Step::ExecFailed { .. }
+                | Step::Exited { .. }
+                | Step::KillFailed { .. }
+                | Step::Due,
+            ) => return false,
+        }
+        true
+    }
+
+    /// Enters `state` and announces it if it is another one to the world.
+    fn enter(&mut self, cx: &mut Context<'_>, state: State, extra: Extra) {
+        let from = self.record.state.shown();
+        let to = state.shown();
+        self.record.state = state;
+        if from == to {
+            return;
+        }
+        cx.turns.push(Turn::Entered(to));
+        cx.effects.push(Effect::Event(Event::ProcessState {
+            process: self.record.process,
+            group: cx.group.to_owned(),
+            name: self.record.name.clone(),
+            from,
+            to,
+            tries: extra.tries,
+            pid: extra.pid,
+            expected: extra.expected,
+        }));
+    }
+
+    /// A new attempt: what is known of the last one is forgotten, the backoff counter is kept.
+    fn spawn(&mut self, cx: &mut Context<'_>) {
+        self.record.spawnerr = None;
+        self.record.exec_error = None;
+        self.record.exitstatus = None;
+        self.record.stop_cause = None;
+        self.record.started = Some(cx.now);
+        self.record.attempt = self.record.attempt.saturating_add(1);
+        self.enter(cx, State::Spawning, Extra::tries(self.record.backoff));
+        self.ask_to_spawn(cx);
+    }
+
+    fn ask_to_spawn(&self, cx: &mut Context<'_>) {
+        cx.effects.push(Effect::Spawn { process: self.record.process, attempt: self.record.attempt });
+    }
+
+    fn note_forked(&mut self, cx: &mut Context<'_>, pid: Pid, at: Now) {
+        self.record.started = Some(at);
+        log(cx, LogLine::spawned(&self.record.name, pid));
+        cx.turns.push(Turn::Forked);
+    }
+
+    fn forked(&mut self, cx: &mut Context<'_>, pid: Pid, at: Now) {
+        self.note_forked(cx, pid, at);
+        let up_at = at.mono + self.policy.startsecs;
+        self.enter(cx, State::Starting { pid, up_at }, Extra::default());
+        // Any other start window is judged by its deadline, even when that has passed already: an exit that came
+        // before it may be the next input.
+        if self.policy.startsecs.is_zero() {
+            self.succeed(cx, pid);
+        }
+    }
+
+    /// The child of a start that was taken back while it was being forked.
+    fn forked_late(&mut self, cx: &mut Context<'_>, pid: Pid, at: Now) {
+        self.note_forked(cx, pid, at);
+        self.send_stop_signal(cx, pid);
+    }
+
+    fn not_forked(&mut self, cx: &mut Context<'_>, error: &SpawnError) {
+        self.note_not_forked(cx, error);
+        self.back_off(cx, cx.now.mono);
+        self.give_up_if_exhausted(cx);
+    }
+
+    /// A stop was asked for while the fork failed. It counts as a failed start, as it does in Supervisor, where the
+    /// failure always comes first; one that would have meant giving up leaves the count that giving up leaves.
+    fn cancelled_not_forked(&mut self, cx: &mut Context<'_>, error: &SpawnError) {
+        self.note_not_forked(cx, error);
+        let failures = self.record.backoff.saturating_add(1);
+        self.record.backoff = if is_exhausted(failures, self.policy.startretries) { 0 } else { failures };
+        self.enter(cx, State::Stopped, Extra::pid(0));
+    }
+
+    fn note_not_forked(&mut self, cx: &mut Context<'_>, error: &SpawnError) {
+        log(cx, LogLine::spawn_failed(error));
+        self.record.spawnerr = Some(error.to_string());
+        cx.turns.push(Turn::NotForked);
+    }
+
+    /// The child could not become the program; that it ends is told separately.
+    fn exec_failed(&mut self, cx: &mut Context<'_>, pid: Pid, text: String) {
+        log(cx, LogLine::exec_failed(&self.record.name, pid, &text));
+        self.record.exec_error = Some(text);
+    }
+
+    /// STARTING -> RUNNING.
+    fn succeed(&mut self, cx: &mut Context<'_>, pid: Pid) {
+        self.record.backoff = 0;
+        self.enter(cx, State::Running { pid }, Extra::pid(pid));
+        log(cx, LogLine::success(&self.record.name, self.policy.startsecs));
+    }
+
+    /// STARTING -> BACKOFF; the retry is counted from `failed_at`.
+    fn back_off(&mut self, cx: &mut Context<'_>, failed_at: Moment) {
+        self.record.backoff = self.record.backoff.saturating_add(1);
+        let retry_at = failed_at + retry_delay(self.record.backoff);
+        self.enter(cx, State::Backoff { retry_at }, Extra::tries(self.record.backoff));
+    }
+
+    fn give_up_if_exhausted(&mut self, cx: &mut Context<'_>) {
+        if is_exhausted(self.record.backoff, self.policy.startretries) {
+            self.give_up(cx, StopCause::GaveUp);
+            log(cx, LogLine::gave_up(&self.record.name));
+        }
+    }
+
+    /// BACKOFF -> FATAL.
+    fn give_up(&mut self, cx: &mut Context<'_>, cause: StopCause) {
+        self.record.backoff = 0;
+        self.record.stop_cause = Some(cause);
+        self.enter(cx, State::Fatal, Extra::default());
+    }
+
+    fn stop_in_backoff(&mut self, cx: &mut Context<'_>) {
+        log(cx, LogLine::stop_in_backoff(&self.record.name));
+        self.record.stop_cause = Some(StopCause::Request);
+        self.enter(cx, State::Stopped, Extra::pid(0));
+    }
+
+    fn cancel(&mut self, cx: &mut Context<'_>, cause: StopCause) {
+        self.record.stop_cause = Some(cause);
+        self.enter(cx, State::Cancelled, Extra::pid(0));
+    }
+
+    fn stop(&mut self, cx: &mut Context<'_>, pid: Pid, cause: StopCause) {
+        self.record.stop_cause = Some(cause);
+        self.send_stop_signal(cx, pid);
+    }
+
+    fn send_stop_signal(&mut self, cx: &mut Context<'_>, pid: Pid) {
+        let (signal, group) = (self.policy.stopsignal, self.policy.stopasgroup);
+        log(cx, LogLine::killing(&self.record.name, pid, signal, group));
+        let kill_at = cx.now.mono + self.policy.stopwaitsecs;
+        self.enter(cx, State::Stopping { pid, kill_at, insisting: false }, Extra::pid(pid));
+        self.kill(cx, Kill { pid, signal, group });
+    }
+
+    /// STOPPING for too long: SIGKILL, and again after another `stopwaitsecs`.
+    fn insist(&mut self, cx: &mut Context<'_>, pid: Pid) {
+        let group = self.policy.killasgroup;
+        log(cx, LogLine::insisting(&self.record.name, pid));
+        log(cx, LogLine::killing(&self.record.name, pid, SIGKILL, group));
+        let kill_at = cx.now.mono + self.policy.stopwaitsecs.max(KILL_SPACING_MIN);
+        self.record.state = State::Stopping { pid, kill_at, insisting: true };
+        self.kill(cx, Kill { pid, signal: SIGKILL, group });
+    }
+
+    /// The worker died around the sending of a stop signal. When the keeper's last signal is neither the stop signal
+    /// nor SIGKILL, ours was not sent (or another followed it; twice is better than never).
+    fn repeat_lost_signal(&mut self, cx: &mut Context<'_>, pid: Pid, insisting: bool, last: i32) {
+        if last == SIGKILL {
+            return;
+        }
+        if insisting {
+            self.insist(cx, pid);
+        } else if last != self.policy.stopsignal {
+            self.send_stop_signal(cx, pid);
+        }
+    }
+
+    /// A client's own signal; never to the group.
+    fn signal(&self, cx: &mut Context<'_>, pid: Pid, signal: i32) {
+        log(cx, LogLine::sending(&self.record.name, pid, signal));
+        self.kill(cx, Kill { pid, signal, group: false });
+    }
+
+    fn kill(&self, cx: &mut Context<'_>, kill: Kill) {
+        cx.effects.push(Effect::Kill { process: self.record.process, kill });
+    }
+
+    fn reaped(&mut self, cx: &mut Context<'_>, pid: Pid, exit: Exit, at: Now) {
+        self.record.stopped = Some(at);
+        let expected = self.policy.exitcodes.contains(&exit.status());
+        match self.record.state {
+            State::Stopping { .. } => {
+                self.record.exitstatus = Some(exit.status());
+                self.enter(cx, State::Stopped, Extra::pid(pid));
+                log(cx, LogLine::stopped(&self.record.name, exit, expected));
+            }
+            State::Starting { up_at, .. } if at.mono < up_at => {
+                self.record.spawnerr = Some(EXITED_TOO_QUICKLY.to_owned());
+                self.back_off(cx, at.mono);
+                log(cx, LogLine::exited(&self.record.name, exit, false));
+                self.give_up_if_exhausted(cx);
+            }
+            State::Starting { .. } => {
+                // It did stay up, only the deadline was not handled yet.
+                self.succeed(cx, pid);
+                self.exited(cx, pid, exit, expected, at);
+            }
+            State::Running { .. } => self.exited(cx, pid, exit, expected, at),
+            State::Unknown { .. } => {
+                self.record.exitstatus = Some(exit.status());
+                self.record.state = State::Unknown { pid: None };
+                log(cx, LogLine::exited(&self.record.name, exit, expected));
+            }
+            State::Stopped
+            | State::Spawning
+            | State::Backoff { .. }
+            | State::Cancelled
+            | State::Exited { .. }
+            | State::Fatal => {}
+        }
+        cx.turns.push(Turn::Reaped);
+    }
+
+    /// RUNNING -> EXITED, and on to STARTING if `autorestart` says so: at once, unless it is a crash loop.
+    fn exited(&mut self, cx: &mut Context<'_>, pid: Pid, exit: Exit, expected: bool, at: Now) {
+        self.record.exitstatus = Some(exit.status());
+        if !expected {
+            self.record.spawnerr = Some(format!("Bad exit code {}", exit.status()));
+        }
+        let extra = Extra { pid: Some(pid), expected: Some(expected), ..Extra::default() };
+        self.enter(cx, State::Exited { restart_at: None }, extra);
+        log(cx, LogLine::exited(&self.record.name, exit, expected));
+        let restart = match self.policy.autorestart {
+            AutoRestart::Never => false,
+            AutoRestart::Unexpected => !expected,
+            AutoRestart::Always => true,
+        };
+        if !restart || cx.mood != Mood::Running {
+            return;
+        }
+        match self.hold_back(at.mono) {
+            Some(restart_at) if restart_at > cx.now.mono => {
+                self.record.state = State::Exited { restart_at: Some(restart_at) };
+            }
+            Some(_) | None => self.spawn(cx),
+        }
+    }
+
+    /// Until when an automatic restart is held back: not at all for a process that stayed up for a second, or the
+    /// first time it did not. Differs from Supervisor, which restarts once per pass of its loop, about a second.
+    fn hold_back(&mut self, ended: Moment) -> Option<Moment> {
+        let started = self.record.started?.mono;
+        if ended.since(started) >= RESTART_SPACING {
+            self.record.restarted_at_once = false;
+            return None;
+        }
+        if !self.record.restarted_at_once {
+            self.record.restarted_at_once = true;
+            return None;
+        }
+        Some(started + RESTART_SPACING)
+    }
+
+    /// The system refuses signals to the child. There is no way out of UNKNOWN but the group's removal.
+    fn kill_failed(&mut self, cx: &mut Context<'_>, pid: Pid, signal: i32, text: &str) {
+        let ours = matches!(self.record.state, State::Stopping { .. })
+            && (signal == SIGKILL || signal == self.policy.stopsignal);
+        let doing = if ours {
+            format!("unknown problem killing {} ({pid}):{text}", self.record.name)
+        } else {
+            format!("unknown problem sending sig {} ({pid}):{text}", self.record.name)
+        };
+        log(cx, LogLine::undeliverable(doing.clone()));
+        cx.turns.push(Turn::Undelivered { text: doing });
+        self.enter(cx, State::Unknown { pid: Some(pid) }, Extra::default());
+    }
+
+    /// A child nobody asked for: two of one program must never run, so it does not stay.
+    fn refuse_child(&self, cx: &mut Context<'_>, pid: Pid) {
+        let name = &self.record.name;
+        let state = self.state().name();
+        log(cx, LogLine::bug(&format!("'{name}' was forked with pid {pid} while {state}; killing that child")));
+        self.kill(cx, Kill { pid, signal: SIGKILL, group: true });
+    }
+}
+
+fn log(cx: &mut Context<'_>, line: LogLine) {
+    cx.effects.push(Effect::Log(line));
+}
+
+/// The wait before the next try after `failures` failed starts in a row: 1, 2, 3 ... seconds.
+fn retry_delay(failures: u32) -> Duration {
+    Duration::from_secs(u64::from(failures))
+}
+
+/// Whether `failures` failed starts in a row were one too many: there are `startretries` + 1 attempts, and at least one.
+fn is_exhausted(failures: u32, startretries: i64) -> bool {
+    i64::from(failures) > startretries
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::input::ProcessId;
+
+    fn policy(startretries: i64) -> Policy {
+        Policy {
+            autostart: true,
+            autorestart: AutoRestart::Never,
+            startsecs: Duration::from_secs(1),
+            startretries,
+            exitcodes: vec![0],
+            stopsignal: 15,
+            stopwaitsecs: Duration::from_secs(10),
+            stopasgroup: false,
+            killasgroup: false,
+            priority: 999,
+        }
+    }
+
+    /// Lets a process fail to start until it gives up, handling each deadline `late` after it is due, and tells when
+    /// it was tried.
+    fn attempts(startretries: i64, late: Duration) -> Vec<Duration> {
+        let mut process = Process::new(policy(startretries), ProcessRecord::new(ProcessId(1), "p".to_owned()));
+        let mut now = Now { mono: Moment(Duration::ZERO), wall: 0 };
+        let mut tried = Vec::new();
+        let mut step = Step::Start;
+        loop {
+            let (mut effects, mut turns) = (Vec::new(), Vec::new());
+            let mut cx = Context { now, mood: Mood::Running, group: "p", effects: &mut effects, turns: &mut turns };
+            process.handle(&mut cx, step);
+            if effects.iter().any(|effect| matches!(effect, Effect::Spawn { .. })) {
+                tried.push(now.mono.0);
+                step = Step::SpawnFailed(SpawnError::NotFound("x".to_owned()));
+            } else if let Some(at) = process.deadline(Mood::Running) {
+                now.mono = at + late;
+                step = Step::Due;
+            } else {
+                assert_eq!(process.state(), ProcessState::Fatal);
+                return tried;
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn there_is_one_attempt_more_than_startretries_and_at_least_one(retries in -3..40_i64) {
+            let expected = usize::try_from(retries.max(0)).unwrap_or(0) + 1;
+            prop_assert_eq!(attempts(retries, Duration::ZERO).len(), expected);
+        }
+
+        #[test]
+        fn the_waits_between_attempts_are_one_two_three_seconds(retries in 0..40_i64, late_ms in 0..3000_u64) {
+            let late = Duration::from_millis(late_ms);
+            let tried = attempts(retries, late);
+            for (failures, pair) in (1..).zip(tried.windows(2)) {
+                if let [before, after] = pair {
+                    prop_assert_eq!(*after, *before + Duration::from_secs(failures) + late);
+                }
+            }
+        }
+
+        #[test]
+        fn giving_up_needs_more_failures_than_retries(failures in any::<u32>(), retries in any::<i64>()) {
+            prop_assert_eq!(is_exhausted(failures, retries), i128::from(failures) > i128::from(retries));
+            prop_assert_eq!(retry_delay(failures).as_secs(), u64::from(failures));
+        }
+    }
+}

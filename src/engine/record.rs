@@ -1,0 +1,170 @@
+//! What must be remembered of a process when the worker dies.
+//!
+//! The worker journals these before it performs effects; only the engine reads and changes what is inside.
+
+use serde::{Deserialize, Serialize};
+
+use super::input::{Pid, ProcessId};
+use super::state::ProcessState;
+use super::time::{Moment, Now};
+
+/// One process' lifecycle. A deadline lives in the state that owns it, so leaving the state cancels the timer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum State {
+    Stopped,
+    /// STARTING: `Effect::Spawn` was asked for and is not answered.
+    Spawning,
+    /// STARTING: forked, not yet up for `startsecs`.
+    Starting {
+        pid: Pid,
+        up_at: Moment,
+    },
+    Running {
+        pid: Pid,
+    },
+    Backoff {
+        retry_at: Moment,
+    },
+    /// STOPPING: a stop came while `Effect::Spawn` was not answered; the signal goes out when it is.
+    Cancelled,
+    /// STOPPING: the stop signal was sent; `insisting` once SIGKILL was.
+    Stopping {
+        pid: Pid,
+        kill_at: Moment,
+        insisting: bool,
+    },
+    /// `restart_at` is set while an automatic restart is held back (see `Process::exited`).
+    Exited {
+        restart_at: Option<Moment>,
+    },
+    Fatal,
+    /// A signal could not be delivered; `pid` until that child is reaped.
+    Unknown {
+        pid: Option<Pid>,
+    },
+}
+
+impl State {
+    /// The state as Supervisor tells it.
+    pub(super) fn shown(self) -> ProcessState {
+        match self {
+            State::Stopped => ProcessState::Stopped,
+            State::Spawning | State::Starting { .. } => ProcessState::Starting,
+            State::Running { .. } => ProcessState::Running,
+            State::Backoff { .. } => ProcessState::Backoff,
+            State::Cancelled | State::Stopping { .. } => ProcessState::Stopping,
+            State::Exited { .. } => ProcessState::Exited,
+            State::Fatal => ProcessState::Fatal,
+            State::Unknown { .. } => ProcessState::Unknown,
+        }
+    }
+
+    /// The live child, as far as the engine knows.
+    pub(super) fn pid(self) -> Option<Pid> {
+        match self {
+            State::Starting { pid, .. } | State::Running { pid } | State::Stopping { pid, .. } => Some(pid),
+            State::Unknown { pid } => pid,
+            State::Stopped
+            | State::Spawning
+            | State::Backoff { .. }
+            | State::Cancelled
+            | State::Exited { .. }
+            | State::Fatal => None,
+        }
+    }
+}
+
+/// Who had a process stopped since its last start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopCause {
+    /// A client's stop request.
+    Request,
+    /// The daemon's shutdown or restart.
+    Shutdown,
+    /// The engine, after too many failed starts.
+    GaveUp,
+}
+
+/// Everything about one process that its successor engine must know; its rules come from the `GroupSpec`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessRecord {
+    pub(super) process: ProcessId,
+    pub(super) name: String,
+    pub(super) state: State,
+    /// Failed starts since the last success; shown as `tries:`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) backoff: u32,
+    /// Spawns asked for, ever.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) attempt: u32,
+    /// The last fork, or the last attempt at one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) started: Option<Now>,
+    /// When a child was last reaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) stopped: Option<Now>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) spawnerr: Option<String>,
+    /// Why the last child did not become the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) exec_error: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) exitstatus: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) stop_cause: Option<StopCause>,
+    /// It ended within a second of its start and was restarted at once; the next time waits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) restarted_at_once: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if hands in a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl ProcessRecord {
+    pub(super) fn new(process: ProcessId, name: String) -> ProcessRecord {
+        ProcessRecord {
+            process,
+            name,
+            state: State::Stopped,
+            backoff: 0,
+            attempt: 0,
+            started: None,
+            stopped: None,
+            spawnerr: None,
+            exec_error: None,
+            exitstatus: None,
+            stop_cause: None,
+            restarted_at_once: false,
+        }
+    }
+
+    #[must_use]
+    pub fn process(&self) -> ProcessId {
+        self.process
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    #[must_use]
+    pub fn state(&self) -> ProcessState {
+        self.state.shown()
+    }
+
+    /// The child this process has, if it is known that it was forked.
+    #[must_use]
+    pub fn pid(&self) -> Option<Pid> {
+        self.state.pid()
+    }
+
+    /// Spawns asked for, ever; the last one's `Effect::Spawn` carried this number.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+}

@@ -1,0 +1,262 @@
+//! What clients ask for: checks in Supervisor's order, immediate results, and what is left to wait for.
+
+use std::collections::BTreeMap;
+
+use super::engine::Engine;
+use super::input::{Answer, Effect, Event, LogLine, Mood, ProcessId, Refusal, Request, RequestId, SpawnError, Target};
+use super::policy::GroupSpec;
+use super::process::Step;
+use super::record::State;
+use super::state::ProcessState;
+use super::time::Now;
+use super::view::namespec;
+use super::wait::{Pending, STOP_REPORT_SPACING, Wait, Want};
+
+/// What a request comes to at one process.
+enum Verdict {
+    Now(Result<(), Refusal>),
+    Later(Want),
+    /// A request to several does not apply to this one: it is absent from the answer.
+    Absent,
+}
+
+/// Whether a request names one process, or several of which only the fitting ones are meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    One,
+    Several,
+}
+
+impl Engine {
+    pub(super) fn request(&mut self, now: Now, id: RequestId, request: Request, effects: &mut Vec<Effect>) {
+        if self.pending.contains_key(&id) {
+            effects.push(Effect::Log(LogLine::bug(&format!("request {id} came twice"))));
+            return;
+        }
+        if self.mood != Mood::Running {
+            answer(effects, id, Answer::Refused(Refusal::ShutdownState));
+            return;
+        }
+        match request {
+            Request::Start { target, wait, checked } => {
+                let checked: BTreeMap<ProcessId, SpawnError> = checked.into_iter().collect();
+                self.each(id, Pending::new(now.mono, wait), &target, effects, |engine, process, scope, effects| {
+                    engine.start(now, process, scope, wait, checked.get(&process), effects)
+                });
+            }
+            Request::Stop { target, wait } => {
+                self.each(id, Pending::new(now.mono, wait), &target, effects, |engine, process, scope, effects| {
+                    engine.stop(now, process, scope, wait, effects)
+                });
+            }
+            Request::Signal { target, signal } => {
+                self.each(id, Pending::new(now.mono, false), &target, effects, |engine, process, scope, effects| {
+                    engine.signal(now, process, scope, signal, effects)
+                });
+            }
+            Request::AddGroup(spec) => self.add_group(now, id, spec, effects),
+            Request::RemoveGroup(name) => self.remove_group(id, &name, effects),
+            Request::Shutdown => {
+                answer(effects, id, Answer::Done);
+                self.leave(now, Mood::Shutdown, effects);
+            }
+            Request::Restart => {
+                answer(effects, id, Answer::Done);
+                self.leave(now, Mood::Restarting, effects);
+            }
+        }
+    }
+
+    /// Nobody waits for this request any more; what it set off goes on.
+    pub(super) fn forget(&mut self, id: RequestId) {
+        let Some(pending) = self.pending.remove(&id) else { return };
+        for process in pending.open() {
+            if let Some(slot) = self.slots.get_mut(&process) {
+                slot.waits.retain(|wait| wait.request != id);
+            }
+            self.file_deadline(process);
+        }
+    }
+
+    /// Asks `one` about every process of the target, in order, and answers or waits.
+    fn each<F>(&mut self, id: RequestId, mut pending: Pending, target: &Target, effects: &mut Vec<Effect>, one: F)
+    where
+        F: Fn(&mut Engine, ProcessId, Scope, &mut Vec<Effect>) -> Verdict,
+    {
+        let Some((processes, scope)) = self.targets(target) else {
+            answer(effects, id, Answer::Refused(Refusal::BadName));
+            return;
+        };
+        let mut waiting = Vec::new();
+        for (rank, process) in processes.into_iter().enumerate() {
+            match one(self, process, scope, effects) {
+                Verdict::Now(result) => {
+                    if let Some(outcome) = self.outcome(process, result) {
+                        pending.decided_at_once(rank, outcome);
+                    }
+                }
+                Verdict::Later(want) => {
+                    if let Some(slot) = self.slots.get_mut(&process) {
+                        if matches!(want, Want::Stopped { .. }) {
+                            waiting.push(LogLine::waiting_to_stop(&slot.process.record.name));
+                        }
+                        slot.waits.push(Wait { request: id, want });
+                        pending.wait_for(rank, process);
+                    }
+                    self.file_deadline(process);
+                }
+                Verdict::Absent => {}
+            }
+        }
+        // All are signalled before the first wait is mentioned.
+        effects.extend(waiting.into_iter().map(Effect::Log));
+        if pending.is_complete() {
+            answer(effects, id, pending.into_answer());
+        } else {
+            self.pending.insert(id, pending);
+        }
+    }
+
+    fn targets(&self, target: &Target) -> Option<(Vec<ProcessId>, Scope)> {
+        match target {
+            Target::One(process) => self.slots.contains_key(process).then(|| (vec![*process], Scope::One)),
+            Target::Group(name) => Some((self.group_members(name)?.to_vec(), Scope::Several)),
+            Target::All => Some((self.members_of_all(), Scope::Several)),
+        }
+    }
+
+    fn start(
+        &mut self,
+        now: Now,
+        process: ProcessId,
+        scope: Scope,
+        wait: bool,
+        checked: Option<&SpawnError>,
+        effects: &mut Vec<Effect>,
+    ) -> Verdict {
+        let Some(state) = self.state(process) else { return Verdict::Absent };
+        if scope == Scope::Several && state.is_running() {
+            return Verdict::Absent;
+        }
+        if let Some(error) = checked {
+            return Verdict::Now(Err(Refusal::Spawn(error.clone())));
+        }
+        if state.is_running() {
+            return Verdict::Now(Err(Refusal::AlreadyStarted));
+        }
+        if state == ProcessState::Unknown {
+            return Verdict::Now(Err(Refusal::Failed(self.unknown_state_text(process))));
+        }
+        self.step(now, process, Step::Start, effects);
+        match (state, wait) {
+            (ProcessState::Stopping, true) => Verdict::Now(Err(Refusal::AbnormalTermination)),
+            (ProcessState::Stopping, false) => Verdict::Now(Ok(())),
+            (_, true) => Verdict::Later(Want::Running),
+            (_, false) => Verdict::Later(Want::Forked),
+        }
+    }
+
+    fn unknown_state_text(&self, process: ProcessId) -> String {
+        let name = self.process(process).map(|view| namespec(view.group, view.name)).unwrap_or_default();
+        format!("{name} is in an unknown process state")
+    }
+
+    fn stop(&mut self, now: Now, process: ProcessId, scope: Scope, wait: bool, effects: &mut Vec<Effect>) -> Verdict {
+        let Some(state) = self.state(process) else { return Verdict::Absent };
+        // Also when it is not running: a stop calls off a restart that is held back.
+        self.step(now, process, Step::Stop, effects);
+        if !state.is_running() {
+            return match scope {
+                Scope::One => Verdict::Now(Err(Refusal::NotRunning)),
+                Scope::Several => Verdict::Absent,
+            };
+        }
+        let Some(slot) = self.slots.get(&process) else { return Verdict::Absent };
+        let signal = slot.process.policy.stopsignal;
+        let forked = match slot.process.record.state {
+            State::Stopping { .. } => true,
+            State::Cancelled => false,
+            State::Stopped
+            | State::Spawning
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Exited { .. }
+            | State::Fatal
+            | State::Unknown { .. } => return Verdict::Now(Ok(())),
+        };
+        if wait {
+            let report_at = now.mono + STOP_REPORT_SPACING;
+            return Verdict::Later(Want::Stopped { signal, delivered: false, report_at });
+        }
+        // Without a child there is no signal yet that could fail.
+        if forked { Verdict::Later(Want::Delivered { signal }) } else { Verdict::Now(Ok(())) }
+    }
+
+    fn signal(
+        &mut self,
+        now: Now,
+        process: ProcessId,
+        scope: Scope,
+        signal: i32,
+        effects: &mut Vec<Effect>,
+    ) -> Verdict {
+        let Some(slot) = self.slots.get(&process) else { return Verdict::Absent };
+        if !slot.process.state().is_signallable() {
+            return match scope {
+                Scope::One => Verdict::Now(Err(Refusal::NotRunning)),
+                Scope::Several => Verdict::Absent,
+            };
+        }
+        if slot.process.record.state.pid().is_none() {
+            let name = &slot.process.record.name;
+            let signal = super::signal::signal_name(signal);
+            return Verdict::Now(Err(Refusal::Failed(format!(
+                "attempted to send {name} sig {signal} but it wasn't running"
+            ))));
+        }
+        self.step(now, process, Step::Signal(signal), effects);
+        Verdict::Later(Want::Delivered { signal })
+    }
+
+    fn add_group(&mut self, now: Now, id: RequestId, spec: GroupSpec, effects: &mut Vec<Effect>) {
+        match self.create_group(spec, effects) {
+            Some(key) => {
+                answer(effects, id, Answer::Done);
+                self.autostart(now, key, effects);
+            }
+            None => answer(effects, id, Answer::Refused(Refusal::AlreadyAdded)),
+        }
+    }
+
+    fn remove_group(&mut self, id: RequestId, name: &str, effects: &mut Vec<Effect>) {
+        let Some(group) = self.group_named(name) else {
+            answer(effects, id, Answer::Refused(Refusal::BadName));
+            return;
+        };
+        if group.unstopped > 0 {
+            answer(effects, id, Answer::Refused(Refusal::StillRunning));
+            return;
+        }
+        let processes = group.members.clone();
+        for process in &processes {
+            if let Some(slot) = self.slots.remove(process)
+                && let Some(at) = slot.filed
+            {
+                self.deadlines.remove(&(at, *process));
+            }
+            self.unconfirmed.remove(process);
+            self.dirty.insert(*process);
+        }
+        if let Some(key) = self.group_names.remove(name) {
+            self.groups.remove(&key);
+        }
+        effects.push(Effect::GroupRemoved { group: name.to_owned(), processes });
+        effects.push(Effect::Event(Event::GroupRemoved { group: name.to_owned() }));
+        answer(effects, id, Answer::Done);
+    }
+}
+
+fn answer(effects: &mut Vec<Effect>, id: RequestId, answer: Answer) {
+    effects.push(Effect::Answer { id, answer });
+}

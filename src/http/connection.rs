@@ -1,0 +1,90 @@
+//! One connection from accept to close: hyper does the talking, the phases' deadlines do the waiting.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioTimer;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::limits::{BODY_MAX, FOLLOW_JUNK_MAX, HEADER_MAX};
+use super::phase::{Phase, Phases};
+use super::service::Service;
+use super::stream::{Link, Stream};
+
+/// How a talk came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// hyper is done: the client closed, or was told that the connection closes.
+    Said,
+    /// The client was too slow or silent, or its place is needed: nothing was said that it could miss.
+    Cut,
+}
+
+/// Serves requests until the client is done, is too slow, or the endpoint asks for an end.
+pub(super) async fn serve(stream: Stream, service: Service) {
+    let stream = Arc::new(stream);
+    let phases = Arc::clone(&service.phases);
+    if talk(Arc::clone(&stream), Arc::clone(&phases), service).await == End::Cut {
+        return;
+    }
+    // Closing now would reset the connection if the client is still sending, and the answer that says why it should stop
+    // would be lost.
+    phases.enter(Phase::Ending);
+    stream.finish();
+    let mut allowance = 2 * BODY_MAX;
+    let gone = poll_fn(|cx| stream.poll_gone(cx, &mut allowance));
+    // A client that goes on all the same loses the answer.
+    drop(timeout(phases.times.linger, gone).await);
+}
+
+async fn talk(stream: Arc<Stream>, phases: Arc<Phases>, service: Service) -> End {
+    let link = Link { stream: Arc::clone(&stream), phases: Arc::clone(&phases) };
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // Ours distinguishes a slow client from a silent one.
+        .header_read_timeout(None)
+        .max_header_size(HEADER_MAX)
+        .max_buf_size(2 * HEADER_MAX)
+        .title_case_headers(true)
+        .serve_connection(
+            link,
+            service_fn(move |request| {
+                let service = service.clone();
+                async move { Ok::<_, Infallible>(service.respond(request).await) }
+            }),
+        );
+    let mut connection = pin!(connection);
+    let mut end = pin!(phases.end.notified());
+    let mut ending = false;
+    let mut alarm = pin!(sleep_until(Instant::now()));
+    let mut allowance = FOLLOW_JUNK_MAX;
+    poll_fn(|cx| {
+        if !ending && end.as_mut().poll(cx).is_ready() {
+            ending = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        if ending && matches!(phases.phase(), Phase::Idle | Phase::Following) {
+            return Poll::Ready(End::Cut);
+        }
+        // An error is the client's: it went away or talked nonsense, which hyper has answered.
+        if connection.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(End::Said);
+        }
+        // While it sends a body hyper does not notice that the client is gone if it has sent more than its request, as
+        // Supervisor's does: an empty line.
+        if phases.phase() == Phase::Following && stream.poll_gone(cx, &mut allowance).is_ready() {
+            return Poll::Ready(End::Cut);
+        }
+        let Some(deadline) = phases.deadline() else { return Poll::Pending };
+        if alarm.deadline() != deadline {
+            alarm.as_mut().reset(deadline);
+        }
+        alarm.as_mut().poll(cx).map(|()| End::Cut)
+    })
+    .await
+}

@@ -1,0 +1,197 @@
+//! One request: who asks, what for, and the answer.
+
+use std::io;
+use std::sync::Arc;
+
+use http_body_util::{BodyExt, Limited};
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue};
+use hyper::{Method as Verb, Request, StatusCode};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::auth;
+use super::follow::follow;
+use super::incoming::{Answer, Incoming, Peer};
+use super::limits::BODY_MAX;
+use super::phase::{Phase, Phases};
+use super::reply::{self, Reply};
+use super::route::Route;
+use crate::config::ServerAuth;
+use crate::logs::Channel;
+use crate::rpc::{self, Call, CallError, Dispatch, Fault, FaultCode, Method};
+
+/// Bytes of an unreadable request that the log looks at.
+const LOGGED_MAX: usize = 300;
+
+/// Tells nginx not to hold back a stream.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// What all requests of a connection share.
+#[derive(Clone)]
+pub(super) struct Service {
+    pub(super) auth: Option<Arc<ServerAuth>>,
+    pub(super) control: mpsc::Sender<Incoming>,
+    /// Without the user: he may be another one with each request.
+    pub(super) peer: Peer,
+    pub(super) phases: Arc<Phases>,
+}
+
+impl Service {
+    /// Answers one request. Never fails: what goes wrong is a status.
+    pub(super) async fn respond(self, request: Request<hyper::body::Incoming>) -> Reply {
+        self.phases.enter(Phase::Working);
+        let head = *request.method() == Verb::HEAD;
+        let reply = self.route(request).await;
+        let streams = matches!(reply.body(), http_body_util::Either::Right(_)) && !head;
+        self.phases.enter(if streams { Phase::Following } else { Phase::Writing });
+        reply
+    }
+
+    async fn route(&self, request: Request<hyper::body::Incoming>) -> Reply {
+        let user = match &self.auth {
+            None => None,
+            Some(auth) => match auth::user_of(request.headers().get(AUTHORIZATION), auth) {
+                Some(user) => Some(user),
+                None => return reply::unauthorized(),
+            },
+        };
+        let verb = request.method();
+        match Route::of(request.uri().path()) {
+            Route::Rpc if *verb == Verb::POST => self.rpc(request, user).await,
+            Route::LogTail { name, channel } if *verb == Verb::GET => {
+                let mut reply = self.follow(Some((name, channel))).await;
+                if reply.status().is_success() {
+                    reply.headers_mut().insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+                }
+                reply
+            }
+            Route::MainLogTail if *verb == Verb::GET => self.follow(None).await,
+            Route::Nothing if *verb == Verb::GET || *verb == Verb::HEAD => reply::error(StatusCode::NOT_FOUND),
+            Route::Rpc | Route::LogTail { .. } | Route::MainLogTail | Route::Nothing => {
+                reply::error(StatusCode::BAD_REQUEST)
+            }
+        }
+    }
+
+    async fn rpc(&self, request: Request<hyper::body::Incoming>, user: Option<String>) -> Reply {
+        let Some(length) = request.headers().get(CONTENT_LENGTH) else {
+            return reply::final_error(StatusCode::LENGTH_REQUIRED);
+        };
+        // hyper has refused what is no number.
+        let length: Option<usize> = length.to_str().ok().and_then(|length| length.parse().ok());
+        if length.is_none_or(|length| length > BODY_MAX) {
+            return reply::final_error(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        let body = match timeout(self.phases.times.body, Limited::new(request.into_body(), BODY_MAX).collect()).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(_)) => return reply::final_error(StatusCode::BAD_REQUEST),
+            Err(_) => return reply::final_error(StatusCode::REQUEST_TIMEOUT),
+        };
+        match rpc::parse_call(&body) {
+            Ok(call) => reply::xml(rpc::write_response(&self.caller(user).answer(call).await)),
+            Err(error) => {
+                log_unreadable(&body, &error);
+                reply::error(StatusCode::BAD_REQUEST)
+            }
+        }
+    }
+
+    fn caller(&self, user: Option<String>) -> Caller<'_> {
+        Caller { control: &self.control, peer: self.peer.as_user(user) }
+    }
+
+    async fn follow(&self, process: Option<(String, Channel)>) -> Reply {
+        let (reply, file) = oneshot::channel();
+        if self.control.send(Incoming::Follow { process, reply }).await.is_err() {
+            return reply::error(StatusCode::SERVICE_UNAVAILABLE);
+        }
+        let Ok(Some(file)) = file.await else { return reply::error(StatusCode::NOT_FOUND) };
+        match follow(file, Arc::clone(&self.phases)).await {
+            Ok((body, modified)) => reply::follow(body, &http_date(modified)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => reply::error(StatusCode::NOT_FOUND),
+            Err(error) => {
+                tracing::error!("a log cannot be followed: {error}");
+                reply::error(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+        }
+    }
+}
+
+/// Makes the method calls of one request.
+struct Caller<'a> {
+    control: &'a mpsc::Sender<Incoming>,
+    peer: Peer,
+}
+
+impl Caller<'_> {
+    async fn answer(&self, call: Call) -> Answer {
+        let Call { method, params } = call;
+        if method == rpc::MULTICALL {
+            rpc::multicall(&params, self).await
+        } else {
+            self.dispatch(&method, &params).await
+        }
+    }
+
+    /// Hands the call to the control loop and waits for its answer; a client that goes away ends the wait, which the
+    /// loop sees by the closed reply.
+    async fn ask(&self, method: Method) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        let call = Incoming::Call { peer: self.peer.clone(), method, reply };
+        if self.control.send(call).await.is_err() {
+            return Err(Fault::new(FaultCode::ShutdownState));
+        }
+        answer.await.unwrap_or_else(|_| Err(Fault::with(FaultCode::Failed, "the daemon gave no answer")))
+    }
+}
+
+impl Dispatch for Caller<'_> {
+    async fn dispatch(&self, name: &str, params: &[rpc::Value]) -> Answer {
+        let shown = rpc::printable(name);
+        tracing::trace!("XML-RPC method called: {shown}()");
+        let answer = match rpc::introspect(name, params) {
+            Some(answer) => answer,
+            None => match Method::from_call(name, params) {
+                Ok(method) => self.ask(method).await,
+                Err(fault) => Err(fault),
+            },
+        };
+        match &answer {
+            Ok(_) => tracing::trace!("XML-RPC method {shown}() returned successfully"),
+            Err(fault) => {
+                let text = rpc::printable(&fault.text);
+                tracing::trace!("XML-RPC method {shown}() returned fault: [{}] {text}", fault.code);
+            }
+        }
+        answer
+    }
+}
+
+/// Seconds since 1970 as HTTP writes them.
+fn http_date(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds)
+        .map(|time| time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+        .unwrap_or_default()
+}
+
+fn log_unreadable(body: &[u8], error: &CallError) {
+    let shown = rpc::printable(&String::from_utf8_lossy(body.get(..LOGGED_MAX).unwrap_or(body)));
+    match error {
+        CallError::NoMethodName => tracing::error!("XML-RPC request data '{shown}' is invalid: no method name"),
+        CallError::Xml(why) => {
+            let why = rpc::printable(&why.to_string());
+            tracing::error!("XML-RPC request data '{shown}' is invalid: unmarshallable ({why})");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::http_date;
+
+    #[test]
+    fn dates_are_those_of_http() {
+        assert_eq!(http_date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(http_date(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+    }
+}

@@ -1,0 +1,116 @@
+//! Which of its three lives this process is in: one program, executed again for each.
+//!
+//! The launcher is what the user starts. It becomes the keeper in place, with the same pid; the
+//! keeper starts workers. Each image learns from two variables what it is and which descriptor is
+//! its socket; both are taken out of the environment before anything else happens, so that no program
+//! ever sees them.
+
+use std::ffi::{CString, OsStr};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use super::keeper;
+use super::protocol::ToKeeper;
+use crate::engine::Pid;
+use crate::sys::exec::{self, Executable};
+use crate::sys::{descriptors, process};
+
+const STAGE: &str = "GALAXYD_STAGE";
+const SOCKET: &str = "GALAXYD_KEEPER";
+
+/// What reaches the worker only from the keeper: a terminal's or a service manager's signal to all
+/// processes is one request, not two, and the keeper passes it on.
+const IGNORED_BY_WORKERS: [i32; 6] =
+    [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2];
+
+/// What this process is to be.
+#[derive(Debug)]
+pub enum Image {
+    /// Started by a user, a script or a service manager.
+    Launcher,
+    /// To call [`be_keeper`] with this socket.
+    Keeper(OwnedFd),
+    /// To make a [`KeeperLink`](super::KeeperLink) of this socket.
+    Worker(OwnedFd),
+}
+
+/// The variables that tell are wrong: somebody else set them.
+#[derive(Debug, thiserror::Error)]
+#[error("{SOCKET} does not name an open socket: unset it and {STAGE}, which only galaxyd itself sets")]
+pub struct ImageError(#[source] Option<io::Error>);
+
+impl Image {
+    /// To be called once, first of all, while there is one thread.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError`] if the environment contradicts the open descriptors.
+    pub fn of_this_process() -> Result<Self, ImageError> {
+        let (stage, socket) = (exec::take_variable(STAGE), exec::take_variable(SOCKET));
+        let make: fn(OwnedFd) -> Self = match stage.as_deref().and_then(OsStr::to_str) {
+            Some("keeper") => Self::Keeper,
+            Some("worker") => Self::Worker,
+            _ => return Ok(Self::Launcher),
+        };
+        // Not to have a name of its own is no reason to fail.
+        let _ = name_process(&exec::arguments());
+        let number = socket.and_then(|socket| socket.to_str()?.parse().ok()).ok_or(ImageError(None))?;
+        descriptors::adopt(number).map(make).map_err(|error| ImageError(Some(error)))
+    }
+}
+
+/// The launcher's last act: this process becomes the keeper, which holds these descriptors under these
+/// names from then on. Standard descriptors, user, limits, umask, directory and arguments stay as they are.
+///
+/// Returns only if that failed.
+#[must_use]
+pub fn become_keeper(held: &[(String, BorrowedFd<'_>)]) -> io::Error {
+    match queue(held) {
+        Ok(socket) => {
+            let environment = environment("keeper", socket.as_fd());
+            Executable::of_this_process().replace_image(&exec::arguments(), &environment, socket.as_fd())
+        }
+        Err(error) => error,
+    }
+}
+
+/// A socket in which a `Hold` message for each of these waits.
+fn queue(held: &[(String, BorrowedFd<'_>)]) -> io::Result<OwnedFd> {
+    let (reader, writer) = descriptors::packet_pair()?;
+    let mut bytes = Vec::new();
+    for (name, descriptor) in held {
+        let message = ToKeeper::Hold { name: name.clone() };
+        message.encode(&mut bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        descriptors::send(&writer, &bytes, &[*descriptor])?;
+    }
+    Ok(reader)
+}
+
+/// The whole life of the keeper's image; gives the code to exit with.
+///
+/// # Errors
+///
+/// Only before anything was started.
+pub fn be_keeper(launcher: OwnedFd) -> io::Result<u8> {
+    let arguments = exec::arguments();
+    let program = Executable::of_this_process();
+    let mut start = |socket: BorrowedFd<'_>| start_worker(&program, &arguments, socket);
+    keeper::run(launcher, &mut start)
+}
+
+fn start_worker(program: &Executable, arguments: &[CString], socket: BorrowedFd<'_>) -> io::Result<Pid> {
+    program.start(arguments, &environment("worker", socket), socket, &IGNORED_BY_WORKERS)
+}
+
+/// Gives this process its name back: an image started through /proc is called `exe`.
+fn name_process(arguments: &[CString]) -> io::Result<()> {
+    let Some(program) = arguments.first() else { return Ok(()) };
+    let path = Path::new(<OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(program.as_bytes()));
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    process::set_name(&CString::new(name.as_encoded_bytes())?)
+}
+
+fn environment(stage: &str, socket: BorrowedFd<'_>) -> Vec<CString> {
+    exec::environment(&[STAGE, SOCKET], &[format!("{STAGE}={stage}"), format!("{SOCKET}={}", socket.as_raw_fd())])
+}

@@ -1,0 +1,117 @@
+//! What must not be lost: children, their pipes and ends, descriptors held by name, signals.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use super::protocol::{Ended, HeldProgram, Stage};
+use crate::engine::{Now, Pid};
+use crate::sys::pipes::Pipes;
+use crate::sys::signals::Received;
+
+/// A child that was asked for and is not forgotten.
+#[derive(Debug)]
+pub(super) struct Child {
+    pub(super) id: u64,
+    pub(super) tag: Box<str>,
+    pub(super) pid: Pid,
+    pub(super) started: Now,
+    pub(super) last_signal: i32,
+    pub(super) pipes: Pipes,
+    /// Until `exec` succeeded or failed.
+    pub(super) status: Option<OwnedFd>,
+    pub(super) ended: Option<Ended>,
+    pub(super) exec_failed: Option<(Stage, i32)>,
+    /// The inventory that tells of it is still being sent: what changes now will be in it.
+    pub(super) in_inventory: bool,
+}
+
+impl Child {
+    pub(super) fn told(&self) -> HeldProgram {
+        HeldProgram {
+            id: self.id,
+            tag: self.tag.as_ref().to_owned(),
+            pid: self.pid,
+            started: self.started,
+            last_signal: self.last_signal,
+            has_stdin: self.pipes.stdin.is_some(),
+            has_stderr: self.pipes.stderr.is_some(),
+            ended: self.ended,
+            exec_failed: self.exec_failed,
+        }
+    }
+}
+
+/// A descriptor held under a name. The serial tells it from an older one of the same name.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) serial: u64,
+    pub(super) name: Box<str>,
+    pub(super) descriptor: OwnedFd,
+}
+
+/// A signal to this process that no worker has taken in hand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PendingSignal {
+    pub(super) received: Received,
+    pub(super) since: Duration,
+}
+
+/// Searched from the front: a daemon has tens of programs, seldom hundreds.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub(super) children: Vec<Child>,
+    pub(super) held: Vec<Held>,
+    pub(super) signals: Vec<PendingSignal>,
+    serial: u64,
+}
+
+impl Table {
+    pub(super) fn child(&self, id: u64) -> Option<&Child> {
+        self.children.iter().find(|child| child.id == id)
+    }
+
+    pub(super) fn child_mut(&mut self, id: u64) -> Option<&mut Child> {
+        self.children.iter_mut().find(|child| child.id == id)
+    }
+
+    /// The child of this pid that was not reaped yet: an old one may have had the same pid.
+    pub(super) fn living_mut(&mut self, pid: Pid) -> Option<&mut Child> {
+        self.children.iter_mut().find(|child| child.pid == pid && child.ended.is_none())
+    }
+
+    pub(super) fn has_living(&self) -> bool {
+        self.children.iter().any(|child| child.ended.is_none())
+    }
+
+    /// Drops a child that ended, and its pipes. One that lives stays: it must not be lost by a mistake.
+    pub(super) fn forget(&mut self, id: u64) {
+        self.children.retain(|child| child.id != id || child.ended.is_none());
+    }
+
+    pub(super) fn hold(&mut self, name: String, descriptor: OwnedFd) {
+        self.release(&name);
+        self.serial += 1;
+        self.held.push(Held { serial: self.serial, name: name.into_boxed_str(), descriptor });
+    }
+
+    pub(super) fn release(&mut self, name: &str) {
+        self.held.retain(|held| &*held.name != name);
+    }
+
+    /// Whether it is new: equal signals that wait together are one, as they are for the kernel.
+    pub(super) fn remember_signal(&mut self, received: Received, since: Duration) -> bool {
+        if self.signal(received.signal).is_some() {
+            return false;
+        }
+        self.signals.push(PendingSignal { received, since });
+        true
+    }
+
+    pub(super) fn signal(&self, number: i32) -> Option<&PendingSignal> {
+        self.signals.iter().find(|pending| pending.received.signal == number)
+    }
+
+    pub(super) fn signal_taken(&mut self, number: i32) {
+        self.signals.retain(|pending| pending.received.signal != number);
+    }
+}

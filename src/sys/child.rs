@@ -1,0 +1,230 @@
+//! Between fork and exec.
+//!
+//! Everything here runs in a copy of a process whose other threads are gone, in whatever state they
+//! left it. So: only functions named by signal-safety(7) or bare system calls; no allocation, no
+//! lock, no `Drop` that does something, no panic, no formatting.
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, RawFd};
+
+use super::errno;
+use super::pipes::ChildEnds;
+use super::plan::{PlanView, SoftLimit, UserView};
+use super::spawn::{Failure, Step};
+
+/// Supervisor's exit code for a child that did not become a program.
+const NOT_SPAWNED: i32 = 127;
+
+/// The size of the kernel's set of signals: a bit for each of 64 signals.
+const KERNEL_SIGSET: usize = 8;
+
+/// Becomes the program, or reports `[step, errno]` on `report` and ends with code 127.
+pub(super) fn main(plan: &PlanView<'_>, ends: &ChildEnds, report: RawFd) -> ! {
+    let failure = become_program(plan, ends);
+    say(&[b"supervisor: child process was not spawned\n"]);
+    let [a, b, c, d] = failure.errno.to_ne_bytes();
+    let bytes = [failure.step, a, b, c, d];
+    // SAFETY: `bytes` outlives the call; both calls are async-signal-safe.
+    unsafe {
+        libc::write(report, bytes.as_ptr().cast(), bytes.len());
+        libc::_exit(NOT_SPAWNED)
+    }
+}
+
+/// Returns only if a step failed, after having said so on standard error.
+fn become_program(plan: &PlanView<'_>, ends: &ChildEnds) -> Failure {
+    // SAFETY: plain system calls on numbers. `stderr` goes last: it may be a copy of `stdout`.
+    let placed = unsafe {
+        if libc::setpgid(0, 0) == -1 {
+            return failure(Step::ProcessGroup);
+        }
+        let stderr = ends.stderr.as_ref().unwrap_or(&ends.stdout);
+        libc::dup2(ends.stdin.as_raw_fd(), 0) != -1
+            && libc::dup2(ends.stdout.as_raw_fd(), 1) != -1
+            && libc::dup2(stderr.as_raw_fd(), 2) != -1
+    };
+    if !placed {
+        return failure(Step::Stdio);
+    }
+    for limit in plan.limits.iter() {
+        if !set_limit(limit) {
+            let failure = failure(Step::Limits);
+            let mut digits = [0; 20];
+            complain(b"set limit ", decimal(u64::from(limit.resource), &mut digits), failure.errno);
+            return failure;
+        }
+    }
+    if let Err(failure) = change_user(&plan.user) {
+        return failure;
+    }
+    if let Some(directory) = plan.directory {
+        // SAFETY: a valid C string.
+        if unsafe { libc::chdir(directory.as_ptr()) } == -1 {
+            let failure = failure(Step::Directory);
+            complain(b"chdir to ", directory.to_bytes(), failure.errno);
+            return failure;
+        }
+    }
+    if let Some(mask) = plan.umask {
+        // SAFETY: cannot fail.
+        unsafe { libc::umask(mask & 0o777) };
+    }
+    default_dispositions();
+    unblock_signals();
+    close_the_rest_on_exec();
+    // SAFETY: both arrays end with a null pointer and hold C strings that live as long as the plan,
+    // which this process does not outlive.
+    unsafe { libc::execve(plan.path.as_ptr(), plan.argv.as_ptr(), plan.environment.as_ptr()) };
+    let failure = failure(Step::Exec);
+    // SAFETY: a plan has at least one argument, and it is a C string inside the plan.
+    let name = plan.argv.first().map_or(&b""[..], |name| unsafe { CStr::from_ptr(*name) }.to_bytes());
+    complain(b"exec ", name, failure.errno);
+    failure
+}
+
+/// Sets the soft limit, lowered to the hard one where that is less.
+fn set_limit(limit: SoftLimit) -> bool {
+    let mut both = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `both` outlives the calls, which are bare system calls.
+    unsafe {
+        if libc::prlimit(0, limit.resource as _, std::ptr::null(), &raw mut both) == -1 {
+            return false;
+        }
+        both.rlim_cur = limit.soft.min(both.rlim_max);
+        libc::prlimit(0, limit.resource as _, &raw const both, std::ptr::null_mut()) == 0
+    }
+}
+
+/// As Supervisor does it: nothing for the user we are, groups before group before user otherwise.
+fn change_user(user: &UserView<'_>) -> Result<(), Failure> {
+    let (uid, gid, groups) = match user {
+        UserView::Keep => return Ok(()),
+        UserView::Unknown { uid, reason } => {
+            return refuse(*uid, reason.to_bytes(), Failure { step: Step::User as u8, errno: libc::EINVAL });
+        }
+        UserView::Become { uid, gid, groups } => (*uid, *gid, *groups),
+    };
+    // SAFETY: cannot fail.
+    match unsafe { libc::getuid() } {
+        current if current == uid => return Ok(()),
+        0 => {}
+        _ => {
+            let failure = Failure { step: Step::User as u8, errno: libc::EPERM };
+            return refuse(uid, b"Can't drop privilege as nonroot user", failure);
+        }
+    }
+    // SAFETY: `groups` is as long as it says; after fork this is the only thread, so these are bare
+    // system calls.
+    unsafe {
+        if libc::setgroups(groups.len(), groups.as_ptr()) == -1 {
+            return refuse(uid, b"Could not set groups of effective user", failure(Step::User));
+        }
+        if libc::setgid(gid) == -1 {
+            return refuse(uid, b"Could not set group id of effective user", failure(Step::User));
+        }
+        if libc::setuid(uid) == -1 {
+            let failure = failure(Step::User);
+            return refuse(uid, errno::name(failure.errno).unwrap_or("unknown error").as_bytes(), failure);
+        }
+    }
+    Ok(())
+}
+
+fn refuse(uid: u32, reason: &[u8], failure: Failure) -> Result<(), Failure> {
+    let mut digits = [0; 20];
+    let uid = decimal(u64::from(uid), &mut digits);
+    say(&[b"supervisor: couldn't setuid to ", uid, b": ", reason, b"\n"]);
+    Err(failure)
+}
+
+/// All signals at their defaults: what is ignored here would stay ignored after exec.
+pub(super) fn default_dispositions() {
+    // More than the kernel's structure on any machine; all zero it is SIG_DFL, no flags, an empty mask.
+    let action = [0u64; 16];
+    // SAFETY: a bare system call that reads `action`, which outlives it. It fails for SIGKILL and SIGSTOP,
+    // which cannot be changed. (The C library's own call keeps two signals to itself, which may
+    // be inherited as ignored like any other.)
+    unsafe {
+        for signal in 1..=libc::SIGRTMAX() {
+            libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), std::ptr::null_mut::<u64>(), KERNEL_SIGSET);
+        }
+    }
+}
+
+/// No signal is blocked: what was sent meanwhile acts now.
+pub(super) fn unblock_signals() {
+    // SAFETY: a zeroed `sigset_t` is a valid place for `sigemptyset`; both calls are async-signal-safe.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
+
+/// No descriptor from 3 on reaches the program, whoever opened it and forgot the flag.
+pub(super) fn close_the_rest_on_exec() {
+    // SAFETY: bare system calls on numbers.
+    unsafe {
+        if libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) == 0 {
+            return;
+        }
+        // Before Linux 5.11, or forbidden by a container's filter: one at a time, as far as Supervisor would.
+        for number in 3..1024 {
+            libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC);
+        }
+    }
+}
+
+fn failure(step: Step) -> Failure {
+    // SAFETY: the address of this thread's errno.
+    Failure { step: step as u8, errno: unsafe { *libc::__errno_location() } }
+}
+
+/// `supervisor: couldn't DOING WHAT: ENAME`.
+fn complain(doing: &[u8], what: &[u8], number: i32) {
+    let mut digits = [0; 20];
+    let name = match errno::name(number) {
+        Some(name) => name.as_bytes(),
+        None => decimal(u64::from(number.unsigned_abs()), &mut digits),
+    };
+    say(&[b"supervisor: couldn't ", doing, what, b": ", name, b"\n"]);
+}
+
+/// One write to standard error. It is the child's log by now, or nobody can be told.
+fn say(parts: &[&[u8]]) {
+    let empty = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
+    let mut pieces = [empty; 8];
+    for (piece, part) in pieces.iter_mut().zip(parts) {
+        *piece = libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() };
+    }
+    // SAFETY: `writev` only reads through these pointers, which are valid for their lengths (or zero
+    // long); there are eight of them.
+    unsafe { libc::writev(2, pieces.as_ptr(), 8) };
+}
+
+/// `number` in `digits`, which has room for every `u64`.
+fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let mut used = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        used += 1;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    digits.get(20 - used..).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_in_decimal() {
+        for number in [0, 7, 10, 4321, u64::MAX] {
+            let mut digits = [0; 20];
+            assert_eq!(decimal(number, &mut digits), number.to_string().as_bytes());
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Forking a child that becomes what a plan says.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::fcntl::OFlag;
+use nix::sys::signal::{SigSet, SigmaskHow};
+
+use super::child;
+use super::descriptors::set_nonblocking;
+use super::fork::fork;
+use super::pipes::{self, Pipes};
+use super::plan::PlanView;
+
+/// A child that exists. It may not have reached `exec` yet.
+#[derive(Debug)]
+pub struct Spawned {
+    pub pid: i32,
+    pub pipes: Pipes,
+    /// Non-blocking. Ends without a byte when the child's `exec` succeeded; else gives a [`Failure`].
+    pub status: OwnedFd,
+}
+
+/// Nothing was forked.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    #[error("no pipes: {0}")]
+    Pipes(io::Error),
+    #[error("no fork: {0}")]
+    Fork(io::Error),
+}
+
+/// At which step a child failed on its way to `exec`: the numbers on the status pipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Step {
+    ProcessGroup = 1,
+    Stdio,
+    Limits,
+    User,
+    Directory,
+    Exec,
+}
+
+/// What a failed child reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failure {
+    /// A [`Step`].
+    pub step: u8,
+    pub errno: i32,
+}
+
+/// What a status pipe says now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Nothing yet.
+    Pending,
+    /// `exec` succeeded, or the child died before it could say anything.
+    Closed,
+    Failed(Failure),
+}
+
+/// Forks and, in the child, does everything the plan says in this order: process group, standard
+/// descriptors, limits, groups, group, user, directory, umask, signals, descriptors, `exec`.
+///
+/// `given` becomes standard input if the plan wants that. Meant for a process with one thread; with
+/// more it is still sound, since the child calls nothing that could wait for another thread.
+///
+/// # Errors
+///
+/// [`SpawnError`]; then there is no child.
+pub fn spawn(plan: &PlanView<'_>, given: Option<OwnedFd>) -> Result<Spawned, SpawnError> {
+    let (pipes, ends) = pipes::open_for(plan, given).map_err(SpawnError::Pipes)?;
+    let (status, report) =
+        nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|errno| SpawnError::Pipes(io::Error::from(errno)))?;
+    set_nonblocking(&status).map_err(SpawnError::Pipes)?;
+    // What somebody sends to the child at once must wait until it is ready to die of it: we ignore signals
+    // that it will not ignore. Blocked signals wait, ignored or not.
+    let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(|e| SpawnError::Fork(e.into()))?;
+    // SAFETY: the child only calls `child::main`, which never returns and keeps to what is allowed
+    // after a fork: nothing that allocates, locks or unwinds.
+    let pid = unsafe { fork() };
+    if pid == 0 {
+        child::main(plan, &ends, report.as_raw_fd());
+    }
+    let error = io::Error::last_os_error();
+    // Fails for no mask that was in force before.
+    let _ = mask.thread_set_mask();
+    match pid {
+        -1 => Err(SpawnError::Fork(error)),
+        pid => {
+            // The child does the same; whoever is first, its group exists before we could signal it.
+            // It fails if the child has already called exec, or is gone.
+            let _ = nix::unistd::setpgid(nix::unistd::Pid::from_raw(pid), nix::unistd::Pid::from_raw(pid));
+            Ok(Spawned { pid, pipes, status })
+        }
+    }
+}
+
+/// Reads a status pipe, without waiting.
+#[must_use]
+pub fn status(pipe: &OwnedFd) -> Status {
+    let mut report = [0u8; 5];
+    match nix::unistd::read(pipe, &mut report) {
+        Ok(5) => {
+            let [step, errno @ ..] = report;
+            Status::Failed(Failure { step, errno: i32::from_ne_bytes(errno) })
+        }
+        Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => Status::Pending,
+        // Reports are shorter than PIPE_BUF, so they come whole or not at all.
+        Ok(_) | Err(_) => Status::Closed,
+    }
+}

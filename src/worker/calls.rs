@@ -1,0 +1,327 @@
+//! The methods of `supervisor-rpc.tsv`, performed.
+
+use std::sync::Arc;
+
+use super::answers::{fault, outcome_struct};
+use super::command;
+use super::describe;
+use super::logfiles::ClearingFor;
+use super::reply::Reply;
+use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker, now};
+use crate::config::value;
+use crate::engine::{Mood, ProcessId, ProcessState, ProcessView, Refusal, Request, SpawnError, Target};
+use crate::http::Incoming;
+use crate::logs::{Channel, Level, SliceError, log, read_slice, tail};
+use crate::rpc::{Fault, FaultCode, Method, Output, Value};
+
+/// Version of the XML-RPC interface.
+const API_VERSION: &str = "3.0";
+
+impl Worker {
+    pub(super) fn on_request(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::Call { peer, method, reply } => {
+                if method.changes_something() {
+                    let line = format!("audit: {} {} by {peer}", method.name(), method.argument());
+                    log(Level::Info, &line);
+                }
+                self.call(method, Reply::new(reply, Arc::clone(&self.activity)));
+            }
+            Incoming::Follow { process: None, reply } => {
+                let _ = reply.send(self.activity_file());
+            }
+            Incoming::Follow { process: Some((name, channel)), reply } => {
+                let file = self.process_of(&name).and_then(|process| self.log_path(process, channel));
+                let _ = reply.send(file);
+            }
+        }
+    }
+
+    fn call(&mut self, method: Method, reply: Reply) {
+        if self.engine.mood() != Mood::Running && !matches!(method, Method::SendRemoteCommEvent { .. }) {
+            reply.send(Err(Fault::new(FaultCode::ShutdownState)));
+            return;
+        }
+        match method {
+            Method::StartProcess { name, wait } => self.start(name, wait, reply),
+            Method::StartProcessGroup { name, wait } => {
+                self.start_target(Target::Group(name.clone()), name, wait, reply)
+            }
+            Method::StartAllProcesses { wait } => self.start_target(Target::All, String::new(), wait, reply),
+            Method::StopProcess { name, wait } => self.on_named(name, reply, |target| Request::Stop { target, wait }),
+            Method::StopProcessGroup { name, wait } => {
+                self.on_target(Target::Group(name.clone()), name, reply, |target| Request::Stop { target, wait });
+            }
+            Method::StopAllProcesses { wait } => {
+                self.on_target(Target::All, String::new(), reply, |target| Request::Stop { target, wait });
+            }
+            Method::SignalProcess { name, signal } => self.signal(Named::Process(name), &signal, reply),
+            Method::SignalProcessGroup { name, signal } => self.signal(Named::Group(name), &signal, reply),
+            Method::SignalAllProcesses { signal } => self.signal(Named::All, &signal, reply),
+            Method::AddProcessGroup { name } => self.add_group(&name, reply),
+            Method::RemoveProcessGroup { name } => {
+                let waiting = Waiting { reply, shape: Shape::Single { name: name.clone() } };
+                self.request_for(Request::RemoveGroup(name), waiting);
+            }
+            Method::Shutdown => {
+                self.request_for(Request::Shutdown, Waiting { reply, shape: Shape::List });
+            }
+            Method::Restart => self.read_configuration(Purpose::Restart(Asker::Client(reply))),
+            Method::ReloadConfig => self.read_configuration(Purpose::Reread(reply)),
+            Method::ReadLog { offset, length } => {
+                let path = self.activity_file();
+                read(path, offset, length, reply);
+            }
+            Method::ClearLog => self.clear_activity_log(reply),
+            Method::ReadProcessLog { name, output, offset, length } => match self.member(&name) {
+                Ok(process) => read(self.log_path(process, channel(output)), offset, length, reply),
+                Err(fault) => reply.send(Err(fault)),
+            },
+            Method::TailProcessLog { name, output, offset, length } => match self.member(&name) {
+                Ok(process) => tail_log(self.log_path(process, channel(output)), offset, length, reply),
+                Err(fault) => reply.send(Err(fault)),
+            },
+            Method::ClearProcessLogs { name } => match self.member(&name) {
+                Ok(process) => self.clear_logs(vec![process], ClearingFor::One { name }, reply),
+                Err(fault) => reply.send(Err(fault)),
+            },
+            Method::ClearAllProcessLogs => {
+                let processes = self.engine.processes_by_priority().map(|view| view.process).collect();
+                self.clear_logs(processes, ClearingFor::All, reply);
+            }
+            immediate => reply.send(self.answer(immediate)),
+        }
+    }
+
+    /// Methods that are answered at once.
+    fn answer(&mut self, method: Method) -> Result<Value, Fault> {
+        match method {
+            Method::GetApiVersion => Ok(API_VERSION.into()),
+            Method::GetSupervisorVersion => Ok(crate::SUPERVISOR_VERSION.into()),
+            Method::GetIdentification => Ok(self.config.daemon.identifier.as_str().into()),
+            Method::GetState => Ok(Value::Struct(vec![
+                ("statecode".to_owned(), (self.engine.mood() as i64).into()),
+                ("statename".to_owned(), mood_name(self.engine.mood()).into()),
+            ])),
+            Method::GetPid => Ok(i64::from(self.pid).into()),
+            Method::GetProcessInfo { name } => self.member(&name).and_then(|process| {
+                let view = self.engine.process(process).ok_or_else(|| Fault::with(FaultCode::BadName, &name))?;
+                Ok(self.process_info(&view))
+            }),
+            Method::GetAllProcessInfo => {
+                Ok(Value::Array(self.engine.processes().map(|view| self.process_info(&view)).collect()))
+            }
+            Method::GetAllConfigInfo => Ok(self.config_infos()),
+            Method::SendProcessStdin { name, chars } => self.send_stdin(&name, chars.as_bytes()),
+            // Emits an event; nobody listens yet.
+            Method::SendRemoteCommEvent { .. } => Ok(true.into()),
+            other => Err(Fault::with(FaultCode::Failed, format!("bug: {} was not answered", other.name()))),
+        }
+    }
+
+    fn process_info(&self, view: &ProcessView<'_>) -> Value {
+        let path =
+            |channel| self.log_path(view.process, channel).map(|path| path.display().to_string()).unwrap_or_default();
+        describe::process_info(view, [&path(Channel::Stdout), &path(Channel::Stderr)], now())
+    }
+
+    fn config_infos(&self) -> Value {
+        let mut infos: Vec<(&str, Value)> = self
+            .pending_groups()
+            .flat_map(|group| {
+                let inuse = self.active.contains_key(&group.name);
+                group
+                    .processes
+                    .iter()
+                    .map(move |process| (process.name.as_str(), describe::config_info(group, process, inuse)))
+            })
+            .collect();
+        infos.sort_by_key(|(name, _)| *name);
+        Value::Array(infos.into_iter().map(|(_, info)| info).collect())
+    }
+
+    /// The one process that `name` means; a whole group (`group:*`) is no answer here.
+    fn member(&self, name: &str) -> Result<ProcessId, Fault> {
+        self.process_of(name).ok_or_else(|| Fault::with(FaultCode::BadName, name))
+    }
+
+    /// The process or group that `name` means: `process`, `group:process`, `group:*`, `group:`.
+    fn target(&self, name: &str) -> Result<Target, Fault> {
+        match name.split_once(':') {
+            Some((group, "" | "*")) if self.engine.group(group).is_some() => Ok(Target::Group(group.to_owned())),
+            Some((_, "" | "*")) => Err(Fault::with(FaultCode::BadName, name)),
+            _ => self.member(name).map(Target::One),
+        }
+    }
+
+    fn on_named(&mut self, name: String, reply: Reply, request: impl FnOnce(Target) -> Request) {
+        match self.target(&name) {
+            Ok(target) => self.on_target(target, name, reply, request),
+            Err(fault) => reply.send(Err(fault)),
+        }
+    }
+
+    fn on_target(&mut self, target: Target, name: String, reply: Reply, request: impl FnOnce(Target) -> Request) {
+        if let Target::Group(group) = &target
+            && self.engine.group(group).is_none()
+        {
+            reply.send(Err(Fault::with(FaultCode::BadName, name)));
+            return;
+        }
+        let shape = shape(&target, name);
+        self.request_for(request(target), Waiting { reply, shape });
+    }
+
+    fn start(&mut self, name: String, wait: bool, reply: Reply) {
+        match self.target(&name) {
+            Ok(target) => self.start_target(target, name, wait, reply),
+            Err(fault) => reply.send(Err(fault)),
+        }
+    }
+
+    /// Looks the commands up on a side thread, then asks the engine.
+    fn start_target(&mut self, target: Target, name: String, wait: bool, reply: Reply) {
+        let processes = match &target {
+            Target::One(process) => vec![*process],
+            Target::Group(group) if self.engine.group(group).is_none() => {
+                reply.send(Err(Fault::with(FaultCode::BadName, name)));
+                return;
+            }
+            Target::Group(group) => self.members(group),
+            Target::All => self.engine.processes().map(|view| view.process).collect(),
+        };
+        let commands: Vec<_> = processes
+            .into_iter()
+            .filter_map(|process| self.process_config(process).map(|config| (process, config.clone())))
+            .collect();
+        let heritage = self.heritage.clone();
+        let shape = shape(&target, name);
+        let done = self.done_sender.clone();
+        tokio::task::spawn_blocking(move || {
+            let checked: Vec<(ProcessId, SpawnError)> = commands
+                .iter()
+                .filter_map(|(process, config)| Some((*process, command::find(config, heritage.path()).err()?)))
+                .collect();
+            // The receiver is gone only when the worker ends.
+            let _ = done.send(Done::Checked { request: Request::Start { target, wait, checked }, reply, shape });
+        });
+    }
+
+    fn signal(&mut self, whom: Named, signal: &str, reply: Reply) {
+        let target = match &whom {
+            Named::Process(name) => self.target(name),
+            Named::Group(group) if self.engine.group(group).is_some() => Ok(Target::Group(group.clone())),
+            Named::Group(group) => Err(Fault::with(FaultCode::BadName, group)),
+            Named::All => Ok(Target::All),
+        };
+        let number = value::signal(signal);
+        match (target, number) {
+            (Err(fault), _) => reply.send(Err(fault)),
+            (Ok(target), Ok(signal)) => {
+                let shape = shape(&target, whom.text());
+                self.request_for(Request::Signal { target, signal }, Waiting { reply, shape });
+            }
+            (Ok(Target::One(_)), Err(_)) => reply.send(Err(Fault::with(FaultCode::BadSignal, signal))),
+            (Ok(target), Err(_)) => reply.send(Ok(self.bad_signal(&target, signal))),
+        }
+    }
+
+    /// A bad signal for several processes is a fault for each that could have got one.
+    fn bad_signal(&self, target: &Target, signal: &str) -> Value {
+        let processes = match target {
+            Target::One(process) => vec![*process],
+            Target::Group(group) => self.members(group),
+            Target::All => self.engine.processes_by_priority().map(|view| view.process).collect(),
+        };
+        let fault = Fault::with(FaultCode::BadSignal, signal);
+        let views = processes.into_iter().filter_map(|process| self.engine.process(process));
+        Value::Array(
+            views
+                .filter(|view| view.state.is_signallable())
+                .map(|view| outcome_struct(view.name, view.group, fault.code, &fault.text))
+                .collect(),
+        )
+    }
+
+    fn send_stdin(&mut self, name: &str, bytes: &[u8]) -> Result<Value, Fault> {
+        let process = self.member(name)?;
+        let stopping = self.engine.process(process).is_none_or(|view| view.state == ProcessState::Stopping);
+        let Some((_, child)) = self.children.of_process(process).filter(|_| !stopping) else {
+            return Err(fault(Refusal::NotRunning, name));
+        };
+        match child.write(bytes) {
+            Ok(()) => Ok(true.into()),
+            Err(super::children::StdinError::Closed) => Err(Fault::with(FaultCode::NoFile, name)),
+            Err(super::children::StdinError::Full) => {
+                Err(Fault::with(FaultCode::Failed, format!("{name} does not read its standard input")))
+            }
+        }
+    }
+
+    fn members(&self, group: &str) -> Vec<ProcessId> {
+        self.engine.group_members(group).unwrap_or_default().to_vec()
+    }
+}
+
+/// Whom a signal is for, as the client named it.
+enum Named {
+    Process(String),
+    Group(String),
+    All,
+}
+
+impl Named {
+    fn text(self) -> String {
+        match self {
+            Named::Process(name) | Named::Group(name) => name,
+            Named::All => String::new(),
+        }
+    }
+}
+
+fn shape(target: &Target, name: String) -> Shape {
+    match target {
+        Target::One(_) => Shape::Single { name },
+        Target::Group(_) | Target::All => Shape::List,
+    }
+}
+
+fn mood_name(mood: Mood) -> &'static str {
+    match mood {
+        Mood::Running => "RUNNING",
+        Mood::Restarting => "RESTARTING",
+        Mood::Shutdown => "SHUTDOWN",
+    }
+}
+
+/// `readLog`, `readProcess*Log`: the file is read on a side thread.
+fn read(path: Option<std::path::PathBuf>, offset: i64, length: i64, reply: Reply) {
+    tokio::task::spawn_blocking(move || {
+        reply.send(match path {
+            None => Err(Fault::new(FaultCode::NoFile)),
+            Some(path) => read_slice(&path, offset, length).map(Value::from).map_err(|error| match error {
+                SliceError::NoFile => Fault::with(FaultCode::NoFile, path.display().to_string()),
+                SliceError::BadArguments => Fault::new(FaultCode::BadArguments),
+                SliceError::Failed(_) => Fault::new(FaultCode::Failed),
+            }),
+        });
+    });
+}
+
+/// `tailProcess*Log`.
+fn tail_log(path: Option<std::path::PathBuf>, offset: i64, length: i64, reply: Reply) {
+    tokio::task::spawn_blocking(move || {
+        let (text, end, overflow) = path.map_or((String::new(), 0, false), |path| {
+            let tail = tail(&path, offset, length);
+            (tail.text, tail.offset, tail.overflow)
+        });
+        reply.send(Ok(Value::Array(vec![text.into(), end.into(), overflow.into()])));
+    });
+}
+
+fn channel(output: Output) -> Channel {
+    match output {
+        Output::Stdout => Channel::Stdout,
+        Output::Stderr => Channel::Stderr,
+    }
+}

@@ -1,0 +1,99 @@
+//! Finding the file that a command names, with Supervisor's rules and texts.
+//!
+//! Touches the file system, so it runs on a side thread, never in the control loop.
+
+use std::ffi::CString;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::config::{ProcessConfig, shlex};
+use crate::engine::SpawnError;
+
+/// Searched when neither the program nor the daemon has a `PATH`.
+const DEFAULT_PATH: &str = "/bin:/usr/bin:/usr/local/bin";
+
+/// A command that can be executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Command {
+    pub(super) file: String,
+    pub(super) argv: Vec<String>,
+}
+
+/// Splits `process.command` and finds its file: as it is if it has a slash, else the first that exists in `PATH` of
+/// the program's `environment=`, or of the daemon (`daemon_path`).
+///
+/// Source: Supervisor 4.3 `[program:x] command`; the errors are its `spawnerr` texts.
+pub(super) fn find(process: &ProcessConfig, daemon_path: Option<&str>) -> Result<Command, SpawnError> {
+    let argv = shlex::split(&process.command).map_err(|error| {
+        SpawnError::NotExecutable(format!("can't parse command {}: {error}", quoted(&process.command)))
+    })?;
+    let Some(program) = argv.first().cloned() else {
+        return Err(SpawnError::NotExecutable("command is empty".to_owned()));
+    };
+    let file = if program.contains('/') {
+        program
+    } else {
+        let daemon_path = daemon_path.filter(|path| !path.is_empty()).unwrap_or(DEFAULT_PATH);
+        let path = process.environment.get("PATH").map_or(daemon_path, String::as_str);
+        path.split(':')
+            .map(|folder| {
+                if folder.is_empty() { program.clone() } else { format!("{}/{program}", folder.trim_end_matches('/')) }
+            })
+            .find(|candidate| Path::new(candidate).exists())
+            .unwrap_or(program)
+    };
+    check(&file)?;
+    Ok(Command { file, argv })
+}
+
+fn check(file: &str) -> Result<(), SpawnError> {
+    let Ok(metadata) = std::fs::metadata(file) else {
+        return Err(SpawnError::NotFound(file.to_owned()));
+    };
+    let refused = |text: String| Err(SpawnError::NotExecutable(text));
+    if metadata.is_dir() {
+        return refused(format!("command at {} is a directory", quoted(file)));
+    }
+    if metadata.permissions().mode() & 0o111 == 0 {
+        return refused(format!("command at {} is not executable", quoted(file)));
+    }
+    let permitted = CString::new(file)
+        .is_ok_and(|path| nix::unistd::access(path.as_c_str(), nix::unistd::AccessFlags::X_OK).is_ok());
+    if !permitted {
+        return refused(format!("no permission to run command {}", quoted(file)));
+    }
+    Ok(())
+}
+
+/// A text as Python's `repr` shows it: in single quotes, or double ones if it holds a single quote and no double one.
+fn quoted(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let mut shown = String::with_capacity(text.len() + 2);
+    shown.push(quote);
+    for character in text.chars() {
+        match character {
+            '\\' => shown.push_str("\\\\"),
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            c if c == quote => shown.extend(['\\', c]),
+            c => shown.push(c),
+        }
+    }
+    shown.push(quote);
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn texts_are_quoted_as_python_quotes_them() {
+        for (text, expected) in
+            [("cat", "'cat'"), ("it's", "\"it's\""), ("a'b\"c", "'a\\'b\"c'"), ("a\nb\\", "'a\\nb\\\\'")]
+        {
+            assert_eq!(quoted(text), expected);
+        }
+    }
+}

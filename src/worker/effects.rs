@@ -1,0 +1,95 @@
+//! Performing what the engine asks for.
+
+use super::spawning::{Prepared, Wanted};
+use super::worker::{Waiting, Worker, now};
+use crate::engine::{Answer, Effect, Input, Kill, LogLevel, LogLine, ProcessId, SpawnError};
+use crate::keeper::ToKeeper;
+use crate::logs::{Level, log};
+
+impl Worker {
+    pub(super) fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Spawn { process, attempt } => self.spawn(process, attempt),
+            Effect::Kill { process, kill } => self.kill(process, kill),
+            Effect::Log(line) => write(&line),
+            Effect::Answer { id, answer } => {
+                if let Some(waiting) = self.waiting.remove(&id) {
+                    reply(waiting, answer);
+                }
+            }
+            Effect::GroupAdded { .. } => self.restructured = true,
+            Effect::GroupRemoved { group, .. } => {
+                self.active.shift_remove(&group);
+                self.restructured = true;
+            }
+            Effect::Halted { mood } => self.halted = Some(mood),
+            // Event listeners are not served yet: nobody hears events.
+            Effect::Event(_) => {}
+        }
+    }
+
+    fn spawn(&mut self, process: ProcessId, attempt: u32) {
+        let group = self.engine.process(process).map(|view| view.group.to_owned());
+        match group.zip(self.process_config(process).cloned()) {
+            Some((group, config)) => {
+                let wanted = Wanted { process, attempt };
+                self.spawns.push(now().mono, wanted, group, config, self.heritage.clone());
+            }
+            None => {
+                let error = SpawnError::Failed(format!("bug: no configuration for process {}", process.0));
+                self.feed(Input::SpawnFailed { process, error });
+            }
+        }
+    }
+
+    /// Sends to the keeper what is prepared.
+    pub(super) fn send_spawns(&mut self) {
+        while let Some((wanted, prepared)) = self.spawns.pop(now().mono) {
+            if let Err(error) = self.send_spawn(wanted, prepared) {
+                self.feed(Input::SpawnFailed { process: wanted.process, error });
+            }
+        }
+    }
+
+    fn send_spawn(&mut self, wanted: Wanted, prepared: Prepared) -> Result<(), SpawnError> {
+        let plan = prepared?;
+        let name = self.bare_name(wanted.process);
+        let failed = |error: std::io::Error| SpawnError::Failed(format!("cannot hand '{name}' to the keeper: {error}"));
+        let plan = plan.encode().map_err(failed)?;
+        let id = self.next_child;
+        self.next_child += 1;
+        let tag = wanted.to_string();
+        self.keeper
+            .send(&ToKeeper::Spawn { id, tag }, vec![plan])
+            .map_err(|error| failed(std::io::Error::other(error)))?;
+        self.spawning.insert(id, wanted.process);
+        Ok(())
+    }
+
+    fn kill(&mut self, process: ProcessId, kill: Kill) {
+        let Some((id, child)) = self.children.of_process(process) else { return };
+        if child.pid != kill.pid {
+            return;
+        }
+        let message = ToKeeper::Signal { id, signal: kill.signal, group: kill.group };
+        if let Err(error) = self.keeper.send(&message, Vec::new()) {
+            let text = format!("cannot ask the keeper to signal pid {}: {error}", kill.pid);
+            self.feed(Input::KillFailed { process, pid: kill.pid, signal: kill.signal, text });
+        }
+    }
+}
+
+fn write(line: &LogLine) {
+    let level = match line.level {
+        LogLevel::Critical => Level::Critical,
+        LogLevel::Warn => Level::Warn,
+        LogLevel::Info => Level::Info,
+        LogLevel::Debug => Level::Debug,
+    };
+    log(level, &line.text);
+}
+
+fn reply(waiting: Waiting, answer: Answer) {
+    let value = super::answers::value(&waiting.shape, answer);
+    waiting.reply.send(value);
+}

@@ -1,0 +1,70 @@
+//! The end of a worker whose programs are all stopped: for good, or to start anew.
+
+use std::fs;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::journal;
+use super::startup::Ended;
+use super::worker::Worker;
+use crate::engine::Mood;
+use crate::keeper::ToKeeper;
+use crate::logs::{Level, log};
+
+/// How long the last bytes of logs and the last answers to clients may take.
+const FAREWELL_MAX: Duration = Duration::from_secs(2);
+
+impl Worker {
+    /// Writes the keeper's pid where the configuration wants it.
+    pub(super) fn write_pidfile(&mut self) {
+        let pidfile = &self.config.daemon.pidfile;
+        if fs::write(pidfile, format!("{}\n", self.pid)).is_err() {
+            log(Level::Critical, &format!("could not write pidfile {}", pidfile.display()));
+        }
+    }
+
+    /// Lets go of everything; the keeper ends or starts a fresh worker.
+    pub(super) async fn end(mut self) -> Ended {
+        // Logs on a hung file system and clients that do not read are left behind.
+        let _ = tokio::time::timeout(FAREWELL_MAX, self.finish_logs()).await;
+        for endpoint in std::mem::take(&mut self.endpoints) {
+            endpoint.close(FAREWELL_MAX).await;
+        }
+        let restart = self.halted == Some(Mood::Restarting);
+        if restart {
+            self.tell_keeper(&ToKeeper::Release { name: journal::HELD_NAME.to_owned() });
+            self.tell_keeper(&ToKeeper::StartAfresh);
+        } else {
+            self.remove_traces();
+            self.tell_keeper(&ToKeeper::Exit { code: 0 });
+        }
+        while !self.keeper.is_flushed() && self.keeper.receive().await.is_ok() {}
+        // Writes what waits for the activity log.
+        drop(self);
+        if restart { Ended::Restart } else { Ended::Exit(ExitCode::SUCCESS) }
+    }
+
+    async fn finish_logs(&mut self) {
+        while !self.children.is_empty() {
+            match self.notices.recv().await {
+                Some(notice) => self.on_notice(notice),
+                None => return,
+            }
+            self.forget_finished();
+        }
+    }
+
+    /// Removes the socket files and, if it is ours, the pidfile.
+    fn remove_traces(&self) {
+        for file in &self.socket_files {
+            if let Err(error) = file.remove() {
+                log(Level::Warn, &format!("could not remove a socket: {error}"));
+            }
+        }
+        let pidfile = &self.config.daemon.pidfile;
+        let ours = fs::read_to_string(pidfile).is_ok_and(|text| text.trim() == self.pid.to_string());
+        if ours && let Err(error) = fs::remove_file(pidfile) {
+            log(Level::Warn, &format!("could not remove {}: {error}", pidfile.display()));
+        }
+    }
+}

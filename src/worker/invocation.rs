@@ -1,0 +1,110 @@
+//! How the daemon was called: what launcher and worker both make of the command line.
+
+use std::path::{Path, PathBuf};
+
+use super::{Environment, as_text};
+use crate::cli::galaxyd::{KeeperMode, Report, Task};
+use crate::cli::supervisord::DaemonOptions;
+use crate::cli::{Parsed, Personality, UsageError, galaxyd, personality, supervisord};
+use crate::config::{self, HostSource, Loaded, NotFound};
+
+/// One call of the daemon: the same for the launcher and for every worker after it.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// `argv`, the program's name first.
+    arguments: Vec<String>,
+    /// What programs and `%(ENV_x)s` get.
+    pub(super) environment: Environment,
+}
+
+/// What was asked.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Run(Call),
+    Check {
+        call: Call,
+        report: Report,
+    },
+    /// Print this and exit 0.
+    Print(String),
+}
+
+/// A command line that was not understood: what to print, and the exit code.
+#[derive(Debug)]
+pub(super) struct Misunderstood {
+    pub(super) text: String,
+    pub(super) code: u8,
+}
+
+/// The daemon as it was asked to run.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) program: String,
+    /// Started under the name `supervisord`: Supervisor's exact texts are wanted.
+    pub(super) is_supervisord: bool,
+    pub(super) options: DaemonOptions,
+    /// `--no-keeper`: one process, for debugging.
+    pub(super) alone: bool,
+    pub(super) source: HostSource,
+}
+
+impl Invocation {
+    /// How this process was called. To be taken before threads are started, and after the stage was taken out of the
+    /// environment.
+    #[must_use]
+    pub fn of_this_process() -> Invocation {
+        Invocation {
+            arguments: std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
+            environment: std::env::vars_os().collect(),
+        }
+    }
+
+    /// The name the program was called by.
+    pub(super) fn program(&self) -> &str {
+        self.arguments.first().map_or("galaxyd", String::as_str)
+    }
+
+    /// Reads the command line as if in `origin`, the directory the daemon was started in.
+    pub(super) fn read(&self, origin: &Path) -> Result<Asked, Misunderstood> {
+        let program = self.program().to_owned();
+        let source = HostSource::new(as_text(&self.environment)).in_directory(origin);
+        let arguments = self.arguments.get(1..).unwrap_or_default();
+        if personality(&program) == Personality::Supervisord {
+            let parsed = supervisord::parse(&program, arguments, &source);
+            return match parsed {
+                Ok(Parsed::Print(text)) => Ok(Asked::Print(text)),
+                Ok(Parsed::Run(options)) => {
+                    Ok(Asked::Run(Call { program, is_supervisord: true, options, alone: false, source }))
+                }
+                Err(error) => Err(Misunderstood { text: error.text(&program), code: UsageError::EXIT_CODE }),
+            };
+        }
+        let code = UsageError::EXIT_CODE;
+        let options = match galaxyd::parse(arguments, &source) {
+            Ok(Parsed::Print(text)) => return Ok(Asked::Print(text)),
+            Ok(Parsed::Run(options)) => options,
+            Err(error) => return Err(Misunderstood { text: error.render().to_string(), code }),
+        };
+        let alone = options.keeper == KeeperMode::Together;
+        let call = Call { program, is_supervisord: false, options: options.daemon, alone, source };
+        match options.task {
+            Task::Run => Ok(Asked::Run(call)),
+            Task::Check(report) => Ok(Asked::Check { call, report }),
+        }
+    }
+}
+
+impl Call {
+    /// The configuration file: named, or found at one of the usual places.
+    pub(super) fn file(&self) -> Result<PathBuf, NotFound> {
+        match &self.options.configuration {
+            Some(file) => Ok(file.clone()),
+            None => config::find(&self.program, &self.source),
+        }
+    }
+
+    /// Reads the configuration.
+    pub(super) fn load(&self) -> Result<Loaded, NotFound> {
+        Ok(config::load(&self.file()?, &self.options.overrides, &self.source))
+    }
+}

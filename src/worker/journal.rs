@@ -1,0 +1,124 @@
+//! What a worker remembers for its successor: an anonymous file in memory that the keeper holds.
+//!
+//! One JSON document a line. The first line is a full [`Snapshot`]; each later line is the [`ProcessRecord`] of a
+//! process that changed. A line is written before the effects of the change are performed, so that a worker killed at
+//! any instant leaves either the old or the new truth; a last line cut short by the kill is dropped.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Seek, Write};
+use std::os::fd::OwnedFd;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::launch::LaunchRecord;
+use crate::config::{Config, GroupConfig};
+use crate::engine::{GroupSpec, Mood, ProcessId, ProcessRecord};
+
+/// The name under which the keeper holds the journal.
+pub(super) const HELD_NAME: &str = "journal";
+
+/// The journal is written anew when its process lines exceed this and the snapshot's own size.
+const LINES_MAX_BYTES: u64 = 1 << 20;
+
+/// Everything a successor needs that the keeper does not know.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Snapshot {
+    pub(super) mood: Mood,
+    pub(super) next_process: u64,
+    pub(super) next_child: u64,
+    pub(super) launch: LaunchRecord,
+    /// The daemon's settings in force, without groups.
+    pub(super) config: Config,
+    /// What the last reread found, if it differs from the active groups.
+    pub(super) pending: Option<Vec<GroupConfig>>,
+    /// The active groups.
+    pub(super) active: IndexMap<String, GroupConfig>,
+    pub(super) engine: Vec<(GroupSpec, Vec<ProcessRecord>)>,
+}
+
+/// The journal being written.
+#[derive(Debug)]
+pub(super) struct Journal {
+    file: File,
+    snapshot_bytes: u64,
+    bytes: u64,
+}
+
+impl Journal {
+    /// Starts a journal with a full snapshot.
+    ///
+    /// # Errors
+    /// When memory for it cannot be had.
+    pub(super) fn begin(snapshot: &Snapshot) -> io::Result<Journal> {
+        let flags = nix::sys::memfd::MFdFlags::MFD_CLOEXEC;
+        let mut file = File::from(nix::sys::memfd::memfd_create(c"galaxyd-journal", flags)?);
+        let mut line = serde_json::to_vec(snapshot)?;
+        line.push(b'\n');
+        file.write_all(&line)?;
+        let bytes = line.len() as u64;
+        Ok(Journal { file, snapshot_bytes: bytes, bytes })
+    }
+
+    /// Reads what the predecessor wrote and goes on writing after it.
+    ///
+    /// # Errors
+    /// When it cannot be read or its first line is no snapshot of ours.
+    pub(super) fn resume(descriptor: OwnedFd) -> io::Result<(Journal, Snapshot)> {
+        let mut file = File::from(descriptor);
+        file.rewind()?;
+        let mut reader = BufReader::new(file.try_clone()?);
+        let mut line = Vec::new();
+        reader.read_until(b'\n', &mut line)?;
+        let mut snapshot: Snapshot = serde_json::from_slice(&line)?;
+        let snapshot_bytes = line.len() as u64;
+        let mut bytes = snapshot_bytes;
+        let mut latest: IndexMap<ProcessId, ProcessRecord> = IndexMap::new();
+        loop {
+            line.clear();
+            reader.read_until(b'\n', &mut line)?;
+            if line.last() != Some(&b'\n') {
+                break;
+            }
+            let record: ProcessRecord = serde_json::from_slice(&line)?;
+            bytes += line.len() as u64;
+            latest.insert(record.process(), record);
+        }
+        for record in snapshot.engine.iter_mut().flat_map(|(_, records)| records) {
+            if let Some(newer) = latest.swap_remove(&record.process()) {
+                *record = newer;
+            }
+        }
+        file.set_len(bytes)?;
+        file.seek(io::SeekFrom::End(0))?;
+        Ok((Journal { file, snapshot_bytes, bytes }, snapshot))
+    }
+
+    /// Adds the state of processes that changed; all in one write.
+    ///
+    /// # Errors
+    /// When memory for it cannot be had.
+    pub(super) fn append(&mut self, records: impl Iterator<Item = ProcessRecord>) -> io::Result<()> {
+        let mut lines = Vec::new();
+        for record in records {
+            serde_json::to_writer(&mut lines, &record)?;
+            lines.push(b'\n');
+        }
+        self.file.write_all(&lines)?;
+        self.bytes += lines.len() as u64;
+        Ok(())
+    }
+
+    /// A descriptor of the journal for the keeper.
+    ///
+    /// # Errors
+    /// When none is left.
+    pub(super) fn descriptor(&self) -> io::Result<OwnedFd> {
+        Ok(self.file.try_clone()?.into())
+    }
+
+    /// Whether the journal should be begun anew to keep it small.
+    pub(super) fn is_long(&self) -> bool {
+        self.bytes - self.snapshot_bytes > LINES_MAX_BYTES.max(self.snapshot_bytes)
+    }
+}

@@ -1,0 +1,179 @@
+//! What the keeper tells: births, deaths, signals.
+
+use std::os::fd::OwnedFd;
+
+use super::children::Child;
+use super::worker::{Asker, Purpose, Worker, now};
+use crate::engine::{Input, Mood, Pid, ProcessId, SpawnError, signal_name};
+use crate::keeper::{Ended, FromKeeper, Stage, ToKeeper};
+use crate::logs::{Channel, Command, Level, SourceId, log};
+use crate::sys::errno;
+
+impl Worker {
+    pub(super) fn on_keeper(&mut self, message: FromKeeper, descriptors: Vec<OwnedFd>) {
+        match message {
+            FromKeeper::Spawned { id, pid, at, has_stdin, has_stderr } => {
+                let Some(process) = self.spawning.remove(&id) else { return };
+                self.adopt(id, process, pid, [has_stdin, has_stderr], descriptors);
+                self.feed(Input::Spawned { process, pid, at });
+            }
+            FromKeeper::SpawnFailed { id, forking, errno } => {
+                let Some(process) = self.spawning.remove(&id) else { return };
+                let name = self.bare_name(process);
+                let error = SpawnError::Failed(spawn_failure(&name, forking, errno));
+                self.feed(Input::SpawnFailed { process, error });
+            }
+            FromKeeper::ExecFailed { id, stage, errno } => self.exec_failed(id, stage, errno),
+            FromKeeper::Exited { id, ended } => self.exited(id, ended),
+            FromKeeper::Signalled { id, signal, errno } => self.signalled(id, signal, errno),
+            FromKeeper::Signal { signal, pid, uid } => {
+                self.on_signal(signal, pid, uid);
+            }
+            FromKeeper::OrphanReaped { pid, exit } => {
+                log(Level::Info, &format!("reaped unknown pid {pid} ({exit})"));
+            }
+            // Only while taking over, see `startup`.
+            FromKeeper::Welcome { .. }
+            | FromKeeper::Held { .. }
+            | FromKeeper::Program(_)
+            | FromKeeper::InventoryEnd => {}
+        }
+    }
+
+    /// Takes a child's pipes in hand: standard input to write to, output to its logs.
+    pub(super) fn adopt(
+        &mut self,
+        id: u64,
+        process: ProcessId,
+        pid: Pid,
+        [has_stdin, has_stderr]: [bool; 2],
+        descriptors: Vec<OwnedFd>,
+    ) {
+        let mut descriptors = descriptors.into_iter();
+        let stdin = if has_stdin { descriptors.next() } else { None };
+        let stdout = descriptors.next();
+        let stderr = if has_stderr { descriptors.next() } else { None };
+        let mut open = Vec::new();
+        for (channel, pipe) in [(Channel::Stdout, stdout), (Channel::Stderr, stderr)] {
+            let Some(pipe) = pipe else { continue };
+            let source = SourceId { child: id, channel };
+            let sink = self.sink(process, channel);
+            self.plane.send(Command::Attach { source, pipe, sink });
+            open.push(channel);
+        }
+        self.children.insert(id, Child::new(process, pid, stdin, open));
+    }
+
+    pub(super) fn exec_failed(&mut self, id: u64, stage: Stage, errno: i32) {
+        let Some(child) = self.children.get(id) else { return };
+        let (process, pid) = (child.process, child.pid);
+        let reason = errno_text(errno);
+        let text = match stage {
+            Stage::ProcessGroup => format!("couldn't make a process group: {reason}"),
+            Stage::Stdio => format!("couldn't set up its standard input and output: {reason}"),
+            Stage::Limits => format!("couldn't set its limits: {reason}"),
+            Stage::User => format!("couldn't switch to its user: {reason}"),
+            Stage::Directory => format!("couldn't change to its directory: {reason}"),
+            Stage::Exec => format!("couldn't execute its command: {reason}"),
+        };
+        self.feed(Input::ExecFailed { process, pid, text });
+    }
+
+    fn exited(&mut self, id: u64, ended: Ended) {
+        if self.children.get(id).is_none() {
+            // Known, drained and gone for us: the keeper missed our word.
+            self.tell_keeper(&ToKeeper::Forget { id });
+            return;
+        }
+        self.drain(id, ended);
+    }
+
+    /// The child is reaped: has its last output read. [`Worker::tell_exits`] goes on when that is done.
+    pub(super) fn drain(&mut self, id: u64, ended: Ended) {
+        for source in self.children.reaped(id, ended, now().mono) {
+            self.plane.send(Command::Drain { source });
+        }
+    }
+
+    /// Tells the engine of exits whose output is in the logs; the keeper forgets children that are drained.
+    pub(super) fn tell_exits(&mut self) {
+        while let Some((process, pid, Ended { exit, at })) = self.children.told(now().mono) {
+            self.feed(Input::Exited { process, pid, exit, at });
+        }
+    }
+
+    /// The keeper may forget children whose end is known to the engine and journalled.
+    pub(super) fn forget_finished(&mut self) {
+        while let Some(id) = self.children.pop_finished() {
+            self.tell_keeper(&ToKeeper::Forget { id });
+        }
+    }
+
+    fn signalled(&mut self, id: u64, signal: i32, errno: i32) {
+        let Some(child) = self.children.get(id) else { return };
+        let (process, pid) = (child.process, child.pid);
+        // ESRCH: the child has ended and its exit is on the way.
+        if errno == 0 || errno == libc::ESRCH {
+            self.feed(Input::Signalled { process, pid, signal });
+            return;
+        }
+        self.feed(Input::KillFailed { process, pid, signal, text: errno_text(errno) });
+    }
+
+    /// SIGHUP counts as taken only when the new configuration was read.
+    fn on_signal(&mut self, signal: i32, pid: Pid, uid: u32) {
+        let name = signal_name(signal);
+        let sender = if pid > 0 { format!("; sent by pid {pid}, uid {uid}") } else { String::new() };
+        match signal {
+            libc::SIGTERM | libc::SIGINT | libc::SIGQUIT => {
+                log(Level::Warn, &format!("received {name} indicating exit request"));
+                log(Level::Debug, &format!("{name}{sender}"));
+                self.feed(Input::Shutdown);
+            }
+            libc::SIGHUP if self.engine.mood() != Mood::Running => {
+                let text = format!("ignored {name} indicating restart request (shutdown in progress)");
+                log(Level::Warn, &text);
+            }
+            libc::SIGHUP => {
+                log(Level::Warn, &format!("received {name} indicating restart request"));
+                log(Level::Debug, &format!("{name}{sender}"));
+                self.read_configuration(Purpose::Restart(Asker::Signal));
+                return;
+            }
+            libc::SIGUSR2 => {
+                log(Level::Info, &format!("received {name} indicating log reopen request"));
+                log(Level::Info, "supervisord logreopen");
+                self.activity.reopen();
+                self.plane.send(Command::Reopen);
+            }
+            _ => log(Level::Blather, &format!("received {name} indicating nothing")),
+        }
+        self.after_settling.push(ToKeeper::SignalTaken { signal });
+    }
+
+    /// The keeper's socket fails only with the keeper itself, which the loop notices by reading.
+    pub(super) fn tell_keeper(&mut self, message: &ToKeeper) {
+        if let Err(error) = self.keeper.send(message, Vec::new()) {
+            log(Level::Debug, &format!("cannot tell the keeper {message:?}: {error}"));
+        }
+    }
+
+    pub(super) fn bare_name(&self, process: ProcessId) -> String {
+        self.engine.process(process).map_or_else(|| format!("#{}", process.0), |view| view.name.to_owned())
+    }
+}
+
+/// Supervisor's `spawnerr` texts for failures before the child exists (`supervisor.md` section 13).
+fn spawn_failure(name: &str, forking: bool, errno: i32) -> String {
+    match (forking, errno) {
+        (false, libc::EMFILE) => format!("too many open files to spawn '{name}'"),
+        (false, _) => format!("unknown error making dispatchers for '{name}': {}", errno_text(errno)),
+        (true, libc::EAGAIN) => format!("Too many processes in process table to spawn '{name}'"),
+        (true, _) => format!("unknown error during fork for '{name}': {}", errno_text(errno)),
+    }
+}
+
+/// The name of an error number: `ENOENT`.
+fn errno_text(number: i32) -> String {
+    errno::name(number).map_or_else(|| format!("errno {number}"), str::to_owned)
+}

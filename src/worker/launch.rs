@@ -1,0 +1,229 @@
+//! From the command line to a keeper: Supervisor's start-up sequence up to the pidfile.
+//!
+//! Runs in the process that the user started, which then becomes the keeper by executing itself again: whatever was
+//! loaded here is gone from memory, the pid stays. Everything that can be refused is refused here, on the terminal.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+
+use super::invocation::{Asked, Call, Invocation};
+use super::startup::{self, listener_name};
+use super::{memory, report};
+use crate::cli::UsageError;
+use crate::config::{Config, DaemonLog, LogLevelName, User};
+use crate::http;
+use crate::keeper;
+use crate::sys::{daemonize, limits, users};
+
+/// The name under which the keeper holds the launch record.
+pub(super) const HELD_NAME: &str = "launch";
+
+/// What the worker must know of how the daemon was launched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct LaunchRecord {
+    /// The directory the daemon was started in: names in the configuration are read from there.
+    pub(super) origin: PathBuf,
+    /// The directory the daemon is in: relative names of programs' log files are taken from there.
+    pub(super) directory: PathBuf,
+    /// The soft RLIMIT_NOFILE for programs, where the daemon's own was raised above it.
+    pub(super) program_nofile: Option<u64>,
+    /// Lines for the activity log, from before there was one.
+    pub(super) messages: Vec<(LogLevelName, String)>,
+}
+
+/// Why the daemon does not start.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    /// Supervisor's two lines, exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// The configuration is bad: everything that is wrong with it, exit code 2.
+    #[error("{0}")]
+    Report(String),
+    /// The activity log cannot be opened: exit code 1, as with Supervisor.
+    #[error("cannot open the activity log {file}: {error}", file = file.display())]
+    Log { file: PathBuf, error: io::Error },
+    #[error("{doing}: {error}")]
+    System { doing: &'static str, error: io::Error },
+}
+
+impl Refused {
+    fn code(&self) -> u8 {
+        match self {
+            Refused::Usage(_) | Refused::Report(_) => UsageError::EXIT_CODE,
+            Refused::Log { .. } | Refused::System { .. } => 1,
+        }
+    }
+
+    fn text(&self, program: &str) -> String {
+        match self {
+            Refused::Usage(message) => UsageError::new(message.as_str()).text(program),
+            Refused::Report(report) => report.clone(),
+            Refused::Log { .. } | Refused::System { .. } => format!("Error: {self}\n"),
+        }
+    }
+}
+
+/// Does what the command line asks for. Where that is to run, it returns only if it cannot; with `--no-keeper` after
+/// the daemon's whole life.
+#[must_use]
+pub fn launch(invocation: &Invocation) -> ExitCode {
+    loop {
+        match attempt(invocation) {
+            Ok(startup::Ended::Exit(code)) => return code,
+            Ok(startup::Ended::Restart) => {}
+            Err(refused) => {
+                say(&refused.text(invocation.program()));
+                return ExitCode::from(refused.code());
+            }
+        }
+    }
+}
+
+/// Nobody is left to tell when the terminal is gone.
+fn say(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+fn attempt(invocation: &Invocation) -> Result<startup::Ended, Refused> {
+    let origin = std::env::current_dir()
+        .map_err(|error| Refused::System { doing: "cannot find the current directory", error })?;
+    match invocation.read(&origin) {
+        Ok(Asked::Run(call)) => start(invocation, &call, origin),
+        Ok(Asked::Check { call, report }) => {
+            let code = report::check(&call, report).map_err(|error| Refused::Usage(error.to_string()))?;
+            Ok(startup::Ended::Exit(code))
+        }
+        Ok(Asked::Print(text)) => {
+            // A reader that closed the pipe has read enough.
+            let _ = io::stdout().write_all(text.as_bytes());
+            Ok(startup::Ended::Exit(ExitCode::SUCCESS))
+        }
+        Err(misunderstood) => {
+            say(&misunderstood.text);
+            Ok(startup::Ended::Exit(ExitCode::from(misunderstood.code)))
+        }
+    }
+}
+
+fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startup::Ended, Refused> {
+    let config = configuration(call)?;
+    let mut record =
+        LaunchRecord { origin: origin.clone(), directory: origin, program_nofile: None, messages: Vec::new() };
+    become_user(config.daemon.user.as_ref(), &mut record)?;
+    raise_limits(&config, &mut record)?;
+    try_log(&config)?;
+    let mut held = Vec::new();
+    for server in &config.servers {
+        let bound = http::bind(server).map_err(|error| Refused::Usage(error.to_string()))?;
+        if let Some(notice) = bound.stale_notice() {
+            say(&format!("{notice}\n"));
+        }
+        let descriptor = bound.try_clone().map_err(|error| Refused::System { doing: "cannot keep a socket", error })?;
+        held.push((listener_name(server), descriptor));
+    }
+    if !config.daemon.nodaemon {
+        go_to_background(&config, &mut record)?;
+    }
+    let failed = |error| Refused::System { doing: "cannot start the keeper", error };
+    held.push((HELD_NAME.to_owned(), memory::document(c"galaxyd-launch", &record).map_err(failed)?));
+    if call.alone {
+        let (socket, _thread) = keeper::run_in_thread().map_err(failed)?;
+        return Ok(startup::run(socket, std::process::id(), invocation.clone(), held));
+    }
+    let held: Vec<(String, OwnedFd)> = held;
+    let borrowed: Vec<_> = held.iter().map(|(name, descriptor)| (name.clone(), descriptor.as_fd())).collect();
+    Err(failed(keeper::become_keeper(&borrowed)))
+}
+
+/// One fork; only the daemon's side comes back.
+fn go_to_background(config: &Config, record: &mut LaunchRecord) -> Result<(), Refused> {
+    daemonize::daemonize().map_err(|error| Refused::System { doing: "cannot daemonize", error })?;
+    record.messages.push((LogLevelName::Info, "daemonizing the supervisord process".to_owned()));
+    if let Some(directory) = &config.daemon.directory {
+        record.messages.push(match std::env::set_current_dir(directory) {
+            Ok(()) => (LogLevelName::Info, format!("set current directory: '{}'", directory.display())),
+            Err(error) => (LogLevelName::Critical, format!("can't chdir into '{}': {error}", directory.display())),
+        });
+    }
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(config.daemon.umask));
+    record.directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    Ok(())
+}
+
+/// The configuration, or everything that is wrong with it.
+fn configuration(call: &Call) -> Result<Config, Refused> {
+    let loaded = call.load().map_err(|error| Refused::Usage(error.to_string()))?;
+    let report = report::for_terminal(&loaded);
+    let exact = loaded.problems.first_supervisor_error().map(str::to_owned);
+    match (loaded.config, exact) {
+        (Some(config), _) => {
+            if !call.is_supervisord {
+                say(&report);
+            }
+            Ok(config)
+        }
+        (None, Some(exact)) if call.is_supervisord => Err(Refused::Usage(exact)),
+        (None, _) => Err(Refused::Report(report)),
+    }
+}
+
+/// Switches to `[supervisord] user=`.
+///
+/// Source: Supervisor 4.3, `supervisor.md` section 12, step 3.
+fn become_user(user: Option<&User>, record: &mut LaunchRecord) -> Result<(), Refused> {
+    let Some(user) = user else { return Ok(()) };
+    users::become_user(user.uid, user.gid, &user.groups).map_err(|error| Refused::Usage(error.to_string()))?;
+    record.messages.push((LogLevelName::Info, format!("Set uid to user {} succeeded", user.uid)));
+    Ok(())
+}
+
+/// `minfds` and `minprocs`; then our own limit of descriptors is raised as far as it goes, since keeper and worker hold
+/// several for each program, while programs get what Supervisor would give them.
+fn raise_limits(config: &Config, record: &mut LaunchRecord) -> Result<(), Refused> {
+    let wanted = [
+        (limits::OPEN_FILES, "RLIMIT_NOFILE", config.daemon.minfds, FEW_DESCRIPTORS),
+        (limits::PROCESSES, "RLIMIT_NPROC", config.daemon.minprocs, FEW_PROCESSES),
+    ];
+    for (resource, name, minimum, text) in wanted {
+        match limits::raise_to(resource, u64::try_from(minimum).unwrap_or(0)) {
+            Ok(limits::Raised::Enough) => {}
+            Ok(limits::Raised::From(_)) => {
+                record.messages.push((LogLevelName::Info, format!("Increased {name} limit to {minimum}")));
+            }
+            Err(_) => return Err(Refused::Usage(text.replace("{minimum}", &minimum.to_string()))),
+        }
+    }
+    let raised = limits::get(limits::OPEN_FILES).and_then(|(_, hard)| limits::raise_to(limits::OPEN_FILES, hard));
+    // An unlimited hard limit cannot be had as a soft one everywhere; then everybody goes on with what there is.
+    if let Ok(limits::Raised::From(soft)) = raised {
+        record.program_nofile = Some(soft);
+    }
+    Ok(())
+}
+
+/// Supervisor's text for too low a hard limit of descriptors.
+const FEW_DESCRIPTORS: &str = "The minimum number of file descriptors required to run this process is {minimum} as per \
+the \"minfds\" command-line argument or config file setting. The current environment will only allow you to open \
+{minimum} file descriptors.  Either raise the number of usable file descriptors in your environment (see README.rst) or \
+lower the minprocs setting in the config file to allow the process to start.";
+
+/// Supervisor's text for too low a hard limit of processes.
+const FEW_PROCESSES: &str = "The minimum number of available processes required to run this program is {minimum} as per \
+the \"minprocs\" command-line argument or config file setting. The current environment will only allow you to open \
+{minimum} processes.  Either raise the number of usable processes in your environment (see README.rst) or lower the \
+minprocs setting in the config file to allow the program to start.";
+
+/// An activity log that cannot be opened must be said on the terminal.
+fn try_log(config: &Config) -> Result<(), Refused> {
+    let DaemonLog::File(file) = &config.daemon.logfile else { return Ok(()) };
+    match OpenOptions::new().append(true).create(true).open(file) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Refused::Log { file: file.clone(), error }),
+    }
+}

@@ -1,0 +1,254 @@
+//! Which file each channel of each process writes to: AUTO names, sinks, clearing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::answers::outcome_struct;
+use super::reply::Reply;
+use super::worker::Worker;
+use crate::config::{DaemonConfig, DaemonLog, GroupConfig, LogConfig, LogFile, LogLevelName, ProcessConfig};
+use crate::engine::ProcessId;
+use crate::logs::{Channel, Command, Level, Notice, Sink, SliceError, create_auto_log, log};
+use crate::rpc::{Fault, FaultCode, Value};
+
+/// Clear requests under way, by the ticket their files were given.
+#[derive(Debug, Default)]
+pub(super) struct Clearing {
+    next_ticket: u64,
+    jobs: BTreeMap<u64, Job>,
+}
+
+/// One request, which may be about many files.
+#[derive(Debug)]
+struct Job {
+    reply: Reply,
+    what: ClearingFor,
+    /// Files not yet answered for.
+    left: usize,
+    /// Processes with whether all their files were cleared.
+    processes: Vec<(ProcessId, bool)>,
+    /// Which process each file's ticket is for.
+    tickets: BTreeMap<u64, ProcessId>,
+}
+
+/// Whom the answer is for.
+#[derive(Debug)]
+pub(super) enum ClearingFor {
+    One { name: String },
+    All,
+}
+
+impl Worker {
+    pub(super) fn process_config(&self, process: ProcessId) -> Option<&ProcessConfig> {
+        let view = self.engine.process(process)?;
+        self.active.get(view.group)?.processes.iter().find(|config| config.name == view.name)
+    }
+
+    /// The log file of a channel, absolute.
+    pub(super) fn log_path(&self, process: ProcessId, channel: Channel) -> Option<PathBuf> {
+        let config = self.process_config(process)?;
+        if channel == Channel::Stderr && config.redirect_stderr {
+            return None;
+        }
+        match &channel_config(config, channel).file {
+            LogFile::Path(path) if !path.is_empty() => Some(absolute(path, &self.launch.directory)),
+            LogFile::Path(_) | LogFile::None | LogFile::Auto => None,
+        }
+    }
+
+    /// What the log plane is to do with a channel's bytes.
+    pub(super) fn sink(&self, process: ProcessId, channel: Channel) -> Sink {
+        let file = self.log_path(process, channel);
+        let Some(config) = self.process_config(process) else {
+            return Sink {
+                process: String::new(),
+                file,
+                maxbytes: 0,
+                backups: 0,
+                syslog: false,
+                strip_ansi: false,
+                copy: false,
+            };
+        };
+        let log = channel_config(config, channel);
+        Sink {
+            process: config.name.clone(),
+            file,
+            maxbytes: log.maxbytes,
+            backups: log.backups,
+            syslog: log.syslog,
+            strip_ansi: self.config.daemon.strip_ansi,
+            copy: self.config.daemon.loglevel >= LogLevelName::Debug,
+        }
+    }
+
+    pub(super) fn activity_file(&self) -> Option<PathBuf> {
+        match &self.config.daemon.logfile {
+            DaemonLog::File(path) => Some(path.clone()),
+            DaemonLog::Syslog => None,
+        }
+    }
+
+    /// Clears the logs of processes; answered when the log plane has done it.
+    pub(super) fn clear_logs(&mut self, processes: Vec<ProcessId>, what: ClearingFor, reply: Reply) {
+        let mut files: Vec<(ProcessId, PathBuf)> = Vec::new();
+        for &process in &processes {
+            for channel in [Channel::Stdout, Channel::Stderr] {
+                files.extend(self.log_path(process, channel).map(|path| (process, path)));
+            }
+        }
+        let id = self.clearing.next_ticket;
+        let mut tickets = BTreeMap::new();
+        for (process, file) in files {
+            let ticket = self.clearing.next_ticket;
+            self.clearing.next_ticket += 1;
+            tickets.insert(ticket, process);
+            self.plane.send(Command::Clear { ticket, file });
+        }
+        let processes = processes.into_iter().map(|process| (process, true)).collect();
+        let job = Job { reply, what, left: tickets.len(), processes, tickets };
+        if job.left == 0 {
+            self.answer_clearing(job);
+        } else {
+            self.clearing.jobs.insert(id, job);
+        }
+    }
+
+    fn cleared(&mut self, ticket: u64, result: Result<(), std::io::Error>) {
+        let Some((&id, job)) = self.clearing.jobs.range_mut(..=ticket).next_back() else { return };
+        let Some(&process) = job.tickets.get(&ticket) else { return };
+        job.left -= 1;
+        if let Err(error) = result {
+            if let Some((_, cleared)) = job.processes.iter_mut().find(|(candidate, _)| *candidate == process) {
+                *cleared = false;
+            }
+            log(Level::Warn, &format!("could not clear a log of process {}: {error}", process.0));
+        }
+        if self.clearing.jobs.get(&id).is_some_and(|job| job.left == 0)
+            && let Some(job) = self.clearing.jobs.remove(&id)
+        {
+            self.answer_clearing(job);
+        }
+    }
+
+    fn answer_clearing(&self, job: Job) {
+        let answer = match job.what {
+            ClearingFor::One { name } if job.processes.iter().all(|(_, cleared)| *cleared) => {
+                let _ = name;
+                Ok(true.into())
+            }
+            ClearingFor::One { name } => Err(Fault::with(FaultCode::Failed, name)),
+            ClearingFor::All => Ok(Value::Array(
+                job.processes
+                    .iter()
+                    .filter_map(|&(process, cleared)| {
+                        let view = self.engine.process(process)?;
+                        Some(if cleared {
+                            outcome_struct(view.name, view.group, FaultCode::Success as i64, "OK")
+                        } else {
+                            let fault = Fault::with(FaultCode::Failed, view.namespec());
+                            outcome_struct(view.name, view.group, fault.code, &fault.text)
+                        })
+                    })
+                    .collect(),
+            )),
+        };
+        job.reply.send(answer);
+    }
+
+    /// `clearLog`, on a side thread.
+    pub(super) fn clear_activity_log(&mut self, reply: Reply) {
+        let activity = std::sync::Arc::clone(&self.activity);
+        tokio::task::spawn_blocking(move || {
+            let answer = match activity.clear() {
+                Ok(()) => Ok(true.into()),
+                Err(SliceError::NoFile) => Err(Fault::new(FaultCode::NoFile)),
+                Err(error) => Err(Fault::with(FaultCode::Failed, error.to_string())),
+            };
+            reply.send(answer);
+        });
+    }
+
+    pub(super) fn on_notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Drained { source } => {
+                self.children.drained(source);
+            }
+            Notice::Cleared { ticket, result } => self.cleared(ticket, result),
+            Notice::Trouble { file, doing, error } => {
+                let text = format!("cannot {doing} {}: {error}; trying again until it works", file.display());
+                log(Level::Critical, &text);
+            }
+            Notice::Recovered { file, lost: 0 } => {
+                log(Level::Info, &format!("{} can be written again, nothing was lost", file.display()));
+            }
+            Notice::Recovered { file, lost } => {
+                let text = format!("{} can be written again, {lost} bytes were lost", file.display());
+                log(Level::Warn, &text);
+            }
+            Notice::Stuck { file } => {
+                let text = format!("{} does not answer (hung file system?); other logs go on", file.display());
+                log(Level::Critical, &text);
+            }
+            Notice::Output { source, bytes } => {
+                let Some(child) = self.children.get(source.child) else { return };
+                let name = self.bare_name(child.process);
+                let channel = channel_name(source.channel);
+                let text = format!("'{name}' {channel} output:\n{}", String::from_utf8_lossy(&bytes));
+                log(Level::Debug, &text);
+            }
+        }
+    }
+}
+
+pub(super) fn channel_config(config: &ProcessConfig, channel: Channel) -> &LogConfig {
+    match channel {
+        Channel::Stdout => &config.stdout,
+        Channel::Stderr => &config.stderr,
+    }
+}
+
+fn channel_name(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Stdout => "stdout",
+        Channel::Stderr => "stderr",
+    }
+}
+
+fn absolute(path: &str, directory: &Path) -> PathBuf {
+    directory.join(path)
+}
+
+/// Makes the AUTO logs of a group's processes and puts their names in the configuration, as Supervisor does when it
+/// creates the group. Touches the file system: not for the control loop.
+pub(super) fn make_auto_logs(group: &mut GroupConfig, daemon: &DaemonConfig) -> Vec<String> {
+    let mut problems = Vec::new();
+    for process in &mut group.processes {
+        let redirected = process.redirect_stderr;
+        let channels = [
+            (Channel::Stdout, &mut process.stdout.file, false),
+            (Channel::Stderr, &mut process.stderr.file, redirected),
+        ];
+        for (channel, file, redirected) in channels {
+            if *file != LogFile::Auto {
+                continue;
+            }
+            *file = if redirected {
+                LogFile::None
+            } else {
+                match create_auto_log(&daemon.childlogdir, &process.name, channel, &daemon.identifier) {
+                    Ok(path) => LogFile::Path(path.display().to_string()),
+                    Err(error) => {
+                        problems.push(format!(
+                            "could not make the {} log of {}: {error}",
+                            channel_name(channel),
+                            process.name
+                        ));
+                        LogFile::None
+                    }
+                }
+            };
+        }
+    }
+    problems
+}

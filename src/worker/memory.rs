@@ -1,0 +1,26 @@
+//! Documents in anonymous files in memory, for the keeper to hold.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::OwnedFd;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Puts a value into a new anonymous file.
+pub(super) fn document<T: Serialize>(name: &CStr, value: &T) -> io::Result<OwnedFd> {
+    let mut file = File::from(memfd_create(name, MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(&serde_json::to_vec(value)?)?;
+    Ok(file.into())
+}
+
+/// Reads a value back.
+pub(super) fn read<T: DeserializeOwned>(descriptor: OwnedFd) -> io::Result<T> {
+    let mut file = File::from(descriptor);
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(serde_json::from_slice(&bytes)?)
+}

@@ -1,0 +1,132 @@
+//! Reading the configuration again: reread, add, reload. A bad one changes nothing.
+
+use super::logfiles::make_auto_logs;
+use super::reply::Reply;
+use super::report;
+use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker};
+use crate::config::{self, Config, DaemonConfig, Loaded, NotFound};
+use crate::engine::{Input, Refusal, Request};
+use crate::keeper::ToKeeper;
+use crate::logs::{Command, Level, log};
+use crate::rpc::{Fault, FaultCode, Value};
+
+impl Worker {
+    /// Reads the configuration on a side thread; [`Worker::on_done`] goes on from there.
+    pub(super) fn read_configuration(&mut self, purpose: Purpose) {
+        let call = self.call.clone();
+        let done = self.done_sender.clone();
+        tokio::task::spawn_blocking(move || {
+            let loaded = call.load().map(Box::new);
+            // The receiver is gone only when the worker ends.
+            let _ = done.send(Done::Loaded { purpose, loaded });
+        });
+    }
+
+    pub(super) fn on_done(&mut self, done: Done) {
+        match done {
+            Done::Checked { request, reply, shape } => self.request_for(request, Waiting { reply, shape }),
+            Done::Loaded { purpose: Purpose::Reread(reply), loaded } => {
+                let answer = self.accept(loaded).map(|config| self.reread(config));
+                reply.send(answer);
+            }
+            Done::Loaded { purpose: Purpose::Restart(asker), loaded } => {
+                let answer = self.accept(loaded).map(|_| Value::Bool(true));
+                let restart = answer.is_ok();
+                match asker {
+                    Asker::Client(reply) => reply.send(answer),
+                    // Until now a successor would have been told of the signal.
+                    Asker::Signal => self.after_settling.push(ToKeeper::SignalTaken { signal: libc::SIGHUP }),
+                }
+                if restart {
+                    self.feed(Input::Restart);
+                }
+            }
+            Done::LogsMade { group, problems, reply } => {
+                for problem in problems {
+                    log(Level::Warn, &problem);
+                }
+                let waiting = Waiting { reply, shape: Shape::Single { name: group.name.clone() } };
+                if self.engine.group(&group.name).is_some() {
+                    waiting.reply.send(Err(super::answers::fault(Refusal::AlreadyAdded, &group.name)));
+                    return;
+                }
+                let spec = group.spec();
+                let pending = self.pending.iter_mut().flatten().find(|pending| pending.name == group.name);
+                if let Some(pending) = pending {
+                    pending.clone_from(&group);
+                }
+                self.active.insert(group.name.clone(), *group);
+                self.request_for(Request::AddGroup(spec), waiting);
+            }
+        }
+    }
+
+    /// The configuration, or the fault that says everything that is wrong with it.
+    fn accept(&mut self, loaded: Result<Box<Loaded>, NotFound>) -> Result<Config, Fault> {
+        let loaded = loaded.map_err(|error| Fault::with(FaultCode::CantReread, error.to_string()))?;
+        for line in report::log_lines(&loaded) {
+            log(Level::Warn, &line);
+        }
+        match loaded.config {
+            Some(config) => Ok(config),
+            None => {
+                let exact = loaded.problems.first_supervisor_error();
+                let text = exact.filter(|_| self.call.is_supervisord);
+                let text = text.map_or_else(|| report::plain(&loaded), str::to_owned);
+                log(Level::Warn, "the new configuration is not used; nothing was changed");
+                Err(Fault::with(FaultCode::CantReread, text.trim_end()))
+            }
+        }
+    }
+
+    /// Makes `config` the pending one and says what differs from the active groups.
+    fn reread(&mut self, config: Config) -> Value {
+        let active: Vec<_> = self.active.values().cloned().collect();
+        let difference = config::difference(&active, &config.groups);
+        let strip_ansi = config.daemon.strip_ansi;
+        self.pending = (config.groups != active).then_some(config.groups);
+        take_over(&mut self.config.daemon, config.daemon);
+        self.plane.send(Command::StripAnsi(strip_ansi));
+        self.restructured = true;
+        let names = |names: Vec<String>| Value::Array(names.into_iter().map(Value::from).collect());
+        Value::Array(vec![Value::Array(vec![
+            names(difference.added),
+            names(difference.changed),
+            names(difference.removed),
+        ])])
+    }
+
+    /// `addProcessGroup`: the pending group becomes active.
+    pub(super) fn add_group(&mut self, name: &str, reply: Reply) {
+        if self.engine.group(name).is_some() {
+            reply.send(Err(super::answers::fault(Refusal::AlreadyAdded, name)));
+            return;
+        }
+        let Some(group) = self.pending_groups().find(|group| group.name == name) else {
+            reply.send(Err(Fault::with(FaultCode::BadName, name)));
+            return;
+        };
+        let mut group = Box::new(group.clone());
+        let daemon = self.config.daemon.clone();
+        let done = self.done_sender.clone();
+        tokio::task::spawn_blocking(move || {
+            let problems = make_auto_logs(&mut group, &daemon);
+            // The receiver is gone only when the worker ends.
+            let _ = done.send(Done::LogsMade { group, problems, reply });
+        });
+    }
+}
+
+/// What a reread changes of the daemon's own settings; the rest waits for a reload.
+///
+/// Source: `supervisor-config.tsv`, column `on_reread_update`; the activity log keeps its file, as a path that is read
+/// must be the one that is written.
+fn take_over(current: &mut DaemonConfig, new: DaemonConfig) {
+    let DaemonConfig { childlogdir, strip_ansi, environment, identifier, loglevel, minfds, .. } = new;
+    current.childlogdir = childlogdir;
+    current.strip_ansi = strip_ansi;
+    current.environment = environment;
+    current.identifier = identifier;
+    current.loglevel = loglevel;
+    current.minfds = minfds;
+}

@@ -1,0 +1,219 @@
+//! From the engine's wish to spawn a process to the plan that the keeper executes.
+//!
+//! Looking a command up touches paths that may hang, so it is done on side threads. Spawns still go to the keeper in
+//! the order the engine wanted them, because users see that order, but a look-up that hangs holds the others back no
+//! longer than [`ORDER_PATIENCE`].
+
+use std::collections::VecDeque;
+use std::ffi::{CString, OsString};
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::command;
+use super::launch::LaunchRecord;
+use crate::config::{Config, ProcessConfig, ServerConfig};
+use crate::engine::{Moment, ProcessId, SpawnError};
+use crate::sys::plan::{ExecPlan, SoftLimit, Stderr, Stdin, User};
+
+/// How long a spawn waits for the look-up of an earlier one.
+const ORDER_PATIENCE: Duration = Duration::from_millis(250);
+
+/// How long a look-up may take; then the start has failed, and what comes of it later is dropped.
+const LOOKUP_MAX: Duration = Duration::from_secs(10);
+
+/// One spawn that the engine asked for. Its text is the tag that the keeper keeps for a successor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) process: ProcessId,
+    pub(super) attempt: u32,
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.process.0, self.attempt)
+    }
+}
+
+impl FromStr for Wanted {
+    type Err = ();
+    fn from_str(tag: &str) -> Result<Wanted, ()> {
+        let (process, attempt) = tag.split_once('.').ok_or(())?;
+        Ok(Wanted { process: ProcessId(process.parse().map_err(drop)?), attempt: attempt.parse().map_err(drop)? })
+    }
+}
+
+/// A plan, or why there is none.
+pub(super) type Prepared = Result<ExecPlan, SpawnError>;
+
+/// What all programs inherit from the daemon.
+#[derive(Debug, Clone)]
+pub(super) struct Heritage {
+    /// The daemon's own environment, as it was started with.
+    pub(super) environment: Arc<Vec<(OsString, OsString)>>,
+    /// `SUPERVISOR_SERVER_URL` for programs without `serverurl=`.
+    pub(super) serverurl: Option<String>,
+    /// The soft RLIMIT_NOFILE for programs: the daemon's own is higher.
+    pub(super) nofile: Option<u64>,
+}
+
+impl Heritage {
+    pub(super) fn new(config: &Config, launch: &LaunchRecord, environment: super::Environment) -> Heritage {
+        Heritage { environment: Arc::new(environment), serverurl: serverurl(config), nofile: launch.program_nofile }
+    }
+
+    pub(super) fn path(&self) -> Option<&str> {
+        let (_, value) = self.environment.iter().find(|(name, _)| name == "PATH")?;
+        value.to_str()
+    }
+}
+
+/// The automatic server URL: the first unix socket, else the last inet server.
+///
+/// Source: Supervisor 4.3 `[program:x] serverurl`.
+pub(super) fn serverurl(config: &Config) -> Option<String> {
+    let unix = config.servers.iter().find_map(|server| match server {
+        ServerConfig::Unix(server) => Some(format!("unix://{}", server.file.display())),
+        ServerConfig::Inet(_) => None,
+    });
+    unix.or_else(|| {
+        config.servers.iter().rev().find_map(|server| match server {
+            ServerConfig::Inet(server) => {
+                let host = if server.host.is_empty() { "localhost" } else { server.host.as_str() };
+                Some(format!("http://{host}:{}", server.port))
+            }
+            ServerConfig::Unix(_) => None,
+        })
+    })
+}
+
+/// Makes the plan for one process. Looks files up: not for the control loop.
+pub(super) fn prepare(group: &str, process: &ProcessConfig, heritage: &Heritage) -> Prepared {
+    let command = command::find(process, heritage.path())?;
+    let unusable = |what: &str| SpawnError::NotExecutable(format!("{what} holds a NUL byte"));
+    let text = |text: &[u8], what: &str| CString::new(text).map_err(|_| unusable(what));
+    let mut argv = Vec::with_capacity(command.argv.len());
+    for argument in &command.argv {
+        argv.push(text(argument.as_bytes(), "command")?);
+    }
+    let directory = match &process.directory {
+        Some(directory) => Some(text(directory.as_bytes(), "directory")?),
+        None => None,
+    };
+    Ok(ExecPlan {
+        path: text(command.file.as_bytes(), "command")?,
+        argv,
+        environment: environment(group, process, heritage).map_err(|()| unusable("environment"))?,
+        directory,
+        umask: process.umask,
+        user: process.user.as_ref().map_or(User::Keep, |user| User::Become {
+            uid: user.uid,
+            gid: user.gid,
+            groups: user.groups.clone(),
+        }),
+        limits: heritage.nofile.map(|soft| SoftLimit { resource: libc::RLIMIT_NOFILE, soft }).into_iter().collect(),
+        stdin: Stdin::Pipe,
+        stderr: if process.redirect_stderr { Stderr::Stdout } else { Stderr::Pipe },
+    })
+}
+
+/// The child's environment; what comes later overrides.
+///
+/// Source: Supervisor 4.3, `supervisor.md` section 13.
+fn environment(group: &str, process: &ProcessConfig, heritage: &Heritage) -> Result<Vec<CString>, ()> {
+    let mut own: Vec<(&str, &str)> = vec![("SUPERVISOR_ENABLED", "1")];
+    if let Some(url) = process.serverurl.as_deref().or(heritage.serverurl.as_deref()) {
+        own.push(("SUPERVISOR_SERVER_URL", url));
+    }
+    own.push(("SUPERVISOR_PROCESS_NAME", &process.name));
+    own.push(("SUPERVISOR_GROUP_NAME", group));
+    own.retain(|(name, _)| !process.environment.contains_key(*name));
+    own.extend(process.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+
+    let inherited = heritage.environment.iter().filter(|(name, _)| !own.iter().any(|(mine, _)| name == mine));
+    let mut variables = Vec::with_capacity(heritage.environment.len() + own.len());
+    for (name, value) in inherited {
+        variables.push(variable(name.as_bytes(), value.as_bytes())?);
+    }
+    for (name, value) in &own {
+        variables.push(variable(name.as_bytes(), value.as_bytes())?);
+    }
+    Ok(variables)
+}
+
+fn variable(name: &[u8], value: &[u8]) -> Result<CString, ()> {
+    CString::new([name, b"=", value].concat()).map_err(|_| ())
+}
+
+/// Spawns wanted by the engine, waiting for their plans.
+#[derive(Debug)]
+pub(super) struct SpawnQueue {
+    waiting: VecDeque<Waiting>,
+    done: mpsc::UnboundedSender<(Wanted, Prepared)>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    wanted: Wanted,
+    asked: Moment,
+    prepared: Option<Prepared>,
+}
+
+impl SpawnQueue {
+    /// `done` gets each plan; hand it back by [`SpawnQueue::prepared`].
+    pub(super) fn new(done: mpsc::UnboundedSender<(Wanted, Prepared)>) -> SpawnQueue {
+        SpawnQueue { waiting: VecDeque::new(), done }
+    }
+
+    /// Starts to prepare a spawn on a side thread.
+    pub(super) fn push(
+        &mut self,
+        now: Moment,
+        wanted: Wanted,
+        group: String,
+        process: ProcessConfig,
+        heritage: Heritage,
+    ) {
+        self.waiting.push_back(Waiting { wanted, asked: now, prepared: None });
+        let done = self.done.clone();
+        tokio::task::spawn_blocking(move || {
+            // The receiver is gone only when the worker ends.
+            let _ = done.send((wanted, prepare(&group, &process, &heritage)));
+        });
+    }
+
+    /// Takes a plan; it comes out of [`SpawnQueue::pop`] when it is its turn.
+    pub(super) fn prepared(&mut self, wanted: Wanted, prepared: Prepared) {
+        if let Some(waiting) = self.waiting.iter_mut().find(|w| w.wanted == wanted && w.prepared.is_none()) {
+            waiting.prepared = Some(prepared);
+        }
+    }
+
+    /// The next spawn that is ready and need not wait for an earlier one any longer.
+    pub(super) fn pop(&mut self, now: Moment) -> Option<(Wanted, Prepared)> {
+        if let Some(stuck) = self.waiting.iter_mut().find(|w| w.prepared.is_none() && now.since(w.asked) >= LOOKUP_MAX)
+        {
+            let text = "looking its command up takes too long (hung file system?)".to_owned();
+            stuck.prepared = Some(Err(SpawnError::Failed(text)));
+        }
+        let index = self
+            .waiting
+            .iter()
+            .take_while(|w| w.prepared.is_some() || now.since(w.asked) >= ORDER_PATIENCE)
+            .position(|w| w.prepared.is_some())?;
+        let waiting = self.waiting.remove(index)?;
+        Some((waiting.wanted, waiting.prepared?))
+    }
+
+    /// When patience with a look-up ends: with the last one before a spawn that is ready, or with the first of all.
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        let first = self.waiting.iter().find(|w| w.prepared.is_none())?;
+        let ready = self.waiting.iter().position(|w| w.prepared.is_some());
+        let before = ready.and_then(|ready| self.waiting.range(..ready).last());
+        Some(before.map_or(first.asked + LOOKUP_MAX, |before| before.asked + ORDER_PATIENCE))
+    }
+}

@@ -1,0 +1,493 @@
+//! A worker's first steps: from nothing (a start or a reload), or from what a predecessor left.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use tokio::sync::mpsc;
+
+use super::Environment;
+use super::children::Children;
+use super::invocation::{Asked, Call, Invocation};
+use super::journal::{self, Journal, Snapshot};
+use super::launch::{self, LaunchRecord};
+use super::logfiles::{Clearing, make_auto_logs};
+use super::memory;
+use super::report;
+use super::spawning::{Heritage, SpawnQueue, Wanted};
+use super::worker::{Worker, now};
+use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, ServerAuth, ServerConfig};
+use crate::engine::{Engine, Input, ProcessState};
+use crate::http::{self, BoundListener};
+use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ToKeeper};
+use crate::logs::{self, Activity, ActivitySettings, ActivityTarget, Level, Plane, Transits, clear_auto_logs, log};
+use crate::sys::heap;
+
+/// Requests of clients that may wait for the control loop; more wait in their connections.
+const REQUESTS_MAX: usize = 64;
+
+/// Side threads for paths that may hang; idle ones end soon.
+const SIDE_THREADS_MAX: usize = 16;
+const SIDE_THREAD_IDLE: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// Why a worker cannot begin.
+#[derive(Debug, thiserror::Error)]
+enum Unable {
+    #[error("the runtime: {0}")]
+    Runtime(io::Error),
+    #[error(transparent)]
+    Keeper(#[from] LinkError),
+    #[error("the keeper speaks version {theirs} of the protocol, this worker {ours}")]
+    Version { theirs: u32, ours: u32 },
+    #[error("the keeper holds no {0}")]
+    Missing(&'static str),
+    #[error("the predecessor's {what}: {error}")]
+    Unreadable { what: &'static str, error: io::Error },
+    /// Shown as it is.
+    #[error("{0}")]
+    Configuration(String),
+    #[error("{doing}: {error}")]
+    System { doing: String, error: io::Error },
+}
+
+/// What the keeper told at the beginning.
+struct Inventory {
+    generation: u64,
+    fresh: bool,
+    held: BTreeMap<String, OwnedFd>,
+    programs: Vec<(HeldProgram, Vec<OwnedFd>)>,
+}
+
+/// How a worker's life ended.
+#[derive(Debug)]
+pub enum Ended {
+    Exit(ExitCode),
+    /// Every program is stopped and a fresh start is wanted; the keeper sees to it.
+    Restart,
+}
+
+/// The worker's whole life. `socket` leads to the keeper, `pid` is the keeper's; `held` is for the keeper to hold
+/// before all else (without a keeper of its own, what the launcher made).
+#[must_use]
+pub fn run(socket: OwnedFd, pid: u32, invocation: Invocation, held: Vec<(String, OwnedFd)>) -> Ended {
+    heap::keep_small();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(SIDE_THREADS_MAX)
+        .thread_keep_alive(SIDE_THREAD_IDLE)
+        .build();
+    let outcome = runtime.map_err(Unable::Runtime).and_then(|runtime| {
+        let ended = runtime.block_on(async { Ok(begin(socket, pid, invocation, held).await?.run().await) });
+        // A side thread may hang in a file system for ever.
+        runtime.shutdown_background();
+        ended
+    });
+    outcome.unwrap_or_else(|unable| {
+        // Nobody is left to tell when the terminal is gone.
+        let _ = writeln!(io::stderr(), "Error: {unable}");
+        Ended::Exit(ExitCode::from(2))
+    })
+}
+
+async fn begin(
+    socket: OwnedFd,
+    pid: u32,
+    invocation: Invocation,
+    held: Vec<(String, OwnedFd)>,
+) -> Result<Worker, Unable> {
+    let mut keeper = KeeperLink::new(socket)?;
+    for (name, descriptor) in held {
+        keeper.send(&ToKeeper::Hold { name }, vec![descriptor])?;
+    }
+    let inventory = take_inventory(&mut keeper).await?;
+    if inventory.fresh {
+        start(keeper, inventory, pid, invocation)
+    } else {
+        take_over(keeper, inventory, pid, invocation)
+    }
+}
+
+async fn take_inventory(keeper: &mut KeeperLink) -> Result<Inventory, Unable> {
+    let ours = crate::keeper::PROTOCOL_VERSION;
+    keeper.send(&ToKeeper::Hello { version: ours }, Vec::new())?;
+    let mut inventory = Inventory { generation: 0, fresh: false, held: BTreeMap::new(), programs: Vec::new() };
+    loop {
+        let (message, mut descriptors) = keeper.receive().await?;
+        match message {
+            FromKeeper::Welcome { version: theirs, .. } if theirs != ours => {
+                return Err(Unable::Version { theirs, ours });
+            }
+            FromKeeper::Welcome { generation, fresh, .. } => {
+                inventory.generation = generation;
+                inventory.fresh = fresh;
+            }
+            FromKeeper::Held { name } => {
+                inventory.held.extend(descriptors.pop().map(|descriptor| (name, descriptor)));
+            }
+            FromKeeper::Program(program) => inventory.programs.push((program, descriptors)),
+            FromKeeper::InventoryEnd => return Ok(inventory),
+            // News from before the inventory is in the inventory.
+            _ => {}
+        }
+    }
+}
+
+/// Starts from nothing: the configuration is read, groups are made, endpoints opened.
+fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation: Invocation) -> Result<Worker, Unable> {
+    let launch = inventory.held.remove(launch::HELD_NAME).ok_or(Unable::Missing(launch::HELD_NAME))?;
+    let launch: LaunchRecord =
+        memory::read(launch).map_err(|error| Unable::Unreadable { what: launch::HELD_NAME, error })?;
+    let call = call(&invocation, &launch)?;
+    let loaded = call.load().map_err(|error| Unable::Configuration(error.to_string()))?;
+    let warnings = report::log_lines(&loaded);
+    let Some(mut config) = loaded.config else { return Err(Unable::Configuration(warnings.join("\n"))) };
+
+    let activity = open_activity(&config)?;
+    if nix::unistd::geteuid().is_root() && config.daemon.user.is_none() {
+        log(Level::Critical, RUNNING_AS_ROOT);
+    }
+    if inventory.generation == 1 {
+        for (level, text) in &launch.messages {
+            log(level_of(*level), text);
+        }
+    }
+    for line in warnings {
+        log(Level::Warn, &line);
+    }
+    for line in &loaded.infos {
+        log(Level::Info, line);
+    }
+    if !config.daemon.nocleanup {
+        clean_up(&config);
+    }
+    for group in &mut config.groups {
+        for problem in make_auto_logs(group, &config.daemon) {
+            log(Level::Warn, &problem);
+        }
+    }
+    let groups = std::mem::take(&mut config.groups);
+    let active: IndexMap<_, _> = groups.into_iter().map(|group| (group.name.clone(), group)).collect();
+    let listeners = renew_listeners(&config, &mut inventory.held, &mut keeper)?;
+    let groups = active.values().map(GroupConfig::spec).collect();
+    let state = State {
+        call,
+        environment: invocation.environment,
+        launch,
+        config,
+        pending: None,
+        active,
+        engine: Engine::new(),
+        journal: None,
+        next_child: next_child(&inventory.programs),
+        activity,
+    };
+    let mut worker = assemble(state, keeper, inventory.held, pid, listeners)?;
+    // Of before a reload: stopped and told, only their last output was too slow.
+    for (program, _) in inventory.programs {
+        worker.tell_keeper(&ToKeeper::Forget { id: program.id });
+    }
+    worker.feed(Input::Begin { groups });
+    worker.write_pidfile();
+    log(Level::Info, &format!("supervisord started with pid {pid}"));
+    worker.tell_keeper(&ToKeeper::Ready);
+    Ok(worker)
+}
+
+/// Goes on where a predecessor was killed.
+fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation: Invocation) -> Result<Worker, Unable> {
+    let journal = inventory.held.remove(journal::HELD_NAME).ok_or(Unable::Missing(journal::HELD_NAME))?;
+    let (journal, snapshot) =
+        Journal::resume(journal).map_err(|error| Unable::Unreadable { what: journal::HELD_NAME, error })?;
+    let Snapshot { mood, next_process, next_child: journalled, launch, config, pending, active, engine } = snapshot;
+    let activity = open_activity(&config)?;
+    let listeners = adopt_listeners(&config, &mut inventory.held)?;
+    let state = State {
+        call: call(&invocation, &launch)?,
+        environment: invocation.environment,
+        launch,
+        config,
+        pending,
+        active,
+        engine: Engine::restore(mood, engine, next_process),
+        journal: Some(journal),
+        next_child: journalled.max(next_child(&inventory.programs)),
+        activity,
+    };
+    let mut worker = assemble(state, keeper, inventory.held, pid, listeners)?;
+    let text = format!(
+        "a new worker took over {} programs from one that ended unexpectedly (worker number {})",
+        inventory.programs.len(),
+        inventory.generation
+    );
+    log(Level::Warn, &text);
+    for (program, descriptors) in inventory.programs {
+        worker.recover(program, descriptors);
+    }
+    let Worker { engine, effects, .. } = &mut worker;
+    engine.resume(now(), effects);
+    worker.tell_keeper(&ToKeeper::Ready);
+    Ok(worker)
+}
+
+impl Worker {
+    /// Takes back one child from the keeper, and tells the engine what the journal does not know of it.
+    fn recover(&mut self, program: HeldProgram, descriptors: Vec<OwnedFd>) {
+        let HeldProgram { id, tag, pid, started, last_signal, has_stdin, has_stderr, ended, exec_failed } = program;
+        let wanted: Option<Wanted> = tag.parse().ok();
+        let known = wanted.and_then(|wanted| Some((wanted, self.engine.process(wanted.process)?)));
+        let Some((wanted, view)) = known else {
+            // Its group was removed, which happens only after its exit was known.
+            self.tell_keeper(&ToKeeper::Forget { id });
+            return;
+        };
+        let process = wanted.process;
+        // An earlier run's end was handled already; its last output may not have been.
+        let current = view.attempt == wanted.attempt;
+        let awaited = matches!(view.state, ProcessState::Starting | ProcessState::Stopping) && view.pid.is_none();
+        let living = view.pid == Some(pid);
+        self.adopt(id, process, pid, [has_stdin, has_stderr], descriptors);
+        if current && awaited {
+            self.feed(Input::Spawned { process, pid, at: started });
+            if let Some((stage, errno)) = exec_failed {
+                self.exec_failed(id, stage, errno);
+            }
+        } else if current && living && ended.is_none() {
+            self.engine.resume_signalled(now(), process, last_signal, &mut self.effects);
+        }
+        if let Some(ended) = ended {
+            self.drain(id, ended);
+        }
+    }
+}
+
+/// The first id that no child of the keeper has or had.
+fn next_child(programs: &[(HeldProgram, Vec<OwnedFd>)]) -> u64 {
+    programs.iter().map(|(program, _)| program.id + 1).max().unwrap_or(1)
+}
+
+/// The command line as the launcher read it.
+fn call(invocation: &Invocation, launch: &LaunchRecord) -> Result<Call, Unable> {
+    match invocation.read(&launch.origin) {
+        Ok(Asked::Run(call)) => Ok(call),
+        Ok(Asked::Check { .. } | Asked::Print(_)) => Err(Unable::Missing("daemon to run")),
+        Err(misunderstood) => Err(Unable::Configuration(misunderstood.text)),
+    }
+}
+
+/// What a start and a take-over build differently.
+struct State {
+    call: Call,
+    environment: Environment,
+    launch: LaunchRecord,
+    config: Config,
+    pending: Option<Vec<GroupConfig>>,
+    active: IndexMap<String, GroupConfig>,
+    engine: Engine,
+    journal: Option<Journal>,
+    next_child: u64,
+    activity: Activity,
+}
+
+type Listener = (BoundListener, ServerConfig);
+
+fn assemble(
+    state: State,
+    mut keeper: KeeperLink,
+    mut held: BTreeMap<String, OwnedFd>,
+    pid: u32,
+    listeners: Vec<Listener>,
+) -> Result<Worker, Unable> {
+    let State { call, environment, launch, config, pending, active, engine, journal, next_child, activity } = state;
+    let (request_sender, requests) = mpsc::channel(REQUESTS_MAX);
+    let (prepared_sender, prepared) = mpsc::unbounded_channel();
+    let (done_sender, done) = mpsc::unbounded_channel();
+    let transits = transits(&mut held, &mut keeper)?;
+    let options = logs::Options { syslog_tag: SYSLOG_TAG.to_owned(), transits };
+    let (plane, notices) = Plane::start(options)
+        .map_err(|error| Unable::System { doing: "cannot start the log plane".to_owned(), error })?;
+    let mut endpoints = Vec::new();
+    let mut socket_files = Vec::new();
+    for (listener, server) in listeners {
+        if let BoundListener::Unix(unix) = &listener {
+            socket_files.extend(unix.socket_file());
+        }
+        let endpoint = http::serve(listener, auth(&server), request_sender.clone())
+            .map_err(|error| Unable::System { doing: format!("cannot serve {}", section(&server)), error })?;
+        endpoints.push(endpoint);
+    }
+    Ok(Worker {
+        heritage: Heritage::new(&config, &launch, environment),
+        call,
+        launch,
+        config,
+        pending,
+        active,
+        engine,
+        effects: Vec::new(),
+        restructured: journal.is_none(),
+        journal,
+        keeper,
+        pid,
+        children: Children::default(),
+        next_child,
+        spawns: SpawnQueue::new(prepared_sender),
+        prepared,
+        done,
+        done_sender,
+        requests,
+        endpoints,
+        socket_files,
+        spawning: BTreeMap::new(),
+        waiting: BTreeMap::new(),
+        next_request: 0,
+        clearing: Clearing::default(),
+        plane,
+        notices,
+        activity: Arc::new(activity),
+        after_settling: Vec::new(),
+        halted: None,
+    })
+}
+
+/// The tag of our messages in the system's log.
+const SYSLOG_TAG: &str = "supervisord";
+
+/// What bytes wait in on their way to file systems that can hang: a predecessor's, or new ones for the keeper to hold.
+fn transits(held: &mut BTreeMap<String, OwnedFd>, keeper: &mut KeeperLink) -> Result<Option<Transits>, Unable> {
+    if let Some(transits) = Transits::from_held(held) {
+        return Ok(Some(transits));
+    }
+    let transits = match Transits::create() {
+        Ok(transits) => transits,
+        Err(error) => {
+            log(Level::Warn, &format!("a log on a file system that hangs will stop its program: {error}"));
+            return Ok(None);
+        }
+    };
+    for (name, descriptor) in transits.descriptors() {
+        let copy = descriptor
+            .try_clone_to_owned()
+            .map_err(|error| Unable::System { doing: format!("cannot keep {name}"), error })?;
+        keeper.send(&ToKeeper::Hold { name }, vec![copy])?;
+    }
+    Ok(Some(transits))
+}
+
+/// The endpoints of a fresh start: what the launcher bound, what was bound before a reload, or new ones where the
+/// addresses are new. What is held and not wanted any more is dropped.
+fn renew_listeners(
+    config: &Config,
+    held: &mut BTreeMap<String, OwnedFd>,
+    keeper: &mut KeeperLink,
+) -> Result<Vec<Listener>, Unable> {
+    for interface in &config.rpcinterfaces {
+        log(Level::Info, &format!("RPC interface '{}' initialized", interface.name));
+    }
+    let mut listeners = Vec::new();
+    for server in &config.servers {
+        let name = listener_name(server);
+        let bound = match held.remove(&name) {
+            Some(descriptor) => http::rebind(descriptor, server),
+            None => http::bind(server),
+        };
+        let listener = bound.map_err(|error| Unable::Configuration(error.to_string()))?;
+        let copy = listener.try_clone().map_err(|error| Unable::System { doing: name.clone(), error })?;
+        keeper.send(&ToKeeper::Hold { name }, vec![copy])?;
+        if auth(server).is_none() {
+            let text = format!("Server '{}' running without any HTTP authentication checking", section(server));
+            log(Level::Critical, &text);
+        }
+        listeners.push((listener, server.clone()));
+    }
+    for name in held.keys().filter(|name| name.starts_with(LISTENER_PREFIX)) {
+        keeper.send(&ToKeeper::Release { name: name.clone() }, Vec::new())?;
+    }
+    Ok(listeners)
+}
+
+/// A predecessor's endpoints, as they are.
+fn adopt_listeners(config: &Config, held: &mut BTreeMap<String, OwnedFd>) -> Result<Vec<Listener>, Unable> {
+    let adopt = |server: &ServerConfig| {
+        let descriptor = held.remove(&listener_name(server)).ok_or(Unable::Missing("listening socket"))?;
+        Ok((BoundListener::adopt(descriptor, server), server.clone()))
+    };
+    config.servers.iter().map(adopt).collect()
+}
+
+/// Deletes the AUTO logs of former runs.
+fn clean_up(config: &Config) {
+    match clear_auto_logs(&config.daemon.childlogdir, &config.daemon.identifier) {
+        Ok(failed) => {
+            for path in failed {
+                log(Level::Warn, &format!("Failed to clean up '{}'", path.display()));
+            }
+        }
+        Err(_) => log(Level::Warn, "Could not clear childlog dir"),
+    }
+}
+
+const LISTENER_PREFIX: &str = "listener:";
+
+/// The name under which the keeper holds an endpoint's socket: its address.
+pub(super) fn listener_name(server: &ServerConfig) -> String {
+    match server {
+        ServerConfig::Unix(server) => format!("{LISTENER_PREFIX}unix:{}", server.file.display()),
+        ServerConfig::Inet(server) => format!("{LISTENER_PREFIX}inet:{}:{}", server.host, server.port),
+    }
+}
+
+fn auth(server: &ServerConfig) -> Option<ServerAuth> {
+    match server {
+        ServerConfig::Unix(server) => server.auth.clone(),
+        ServerConfig::Inet(server) => server.auth.clone(),
+    }
+}
+
+fn section(server: &ServerConfig) -> &str {
+    match server {
+        ServerConfig::Unix(server) => &server.section,
+        ServerConfig::Inet(server) => &server.section,
+    }
+}
+
+fn open_activity(config: &Config) -> Result<Activity, Unable> {
+    let daemon = &config.daemon;
+    let target = match &daemon.logfile {
+        DaemonLog::Syslog => ActivityTarget::Syslog,
+        DaemonLog::File(path) => ActivityTarget::File {
+            path: path.clone(),
+            maxbytes: daemon.logfile_maxbytes,
+            backups: daemon.logfile_backups,
+        },
+    };
+    let settings = ActivitySettings {
+        target,
+        level: level_of(daemon.loglevel),
+        echo: daemon.nodaemon && !daemon.silent,
+        syslog_tag: SYSLOG_TAG.to_owned(),
+    };
+    let (activity, layer) = Activity::start(&settings)
+        .map_err(|error| Unable::System { doing: "cannot open the activity log".to_owned(), error })?;
+    // With --no-keeper a reload comes here a second time in one process: the first log stays.
+    let _ = layer.install();
+    Ok(activity)
+}
+
+fn level_of(level: LogLevelName) -> Level {
+    match level {
+        LogLevelName::Critical => Level::Critical,
+        LogLevelName::Error => Level::Error,
+        LogLevelName::Warn => Level::Warn,
+        LogLevelName::Info => Level::Info,
+        LogLevelName::Debug => Level::Debug,
+        LogLevelName::Trace => Level::Trace,
+        LogLevelName::Blather => Level::Blather,
+    }
+}
+
+/// Supervisor's notice for a daemon that was not told to give up root's rights.
+const RUNNING_AS_ROOT: &str = "Supervisor is running as root.  Privileges were not dropped because no user is specified \
+in the config file.  If you intend to run as root, you can set user=root in the config file to avoid this message.";

@@ -1,0 +1,265 @@
+//! The control loop: the world's events become inputs of the engine, its effects become deeds.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use tokio::sync::mpsc;
+
+use super::children::Children;
+use super::invocation::Call;
+use super::journal::{self, Journal, Snapshot};
+use super::launch::LaunchRecord;
+use super::reply::Reply;
+use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
+use super::startup::Ended;
+use crate::config::{Config, GroupConfig, Loaded, NotFound};
+use crate::engine::{
+    Effect, Engine, GroupSpec, Input, Moment, Mood, Now, ProcessId, ProcessRecord, Request, RequestId,
+};
+use crate::http::{Endpoint, Incoming, SocketFile};
+use crate::keeper::{FromKeeper, KeeperLink, LinkError, ToKeeper};
+use crate::logs::{Activity, Level, Notice, Notices, Plane, log};
+use crate::sys::clock;
+
+/// A client that waits for the engine's answer.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) reply: Reply,
+    pub(super) shape: Shape,
+}
+
+/// What the client expects to get.
+#[derive(Debug)]
+pub(super) enum Shape {
+    /// `true`, or the fault of the one process (or group), named as the client named it.
+    Single { name: String },
+    /// An array of results.
+    List,
+}
+
+/// What side threads bring back to the loop.
+pub(super) enum Done {
+    /// The commands of the processes to start were looked up.
+    Checked { request: Request, reply: Reply, shape: Shape },
+    /// A configuration was read.
+    Loaded { purpose: Purpose, loaded: Result<Box<Loaded>, NotFound> },
+    /// The AUTO logs of a group to add were made.
+    LogsMade { group: Box<GroupConfig>, problems: Vec<String>, reply: Reply },
+}
+
+/// Why a configuration was read.
+pub(super) enum Purpose {
+    Reread(Reply),
+    Restart(Asker),
+}
+
+/// Who wants a restart.
+pub(super) enum Asker {
+    /// `supervisor.restart`.
+    Client(Reply),
+    /// SIGHUP.
+    Signal,
+}
+
+/// Everything the worker has in hand.
+pub(super) struct Worker {
+    pub(super) call: Call,
+    pub(super) launch: LaunchRecord,
+    /// The settings in force, without groups.
+    pub(super) config: Config,
+    /// What the last reread found, if it differs from the active groups.
+    pub(super) pending: Option<Vec<GroupConfig>>,
+    /// The active groups.
+    pub(super) active: IndexMap<String, GroupConfig>,
+    pub(super) engine: Engine,
+    pub(super) effects: Vec<Effect>,
+    /// The set of groups changed: the journal must be begun anew.
+    pub(super) restructured: bool,
+    pub(super) journal: Option<Journal>,
+    pub(super) keeper: KeeperLink,
+    /// The daemon's pid as the world knows it: the keeper's.
+    pub(super) pid: u32,
+    pub(super) children: Children,
+    pub(super) next_child: u64,
+    pub(super) heritage: Heritage,
+    pub(super) spawns: SpawnQueue,
+    pub(super) prepared: mpsc::UnboundedReceiver<(Wanted, Prepared)>,
+    pub(super) done: mpsc::UnboundedReceiver<Done>,
+    pub(super) done_sender: mpsc::UnboundedSender<Done>,
+    pub(super) requests: mpsc::Receiver<Incoming>,
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) socket_files: Vec<SocketFile>,
+    /// Children asked of the keeper and not answered for.
+    pub(super) spawning: BTreeMap<u64, ProcessId>,
+    pub(super) waiting: BTreeMap<RequestId, Waiting>,
+    pub(super) next_request: RequestId,
+    pub(super) clearing: super::logfiles::Clearing,
+    pub(super) plane: Plane,
+    pub(super) notices: Notices,
+    pub(super) activity: Arc<Activity>,
+    /// For the keeper once what they are about is journalled.
+    pub(super) after_settling: Vec<ToKeeper>,
+    /// Set when everything is stopped; the loop ends.
+    pub(super) halted: Option<Mood>,
+}
+
+/// What woke the loop.
+enum Wake {
+    Keeper(FromKeeper, Vec<std::os::fd::OwnedFd>),
+    KeeperGone(LinkError),
+    Request(Incoming),
+    Prepared(Wanted, Prepared),
+    Done(Done),
+    Notice(Notice),
+    Deadline,
+}
+
+impl Worker {
+    /// Runs until everything is stopped; the code is for the keeper.
+    pub(super) async fn run(mut self) -> Ended {
+        self.settle();
+        while self.halted.is_none() {
+            match self.wake().await {
+                Wake::Keeper(message, descriptors) => self.on_keeper(message, descriptors),
+                Wake::KeeperGone(error) => {
+                    // Without the keeper no child can be started, signalled or reaped by us; its successor needs the
+                    // socket paths and the pipes, so nothing is removed.
+                    log(Level::Critical, &format!("the keeper is gone ({error}); leaving the programs running"));
+                    return Ended::Exit(ExitCode::FAILURE);
+                }
+                Wake::Request(incoming) => self.on_request(incoming),
+                Wake::Prepared(wanted, prepared) => self.spawns.prepared(wanted, prepared),
+                Wake::Done(done) => self.on_done(done),
+                Wake::Notice(notice) => self.on_notice(notice),
+                Wake::Deadline => self.feed(Input::Deadline),
+            }
+            self.tell_exits();
+            self.send_spawns();
+            self.settle();
+            self.forget_finished();
+            for message in std::mem::take(&mut self.after_settling) {
+                self.tell_keeper(&message);
+            }
+        }
+        self.end().await
+    }
+
+    async fn wake(&mut self) -> Wake {
+        let deadline =
+            [self.engine.deadline(), self.spawns.deadline(), self.children.deadline()].into_iter().flatten().min();
+        tokio::select! {
+            biased;
+            message = self.keeper.receive() => match message {
+                Ok((message, descriptors)) => Wake::Keeper(message, descriptors),
+                Err(error) => Wake::KeeperGone(error),
+            },
+            Some((wanted, prepared)) = self.prepared.recv() => Wake::Prepared(wanted, prepared),
+            Some(done) = self.done.recv() => Wake::Done(done),
+            Some(notice) = self.notices.recv() => Wake::Notice(notice),
+            () = sleep_until(deadline), if deadline.is_some() => Wake::Deadline,
+            Some(incoming) = self.requests.recv() => Wake::Request(incoming),
+        }
+    }
+
+    /// Hands one input to the engine; its effects are performed by [`Worker::settle`].
+    pub(super) fn feed(&mut self, input: Input) {
+        self.engine.handle(now(), input, &mut self.effects);
+    }
+
+    /// A request of a client.
+    pub(super) fn request_for(&mut self, request: Request, waiting: Waiting) {
+        self.next_request += 1;
+        let id = self.next_request;
+        self.waiting.insert(id, waiting);
+        self.feed(Input::Request { id, request });
+    }
+
+    /// Journals what changed, then performs the effects: a worker that dies in between has told nobody anything that
+    /// its successor does not know.
+    fn settle(&mut self) {
+        while !self.effects.is_empty() {
+            self.write_journal();
+            for effect in std::mem::take(&mut self.effects) {
+                self.perform(effect);
+            }
+        }
+        self.write_journal();
+    }
+
+    fn write_journal(&mut self) {
+        let dirty = self.engine.take_dirty();
+        let begin = self.restructured || self.journal.as_ref().is_none_or(Journal::is_long);
+        let written = match (&mut self.journal, begin) {
+            (Some(journal), false) => {
+                let records: Vec<_> = dirty.iter().filter_map(|&process| self.engine.record(process)).collect();
+                if records.is_empty() { Ok(()) } else { journal.append(records.into_iter()) }
+            }
+            _ => self.begin_journal(),
+        };
+        if let Err(error) = written {
+            log(
+                Level::Critical,
+                &format!("cannot write the journal: {error}; a successor would not know the latest states"),
+            );
+            self.restructured = true;
+        }
+    }
+
+    fn begin_journal(&mut self) -> std::io::Result<()> {
+        let snapshot = Snapshot {
+            mood: self.engine.mood(),
+            next_process: self.engine.next_id(),
+            next_child: self.next_child,
+            launch: self.launch.clone(),
+            config: self.config.clone(),
+            pending: self.pending.clone(),
+            active: self.active.clone(),
+            engine: self.records(),
+        };
+        let journal = Journal::begin(&snapshot)?;
+        let hold = ToKeeper::Hold { name: journal::HELD_NAME.to_owned() };
+        self.keeper.send(&hold, vec![journal.descriptor()?]).map_err(std::io::Error::other)?;
+        self.journal = Some(journal);
+        self.restructured = false;
+        Ok(())
+    }
+
+    /// The groups of the configuration as it was last read.
+    pub(super) fn pending_groups(&self) -> Box<dyn Iterator<Item = &GroupConfig> + '_> {
+        match &self.pending {
+            Some(groups) => Box::new(groups.iter()),
+            None => Box::new(self.active.values()),
+        }
+    }
+
+    /// What the journal keeps of the engine: each group with the records of its members.
+    fn records(&self) -> Vec<(GroupSpec, Vec<ProcessRecord>)> {
+        self.engine
+            .groups()
+            .filter_map(|group| {
+                let records = group.members.iter().filter_map(|process| self.engine.record(*process)).collect();
+                Some((self.active.get(group.name)?.spec(), records))
+            })
+            .collect()
+    }
+
+    /// The processes a client names `group:name`, or `name` where both are equal.
+    pub(super) fn process_of(&self, namespec: &str) -> Option<ProcessId> {
+        let (group, name) = namespec.split_once(':').unwrap_or((namespec, namespec));
+        self.engine.find(group, name)
+    }
+}
+
+/// The time, for the engine.
+pub(super) fn now() -> Now {
+    let (mono, wall) = clock::now();
+    Now { mono: Moment(mono), wall }
+}
+
+async fn sleep_until(deadline: Option<Moment>) {
+    let left = deadline.map_or(Duration::MAX, |deadline| deadline.since(now().mono));
+    tokio::time::sleep(left).await;
+}

@@ -1,0 +1,41 @@
+//! An endpoint in a process without descriptors. Alone in its process, because the limit is the process's.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use galaxyd::config::{ServerConfig, UnixServer};
+use galaxyd::http::{bind, serve};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
+use nix::sys::time::TimeValLike;
+use tokio::sync::mpsc;
+
+#[test]
+fn without_descriptors_accepting_waits_without_spinning_and_goes_on_when_there_are_some() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("s.sock");
+    let section = "unix_http_server".to_owned();
+    let server = ServerConfig::Unix(UnixServer { section, file: file.clone(), chmod: 0o700, chown: None, auth: None });
+    let listener = bind(&server).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (control, _requests) = mpsc::channel(1);
+    runtime.block_on(async {
+        let _endpoint = serve(listener, None, control).unwrap();
+        let mut client = UnixStream::connect(&file).unwrap();
+        client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, 3, hard).unwrap();
+        let before = getrusage(UsageWho::RUSAGE_SELF).unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let after = getrusage(UsageWho::RUSAGE_SELF).unwrap();
+        let used =
+            (after.user_time() + after.system_time() - before.user_time() - before.system_time()).num_milliseconds();
+        assert!(used < 100, "{used} ms of a second were spent");
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+        let answer = tokio::task::spawn_blocking(move || {
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).map(|_| answer)
+        });
+        assert!(answer.await.unwrap().unwrap().starts_with("HTTP/1.0 404"));
+    });
+}

@@ -1,0 +1,219 @@
+//! The deployment that `examples/galaxy/run` makes, and what the test does with it.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::postgres::Postgres;
+
+/// In the environment of everything that this test starts.
+const TAG: &str = "GALAXYD_TEST_TAG";
+
+/// How long one step may take. Galaxy's boot is pure computing: half a minute alone, many on a busy machine.
+const BOUND: Duration = Duration::from_secs(900);
+
+pub(crate) struct Deployment {
+    folder: PathBuf,
+    tag: String,
+    port: u16,
+    /// Kept for its end: the server stops after everything else.
+    _postgres: Option<Postgres>,
+}
+
+/// Says something even when the test passes.
+pub(crate) fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+impl Deployment {
+    /// Sets Galaxy up in `target/galaxy` and starts it with the example's one command.
+    pub(crate) fn start() -> Deployment {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let tag = format!("galaxy-{}", std::process::id());
+        let postgres = if std::env::var_os("GALAXY_DATABASE").is_none() { Postgres::start() } else { None };
+        let deployment = Deployment { folder: target.join("galaxy"), tag, port, _postgres: postgres };
+        // Jobs of a run that was broken off must not count for this one.
+        let _ = fs::remove_file(deployment.folder.join("var/universe.sqlite"));
+        let mut command = deployment.command(&root.join("examples/galaxy/run"));
+        command.arg(&deployment.folder).args([
+            "--port",
+            &port.to_string(),
+            "--galaxyd",
+            env!("CARGO_BIN_EXE_galaxyd"),
+            "--boot-wait",
+            "900",
+        ]);
+        let database =
+            std::env::var("GALAXY_DATABASE").ok().or_else(|| deployment._postgres.as_ref().map(Postgres::url));
+        if let Some(url) = &database {
+            command.args(["--database", url]);
+        }
+        tell(&format!(
+            "a real Galaxy on {}",
+            database.as_deref().unwrap_or("SQLite").split(':').next().unwrap_or_default()
+        ));
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+        assert!(text.contains(&format!("http://127.0.0.1:{port}")), "{text}");
+        deployment
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env(TAG, &self.tag).stdin(Stdio::null());
+        command
+    }
+
+    /// What galaxyctl prints.
+    pub(crate) fn ctl(&self, words: &[&str]) -> String {
+        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_galaxyctl")));
+        let output = command.arg("-c").arg(self.folder.join("galaxyd.conf")).args(words).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    }
+
+    /// The pids of web and handlers, in the order of the table.
+    pub(crate) fn pids(&self) -> Vec<String> {
+        self.ctl(&["pid", "all"]).lines().map(String::from).collect()
+    }
+
+    fn jobs(&self, count: u32, seconds: u32) -> Command {
+        let mut command = self.command(Path::new("python3"));
+        command
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/galaxy/jobs.py"))
+            .arg(format!("http://127.0.0.1:{}", self.port))
+            .arg(self.folder.join("config/admin-api-key"))
+            .args(["--count", &count.to_string(), "--seconds", &seconds.to_string(), "--running"])
+            .arg(self.running_mark());
+        command
+    }
+
+    fn running_mark(&self) -> PathBuf {
+        self.folder.join("var/a-job-runs")
+    }
+
+    /// Runs jobs to their end, which must be `ok`; the handlers that had them.
+    pub(crate) fn run_jobs(&self, count: u32, seconds: u32) -> Vec<String> {
+        let output = self.jobs(count, seconds).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        text.lines().filter_map(|line| line.split(' ').nth(2)).map(String::from).collect()
+    }
+
+    /// Submits one job and returns the waiting helper.
+    pub(crate) fn submit_job_of_seconds(&self, seconds: u32) -> Child {
+        let _ = fs::remove_file(self.running_mark());
+        self.jobs(1, seconds).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Waits until the job is running.
+    pub(crate) fn wait_for_running_job(&self, jobs: &mut Child) {
+        until("the job to run", || self.running_mark().exists() || jobs.try_wait().unwrap().is_some());
+        assert!(self.running_mark().exists(), "the job ended before it was seen running");
+    }
+
+    /// Waits for the end of the submitted job, which must be `ok`.
+    pub(crate) fn wait_for_jobs(&self, jobs: Child) {
+        let output = jobs.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && text.contains(" ok handler"),
+            "{text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    fn keeper(&self) -> i32 {
+        fs::read_to_string(self.folder.join("run/galaxyd.pid")).unwrap().trim().parse().unwrap()
+    }
+
+    /// The keeper's child of the same binary.
+    fn worker(&self) -> Option<i32> {
+        let keeper = self.keeper();
+        let binary = fs::read_link(format!("/proc/{keeper}/exe")).ok()?;
+        self.living().into_iter().find(|pid| {
+            *pid != keeper
+                && parent(*pid) == Some(keeper)
+                && fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == binary)
+        })
+    }
+
+    /// kill -9 of the worker; returns when its successor answers.
+    pub(crate) fn kill_worker(&self) {
+        let old = self.worker().unwrap();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(old), nix::sys::signal::Signal::SIGKILL).unwrap();
+        until("the successor", || self.worker().is_some_and(|pid| pid != old));
+        until("its answer", || self.ctl(&["status"]).contains("RUNNING"));
+    }
+
+    /// Waits until the API answers.
+    pub(crate) fn wait_for_answer(&self) {
+        until("Galaxy's answer", || {
+            let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return false };
+            let mut answer = String::new();
+            let asked = stream.write_all(b"GET /api/version HTTP/1.0\r\nHost: localhost\r\n\r\n");
+            asked.and_then(|()| stream.read_to_string(&mut answer)).is_ok() && answer.contains(" 200 ")
+        });
+    }
+
+    /// Everything that this test started and that lives.
+    fn living(&self) -> Vec<i32> {
+        let wanted = format!("{TAG}={}", self.tag);
+        let mut pids = Vec::new();
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+            let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
+            if environment.split(|byte| *byte == 0).any(|word| word == wanted.as_bytes()) {
+                pids.push(pid);
+            }
+        }
+        pids
+    }
+
+    /// After `stop all`: keeper and worker, and nothing of Galaxy.
+    pub(crate) fn assert_only_the_daemon_is_left(&self) {
+        let ours = [Some(self.keeper()), self.worker()];
+        let left: Vec<i32> = self.living().into_iter().filter(|pid| !ours.contains(&Some(*pid))).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+
+    /// Ends the daemon; nothing may be left.
+    pub(crate) fn shut_down(&self) {
+        assert_eq!(self.ctl(&["shutdown"]).trim(), "Shut down");
+        until("the end of the daemon", || self.living().is_empty());
+    }
+}
+
+impl Drop for Deployment {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tell(&self.ctl(&["status"]));
+        }
+        until("the end of what the test started", || {
+            let living = self.living();
+            for pid in &living {
+                let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), nix::sys::signal::Signal::SIGKILL);
+            }
+            living.is_empty()
+        });
+    }
+}
+
+fn parent(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Waits for a condition, within the bound.
+pub(crate) fn until(what: &str, mut probe: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !probe() {
+        assert!(begin.elapsed() < BOUND, "waited {} s for {what}", BOUND.as_secs());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}

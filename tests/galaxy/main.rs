@@ -1,0 +1,47 @@
+//! A real Galaxy under galaxyd, from `examples/galaxy/run` to the last process.
+//!
+//! Runs when it is asked for (`GALAXY_E2E=1`, as CI does), because it fetches 1.3 GB and takes minutes:
+//! `target/galaxy` holds the installation, so the second run is quicker. With `GALAXY_DATABASE=URL`, or where
+//! a PostgreSQL server is installed, it runs on PostgreSQL, else on SQLite.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected should fail")]
+#![expect(clippy::disallowed_methods, clippy::print_stderr, reason = "tests start programs and tell what they miss")]
+
+mod deployment;
+mod postgres;
+
+use deployment::Deployment;
+
+#[test]
+fn a_real_galaxy_lives_under_galaxyd() {
+    if std::env::var_os("GALAXY_E2E").is_none() {
+        deployment::tell("could not run: a real Galaxy is set up only when GALAXY_E2E=1 asks for it");
+        return;
+    }
+    let galaxy = Deployment::start();
+
+    let status = galaxy.ctl(&["status"]);
+    assert_eq!(status.lines().filter(|line| line.contains(" RUNNING ")).count(), 3, "{status}");
+
+    let handlers = galaxy.run_jobs(4, 0);
+    assert!(handlers.iter().all(|handler| handler.starts_with("handler")), "jobs belong to handlers: {handlers:?}");
+
+    // The worker dies while a job runs; the job and everything else do not notice.
+    let before = galaxy.pids();
+    let mut jobs = galaxy.submit_job_of_seconds(20);
+    galaxy.wait_for_running_job(&mut jobs);
+    galaxy.kill_worker();
+    galaxy.wait_for_jobs(jobs);
+    assert_eq!(galaxy.pids(), before);
+
+    let restart = galaxy.ctl(&["restart", "galaxy:"]);
+    assert_eq!(restart.lines().filter(|line| line.ends_with(": started")).count(), 3, "{restart}");
+    assert!(galaxy.pids().iter().all(|pid| !before.contains(pid)));
+    galaxy.wait_for_answer();
+    galaxy.run_jobs(2, 0);
+
+    let stop = galaxy.ctl(&["stop", "all"]);
+    assert_eq!(stop.lines().filter(|line| line.ends_with(": stopped")).count(), 3, "{stop}");
+    galaxy.assert_only_the_daemon_is_left();
+    galaxy.shut_down();
+}

@@ -1,0 +1,11 @@
+//! Endpoints and their client over real sockets, with a made-up control loop behind them.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail that way")]
+
+mod client;
+mod limits;
+mod mutation;
+mod python;
+mod requests;
+mod streams;
+mod world;

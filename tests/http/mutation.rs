@@ -1,0 +1,86 @@
+//! Requests with errors: every one is answered or refused, none does harm.
+
+use crate::world::{post, with_world, xml};
+
+const REQUESTS: usize = 10_000;
+
+/// xorshift64*: a seed makes the same requests everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn throw(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        usize::try_from(self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33).unwrap() % sides
+    }
+}
+
+fn mutate(request: &[u8], dice: &mut Dice) -> Vec<u8> {
+    const SPICES: [&[u8]; 10] = [
+        b"\r\n",
+        b"\0",
+        b"<",
+        b"&#0;",
+        b"\xff",
+        b"]]>",
+        b"<!DOCTYPE x>",
+        b"Content-Length: 7\r\n",
+        b"%00",
+        b"9999999999999",
+    ];
+    let mut bytes = request.to_vec();
+    for _ in 0..=dice.throw(4) {
+        if bytes.len() < 2 {
+            break;
+        }
+        let at = dice.throw(bytes.len());
+        match dice.throw(5) {
+            0 => bytes[at] = u8::try_from(dice.throw(256)).unwrap(),
+            1 => drop(bytes.remove(at)),
+            2 => bytes.truncate(at.max(1)),
+            3 => drop(bytes.splice(at..at, SPICES[dice.throw(SPICES.len())].iter().copied())),
+            _ => {
+                let to = at + dice.throw(bytes.len() - at);
+                let copy = bytes[at..to].to_vec();
+                drop(bytes.splice(at..at, copy));
+            }
+        }
+    }
+    bytes
+}
+
+#[test]
+fn mutated_requests_are_answered_or_refused() {
+    with_world(async |world| {
+        std::fs::write(world.log("web.log"), "x\n").unwrap();
+        let struct_call = "<?xml version='1.0'?><methodCall><methodName>system.multicall</methodName><params><param><value>\
+            <array><data><value><struct><member><name>methodName</name><value>supervisor.getState</value></member></struct>\
+            </value></data></array></value></param></params></methodCall>";
+        let seeds = [
+            post(&xml("supervisor.getState"), "Authorization: Basic YTpi\r\n"),
+            post(struct_call, "Connection: close\r\n"),
+            post(&xml("supervisor.getState"), "Expect: 100-continue\r\n"),
+            "GET /logtail/web%3Ax/stdout?a=b HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+            "POST /RPC2 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n".to_owned(),
+        ];
+        let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+        let mut answered = 0;
+        for round in 0..REQUESTS {
+            let request = mutate(seeds[round % seeds.len()].as_bytes(), &mut dice);
+            let mut raw = world.connect().await;
+            raw.send_what_it_takes(&request).await;
+            // The end of sending ends every request that waits for more.
+            let head = raw.head_after_finish().await;
+            if head.starts_with("HTTP/1.") {
+                answered += 1;
+                let status: u16 = head[9..12].parse().unwrap();
+                assert!([100, 200, 400, 401, 404, 411, 413, 414, 431, 505].contains(&status), "{head}\n{request:?}");
+            } else {
+                assert_eq!(head, "", "{request:?}");
+            }
+        }
+        assert!(answered > REQUESTS / 2, "only {answered} answers");
+        assert_eq!(world.ask(&post(&xml("supervisor.getState"), "")).await.status, 200);
+    });
+}

@@ -1,0 +1,36 @@
+//! A thousand programs: start, show, restart, stop, and the supervisor's memory with them.
+
+use crate::household::{galaxyd, pss_kb, worker_of};
+use crate::wait::until;
+
+/// Keeper and worker together, kB. The limit is for the binary as it is shipped.
+const PSS_KB_MAX: u64 = 16 * 1024;
+
+#[test]
+fn a_thousand_programs_start_show_restart_and_stop_in_little_memory() {
+    let daemon = galaxyd(
+        "",
+        "[program:many]\ncommand=sleep 1000\nprocess_name=p%(process_num)04d\nnumprocs=1000\nstartsecs=0\n",
+    );
+    let all_running = |what: &str| {
+        until(what, || {
+            let shown = daemon.ctl(&["status"]).stdout;
+            let running = shown.lines().filter(|line| line.contains("RUNNING")).count();
+            if running == 1000 { Ok(()) } else { Err(format!("{running} RUNNING")) }
+        });
+    };
+    all_running("1000 programs to run");
+    let keeper = daemon.pid();
+    let worker = worker_of(keeper);
+    let (keeper_kb, worker_kb) = (pss_kb(keeper), pss_kb(worker));
+    eprintln!("with 1000 programs: keeper {keeper_kb} kB, worker {worker_kb} kB (PSS)");
+    assert!(keeper_kb + worker_kb < PSS_KB_MAX, "keeper {keeper_kb} kB, worker {worker_kb} kB");
+
+    let restarted = daemon.ctl(&["restart", "many:*"]);
+    assert_eq!(restarted.stdout.lines().filter(|line| line.ends_with(": stopped")).count(), 1000);
+    assert_eq!(restarted.stdout.lines().filter(|line| line.ends_with(": started")).count(), 1000);
+    all_running("1000 programs to run again");
+    let stopped = daemon.ctl(&["stop", "all"]);
+    assert_eq!(stopped.stdout.lines().filter(|line| line.ends_with(": stopped")).count(), 1000);
+    assert_eq!(worker_of(keeper), worker, "the same worker all along");
+}

@@ -1,0 +1,103 @@
+//! The daemon's end.
+
+use std::time::Duration;
+
+use galaxyd::engine::{
+    Answer, AutoRestart, Effect, Event, GroupSpec, Input, Mood, Policy, ProcessState as P, Refusal, Request, Target,
+};
+
+use crate::stage::{Stage, TERMINATED, auto, code, group, millis, policy, refusal};
+
+fn layers() -> Vec<GroupSpec> {
+    let rules = |priority| Policy { priority, startsecs: Duration::ZERO, ..auto(AutoRestart::Always) };
+    vec![
+        group("low", 1, &[("l", rules(1))]),
+        group("mid", 5, &[("m1", rules(1)), ("m2", rules(2)), ("m3", rules(2))]),
+        group("idle", 7, &[("i", policy())]),
+        group("high", 9, &[("h", rules(1))]),
+    ]
+}
+
+#[test]
+fn shutdown_stops_one_group_after_the_other_by_descending_priority() {
+    let mut stage = Stage::new(layers());
+    for process in stage.spawns() {
+        stage.forked(process);
+    }
+    stage.tell(Input::Shutdown);
+    assert_eq!(stage.killed(), ["h"]);
+    assert_eq!(stage.log().last(), Some(&"waiting for l, m1, m2, m3, h to die"));
+    stage.exit(stage.find("high", "h"), TERMINATED);
+    assert_eq!(stage.killed(), ["m3", "m2", "m1"], "past the idle group at once");
+    for name in ["m1", "m3"] {
+        stage.exit(stage.find("mid", name), TERMINATED);
+        assert_eq!(stage.killed(), [""; 0]);
+    }
+    stage.exit(stage.find("low", "l"), code(0));
+    assert_eq!(stage.announced(), [P::Exited], "nothing is restarted any more");
+    stage.exit(stage.find("mid", "m2"), TERMINATED);
+    assert_eq!(stage.effects.last(), Some(&Effect::Halted { mood: Mood::Shutdown }));
+    assert_eq!(stage.engine.deadline(), None);
+}
+
+#[test]
+fn shutdown_names_the_living_every_three_seconds() {
+    let rules = Policy { startsecs: Duration::ZERO, stopwaitsecs: millis(60_000), ..auto(AutoRestart::Never) };
+    let mut stage = Stage::new(vec![group("a", 1, &[("a", rules.clone())]), group("b", 1, &[("b", rules)])]);
+    for process in stage.spawns() {
+        stage.forked(process);
+    }
+    stage.tell(Input::Shutdown);
+    let mut lines = vec![stage.log().last().map(|line| (*line).to_owned()).expect("a line at once")];
+    for _ in 0..100 {
+        stage.wait(millis(100));
+        lines.extend(stage.log().iter().map(|line| (*line).to_owned()));
+    }
+    assert_eq!(lines, ["waiting for a, b to die"; 4]);
+}
+
+#[test]
+fn while_the_daemon_ends_requests_are_refused() {
+    let mut stage = Stage::new(layers());
+    stage.request(Request::Restart);
+    assert_eq!(stage.answers().first().map(|(_, answer)| answer), Some(&Answer::Done));
+    for request in [
+        Request::Start { target: Target::All, wait: true, checked: Vec::new() },
+        Request::Stop { target: Target::All, wait: true },
+        Request::Shutdown,
+        Request::RemoveGroup("idle".to_owned()),
+    ] {
+        stage.request(request);
+        assert_eq!(refusal(&stage), Refusal::ShutdownState);
+    }
+    assert_eq!(stage.engine.mood(), Mood::Restarting);
+    stage.tell(Input::Shutdown);
+    assert_eq!(stage.engine.mood(), Mood::Shutdown, "TERM overrules a restart");
+    stage.tell(Input::Restart);
+    assert_eq!(stage.engine.mood(), Mood::Shutdown, "HUP does not overrule a shutdown");
+}
+
+#[test]
+fn backoff_in_a_group_not_yet_reached_neither_retries_nor_wakes_the_daemon() {
+    let rules = Policy { startsecs: Duration::ZERO, ..auto(AutoRestart::Never) };
+    let mut stage = Stage::new(vec![group("low", 1, &[("l", rules.clone())]), group("high", 2, &[("h", rules)])]);
+    let (low, high) = (stage.find("low", "l"), stage.find("high", "h"));
+    stage.not_forked(low);
+    stage.forked(high);
+    stage.tell(Input::Shutdown);
+    assert_eq!(stage.engine.deadline(), Some(stage.now().mono + millis(3000)), "for the next line about waiting");
+    stage.wait(millis(5000));
+    assert_eq!(stage.state(low), P::Backoff);
+    stage.exit(high, TERMINATED);
+    assert_eq!(stage.announced(), [P::Stopped, P::Fatal]);
+    assert_eq!(stage.effects.last(), Some(&Effect::Halted { mood: Mood::Shutdown }));
+}
+
+#[test]
+fn an_empty_daemon_halts_at_once() {
+    let mut stage = Stage::new(Vec::new());
+    stage.tell(Input::Restart);
+    assert_eq!(stage.effects, [Effect::Event(Event::SupervisorStopping), Effect::Halted { mood: Mood::Restarting }]);
+    stage.tell(Input::Shutdown);
+    assert_eq!(stage.effects, []);
+}

@@ -1,0 +1,19 @@
+//! The engine in a made-up world.
+//!
+//! `states` walks the table of `docs/states.md`, `contract` tells Supervisor's rules one by one, `histories` lets chance
+//! play the kernel, the keeper, the clients and the worker's death, and checks the promises after every step.
+//!
+//! `GALAXYD_HISTORIES` sets how many histories are run (20,000), `GALAXYD_SEED` replays one.
+
+mod contract;
+mod dice;
+mod histories;
+mod journal;
+mod keeper;
+mod plan;
+mod stage;
+mod states;
+mod table;
+mod takeover;
+mod watch;
+mod world;

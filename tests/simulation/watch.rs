@@ -1,0 +1,360 @@
+//! What must hold in every history: the promises, checked whenever the worker performs an effect and after each turn.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use galaxyd::engine::{
+    Answer, AutoRestart, Engine, Event, Input, LogLine, Moment, Mood, ProcessId, ProcessState, Refusal, Request,
+    RequestId, Target,
+};
+
+/// `Err` says which promise was broken.
+pub(crate) type Kept<T = ()> = Result<T, String>;
+
+/// Nothing that was told to stop may take longer: late answers, a dying worker and the children's own slowness are
+/// all well below.
+const STOPPING_MAX: Duration = Duration::from_secs(60);
+
+/// Restarts of a crash loop: of three in a row, the last is at least this long after the first.
+const RESTART_SPACING: Duration = Duration::from_secs(1);
+
+/// What set off a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    Start,
+    /// A client's own signal.
+    Signal,
+    /// Groups were made, or taken up by a new worker: autostart is due.
+    Begin,
+    Deadline,
+    Exit {
+        at: Duration,
+    },
+    Other,
+}
+
+impl Cause {
+    pub(crate) fn of(input: &Input) -> Cause {
+        match input {
+            Input::Request { request: Request::Start { .. }, .. } => Cause::Start,
+            Input::Request { request: Request::Signal { .. }, .. } => Cause::Signal,
+            Input::Request { request: Request::AddGroup(_), .. } | Input::Begin { .. } => Cause::Begin,
+            Input::Deadline => Cause::Deadline,
+            Input::Exited { at, .. } => Cause::Exit { at: at.mono.0 },
+            _ => Cause::Other,
+        }
+    }
+}
+
+/// What a client waits for.
+#[derive(Debug, Clone)]
+struct Asked {
+    request: Request,
+}
+
+/// How often what was seen, over all histories: a simulation that never sees a thing proves nothing about it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    pub(crate) turns: u64,
+    pub(crate) deaths: u64,
+    pub(crate) transitions: BTreeMap<(ProcessState, ProcessState), u64>,
+    pub(crate) results: BTreeMap<String, u64>,
+    pub(crate) things: BTreeMap<&'static str, u64>,
+}
+
+impl Seen {
+    pub(crate) fn saw(&mut self, thing: &'static str) {
+        *self.things.entry(thing).or_default() += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: &Seen) {
+        self.turns += other.turns;
+        self.deaths += other.deaths;
+        for (key, count) in &other.transitions {
+            *self.transitions.entry(*key).or_default() += count;
+        }
+        for (key, count) in &other.results {
+            *self.results.entry(key.clone()).or_default() += count;
+        }
+        for (key, count) in &other.things {
+            *self.things.entry(key).or_default() += count;
+        }
+    }
+}
+
+pub(crate) struct Watch<'a> {
+    allowed: &'a BTreeSet<(ProcessState, ProcessState)>,
+    /// The state last announced.
+    pub(crate) shown: BTreeMap<ProcessId, ProcessState>,
+    outstanding: BTreeMap<RequestId, Asked>,
+    /// Announced in this turn.
+    pub(crate) entered: Vec<(ProcessId, ProcessState)>,
+    stopping_since: BTreeMap<ProcessId, Duration>,
+    failed: BTreeMap<ProcessId, (Duration, u32)>,
+    restarts: BTreeMap<ProcessId, Vec<Duration>>,
+    pub(crate) seen: Seen,
+}
+
+macro_rules! promise {
+    ($holds:expr, $($text:tt)+) => {
+        if !$holds {
+            return Err(format!($($text)+));
+        }
+    };
+}
+pub(crate) use promise;
+
+impl<'a> Watch<'a> {
+    pub(crate) fn new(allowed: &'a BTreeSet<(ProcessState, ProcessState)>) -> Watch<'a> {
+        Watch {
+            allowed,
+            shown: BTreeMap::new(),
+            outstanding: BTreeMap::new(),
+            entered: Vec::new(),
+            stopping_since: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            restarts: BTreeMap::new(),
+            seen: Seen::default(),
+        }
+    }
+
+    pub(crate) fn asked(&mut self, id: RequestId, request: &Request) {
+        self.outstanding.insert(id, Asked { request: request.clone() });
+    }
+
+    /// The oldest request nobody has answered; it is not to be answered any more.
+    pub(crate) fn hang_up(&mut self) -> Option<RequestId> {
+        self.outstanding.pop_first().map(|(id, _)| id)
+    }
+
+    /// Connections end with the worker; what was announced and not performed is not announced again.
+    pub(crate) fn restored(&mut self, engine: &Engine) {
+        self.outstanding.clear();
+        self.failed.clear();
+        self.restarts.clear();
+        self.shown = engine.processes().map(|view| (view.process, view.state)).collect();
+        self.stopping_since.retain(|process, _| self.shown.get(process) == Some(&ProcessState::Stopping));
+    }
+
+    pub(crate) fn log(&mut self, line: &LogLine) -> Kept {
+        promise!(!line.text.starts_with("bug:"), "the engine thinks the world is wrong: {}", line.text);
+        if line.text.starts_with("waiting for ") {
+            self.seen.saw("a waiting line");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn event(&mut self, now: Duration, cause: Cause, engine: &Engine, event: &Event) -> Kept {
+        let Event::ProcessState { process, from, to, tries, .. } = event else { return Ok(()) };
+        let (process, from, to) = (*process, *from, *to);
+        let shown = self.shown.get(&process).copied().unwrap_or(ProcessState::Stopped);
+        promise!(shown == from, "{process:?} was announced {shown:?}, now {to:?} from {from:?}");
+        promise!(self.allowed.contains(&(from, to)), "{process:?}: {from:?} to {to:?} is not in the table");
+        *self.seen.transitions.entry((from, to)).or_default() += 1;
+        match to {
+            ProcessState::Starting => self.starts(now, cause, engine, process, from, *tries)?,
+            ProcessState::Backoff => {
+                let at = if let Cause::Exit { at } = cause { at } else { now };
+                let tries = tries.ok_or("BACKOFF without tries")?;
+                let retries = engine.process(process).map_or(0, |view| view.policy.startretries);
+                promise!(i64::from(tries) <= retries.max(0) + 1, "{process:?}: {tries} failures, {retries} retries");
+                self.failed.insert(process, (at, tries));
+            }
+            ProcessState::Stopping => {
+                if engine.mood() != Mood::Running {
+                    self.leaves_in_order(engine, process)?;
+                }
+                self.stopping_since.insert(process, now);
+            }
+            _ => {}
+        }
+        if from == ProcessState::Stopping {
+            self.stopping_since.remove(&process);
+        }
+        self.shown.insert(process, to);
+        self.entered.push((process, to));
+        Ok(())
+    }
+
+    /// Nothing starts that nobody asked to start, and nothing sooner than it may.
+    fn starts(
+        &mut self,
+        now: Duration,
+        cause: Cause,
+        engine: &Engine,
+        process: ProcessId,
+        from: ProcessState,
+        tries: Option<u32>,
+    ) -> Kept {
+        promise!(engine.mood() == Mood::Running, "{process:?} starts while the daemon ends");
+        if cause == Cause::Start {
+            self.restarts.remove(&process);
+        }
+        match from {
+            ProcessState::Stopped | ProcessState::Fatal => {
+                promise!(
+                    cause == Cause::Start || (cause == Cause::Begin && from == ProcessState::Stopped),
+                    "{process:?} starts by itself from {from:?}"
+                );
+            }
+            ProcessState::Exited if cause != Cause::Start => {
+                let restart = engine.process(process).map(|view| view.policy.autorestart);
+                promise!(restart != Some(AutoRestart::Never), "{process:?} restarts against its rules");
+                let restarts = self.restarts.entry(process).or_default();
+                restarts.push(now);
+                if let [.., first, _, last] = restarts.as_slice() {
+                    promise!(*last >= *first + RESTART_SPACING, "{process:?} restarts in a hot loop: {restarts:?}");
+                }
+            }
+            ProcessState::Backoff => {
+                promise!(cause == Cause::Deadline, "{process:?} retries because of {cause:?}");
+                if let Some((at, failures)) = self.failed.get(&process) {
+                    promise!(tries == Some(*failures), "{process:?} tells {tries:?} tries after {failures} failures");
+                    let due = *at + Duration::from_secs(u64::from(*failures));
+                    promise!(now >= due, "{process:?} retries at {now:?}, due at {due:?}");
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// While the daemon ends a group is told to stop only when all groups above it are stopped, and its members from
+    /// the top.
+    fn leaves_in_order(&mut self, engine: &Engine, process: ProcessId) -> Kept {
+        let view = engine.process(process).ok_or("a process that does not exist stops")?;
+        let groups: Vec<_> = engine.groups().collect();
+        let place = groups.iter().position(|group| group.name == view.group).ok_or("a group that does not exist")?;
+        let rank = (groups.get(place).map(|group| group.priority), place);
+        for (other, group) in groups.iter().enumerate() {
+            if (Some(group.priority), other) > rank {
+                let living =
+                    group.members.iter().find(|member| self.shown.get(member).is_some_and(|state| !state.is_stopped()));
+                promise!(
+                    living.is_none(),
+                    "{} stops while {} of {} lives",
+                    view.group,
+                    living.map_or(0, |p| p.0),
+                    group.name
+                );
+            }
+        }
+        let members = groups.get(place).map_or(&[][..], |group| group.members);
+        let rank = |process: ProcessId| {
+            let place = members.iter().position(|member| *member == process)?;
+            Some((engine.process(process)?.policy.priority, place))
+        };
+        let before = self.entered.iter().filter(|(other, to)| *to == ProcessState::Stopping && members.contains(other));
+        for (other, _) in before {
+            promise!(rank(*other) > rank(process), "{other:?} is told to stop before {process:?}");
+        }
+        self.seen.saw("a stop by shutdown");
+        Ok(())
+    }
+
+    pub(crate) fn answer(&mut self, engine: &Engine, id: RequestId, answer: &Answer) -> Kept {
+        let Some(asked) = self.outstanding.remove(&id) else {
+            return Err(format!("request {id} is answered, but nobody waits for it: {answer:?}"));
+        };
+        let kind = match asked.request {
+            Request::Start { wait, .. } => {
+                if wait {
+                    "start"
+                } else {
+                    "start, not waiting"
+                }
+            }
+            Request::Stop { wait, .. } => {
+                if wait {
+                    "stop"
+                } else {
+                    "stop, not waiting"
+                }
+            }
+            Request::Signal { .. } => "signal",
+            Request::AddGroup(_) | Request::RemoveGroup(_) => "group",
+            Request::Shutdown | Request::Restart => "end",
+        };
+        match answer {
+            Answer::Processes(outcomes) => {
+                for outcome in outcomes {
+                    let word = outcome.result.as_ref().map_or_else(|refusal| word(refusal), |()| "ok");
+                    *self.seen.results.entry(format!("{kind}: {word}")).or_default() += 1;
+                }
+            }
+            Answer::Done => *self.seen.results.entry(format!("{kind}: done")).or_default() += 1,
+            Answer::Refused(refusal) => {
+                let shutting = *refusal == Refusal::ShutdownState;
+                promise!(!shutting || engine.mood() != Mood::Running, "refused for a shutdown that there is not");
+                *self.seen.results.entry(format!("{kind}: refused, {}", word(refusal))).or_default() += 1;
+            }
+        }
+        self.answer_is_true(&asked.request, answer)
+    }
+
+    /// One process' answer tells what happened to it.
+    fn answer_is_true(&self, request: &Request, answer: &Answer) -> Kept {
+        let (Request::Start { target, wait, .. } | Request::Stop { target, wait }) = request else { return Ok(()) };
+        let (Target::One(process), Answer::Processes(outcomes)) = (target, answer) else { return Ok(()) };
+        let [outcome] = outcomes.as_slice() else { return Err(format!("one process, {} outcomes", outcomes.len())) };
+        promise!(outcome.process == *process, "the answer is about {:?}, not {process:?}", outcome.process);
+        if outcome.result.is_err() || !wait {
+            return Ok(());
+        }
+        let entered =
+            |fits: &dyn Fn(ProcessState) -> bool| self.entered.iter().any(|(p, to)| p == process && fits(*to));
+        if matches!(request, Request::Start { .. }) {
+            promise!(entered(&|to| to == ProcessState::Running), "{process:?} is said to run, but does not");
+        } else {
+            promise!(entered(&ProcessState::is_stopped), "{process:?} is said to have stopped, but has not");
+        }
+        Ok(())
+    }
+
+    /// After a turn was performed whole.
+    pub(crate) fn settled(&mut self, now: Duration, engine: &Engine) -> Kept {
+        let mut first: Option<Moment> = None;
+        for view in engine.processes() {
+            let shown = self.shown.get(&view.process).copied().unwrap_or(ProcessState::Stopped);
+            promise!(shown == view.state, "{:?} is {:?}, but announced {shown:?}", view.process, view.state);
+            first = first.into_iter().chain(view.deadline).min();
+        }
+        let deadline = engine.deadline();
+        let reporting = engine.mood() != Mood::Running
+            || self.shown.values().any(|state| *state == ProcessState::Stopping) && !self.outstanding.is_empty();
+        promise!(
+            deadline == first || (reporting && deadline.is_some_and(|at| first.is_none_or(|first| at <= first))),
+            "the engine wakes at {deadline:?}, its processes at {first:?}"
+        );
+        for (process, since) in &self.stopping_since {
+            promise!(now <= *since + STOPPING_MAX, "{process:?} stops since {since:?}, now it is {now:?}");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn gone(&mut self, process: ProcessId) {
+        self.shown.remove(&process);
+        self.stopping_since.remove(&process);
+    }
+
+    /// At the very end nobody waits any more.
+    pub(crate) fn halted(&self) -> Kept {
+        promise!(self.outstanding.is_empty(), "halted, but not answered: {:?}", self.outstanding);
+        Ok(())
+    }
+}
+
+fn word(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::BadName => "bad name",
+        Refusal::Spawn(_) => "bad command",
+        Refusal::SpawnError => "spawn error",
+        Refusal::Failed(_) => "failed",
+        Refusal::AbnormalTermination => "abnormal",
+        Refusal::AlreadyStarted => "already started",
+        Refusal::NotRunning => "not running",
+        Refusal::AlreadyAdded => "already added",
+        Refusal::StillRunning => "still running",
+        Refusal::ShutdownState => "shutdown",
+    }
+}

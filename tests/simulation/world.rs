@@ -1,0 +1,512 @@
+//! The made-up world: time, the worker with its queue to and from the keeper, clients, and the worker's deaths.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use galaxyd::engine::{
+    Effect, Engine, GroupSpec, Input, Moment, Mood, Now, Pid, ProcessId, ProcessState, Request, RequestId, SpawnError,
+    Target,
+};
+
+use crate::dice::Dice;
+use crate::journal::Journal;
+use crate::keeper::{ChildId, FromKeeper, Keeper, ToKeeper};
+use crate::plan::{self, Action, Plan, Whom, group_name, member_name};
+use crate::watch::{Cause, Kept, Seen, Watch, promise};
+
+const SIGKILL: i32 = 9;
+
+/// A history that takes more turns has a busy loop.
+const TURNS_MAX: u64 = 20_000;
+
+/// The daemon ends at the latest this long after it was told to.
+const ENDING_MAX: Duration = Duration::from_secs(300);
+
+/// One call of the engine.
+#[derive(Debug, Clone)]
+pub(crate) enum Turn {
+    Input(Input),
+    ResumeSignalled(ProcessId, i32),
+    Resume,
+}
+
+pub(crate) struct Worker {
+    pub(crate) engine: Engine,
+    /// The children it was told of, and not yet told that they ended.
+    pub(crate) known: BTreeMap<ProcessId, (u32, Pid)>,
+    /// Spawns whose plans are being prepared.
+    preparing: Vec<(Duration, ChildId)>,
+    /// Children it sent the stop signal to.
+    told_to_stop: BTreeSet<ChildId>,
+    /// How late it wakes for the next deadline.
+    slip: Duration,
+}
+
+impl Worker {
+    pub(crate) fn new(engine: Engine) -> Worker {
+        Worker {
+            engine,
+            known: BTreeMap::new(),
+            preparing: Vec::new(),
+            told_to_stop: BTreeSet::new(),
+            slip: Duration::ZERO,
+        }
+    }
+}
+
+pub(crate) struct World<'a> {
+    pub(crate) plan: &'a Plan,
+    dice: Dice,
+    now: Duration,
+    clock_offset: i64,
+    pub(crate) keeper: Keeper,
+    pub(crate) to_keeper: VecDeque<(Duration, ToKeeper)>,
+    from_keeper: VecDeque<(Duration, FromKeeper)>,
+    /// TERM or HUP, told to every worker until taken.
+    daemon_signals: VecDeque<Input>,
+    pub(crate) journal: Journal,
+    pub(crate) worker: Option<Worker>,
+    /// When the keeper starts the next worker.
+    pub(crate) revive_at: Option<Duration>,
+    next_action: usize,
+    next_death: usize,
+    next_request: RequestId,
+    told_to_end: bool,
+    halted: Option<Mood>,
+    pub(crate) watch: Watch<'a>,
+    /// What was told to the engine, if someone wants to know.
+    trace: Option<Vec<String>>,
+}
+
+/// Lets a plan happen; the error names the broken promise, and the trace what the engine was told.
+pub(crate) fn run(
+    plan: &Plan,
+    allowed: &BTreeSet<(ProcessState, ProcessState)>,
+    traced: bool,
+) -> Result<Seen, (String, Vec<String>)> {
+    let mut world = World {
+        plan,
+        dice: Dice::new(plan.seed ^ 0x5EED),
+        now: Duration::ZERO,
+        clock_offset: 1_700_000_000,
+        keeper: Keeper::default(),
+        to_keeper: VecDeque::new(),
+        from_keeper: VecDeque::new(),
+        daemon_signals: VecDeque::new(),
+        journal: Journal::new(),
+        worker: None,
+        revive_at: Some(Duration::ZERO),
+        next_action: 0,
+        next_death: 0,
+        next_request: 1,
+        told_to_end: false,
+        halted: None,
+        watch: Watch::new(allowed),
+        trace: traced.then(Vec::new),
+    };
+    let kept = world.live().and_then(|()| world.after_the_end());
+    kept.map_err(|text| (text, world.trace.take().unwrap_or_default()))?;
+    Ok(world.watch.seen)
+}
+
+impl World<'_> {
+    fn live(&mut self) -> Kept {
+        while self.halted.is_none() {
+            promise!(self.watch.seen.turns < TURNS_MAX, "the worker is busy without end");
+            promise!(self.now <= self.plan.end + ENDING_MAX, "the daemon does not end");
+            let next = self.next_time().ok_or("everyone waits for ever")?;
+            self.now = self.now.max(next);
+            self.one_thing()?;
+        }
+        Ok(())
+    }
+
+    fn next_time(&self) -> Option<Duration> {
+        let mut times =
+            vec![self.keeper.next_end(), self.to_keeper.front().map(|(at, _)| *at), self.next_action_time()];
+        if let Some(worker) = &self.worker {
+            times.push(self.from_keeper.front().map(|(at, _)| *at));
+            times.push(worker.preparing.iter().map(|(at, _)| *at).min());
+            times.push(worker.engine.deadline().map(|Moment(at)| at + worker.slip));
+            times.push((!self.daemon_signals.is_empty()).then_some(self.now));
+        } else {
+            times.push(self.revive_at);
+        }
+        times.into_iter().flatten().min()
+    }
+
+    fn next_action_time(&self) -> Option<Duration> {
+        match self.plan.actions.get(self.next_action) {
+            Some((at, _)) => Some(*at),
+            None => (!self.told_to_end).then_some(self.plan.end),
+        }
+    }
+
+    /// Does the first thing that is due. What the keeper told comes before a deadline, as the worker promises.
+    fn one_thing(&mut self) -> Kept {
+        if self.keeper.next_end().is_some_and(|at| at <= self.now) {
+            self.keeper.reap(self.now);
+            self.post();
+        } else if self.to_keeper.front().is_some_and(|(at, _)| *at <= self.now) {
+            self.keeper_receives()?;
+            self.post();
+        } else if self.worker.is_none() && self.revive_at.is_some_and(|at| at <= self.now) {
+            self.revive()?;
+        } else if self.worker.is_some() && self.from_keeper.front().is_some_and(|(at, _)| *at <= self.now) {
+            if let Some((_, message)) = self.from_keeper.pop_front() {
+                self.worker_receives(message)?;
+            }
+        } else if let Some(child) = self.prepared() {
+            self.hand_over(child)?;
+        } else if self.worker.is_some() && !self.daemon_signals.is_empty() {
+            if let Some(signal) = self.daemon_signals.front().cloned() {
+                // Taken in hand once it is journalled and acted upon; a worker that dies before leaves it to the next.
+                if self.turn(Turn::Input(signal))? {
+                    self.daemon_signals.pop_front();
+                }
+            }
+        } else if self.next_action_time().is_some_and(|at| at <= self.now) {
+            self.act()?;
+        } else {
+            if let Some(worker) = &mut self.worker {
+                worker.slip = self.dice.delay(300);
+            }
+            self.turn(Turn::Input(Input::Deadline))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn keeper_receives(&mut self) -> Kept {
+        let Some((_, message)) = self.to_keeper.pop_front() else { return Ok(()) };
+        let busy: Vec<Duration> =
+            self.plan.actions.get(self.next_action..).unwrap_or_default().iter().map(|(at, _)| *at).collect();
+        self.keeper.receive(self.now, message, &busy, &mut self.dice)
+    }
+
+    /// Puts what the keeper says on its way.
+    fn post(&mut self) {
+        while let Some(message) = self.keeper.outbox.pop_front() {
+            let at = self.now + self.dice.delay(1000);
+            let at = self.from_keeper.back().map_or(at, |(last, _)| at.max(*last));
+            if self.worker.is_some() {
+                self.from_keeper.push_back((at, message));
+            }
+        }
+    }
+
+    pub(crate) fn send(&mut self, message: ToKeeper) {
+        let at = self.now + self.dice.delay(500);
+        let at = self.to_keeper.back().map_or(at, |(last, _)| at.max(*last));
+        self.to_keeper.push_back((at, message));
+    }
+
+    fn prepared(&mut self) -> Option<ChildId> {
+        let now = self.now;
+        let preparing = &mut self.worker.as_mut()?.preparing;
+        let at = preparing.iter().position(|(at, _)| *at <= now)?;
+        Some(preparing.remove(at).1)
+    }
+
+    fn hand_over(&mut self, child: ChildId) -> Kept {
+        if self.dice.chance(6) {
+            let error = SpawnError::NotFound("nowhere".to_owned());
+            self.turn(Turn::Input(Input::SpawnFailed { process: child.0, error }))?;
+        } else {
+            self.send(ToKeeper::Spawn(child));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn time(&self, at: Duration) -> Now {
+        Now { mono: Moment(at), wall: self.clock_offset + i64::try_from(at.as_secs()).unwrap_or(0) }
+    }
+
+    fn worker_receives(&mut self, message: FromKeeper) -> Kept {
+        let Some(worker) = &mut self.worker else { return Ok(()) };
+        match message {
+            FromKeeper::Spawned { child: (process, attempt), pid, at } => {
+                worker.known.insert(process, (attempt, pid));
+                let at = self.time(at);
+                self.turn(Turn::Input(Input::Spawned { process, pid, at }))?;
+            }
+            FromKeeper::SpawnFailed((process, _)) => {
+                let error = SpawnError::Failed("unknown error during fork".to_owned());
+                self.turn(Turn::Input(Input::SpawnFailed { process, error }))?;
+            }
+            FromKeeper::ExecFailed((process, _)) => {
+                if let Some((_, pid)) = worker.known.get(&process).copied() {
+                    let text = "couldn't exec".to_owned();
+                    self.turn(Turn::Input(Input::ExecFailed { process, pid, text }))?;
+                }
+            }
+            FromKeeper::Exited { child, exit, at } => {
+                let (process, attempt) = child;
+                let known = worker.known.get(&process).copied().filter(|(current, _)| *current == attempt);
+                if let Some((_, pid)) = known {
+                    worker.known.remove(&process);
+                    let at = self.time(at);
+                    let whole = self.turn(Turn::Input(Input::Exited { process, pid, exit, at }))?;
+                    if !whole {
+                        return Ok(());
+                    }
+                }
+                self.send(ToKeeper::Forget(child));
+            }
+            FromKeeper::Signalled { child: (process, attempt), signal, refused } => {
+                let known = worker.known.get(&process).copied().filter(|(current, _)| *current == attempt);
+                if let Some((_, pid)) = known {
+                    let input = if refused {
+                        Input::KillFailed { process, pid, signal, text: "not permitted".to_owned() }
+                    } else {
+                        Input::Signalled { process, pid, signal }
+                    };
+                    self.turn(Turn::Input(input))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn act(&mut self) -> Kept {
+        let Some((_, action)) = self.plan.actions.get(self.next_action) else {
+            self.told_to_end = true;
+            self.daemon_signals.push_back(Input::Shutdown);
+            return Ok(());
+        };
+        self.next_action += 1;
+        let Some(worker) = &self.worker else {
+            // Nobody listens; but the keeper takes signals for the next worker.
+            match action {
+                Action::Term => self.daemon_signals.push_back(Input::Shutdown),
+                Action::Hup => self.daemon_signals.push_back(Input::Restart),
+                _ => {}
+            }
+            return Ok(());
+        };
+        let engine = &worker.engine;
+        let request = match action.clone() {
+            Action::Start { whom, wait, found_wanting } => {
+                let Some(target) = target(engine, whom) else { return Ok(()) };
+                let first = first_of(engine, &target).filter(|_| found_wanting);
+                let checked = first.map(|process| (process, SpawnError::NotFound("nowhere".to_owned())));
+                Request::Start { target, wait, checked: checked.into_iter().collect() }
+            }
+            Action::Stop { whom, wait } => {
+                let Some(target) = target(engine, whom) else { return Ok(()) };
+                Request::Stop { target, wait }
+            }
+            Action::Signal { whom, signal } => {
+                let Some(target) = target(engine, whom) else { return Ok(()) };
+                Request::Signal { target, signal }
+            }
+            Action::Add(spec) => Request::AddGroup(spec),
+            Action::Remove(place) => Request::RemoveGroup(group_name(place)),
+            Action::AskShutdown => Request::Shutdown,
+            Action::AskRestart => Request::Restart,
+            Action::Term => {
+                self.daemon_signals.push_back(Input::Shutdown);
+                return Ok(());
+            }
+            Action::Hup => {
+                self.daemon_signals.push_back(Input::Restart);
+                return Ok(());
+            }
+            Action::HangUp => {
+                if let Some(id) = self.watch.hang_up() {
+                    self.turn(Turn::Input(Input::Forget { id }))?;
+                }
+                return Ok(());
+            }
+            Action::SetClock(step) => {
+                self.clock_offset += step;
+                return Ok(());
+            }
+        };
+        let id = self.next_request;
+        self.next_request += 1;
+        self.watch.asked(id, &request);
+        self.turn(Turn::Input(Input::Request { id, request }))?;
+        Ok(())
+    }
+
+    /// Lets the engine decide, journals, performs. False if the worker died on the way.
+    pub(crate) fn turn(&mut self, turn: Turn) -> Kept<bool> {
+        let now = self.time(self.now);
+        self.watch.seen.turns += 1;
+        self.watch.entered.clear();
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{:>12?}  {turn:?}", self.now));
+        }
+        let death = self.death_due();
+        if death == Some(plan::Moment::BeforeDeciding) {
+            self.die("before deciding");
+            return Ok(false);
+        }
+        let judged = self.expected_judgement(&turn);
+        let Some(worker) = &mut self.worker else { return Ok(false) };
+        let mut effects = Vec::new();
+        let (cause, specs) = decide(&mut worker.engine, now, turn, &mut effects);
+        if cause == Cause::Deadline {
+            let next = worker.engine.deadline();
+            promise!(next.is_none_or(|at| at > now.mono), "the next deadline has passed: {next:?}");
+        }
+        if death == Some(plan::Moment::BeforeJournalling) {
+            self.die("before journalling");
+            return Ok(false);
+        }
+        self.journal.write(&mut worker.engine, &effects, &specs)?;
+        for (count, effect) in effects.into_iter().enumerate() {
+            if death == Some(plan::Moment::Performing(count)) {
+                self.die("performing");
+                return Ok(false);
+            }
+            self.perform(cause, effect)?;
+        }
+        let Some(worker) = &self.worker else { return Ok(false) };
+        self.watch.settled(self.now, &worker.engine)?;
+        for view in worker.engine.processes() {
+            let known = worker.known.get(&view.process).map(|(_, pid)| *pid);
+            promise!(view.pid == known, "{:?} has pid {:?}, the keeper says {known:?}", view.process, view.pid);
+        }
+        if let Some((process, state)) = judged {
+            let first = self.watch.entered.iter().find(|(other, _)| *other == process).map(|(_, to)| *to);
+            promise!(first == Some(state), "{process:?} became {first:?}, by its times it should be {state:?}");
+        }
+        if death.is_some() {
+            self.die("after performing");
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// For a child that ends while STARTING: BACKOFF or RUNNING, by its own times.
+    fn expected_judgement(&self, turn: &Turn) -> Option<(ProcessId, ProcessState)> {
+        let Turn::Input(Input::Exited { process, at, .. }) = turn else { return None };
+        let view = self.worker.as_ref()?.engine.process(*process)?;
+        if view.state != ProcessState::Starting {
+            return None;
+        }
+        let child = self.keeper.children.get(&(*process, view.attempt))?;
+        let quick = at.mono.0 < child.started + view.policy.startsecs;
+        Some((*process, if quick { ProcessState::Backoff } else { ProcessState::Running }))
+    }
+
+    fn death_due(&mut self) -> Option<plan::Moment> {
+        let death = self.plan.deaths.get(self.next_death).filter(|death| death.turn < self.watch.seen.turns)?;
+        self.next_death += 1;
+        self.revive_at = Some(self.now + death.downtime);
+        Some(death.moment)
+    }
+
+    fn die(&mut self, when: &'static str) {
+        self.watch.seen.deaths += 1;
+        self.watch.seen.saw(when);
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{:>12?}  the worker dies {when}", self.now));
+        }
+        self.worker = None;
+        self.from_keeper.clear();
+    }
+
+    fn perform(&mut self, cause: Cause, effect: Effect) -> Kept {
+        let Some(worker) = &mut self.worker else { return Ok(()) };
+        match effect {
+            Effect::Spawn { process, attempt } => {
+                let twice = worker.preparing.iter().any(|(_, (other, _))| *other == process);
+                promise!(!twice, "{process:?} is asked to be spawned twice");
+                let at = self.now + self.dice.delay(4000);
+                worker.preparing.push((at, (process, attempt)));
+            }
+            Effect::Kill { process, kill } => {
+                let known = worker.known.get(&process).copied();
+                let Some((attempt, _)) = known.filter(|(_, pid)| *pid == kill.pid) else {
+                    return Err(format!("a signal to {kill:?} of {process:?}, which has {known:?}"));
+                };
+                if cause != Cause::Signal && kill.signal != SIGKILL {
+                    let first = worker.told_to_stop.insert((process, attempt));
+                    promise!(first, "the stop signal is sent twice to {kill:?} of {process:?}");
+                    self.watch.seen.saw("a stop signal");
+                }
+                self.send(ToKeeper::Signal { child: (process, attempt), signal: kill.signal });
+            }
+            Effect::Event(event) => self.watch.event(self.now, cause, &worker.engine, &event)?,
+            Effect::Log(line) => self.watch.log(&line)?,
+            Effect::Answer { id, answer } => self.watch.answer(&worker.engine, id, &answer)?,
+            Effect::GroupAdded { .. } => {}
+            Effect::GroupRemoved { processes, .. } => {
+                for process in processes {
+                    let unknown = self.watch.shown.get(&process) == Some(&ProcessState::Unknown);
+                    let alive = self.keeper.children.iter().any(|((p, _), child)| *p == process && child.is_alive());
+                    promise!(unknown || !alive, "{process:?} is removed alive");
+                    worker.known.remove(&process);
+                    self.watch.gone(process);
+                }
+            }
+            Effect::Halted { mood } => {
+                promise!(self.halted.is_none(), "halted twice");
+                self.halted = Some(mood);
+            }
+        }
+        Ok(())
+    }
+
+    /// The daemon said that it is done.
+    fn after_the_end(&mut self) -> Kept {
+        self.watch.halted()?;
+        let now = self.time(self.now);
+        let Some(worker) = &mut self.worker else { return Ok(()) };
+        let engine = &mut worker.engine;
+        for ((process, _), child) in &self.keeper.children {
+            let unknown = engine.process(*process).is_none_or(|view| view.state == ProcessState::Unknown);
+            promise!(unknown || !child.is_alive(), "{process:?} outlives the daemon");
+        }
+        promise!(engine.deadline().is_none(), "something is still due");
+        promise!(engine.processes().all(|view| view.state.is_stopped()), "someone is not stopped");
+        let mut effects = Vec::new();
+        for input in [Input::Deadline, Input::Shutdown, Input::Restart] {
+            engine.handle(now, input, &mut effects);
+        }
+        engine.resume(now, &mut effects);
+        promise!(effects.is_empty(), "after the end: {effects:?}");
+        Ok(())
+    }
+}
+
+fn decide(engine: &mut Engine, now: Now, turn: Turn, effects: &mut Vec<Effect>) -> (Cause, Vec<GroupSpec>) {
+    match turn {
+        Turn::Input(input) => {
+            let specs = match &input {
+                Input::Begin { groups } => groups.clone(),
+                Input::Request { request: Request::AddGroup(spec), .. } => vec![spec.clone()],
+                _ => Vec::new(),
+            };
+            let cause = Cause::of(&input);
+            engine.handle(now, input, effects);
+            (cause, specs)
+        }
+        Turn::ResumeSignalled(process, last) => {
+            engine.resume_signalled(now, process, last, effects);
+            (Cause::Other, Vec::new())
+        }
+        Turn::Resume => {
+            engine.resume(now, effects);
+            (Cause::Begin, Vec::new())
+        }
+    }
+}
+
+fn target(engine: &Engine, whom: Whom) -> Option<Target> {
+    match whom {
+        Whom::One(group, member) => engine.find(&group_name(group), &member_name(member)).map(Target::One),
+        Whom::Group(group) => Some(Target::Group(group_name(group))),
+        Whom::All => Some(Target::All),
+    }
+}
+
+fn first_of(engine: &Engine, target: &Target) -> Option<ProcessId> {
+    match target {
+        Target::One(process) => Some(*process),
+        Target::Group(group) => engine.group_members(group)?.first().copied(),
+        Target::All => engine.processes_by_priority().next().map(|view| view.process),
+    }
+}

@@ -1,0 +1,94 @@
+//! Real uWSGI and three handler processes under the scaling page's configuration, of which nothing
+//! but the paths and the user is changed: on the original and on galaxyd.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected should fail")]
+#![expect(clippy::disallowed_methods, clippy::print_stderr, reason = "tests start programs and tell what they miss")]
+#![expect(dead_code, reason = "the harness is shared with the conformance tests, which use all of it")]
+#![expect(clippy::needless_pass_by_value, reason = "test code")]
+
+#[path = "../fixture/venv.rs"]
+mod venv;
+
+#[path = "../conformance/subject.rs"]
+#[macro_use]
+mod subject;
+#[path = "../conformance/daemon.rs"]
+mod daemon;
+#[path = "../conformance/wait.rs"]
+mod wait;
+
+mod server;
+
+use std::fs;
+
+use daemon::Daemon;
+use server::{Server, children_of, worker_of};
+use subject::Subject;
+
+daemons![the_scaling_pages_deployment_lives];
+ours_alone![the_deployment_outlives_the_worker];
+
+const NAMES: [&str; 4] = ["galaxy:web", "galaxy:handler0", "galaxy:handler1", "galaxy:handler2"];
+
+fn the_scaling_pages_deployment_lives(subject: Subject) {
+    let Some(server) = Server::start(subject) else { return };
+    let daemon = &server.daemon;
+
+    let status = daemon.ctl(&["status"]);
+    assert_eq!(status.code, Some(0), "{status:?}");
+    let shape: Vec<String> = status.stdout.lines().map(|line| line[..47].to_string()).collect();
+    let page = ["handler0", "handler1", "handler2", "web"];
+    let expected: Vec<String> =
+        page.iter().map(|name| format!("{:<33}RUNNING   pid ", format!("galaxy:{name}"))).collect();
+    assert_eq!(shape, expected, "{}", status.stdout);
+
+    let before: Vec<i32> = NAMES.iter().map(|name| daemon.process_pid(name)).collect();
+    assert_eq!(server.answer(), before[0], "the web server's master is the supervised process");
+    let restart = daemon.ctl(&["restart", "galaxy:"]);
+    assert_eq!((restart.stdout.lines().count(), restart.code), (8, Some(0)), "{restart:?}");
+    for (name, old) in NAMES.iter().zip(&before) {
+        assert!(
+            restart.stdout.contains(&format!("{name}: stopped\n"))
+                && restart.stdout.contains(&format!("{name}: started\n"))
+        );
+        assert_ne!(daemon.process_pid(name), *old, "{name}");
+    }
+    assert_eq!(server.answer(), daemon.process_pid("galaxy:web"));
+    // INT and TERM are graceful ends, with status 0.
+    for name in ["web", "handler0", "handler1", "handler2"] {
+        assert_eq!(
+            daemon.log_lines(&[&format!("stopped: {name} ")]),
+            [format!("INFO stopped: {name} (exit status 0)")]
+        );
+    }
+    assert!(daemon.text("log/handler1.log").contains("shutdown complete"));
+
+    server.kill_handler_and_wait("galaxy:handler1");
+
+    assert_eq!(daemon.ctl(&["stop", "all"]).code, Some(0));
+    let left: Vec<i32> = children_of(daemon.pid()).into_iter().filter(|pid| Some(*pid) != worker_of(daemon)).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(server.refuses());
+}
+
+fn the_deployment_outlives_the_worker(subject: Subject) {
+    let Some(server) = Server::start(subject) else { return };
+    let daemon = &server.daemon;
+    let before: Vec<i32> = NAMES.iter().map(|name| daemon.process_pid(name)).collect();
+    for _ in 0..5 {
+        let worker = worker_of(daemon).unwrap();
+        server::kill(worker);
+        wait::until_true("a successor", || worker_of(daemon).is_some_and(|pid| pid != worker));
+        wait::until_true("its answer", || daemon.info("galaxy:web", "statename").is_ok_and(|state| state == "RUNNING"));
+        assert_eq!(server.answer(), before[0]);
+    }
+    let after: Vec<i32> = NAMES.iter().map(|name| daemon.process_pid(name)).collect();
+    assert_eq!(after, before);
+    // The new worker sees deaths that the old one would have seen.
+    server.kill_handler_and_wait("galaxy:handler2");
+    assert!(
+        fs::read_to_string(daemon.path("main.log"))
+            .unwrap()
+            .contains("exited: handler2 (terminated by SIGKILL; not expected)")
+    );
+}
