@@ -244,7 +244,6 @@ fn broken_servers_are_refused(subject: Subject) {
             "[supervisord]\n[inet_http_server]\nport=127.0.0.1:x\n",
             "[supervisord]\n[inet_http_server]\nport=127.0.0.1:99999\n",
             "[supervisord]\n[inet_http_server]\nport=127.0.0.1:1\nusername=a\n",
-            "[supervisord]\n[inet_http_server:x]\nport=256.256.256.256:8000\n",
         ],
     );
 }
