@@ -1,7 +1,11 @@
 //! What can only be seen from another process: death by SIGKILL, and sleep. These tests run this test program again as
 //! the process that is looked at.
 
+#![expect(clippy::disallowed_methods, reason = "nobody else reaps the children of this test program")]
+#![expect(clippy::exit, reason = "an inner process that goes on would run the other tests")]
+
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -33,6 +37,15 @@ impl Gate for RemoteGate {
     fn is_remote(&self, _path: &Path) -> bool {
         self.0
     }
+}
+
+/// Lines with their numbers.
+pub(super) fn numbered(range: std::ops::Range<u64>) -> String {
+    let mut text = String::new();
+    for number in range {
+        writeln!(text, "line {number}").unwrap();
+    }
+    text
 }
 
 /// Runs one test of this program in a process of its own, in a role.
@@ -96,14 +109,14 @@ fn killed(test: &str, way: &str, strip: bool, kills: usize) -> String {
     let (reader, mut writer) = io::pipe().unwrap();
     let mut role = format!("{} {} {} {}", way, if strip { "strip" } else { "plain" }, name_of(&reader), file.display());
     for (name, descriptor) in transits.descriptors().filter(|_| way != "direct") {
-        role += &format!(" {name} {}", name_of(&descriptor));
+        write!(role, " {name} {}", name_of(&descriptor)).unwrap();
     }
     let over = Arc::new(AtomicBool::new(false));
     let stop = Arc::clone(&over);
     let program = thread::spawn(move || {
         let mut number = 0_u64;
         while !stop.load(Ordering::Relaxed) {
-            let lines: String = (number..number + 50).map(|number| format!("\x1b[1mline {number}\x1b[0m\n")).collect();
+            let lines = numbered(number..number + 50).replace("line", "\x1b[1mline\x1b[0m");
             writer.write_all(lines.as_bytes()).unwrap();
             number += 50;
         }
@@ -123,7 +136,7 @@ fn killed(test: &str, way: &str, strip: bool, kills: usize) -> String {
     over.store(true, Ordering::Relaxed);
     let mut worker = run(test, &role);
     let count = program.join().unwrap();
-    let last = format!("line {}", count - 1);
+    let last = format!(" {}\n", count - 1);
     let deadline = clock::monotonic() + PATIENCE;
     while !fs::read_to_string(&file).unwrap_or_default().contains(&last)
         && !fs::read_to_string(backup_path(&file, 1)).unwrap_or_default().contains(&last)
@@ -134,7 +147,7 @@ fn killed(test: &str, way: &str, strip: bool, kills: usize) -> String {
     worker.kill().unwrap();
     worker.wait().unwrap();
     drop(transits);
-    let expected: String = (0..count).map(|number| format!("line {number}\n")).collect();
+    let expected = numbered(0..count);
     let found = everything(&file).replace("\x1b[1m", "").replace("\x1b[0m", "");
     if found == expected {
         return String::new();
@@ -240,7 +253,7 @@ fn fill(dir: &Path) -> ! {
     let source = SourceId { child: 7, channel: Channel::Stdout };
     let (reader, mut pipe) = io::pipe().unwrap();
     plane.send(Command::Attach { source, pipe: reader.into(), sink });
-    let text: String = (0..200_000).map(|number| format!("line {number}\n")).collect();
+    let text = numbered(0..200_000);
     // Twice as much as there is room for; it ends because what does not fit is dropped.
     pipe.write_all(text.as_bytes()).unwrap();
     let notice = wait_for(|| notices.try_recv());
