@@ -75,6 +75,7 @@ fn sigusr1_is_ignored(subject: Subject) {
 
 fn undecodable_bytes_in_a_log_are_replaced(subject: Subject) {
     let daemon = Daemon::start(subject, "");
+    daemon.wait_text("main.log", "supervisord started");
     fs::write(daemon.path("main.log"), b"a\xff\xc3").unwrap();
     let answer = rpc(&daemon, &json!([["supervisor.readLog", [0, 0]]]));
     let text: String = serde_json::from_str(&answer[0]).unwrap();
@@ -83,6 +84,7 @@ fn undecodable_bytes_in_a_log_are_replaced(subject: Subject) {
 
 fn control_characters_do_not_break_an_answer(subject: Subject) {
     let daemon = Daemon::start(subject, "");
+    daemon.wait_text("main.log", "supervisord started");
     fs::write(daemon.path("main.log"), b"a\x1b[31mred\x00\x07\n").unwrap();
     let answer = rpc(&daemon, &json!([["supervisor.readLog", [0, 0]]]));
     let text: String = serde_json::from_str(&answer[0]).unwrap();
