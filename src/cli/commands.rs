@@ -29,6 +29,8 @@ pub enum Words {
     /// A configuration file.
     File,
     Shell,
+    /// One of ours.
+    Program,
 }
 
 /// Who has the command.
@@ -127,7 +129,7 @@ pub const COMMANDS: &[CommandLine] = &[
         name: "man",
         about: "print a manual page",
         forms: &[("man", "Print galaxyctl's manual page, for `man -l -`"), ("man galaxyd", "Print galaxyd's")],
-        words: Words::None,
+        words: Words::Program,
         origin: Origin::Galaxyd,
     },
     CommandLine {
@@ -302,8 +304,11 @@ mod tests {
 
     #[test]
     fn supervisors_commands_are_all_there() {
-        let names: Vec<&str> =
-            COMMANDS.iter().filter(|command| command.origin == Origin::Supervisor).map(|command| command.name).collect();
+        let names: Vec<&str> = COMMANDS
+            .iter()
+            .filter(|command| command.origin == Origin::Supervisor)
+            .map(|command| command.name)
+            .collect();
         let expected = "add avail clear exit fg help maintail open pid quit reload remove reread restart shutdown signal \
                         start status stop tail update version";
         assert_eq!(names.join(" "), expected);

@@ -12,6 +12,10 @@ use super::getopt::{Opt, Takes, getopt};
 use super::supervisorctl::CtlOptions;
 use crate::config;
 
+/// How processes and groups are named.
+pub(super) const NAMES: &str = "Names are `process`, `group:process`, `group:` or `group:*` for all of a group, the bare name of \
+                                a group, `all`, or a pattern with *, ? or [...] as in `galaxy:handler*`.";
+
 /// The whole definition.
 #[must_use]
 pub fn definition() -> Command {
@@ -24,10 +28,7 @@ pub fn definition() -> Command {
         )
         .infer_long_args(true)
         .disable_help_subcommand(true)
-        .after_help(
-            "Names are `process`, `group:process`, `group:` or `group:*` for all of a group, the bare name of a group, \
-             `all`, or a pattern with *, ? or [...] as in `galaxy:handler*`.",
-        )
+        .after_help(NAMES)
         .args(options());
     for line in COMMANDS {
         command = command.subcommand(subcommand(line));
@@ -63,28 +64,24 @@ fn flag(long: &'static str, help: &'static str) -> Arg {
 }
 
 fn subcommand(line: &'static CommandLine) -> Command {
-    let command =
-        Command::new(line.name).about(line.about).after_help(format!("Forms:\n  {}", line.help_lines().join("\n  ")));
-    let words = |name: &'static str| Arg::new("words").value_name(name).num_args(0..).help("See below");
+    let name = line.name;
+    let command = Command::new(name)
+        .about(line.about)
+        .override_usage(format!("galaxyctl [OPTIONS] {name} ..."))
+        .after_help(format!(
+            "Forms:\n  {}\n\nThe options of galaxyctl, such as --json, may also follow the command: see galaxyctl --help.",
+            line.help_lines().join("\n  ")
+        ));
+    // The forms say what these are.
+    let words = Arg::new("words").hide(true).num_args(0..);
     match line.words {
-        Words::None if line.name == "man" => {
-            command.arg(words("PROGRAM").value_parser(["galaxyctl", "galaxyd"]).num_args(0..=1))
-        }
-        Words::None => command.arg(words("WORD").hide(true)),
-        Words::Processes => command.arg(words("NAME")),
-        Words::SignalAndProcesses => command.arg(words("SIGNAL NAME")),
-        Words::Tail => command.arg(words("-f|-N NAME CHANNEL")),
-        Words::Maintail => command.arg(words("-f|-N")),
-        Words::Groups => command.arg(words("GROUP")),
-        Words::Commands => command.arg(words("COMMAND")),
-        Words::Url => command.arg(words("URL")),
+        Words::Program => command.arg(words.value_parser(["galaxyctl", "galaxyd"]).num_args(0..=1)),
         Words::File => {
-            let command = command.arg(words("FILE").num_args(0..=1).value_hint(ValueHint::FilePath));
-            if line.name == "config" { command.arg(format_option()) } else { command }
+            let command = command.arg(words.num_args(0..=1).value_hint(ValueHint::FilePath));
+            if name == "config" { command.arg(format_option()) } else { command }
         }
-        Words::Shell => command.arg(
-            words("SHELL").value_parser(value_parser!(clap_complete::Shell)).num_args(1).required(true),
-        ),
+        Words::Shell => command.arg(words.value_parser(value_parser!(clap_complete::Shell)).num_args(1).required(true)),
+        _ => command.arg(words),
     }
 }
 
@@ -302,13 +299,17 @@ mod tests {
     #[test]
     fn mistakes_exit_2_and_help_is_printed() {
         let parse = |line: &str| parse(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
-        for line in ["--nonsense", "-s foo", "--timeout 0 status", "--timeout x", "config a b", "completions nosh", "-q"] {
+        for line in
+            ["--nonsense", "-s foo", "--timeout 0 status", "--timeout x", "config a b", "completions nosh", "-q"]
+        {
             let error = parse(line).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");
         }
         for line in ["--help", "start --help", "-h", "tail -h", "--version"] {
             assert!(matches!(parse(line), Ok(Parsed::Print(_))), "{line}");
         }
-        assert!(matches!(parse("--version"), Ok(Parsed::Print(text)) if text == format!("galaxyctl {}\n", crate::VERSION)));
+        assert!(
+            matches!(parse("--version"), Ok(Parsed::Print(text)) if text == format!("galaxyctl {}\n", crate::VERSION))
+        );
     }
 }

@@ -91,16 +91,16 @@ fn flag(long: &'static str, help: &'static str) -> Arg {
 /// What clap has to say, and Supervisor's complaints about values: `error.exit_code()` is the exit code.
 pub fn parse(args: &[String], source: &dyn Source) -> Result<Parsed<GalaxydOptions>, clap::Error> {
     let mut definition = definition();
-    let argv = std::iter::once("galaxyd".to_owned()).chain(args.iter().cloned());
-    let matches = match definition.try_get_matches_from_mut(argv) {
+    let command_line = std::iter::once("galaxyd".to_owned()).chain(args.iter().cloned());
+    let matches = match definition.try_get_matches_from_mut(command_line) {
         Err(error) if !error.use_stderr() => return Ok(Parsed::Print(error.render().to_string())),
         matches => matches?,
     };
     if matches.get_flag("supervisor-version") {
         return Ok(Parsed::Print(format!("{}\n", crate::SUPERVISOR_VERSION)));
     }
-    let daemon = read(&matches, source)
-        .map_err(|message| definition.error(clap::error::ErrorKind::ValueValidation, message))?;
+    let daemon =
+        read(&matches, source).map_err(|message| definition.error(clap::error::ErrorKind::ValueValidation, message))?;
     let task = match (matches.get_flag("check"), matches.get_flag("json")) {
         (false, _) => Task::Run,
         (true, false) => Task::Check(Report::Text),

@@ -159,7 +159,10 @@ mod tests {
         ]
     }
 
-    fn check(args: &[&str], expected: Result<(&[(&str, &str)], &[&str]), &str>) {
+    /// Options with their values, and the words after them.
+    type Expected<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+
+    fn check(args: &[&str], expected: Result<Expected<'_>, &str>) {
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
         let outcome = getopt(&table(), &args);
         match (outcome, expected) {

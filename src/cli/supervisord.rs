@@ -132,7 +132,7 @@ Options:
     for row in ROWS {
         let short = row.short.map(|letter| format!("-{letter}/")).unwrap_or_default();
         let value = row.value.map(|name| format!(" {name}")).unwrap_or_default();
-        text.push_str(&format!("{short}--{}{value} -- {}\n", row.long, row.help));
+        text.extend([&short, "--", row.long, &value, " -- ", row.help, "\n"]);
     }
     text.push_str("--profile_options OPTIONS -- of Python's profiler: taken, and without effect\n");
     text
@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn options_reach_the_overrides() {
-        let Ok(Parsed::Run(options)) = run(&["-nc", "a.conf", "-e", "debug", "--umask=027", "--minp", "5", "-tk"]) else {
+        let Ok(Parsed::Run(options)) = run(&["-nc", "a.conf", "-e", "debug", "--umask=027", "--minp", "5", "-tk"])
+        else {
             panic!("refused");
         };
         assert_eq!(options.configuration, Some("a.conf".into()));

@@ -1,11 +1,12 @@
 //! What is wrong with a configuration: everything, with its place, and what would be right.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::span::{Span, line_column};
+use super::span::{FileId, Span, line_column};
 
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -115,6 +116,30 @@ impl Problem {
     }
 }
 
+/// One line: where, what, and what would be right.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.severity {
+            Severity::Error => "error: ",
+            Severity::Warning => "warning: ",
+        })?;
+        if let Some(Place { file, line, column }) = &self.place {
+            write!(f, "{}:{line}:{column}: ", file.display())?;
+        }
+        if let Some(section) = &self.section {
+            write!(f, "[{section}] ")?;
+        }
+        if let Some(key) = &self.key {
+            write!(f, "{key}: ")?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(help) = &self.help {
+            write!(f, "; {help}")?;
+        }
+        Ok(())
+    }
+}
+
 /// All problems of one configuration, in the order in which Supervisor would come upon them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problems {
@@ -168,11 +193,50 @@ impl Problems {
 
     /// Turns spans into files, lines and columns.
     pub(crate) fn locate(&mut self, files: &[(PathBuf, String)]) {
+        let mut starts: HashMap<FileId, Vec<usize>> = HashMap::new();
         for problem in &mut self.all {
             let Some(span) = problem.span else { continue };
             let Some((file, text)) = files.get(span.file.0 as usize) else { continue };
-            let (line, column) = line_column(text, span.start);
+            let starts = starts.entry(span.file).or_insert_with(|| line_starts(text));
+            let line = starts.partition_point(|start| *start <= span.start);
+            let start = line.checked_sub(1).and_then(|index| starts.get(index)).copied().unwrap_or(0);
+            // Within one line the first line's column is the column.
+            let (_, column) = line_column(text.get(start..).unwrap_or_default(), span.start - start);
             problem.place = Some(Place { file: file.clone(), line, column });
+        }
+    }
+}
+
+/// Where the lines of a text begin; LF, CRLF and a lone CR end one.
+fn line_starts(text: &str) -> Vec<usize> {
+    let mut starts = vec![0];
+    let bytes = text.as_bytes();
+    for (at, byte) in bytes.iter().enumerate() {
+        if *byte == b'\n' || (*byte == b'\r' && bytes.get(at + 1) != Some(&b'\n')) {
+            starts.push(at + 1);
+        }
+    }
+    starts
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::span::Span;
+
+    proptest! {
+        #[test]
+        fn places_are_those_of_the_text(text in "[ab\\n\\ré]{0,30}", at in 0usize..30) {
+            let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            // Nothing stands between the two characters of a line end.
+            prop_assume!(!(text[..at].ends_with('\r') && text[at..].starts_with('\n')));
+            let mut problems = Problems::default();
+            problems.push(Problem::error("x").at(Span { file: FileId(0), start: at, end: at }));
+            problems.locate(&[(PathBuf::from("f"), text.clone())]);
+            let place = problems.iter().next().and_then(|problem| problem.place.clone()).unwrap();
+            prop_assert_eq!((place.line, place.column), line_column(&text, at), "{:?} at {}", text, at);
         }
     }
 }

@@ -135,7 +135,12 @@ impl Changes {
         let [Value::Array(three)] = value.as_array().ok_or_else(bad)? else { return Err(bad()) };
         let [added, changed, removed] = three.as_slice() else { return Err(bad()) };
         let names = |value: &Value| -> Result<Vec<String>, CallError> {
-            value.as_array().ok_or_else(bad)?.iter().map(|one| one.as_str().map(str::to_owned).ok_or_else(bad)).collect()
+            value
+                .as_array()
+                .ok_or_else(bad)?
+                .iter()
+                .map(|one| one.as_str().map(str::to_owned).ok_or_else(bad))
+                .collect()
         };
         Ok(Self { added: names(added)?, changed: names(changed)?, removed: names(removed)? })
     }

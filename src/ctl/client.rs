@@ -103,7 +103,11 @@ impl Daemon for Connection {
 }
 
 impl Follower for Connection {
-    fn follow(self: Box<Self>, path: &str, on_bytes: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<(), CallError> {
+    fn follow(
+        self: Box<Self>,
+        path: &str,
+        on_bytes: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), CallError> {
         Ok(self.blocking()?.follow(path, on_bytes)?)
     }
 }

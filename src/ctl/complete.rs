@@ -57,7 +57,13 @@ mod tests {
     use crate::ctl::fake::process;
 
     fn check(line: &str, word: &str, expected: &[&str]) {
-        let known = || vec![process("galaxy", "web", "RUNNING"), process("galaxy", "h0", "RUNNING"), process("cat", "cat", "RUNNING")];
+        let known = || {
+            vec![
+                process("galaxy", "web", "RUNNING"),
+                process("galaxy", "h0", "RUNNING"),
+                process("cat", "cat", "RUNNING"),
+            ]
+        };
         let commands = ["help", "start", "status", "stop"];
         assert_eq!(candidates(line, word, commands.into_iter(), known), expected, "{line:?}");
     }

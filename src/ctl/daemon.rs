@@ -37,7 +37,8 @@ impl CallError {
     /// The exception that supervisorctl would name, class and text.
     #[must_use]
     pub fn exception(&self) -> (&'static str, String) {
-        let protocol = |what: &str| ("xmlrpc.client.ProtocolError", format!("<ProtocolError for 127.0.0.1/RPC2: {what}>"));
+        let protocol =
+            |what: &str| ("xmlrpc.client.ProtocolError", format!("<ProtocolError for 127.0.0.1/RPC2: {what}>"));
         match self {
             CallError::Refused => ("ConnectionRefusedError", "[Errno 111] Connection refused".to_owned()),
             CallError::NoSuchFile => ("FileNotFoundError", "[Errno 2] No such file or directory".to_owned()),
@@ -108,5 +109,6 @@ pub trait Follower: Send {
     ///
     /// # Errors
     /// The stream could not be opened, or broke.
-    fn follow(self: Box<Self>, path: &str, on_bytes: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<(), CallError>;
+    fn follow(self: Box<Self>, path: &str, on_bytes: &mut dyn FnMut(&[u8]) -> ControlFlow<()>)
+    -> Result<(), CallError>;
 }

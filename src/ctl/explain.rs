@@ -92,8 +92,10 @@ fn address(session: &Session) -> String {
     match &session.address_origin {
         AddressOrigin::CommandLine => "  address: from the command line".to_owned(),
         AddressOrigin::File(path) => format!("  address: serverurl of [supervisorctl] in {}", path.display()),
+        AddressOrigin::Server { file, section } => format!("  address: section [{section}] of {}", file.display()),
         AddressOrigin::Default => {
-            "  address: the default, as no configuration file was found; name one with -c, or the address with -s".to_owned()
+            "  address: the default, as no configuration file was found; name one with -c, or the address with -s"
+                .to_owned()
         }
     }
 }

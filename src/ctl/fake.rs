@@ -104,9 +104,12 @@ pub(super) struct Stage {
     person: Person,
 }
 
+/// A call as it is written, and its answer.
+type Scripted = (String, Result<Value, CallError>);
+
 #[derive(Default, Clone)]
 struct Script {
-    answers: Rc<RefCell<Vec<(String, Result<Value, CallError>)>>>,
+    answers: Rc<RefCell<Vec<Scripted>>>,
     streams: Vec<(String, Result<String, CallError>)>,
     logins: Rc<RefCell<Vec<String>>>,
 }
@@ -225,7 +228,11 @@ impl Daemon for Script {
 struct ScriptedStreams(Vec<(String, Result<String, CallError>)>);
 
 impl Follower for ScriptedStreams {
-    fn follow(self: Box<Self>, path: &str, on_bytes: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<(), CallError> {
+    fn follow(
+        self: Box<Self>,
+        path: &str,
+        on_bytes: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), CallError> {
         match self.0.into_iter().find(|(scripted, _)| scripted == path) {
             Some((_, Ok(text))) => {
                 let _ = on_bytes(text.as_bytes());

@@ -16,6 +16,7 @@ mod name;
 mod prompt;
 mod render;
 mod run;
+mod settings;
 mod shell;
 mod stream;
 mod suggest;

@@ -1,19 +1,18 @@
 //! From a command line to an exit code.
 
-use std::io::{self, IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex};
 
 use super::client::Connection;
 use super::exit::ExitCode;
 use super::prompt;
 use super::render::{Form, Hints, Screen, form_for};
-use super::shell::{AddressOrigin, Session, Shell};
+use super::settings::Settings;
+use super::shell::{Session, Shell};
 use super::terminal::{OnInterrupt, Terminal};
-use crate::cli::commands::{self, Origin};
-use crate::cli::supervisorctl::{self, CtlOptions};
+use crate::cli::supervisorctl;
 use crate::cli::{Parsed, Personality, UsageError, galaxyctl};
-use crate::config::{self, CtlConfig, HostSource, Rendering};
+use crate::config::HostSource;
 
 /// Runs the client: `argv0` as it was typed, `args` without it. Gives the exit code.
 #[must_use]
@@ -44,7 +43,7 @@ fn print(text: &str) -> u8 {
 }
 
 /// Tells on standard error what is wrong with the command line or the configuration.
-fn refuse(text: &str) -> u8 {
+pub(super) fn refuse(text: &str) -> u8 {
     // There is no other place to tell it.
     let _ = io::stderr().lock().write_all(text.as_bytes());
     UsageError::EXIT_CODE
@@ -99,70 +98,6 @@ fn finish(shell: &mut Shell) -> u8 {
         }
         _ => shell.exit().code(),
     }
-}
-
-/// What holds once the command line stands over the configuration.
-struct Settings {
-    ctl: CtlConfig,
-    address_origin: AddressOrigin,
-    configuration: Option<PathBuf>,
-}
-
-impl Settings {
-    /// Tells what is wrong itself; the error is the exit code.
-    fn read(personality: Personality, argv0: &str, options: &CtlOptions) -> Result<Self, u8> {
-        let named = options.configuration.clone().filter(|path| !path.as_os_str().is_empty());
-        let found = || match options.configuration {
-            // An empty name is Supervisor's way of doing without a file.
-            Some(_) => None,
-            None => config::find(argv0, &host()).ok(),
-        };
-        let configuration = named.or_else(found);
-        let mut ctl = CtlConfig::default();
-        let mut address_origin = AddressOrigin::Default;
-        if let Some(path) = configuration.as_deref().filter(|_| !is_local(personality, options)) {
-            ctl = read_file(personality, argv0, path)?;
-            address_origin = AddressOrigin::File(path.to_owned());
-        }
-        if let Some(url) = &options.serverurl {
-            ctl.serverurl.clone_from(url);
-            address_origin = AddressOrigin::CommandLine;
-        }
-        ctl.username = options.username.clone().or(ctl.username);
-        ctl.password = options.password.clone().or(ctl.password);
-        ctl.history_file = options.history_file.clone().or(ctl.history_file);
-        Ok(Self { ctl, address_origin, configuration })
-    }
-}
-
-/// galaxyctl's own commands work on files, also on such that are no good for talking to a daemon.
-fn is_local(personality: Personality, options: &CtlOptions) -> bool {
-    personality == Personality::Galaxyctl
-        && options
-            .words
-            .first()
-            .and_then(|name| commands::command(name))
-            .is_some_and(|line| line.origin == Origin::Galaxyd || line.name == "help")
-}
-
-fn read_file(personality: Personality, argv0: &str, path: &Path) -> Result<CtlConfig, u8> {
-    let loaded = config::load_ctl(path, &host());
-    if let Some(config) = loaded.config {
-        return Ok(config);
-    }
-    if personality == Personality::Galaxyctl {
-        let is_terminal = io::stderr().is_terminal();
-        let no_color = std::env::var_os("NO_COLOR").map(|value| value.to_string_lossy().into_owned());
-        let rendering = Rendering::for_terminal(is_terminal, no_color.as_deref());
-        return Err(refuse(&config::render(&loaded.problems, &loaded.files, rendering)));
-    }
-    let message = loaded.problems.first_supervisor_error().unwrap_or("the configuration cannot be used").to_owned();
-    refuse(&UsageError::new(message).text(argv0));
-    let is_unparsable = loaded.files.first().is_some_and(|(_, text)| {
-        config::ini::parse(text, config::FileId(0)).is_err()
-    });
-    // Supervisor's client does not expect a file that is no configuration at all.
-    Err(if is_unparsable { ExitCode::Generic.code() } else { ExitCode::Usage.code() })
 }
 
 /// This machine, with this process's environment.

@@ -14,6 +14,7 @@ use super::render::{Form, Screen};
 use super::suggest;
 use super::trouble::Trouble;
 use crate::cli::Personality;
+use crate::cli::commands::{CommandLine, command as cli_command};
 use crate::rpc::{FaultCode, Value};
 
 /// Supervisor's API version, which must be equal on both sides.
@@ -41,7 +42,11 @@ pub(super) struct Session {
 pub(super) enum AddressOrigin {
     /// `-s`, or `open`.
     CommandLine,
+    /// `serverurl` in the client's section of this file.
     File(PathBuf),
+    /// The daemon's own server, in this section of the file.
+    Server { file: PathBuf, section: String },
+    /// Nobody said anything.
     Default,
 }
 
@@ -251,7 +256,7 @@ impl Shell {
     pub(super) fn usage(&mut self, text: &str, command: &str, exit: ExitCode) {
         self.problem(text, None);
         self.exit = exit;
-        for line in crate::cli::commands::command(command).into_iter().flat_map(|one| one.help_lines()) {
+        for line in cli_command(command).into_iter().flat_map(CommandLine::help_lines) {
             self.line(line);
         }
     }

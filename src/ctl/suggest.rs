@@ -81,7 +81,11 @@ mod tests {
 
     #[test]
     fn processes_are_suggested_across_groups() {
-        let known = [made_up("galaxy", "web", "RUNNING"), made_up("galaxy", "handler0", "RUNNING"), made_up("cat", "cat", "RUNNING")];
+        let known = [
+            made_up("galaxy", "web", "RUNNING"),
+            made_up("galaxy", "handler0", "RUNNING"),
+            made_up("cat", "cat", "RUNNING"),
+        ];
         for (typed, expected) in [
             ("handler0", Some("galaxy:handler0")),
             ("galaxy:handlre0", Some("galaxy:handler0")),

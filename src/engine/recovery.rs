@@ -2,7 +2,11 @@
 //!
 //! The order of things for the worker: `restore`; what the keeper knows as inputs (`Spawned` for a child whose attempt
 //! is the record's but whose pid the record lacks, `ExecFailed`, `Exited`); `resume_signalled` for each child that
-//! lives; `resume`. Requests that were pending are gone, and so are their clients' connections.
+//! lives; `resume`. Requests that were pending are gone, and so are their clients' connections. Every record counts as
+//! changed then, so the successor's journal is whole.
+//!
+//! A daemon that starts anew in the same keeper (reload) begins with `restore(Mood::Running, [], next_id)`, so that no
+//! process id, and so no child's name, comes a second time.
 
 use super::engine::Engine;
 use super::input::{Effect, Mood, ProcessId};

@@ -87,6 +87,7 @@ impl Engine {
             answer(effects, id, Answer::Refused(Refusal::BadName));
             return;
         };
+        let mut waiting = Vec::new();
         for (rank, process) in processes.into_iter().enumerate() {
             match one(self, process, scope, effects) {
                 Verdict::Now(result) => {
@@ -96,6 +97,9 @@ impl Engine {
                 }
                 Verdict::Later(want) => {
                     if let Some(slot) = self.slots.get_mut(&process) {
+                        if matches!(want, Want::Stopped { .. }) {
+                            waiting.push(LogLine::waiting_to_stop(&slot.process.record.name));
+                        }
                         slot.waits.push(Wait { request: id, want });
                         pending.wait_for(rank, process);
                     }
@@ -104,6 +108,8 @@ impl Engine {
                 Verdict::Absent => {}
             }
         }
+        // All are signalled before the first wait is mentioned.
+        effects.extend(waiting.into_iter().map(Effect::Log));
         if pending.is_complete() {
             answer(effects, id, pending.into_answer());
         } else {
@@ -180,7 +186,6 @@ impl Engine {
             | State::Unknown { .. } => return Verdict::Now(Ok(())),
         };
         if wait {
-            effects.push(Effect::Log(LogLine::waiting_to_stop(&slot.process.record.name)));
             let report_at = now.mono + STOP_REPORT_SPACING;
             return Verdict::Later(Want::Stopped { signal, delivered: false, report_at });
         }

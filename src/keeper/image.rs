@@ -53,6 +53,8 @@ impl Image {
             Some("worker") => Self::Worker,
             _ => return Ok(Self::Launcher),
         };
+        // Not to have a name of its own is no reason to fail.
+        let _ = name_process(&exec::arguments());
         let number = socket.and_then(|socket| socket.to_str()?.parse().ok()).ok_or(ImageError(None))?;
         descriptors::adopt(number).map(make).map_err(|error| ImageError(Some(error)))
     }
@@ -93,7 +95,6 @@ fn queue(held: &[(String, BorrowedFd<'_>)]) -> io::Result<OwnedFd> {
 pub fn be_keeper(launcher: OwnedFd) -> io::Result<u8> {
     let arguments = exec::arguments();
     let program = Executable::of_this_process();
-    name_process(&arguments)?;
     let mut start = |socket: BorrowedFd<'_>| start_worker(&program, &arguments, socket);
     keeper::run(launcher, &mut start)
 }
@@ -103,11 +104,7 @@ fn start_worker(program: &Executable, arguments: &[CString], socket: BorrowedFd<
 }
 
 /// Gives this process its name back: an image started through /proc is called `exe`.
-///
-/// # Errors
-///
-/// None that could happen.
-pub fn name_process(arguments: &[CString]) -> io::Result<()> {
+fn name_process(arguments: &[CString]) -> io::Result<()> {
     let Some(program) = arguments.first() else { return Ok(()) };
     let path = Path::new(<OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(program.as_bytes()));
     let name = path.file_name().unwrap_or(path.as_os_str());

@@ -89,6 +89,8 @@ pub fn run_in_thread() -> io::Result<(OwnedFd, std::thread::JoinHandle<u8>)> {
 }
 
 fn receive_signals() -> io::Result<Signals> {
+    // With SIGCHLD ignored the kernel itself would reap, and tell nobody how children ended.
+    RECEIVED.into_iter().for_each(signals::restore_default);
     IGNORED.into_iter().chain(libc::SIGRTMIN()..=libc::SIGRTMAX()).for_each(signals::ignore);
     Signals::receive(&RECEIVED)
 }
@@ -111,6 +113,8 @@ struct Keeper {
     generation: u64,
     fresh: bool,
     last_code: u8,
+    /// Closed to make room for the next worker's socket, should the table of open files be full.
+    spare: Option<OwnedFd>,
     /// Killed workers that the kernel did not let end yet.
     stuck: Vec<Pid>,
     buffer: Box<[u8]>,
@@ -121,6 +125,7 @@ impl Keeper {
     fn new(signals: Signals) -> io::Result<Self> {
         let waiter = Waiter::new()?;
         waiter.add(&signals, SIGNALS, Interest::READABLE)?;
+        let spare = Some(signals.as_fd().try_clone_to_owned()?);
         Ok(Self {
             waiter,
             signals,
@@ -135,6 +140,7 @@ impl Keeper {
             generation: 0,
             fresh: true,
             last_code: 0,
+            spare,
             stuck: Vec::new(),
             buffer: vec![0; MESSAGE_BYTES_MAX].into_boxed_slice(),
             plan: PlanBuffer::default(),
@@ -209,7 +215,9 @@ impl Keeper {
 
     /// An error is the code to exit with.
     fn start_worker(&mut self, start: &mut StartWorker<'_>) -> Result<(), u8> {
+        self.spare = None;
         let started = descriptors::packet_pair().and_then(|(mine, theirs)| Ok((start(theirs.as_fd())?, mine)));
+        self.spare = self.signals.as_fd().try_clone_to_owned().ok();
         self.generation += 1;
         let since = clock::monotonic();
         match started {

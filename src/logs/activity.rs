@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use jiff::Zoned;
+use tokio::sync::oneshot;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -92,6 +93,8 @@ pub struct ActivityLayer {
 pub(super) enum Control {
     Reopen,
     Clear(mpsc::SyncSender<io::Result<()>>),
+    /// Everything before this is written, or cannot be.
+    Written(oneshot::Sender<()>),
 }
 
 pub(super) type Controls = Arc<Mutex<VecDeque<Control>>>;
@@ -129,7 +132,12 @@ impl Backlog {
         self.bytes.fetch_add(bytes, Ordering::AcqRel);
     }
 
-    /// A line was taken out.
+    /// Whether every line admitted so far has been dealt with.
+    fn is_empty(&self) -> bool {
+        self.lines.load(Ordering::Acquire) == 0
+    }
+
+    /// A line was dealt with.
     pub(super) fn taken(&self, bytes: usize) {
         self.lines.fetch_sub(1, Ordering::AcqRel);
         self.bytes.fetch_sub(bytes, Ordering::AcqRel);
@@ -232,6 +240,18 @@ impl Activity {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(SliceError::NoFile),
             Err(error) => Err(SliceError::Failed(error)),
         }
+    }
+
+    /// Resolves when the lines logged so far are in the file (or cannot be written at present); `None` if they are
+    /// already.
+    #[must_use]
+    pub fn written(&self) -> Option<oneshot::Receiver<()>> {
+        if self.main.backlog.is_empty() {
+            return None;
+        }
+        let (teller, told) = oneshot::channel();
+        self.control(Control::Written(teller));
+        Some(told)
     }
 
     /// Why the log cannot be written at present, if it cannot.
@@ -389,8 +409,8 @@ mod tests {
         let all = [Level::Critical, Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace, Level::Blather];
         for (kept, threshold) in all.iter().enumerate() {
             let text = logged(*threshold, |_, _| all.iter().for_each(|level| log(*level, "x")));
-            let expected: String = all.iter().take(kept + 1).map(|level| format!("{} x\n", level.mark())).collect();
-            assert_eq!(text, expected, "{threshold:?}");
+            let expected = all.iter().take(kept + 1).map(|level| format!("{} x", level.mark()));
+            assert!(text.lines().eq(expected), "{threshold:?}: {text}");
         }
     }
 

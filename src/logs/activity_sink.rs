@@ -156,6 +156,10 @@ impl ActivitySink {
                 // Who asked may have stopped waiting.
                 let _answered = answer.send(result);
             }
+            (Control::Written(teller), _) => {
+                // Who asked may have stopped waiting.
+                let _told = teller.send(());
+            }
             (Control::Clear(answer), Place::Syslog(_)) => {
                 let _answered = answer.send(Err(io::ErrorKind::NotFound.into()));
             }
@@ -166,12 +170,12 @@ impl ActivitySink {
 impl Write for ActivitySink {
     /// Takes one line. Never fails: the worker that calls has nobody to tell.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.backlog.taken(line.len());
         if line == CONTROL_MARK {
             self.follow_control();
         } else {
             self.take_line(line);
         }
+        self.backlog.taken(line.len());
         Ok(line.len())
     }
 

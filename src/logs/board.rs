@@ -23,7 +23,7 @@ use super::transit::{Leftover, Transit};
 
 /// How many threads one hung file system can hold; targets on it beyond that are not served until it answers, only
 /// kept from blocking their children.
-const LOST_BY_DEVICE_MAX: usize = 8;
+const LOST_BY_DEVICE_MAX: usize = 3;
 
 /// How many threads can be lost altogether; at the limit the lane is not replaced.
 pub const LOST_MAX: usize = 64;
@@ -52,7 +52,9 @@ struct Slot {
     pipe_held: Arc<AtomicBool>,
     /// The file system, if known.
     device: Option<u64>,
-    /// Not served because its file system hangs.
+    /// Whether its file system can hang.
+    remote: bool,
+    /// Not served because its file system hangs, or others hold all transits.
     parked: bool,
     /// Bytes thrown away while the target was out of reach.
     lost: u64,
@@ -64,7 +66,9 @@ struct Slot {
 pub(super) struct Pipe {
     pub(super) source: SourceId,
     pub(super) token: u64,
-    pub(super) pipe: Arc<OwnedFd>,
+    pub(super) reader: Arc<OwnedFd>,
+    /// Set once the child is reaped: what is not written by then is given up.
+    deadline: Option<Duration>,
 }
 
 /// What the lane has out.
@@ -106,7 +110,10 @@ pub(super) struct Board {
     sources: BTreeMap<SourceId, Key>,
     tokens: BTreeMap<u64, Key>,
     due: BTreeSet<(Duration, Key)>,
+    /// To be served in the next round.
     pub(super) ready: BTreeSet<Key>,
+    /// To be served in this round, which another thread goes on with if the lane is lost in it.
+    pub(super) round: BTreeSet<Key>,
     pub(super) starved: BTreeSet<Key>,
     /// Which thread is the lane.
     pub(super) lane: u64,
@@ -132,6 +139,10 @@ impl Board {
     fn number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        self.slots.keys().copied().collect()
     }
 
     pub(super) fn key_of(&self, token: u64) -> Option<Key> {
@@ -163,7 +174,11 @@ impl Board {
 
     /// Whether nothing is left to do for a plane whose handle is gone.
     pub(super) fn is_done(&self) -> bool {
-        self.closing && self.inbox.is_empty() && self.sources.is_empty() && self.ready.is_empty()
+        self.closing
+            && self.inbox.is_empty()
+            && self.sources.is_empty()
+            && self.ready.is_empty()
+            && self.round.is_empty()
     }
 
     /// Turns a command into orders.
@@ -176,14 +191,20 @@ impl Board {
                     return;
                 };
                 let deadline = now + DRAIN_WAIT;
+                if let Some(slot) = self.slots.get_mut(&key) {
+                    for pipe in slot.pipes.iter_mut().filter(|pipe| pipe.source == source) {
+                        pipe.deadline = Some(deadline);
+                    }
+                }
                 self.order(key, Order::Drain { source, deadline });
                 if self.is_unreachable(key) {
-                    self.set_due(key, Some(deadline));
+                    self.look_again(key, None);
                 }
             }
             Command::Reopen => {
-                let keys: Vec<Key> = self.slots.keys().copied().collect();
-                keys.into_iter().for_each(|key| self.order(key, Order::Reopen));
+                for key in self.keys() {
+                    self.order(key, Order::Reopen);
+                }
             }
             Command::Clear { ticket, file } => {
                 let key = match self.files.get(&file) {
@@ -193,34 +214,35 @@ impl Board {
                 self.order(key, Order::Clear { ticket });
             }
             Command::StripAnsi(strip) => {
-                let keys: Vec<Key> = self.slots.keys().copied().collect();
-                keys.into_iter().for_each(|key| self.order(key, Order::StripAnsi(strip)));
+                for key in self.keys() {
+                    self.order(key, Order::StripAnsi(strip));
+                }
             }
         }
     }
 
     fn attach(&mut self, id: SourceId, pipe: OwnedFd, sink: Sink, means: &Means) {
         let token = self.number();
-        let mut source = Source::new(id, token, pipe, &sink);
-        if let Some(index) = self.leftovers.iter().position(|left| left.entry.source == id) {
-            source.leftover = Some(self.leftovers.swap_remove(index));
-        }
+        let leftover = self.leftovers.iter().position(|left| left.entry.source == id);
+        let leftover = leftover.map(|index| self.leftovers.swap_remove(index));
         let bounds = Bounds { maxbytes: sink.maxbytes, backups: sink.backups };
         let key = match sink.file.as_ref().and_then(|file| self.files.get(file)) {
             Some(&key) => key,
-            None => self.add_slot(sink.file, bounds, means),
+            None => self.add_slot(sink.file.clone(), bounds, means),
         };
+        let mut source = Source::new(id, token, pipe, sink);
+        source.leftover = leftover;
         self.sources.insert(id, key);
         self.tokens.insert(token, key);
         let unreachable = self.is_unreachable(key);
         if let Some(slot) = self.slots.get_mut(&key) {
-            slot.pipes.push(Pipe { source: id, token, pipe: Arc::clone(&source.pipe) });
+            slot.pipes.push(Pipe { source: id, token, reader: Arc::clone(&source.pipe), deadline: None });
             if unreachable {
                 // If epoll has no memory now, the target tries again when it is back.
                 let _armed = source.arm(&means.epoll, Arming::Edge);
             }
         }
-        self.order(key, Order::Attach { source, bounds });
+        self.order(key, Order::Attach { source: Box::new(source), bounds });
     }
 
     fn add_slot(&mut self, file: Option<PathBuf>, bounds: Bounds, means: &Means) -> Key {
@@ -239,6 +261,7 @@ impl Board {
             pipes: Vec::new(),
             pipe_held,
             device,
+            remote: false,
             parked: false,
             lost: 0,
             due: None,
@@ -260,11 +283,12 @@ impl Board {
     }
 
     /// Takes a target out for the lane to work on; `None` if it is out of reach.
-    pub(super) fn check_out(&mut self, key: Key, now: Duration, means: &Means) -> Option<Work> {
+    pub(super) fn check_out(&mut self, key: Key, now: Duration, has_transit: bool, means: &Means) -> Option<Work> {
         let hung = self.lost_on(self.slots.get(&key)?.device);
+        let transits_hang = !has_transit && !self.lost.is_empty();
         let slot = self.slots.get_mut(&key)?;
         let target = slot.target.take()?;
-        if hung >= LOST_BY_DEVICE_MAX {
+        if hung >= LOST_BY_DEVICE_MAX || (slot.remote && transits_hang) {
             slot.target = Some(target);
             if !std::mem::replace(&mut slot.parked, true) {
                 self.watch_edges(key, means);
@@ -292,13 +316,14 @@ impl Board {
     }
 
     /// Puts a target back.
-    pub(super) fn check_in(&mut self, key: Key, target: Box<Target>, served: &Served) {
+    pub(super) fn check_in(&mut self, key: Key, target: Box<Target>, served: &Served, means: &Means) {
         for source in &served.finished {
-            self.forget(key, *source);
+            self.forget(key, *source, means);
         }
         let Some(slot) = self.slots.get_mut(&key) else { return };
         if let Some(device) = target.device() {
             slot.device = Some(device);
+            slot.remote = target.is_remote();
             if let Some(place) = slot.file.as_deref().and_then(Path::parent)
                 && self.places.get(place) != Some(&device)
             {
@@ -330,16 +355,14 @@ impl Board {
         means: &Means,
     ) {
         let Some(loss) = self.lost.remove(&thread) else { return };
-        let device = loss.device;
         // If bytes were lost meanwhile, the target tells how many, once it has written so.
         if loss.told && self.slots.get(&key).is_some_and(|slot| slot.lost == 0) {
             means.teller.tell(Notice::Recovered { file: self.file_of(key), lost: 0 });
         }
         target.was_armed_by_others();
-        self.check_in(key, target, served);
+        self.check_in(key, target, served, means);
         self.ready.insert(key);
-        let waiting = self.slots.iter().filter(|(_, slot)| slot.parked && slot.device == device);
-        let waiting: Vec<Key> = waiting.map(|(key, _)| *key).collect();
+        let waiting: Vec<Key> = self.slots.iter().filter(|(_, slot)| slot.parked).map(|(key, _)| *key).collect();
         for key in waiting {
             if let Some(target) = self.slots.get_mut(&key).and_then(|slot| slot.target.as_mut()) {
                 target.was_armed_by_others();
@@ -358,13 +381,14 @@ impl Board {
         self.lost.insert(self.lane, Loss { out, told: false, device });
         self.lane += 1;
         self.watch_edges(out.key, means);
+        self.look_again(out.key, Some(out.since));
         Some(self.lane)
     }
 
     /// Lets epoll tell of each write into the pipes of a target that is out of reach.
     fn watch_edges(&mut self, key: Key, means: &Means) {
         let Some(slot) = self.slots.get(&key) else { return };
-        for Pipe { pipe, token, .. } in &slot.pipes {
+        for Pipe { reader: pipe, token, .. } in &slot.pipes {
             // Whether it is armed at present is known to who has the target.
             if arm(&means.epoll, pipe, *token, Arming::Level, Arming::Edge).is_err() {
                 let _armed = arm(&means.epoll, pipe, *token, Arming::Off, Arming::Edge);
@@ -375,59 +399,55 @@ impl Board {
     /// The pipes of a target that is out of reach; `None` if they may not be touched.
     pub(super) fn unreachable(&self, key: Key, now: Duration) -> Option<Unreachable> {
         let slot = self.slots.get(&key).filter(|slot| !slot.pipe_held.load(Ordering::Acquire))?;
-        let is_overdue = |pipe: &&Pipe| {
-            let is_its = |order: &Order| matches!(order, Order::Drain { source, deadline } if *source == pipe.source && *deadline <= now);
-            slot.orders.iter().any(is_its)
-        };
+        let is_overdue = |pipe: &&Pipe| pipe.deadline.is_some_and(|deadline| deadline <= now);
         let overdue: Vec<Pipe> = slot.pipes.iter().filter(is_overdue).cloned().collect();
         Some(Unreachable { pipes: slot.pipes.clone(), overdue })
     }
 
     /// Bytes were thrown away from the pipes of a target that is out of reach; some of them were closed.
-    pub(super) fn relieved(&mut self, key: Key, lost: u64, closed: &[SourceId]) {
+    pub(super) fn relieved(&mut self, key: Key, lost: u64, closed: &[SourceId], means: &Means) {
+        for source in closed {
+            self.forget(key, *source, means);
+        }
         let Some(slot) = self.slots.get_mut(&key) else { return };
         slot.lost += lost;
-        for source in closed {
+        for closed in closed {
             let before = slot.orders.len();
-            slot.orders.retain(|order| {
-                !matches!(order, Order::Attach { source: new, .. } if new.id == *source)
-                    && !matches!(order, Order::Drain { source: old, .. } if old == source)
-            });
-            // Two orders less: it was attached after the target went out of reach, which knows nothing of it.
-            if before - slot.orders.len() < 2 {
-                slot.orders.push(Order::Abandon(*source));
+            slot.orders.retain(|order| !matches!(order, Order::Attach { source, .. } if source.id == *closed));
+            if slot.orders.len() == before {
+                slot.orders.push(Order::Abandon(*closed));
             }
-        }
-        for source in closed {
-            self.forget(key, *source);
         }
     }
 
-    /// When the next drain of a target out of reach is overdue.
-    pub(super) fn await_overdue(&mut self, key: Key) {
+    /// Looks at the pipes of a target out of reach at `at`, and when a drain of it is overdue.
+    pub(super) fn look_again(&mut self, key: Key, at: Option<Duration>) {
         let Some(slot) = self.slots.get(&key) else { return };
-        let deadlines = slot.orders.iter().filter_map(|order| match order {
-            Order::Drain { deadline, .. } => Some(*deadline),
-            _ => None,
-        });
-        let due = deadlines.min();
+        let due = slot.pipes.iter().filter_map(|pipe| pipe.deadline).chain(at).chain(slot.due).min();
         self.set_due(key, due);
     }
 
-    fn forget(&mut self, key: Key, source: SourceId) {
-        if self.sources.get(&source) == Some(&key) {
-            self.sources.remove(&source);
-        }
+    /// A source is drained, which is told once.
+    fn forget(&mut self, key: Key, source: SourceId, means: &Means) {
         let Some(slot) = self.slots.get_mut(&key) else { return };
+        let before = slot.pipes.len();
         for pipe in slot.pipes.iter().filter(|pipe| pipe.source == source) {
             self.tokens.remove(&pipe.token);
         }
         slot.pipes.retain(|pipe| pipe.source != source);
+        if slot.pipes.len() == before {
+            return;
+        }
+        if self.sources.get(&source) == Some(&key) {
+            self.sources.remove(&source);
+        }
+        means.teller.tell(Notice::Drained { source });
     }
 
     fn remove_slot(&mut self, key: Key) {
         self.set_due(key, None);
         self.ready.remove(&key);
+        self.round.remove(&key);
         self.starved.remove(&key);
         if let Some(slot) = self.slots.remove(&key) {
             self.tokens.retain(|_, other| *other != key);

@@ -1,6 +1,5 @@
 //! The thread that serves the targets, one after the other, a chunk of each pipe at a time.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -10,16 +9,15 @@ use nix::sys::epoll::{EpollEvent, EpollTimeout};
 use nix::sys::eventfd::EventFd;
 
 use super::board::{Board, Checkout, Key, Means, Unreachable, Work};
-use super::plane::Notice;
-use super::scratch::{Scratch, make_room};
+use super::scratch::{Room, Scratch, make_room};
 use super::target::{CHUNK_BYTES_MAX, Tools};
 use crate::sys::clock;
 
 /// Pipes that are looked at in one go; epoll begins with others the next time.
 const EVENTS_MAX: usize = 64;
 
-/// What a thread of ours needs of stack, generously.
-const STACK_BYTES: usize = 256 * 1024;
+/// Address space for a stack; memory is used only as far as a thread gets.
+const STACK_BYTES: usize = 1024 * 1024;
 
 /// How epoll names the bell.
 pub(super) const BELL_TOKEN: u64 = 0;
@@ -69,6 +67,7 @@ impl Lane {
             freed: Vec::new(),
             epoll: Arc::clone(&shared.means.epoll),
             teller: shared.means.teller.clone(),
+            transits_hang: false,
             closing: false,
         };
         Ok(Lane { shared: Arc::clone(shared), number, tools })
@@ -90,7 +89,8 @@ impl Lane {
             let timeout = self.timeout();
             // Only a signal can end the wait with an error.
             let count = self.shared.means.epoll.wait(&mut events, timeout).unwrap_or(0);
-            for key in self.collect(events.get(..count).unwrap_or_default()) {
+            self.collect(events.get(..count).unwrap_or_default());
+            while let Some(key) = self.next() {
                 if !self.serve(key) {
                     return;
                 }
@@ -106,7 +106,7 @@ impl Lane {
 
     fn timeout(&self) -> EpollTimeout {
         let board = self.shared.lock();
-        if !board.ready.is_empty() || !board.inbox.is_empty() {
+        if !(board.ready.is_empty() && board.round.is_empty() && board.inbox.is_empty()) {
             return EpollTimeout::ZERO;
         }
         board.next_due().map_or(EpollTimeout::NONE, |at| {
@@ -116,8 +116,12 @@ impl Lane {
         })
     }
 
-    /// Takes in commands, events and times; gives what is to be served.
-    fn collect(&self, events: &[EpollEvent]) -> BTreeSet<Key> {
+    fn next(&self) -> Option<Key> {
+        self.shared.lock().round.pop_first()
+    }
+
+    /// Takes in commands, events and times, and so begins a round.
+    fn collect(&self, events: &[EpollEvent]) {
         let now = clock::monotonic();
         if events.iter().any(|event| event.data() == BELL_TOKEN) {
             // Empty if another thread was faster.
@@ -133,8 +137,12 @@ impl Lane {
             board.ready.append(&mut starved);
         }
         let mut keys = std::mem::take(&mut board.ready);
-        keys.extend(events.iter().filter_map(|event| board.key_of(event.data())));
-        keys
+        board.round.append(&mut keys);
+        for event in events {
+            if let Some(key) = board.key_of(event.data()) {
+                board.round.insert(key);
+            }
+        }
     }
 
     /// Gives false if this thread was meanwhile replaced.
@@ -145,7 +153,7 @@ impl Lane {
         board.transits.append(&mut self.tools.freed);
         if board.lane == self.number {
             board.out = None;
-            board.check_in(key, target, &served);
+            board.check_in(key, target, &served, &self.shared.means);
             return true;
         }
         board.check_in_late(self.number, key, target, &served, &self.shared.means);
@@ -157,10 +165,12 @@ impl Lane {
 
     fn check_out(&mut self, key: Key) -> Option<Work> {
         let mut board = self.shared.lock();
-        let work = board.check_out(key, clock::monotonic(), &self.shared.means)?;
         if self.tools.transit.is_none() {
             self.tools.transit = board.transits.pop();
         }
+        let has_transit = self.tools.transit.is_some();
+        self.tools.transits_hang = !has_transit && !board.lost.is_empty();
+        let work = board.check_out(key, clock::monotonic(), has_transit, &self.shared.means)?;
         self.tools.closing = board.closing;
         self.wake_watcher(&mut board);
         Some(work)
@@ -181,20 +191,19 @@ impl Lane {
         board.out = Some(Checkout { key: 0, since: now });
         self.wake_watcher(&mut board);
         drop(board);
-        let mut lost = 0;
+        let mut room = Room::default();
         for pipe in &pipes {
-            // A pipe that cannot be looked at is not in anyone's way.
-            lost += make_room(&*pipe.pipe, &mut self.tools.scratch).unwrap_or(0);
+            // A pipe that cannot be looked at is in nobody's way.
+            room = room.and(make_room(&*pipe.reader, &mut self.tools.scratch).unwrap_or_default());
         }
         for pipe in &overdue {
-            lost += self.tools.scratch.discard(&*pipe.pipe, usize::MAX).unwrap_or(0);
-            let _forgotten = self.shared.means.epoll.delete(&*pipe.pipe);
-            self.tools.teller.tell(Notice::Drained { source: pipe.source });
+            room.lost += self.tools.scratch.discard(&*pipe.reader, usize::MAX).unwrap_or(0);
+            let _forgotten = self.shared.means.epoll.delete(&*pipe.reader);
         }
         let closed: Vec<_> = overdue.iter().map(|pipe| pipe.source).collect();
         let mut board = self.shared.lock();
-        board.relieved(key, lost as u64, &closed);
-        board.await_overdue(key);
+        board.relieved(key, room.lost as u64, &closed, &self.shared.means);
+        board.look_again(key, room.look_after.map(|wait| now + wait));
         if board.lane == self.number {
             board.out = None;
             return true;

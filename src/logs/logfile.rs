@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nix::sys::statfs;
+use nix::sys::statfs::{self, FsType};
 
 /// The bounds of a file: Supervisor's `*_maxbytes` and `*_backups`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,16 +113,15 @@ impl LogFile {
     }
 
     fn open_as(&mut self, mode: u32, start: Start) -> Result<&OpenFile, Failure> {
-        let opened = match self.open.take() {
-            Some(open) => open,
-            None => {
-                self.pass("open")?;
-                let mut open = open_path(&self.path, mode, start).map_err(Failure::doing("open"))?;
-                if open.kind == Kind::Local && self.gate.is_remote(&self.path) {
-                    open.kind = Kind::Remote;
-                }
-                open
+        let opened = if let Some(open) = self.open.take() {
+            open
+        } else {
+            self.pass("open")?;
+            let mut open = open_path(&self.path, mode, start).map_err(Failure::doing("open"))?;
+            if open.kind == Kind::Local && self.gate.is_remote(&self.path) {
+                open.kind = Kind::Remote;
             }
+            open
         };
         Ok(self.open.insert(opened))
     }
@@ -295,25 +294,22 @@ fn inherited(path: &Path) -> io::Result<Option<File>> {
 }
 
 /// Known to be on this machine's own disks or memory: operations fail rather than wait for somebody.
+const LOCAL: [FsType; 11] = [
+    statfs::EXT4_SUPER_MAGIC,
+    statfs::XFS_SUPER_MAGIC,
+    statfs::BTRFS_SUPER_MAGIC,
+    statfs::TMPFS_MAGIC,
+    statfs::OVERLAYFS_SUPER_MAGIC,
+    statfs::F2FS_SUPER_MAGIC,
+    statfs::REISERFS_SUPER_MAGIC,
+    FsType(0x2fc1_2fc1), // ZFS
+    FsType(0xca45_1a4e), // bcachefs
+    FsType(0x8584_58f6), // ramfs
+    FsType(0x5346_544e), // NTFS
+];
+
 fn regular_kind(file: &File) -> io::Result<Kind> {
-    const OTHER_LOCAL: [i64; 4] = [
-        0x2fc1_2fc1, // ZFS
-        0xca45_1a4e, // bcachefs
-        0x8584_58f6, // ramfs
-        0x5346_544e, // NTFS
-    ];
-    let kind = statfs::fstatfs(file)?.filesystem_type();
-    let local = [
-        statfs::EXT4_SUPER_MAGIC,
-        statfs::XFS_SUPER_MAGIC,
-        statfs::BTRFS_SUPER_MAGIC,
-        statfs::TMPFS_MAGIC,
-        statfs::OVERLAYFS_SUPER_MAGIC,
-        statfs::F2FS_SUPER_MAGIC,
-        statfs::REISERFS_SUPER_MAGIC,
-    ];
-    #[expect(clippy::unnecessary_cast, reason = "the type of the number differs between C libraries")]
-    let is_local = local.contains(&kind) || OTHER_LOCAL.contains(&(kind.0 as i64));
+    let is_local = LOCAL.contains(&statfs::fstatfs(file)?.filesystem_type());
     Ok(if is_local { Kind::Local } else { Kind::Remote })
 }
 

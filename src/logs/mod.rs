@@ -12,6 +12,8 @@ mod outflow;
 mod plane;
 #[cfg(test)]
 mod plane_tests;
+#[cfg(test)]
+mod process_tests;
 mod rotate;
 mod scratch;
 mod source;

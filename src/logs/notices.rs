@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::sys::eventfd::EventFd;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, error::TryRecvError, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::plane::Notice;
 
@@ -50,10 +50,7 @@ impl Notices {
 
     /// The next notice if there is one already.
     pub fn try_recv(&mut self) -> Option<Notice> {
-        let notice = match self.receiver.try_recv() {
-            Ok(notice) => Some(notice),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        };
+        let notice = self.receiver.try_recv().ok();
         self.settle(notice)
     }
 

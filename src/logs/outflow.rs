@@ -2,18 +2,24 @@
 //!
 //! | file | bytes need no look | control sequences are removed |
 //! |---|---|---|
-//! | on a disk of this machine, or a pipe | `splice` | copied, written, then taken out of the pipe |
-//! | on a file system that can hang | `splice` into the transit and from there | the same through the transit |
-//! | terminal, device, socket | copied, written, then taken out | the same |
+//! | regular | `splice` into the transit and from there | the same, but copied out of the transit and written |
+//! | regular, without a transit or with a full disk | `splice` | copied, written, then taken out of the pipe |
+//! | pipe | `splice` | copied, written, then taken out of the pipe |
+//! | terminal, device, socket | copied, written, then taken out of the pipe | the same |
 //!
-//! In the first two rows a worker that is killed between any two instructions neither loses nor repeats a byte,
-//! except that bytes copied out of a *child's* pipe and written may be written again.
+//! A worker that is killed between any two instructions loses nothing on any of these ways, and repeats something
+//! only where bytes are copied out of a child's own pipe and written. Bytes that were in a transit when the file
+//! refused them wait in memory and are the exception: they are lost with the worker.
+//!
+//! The transit is what keeps a child from hanging with its file: a `splice` has its pipe locked as long as the file is
+//! written, and a program that writes into a locked pipe waits in a way that not even SIGKILL ends.
 
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering;
 
 use nix::sys::socket::{MsgFlags, send};
+use nix::sys::statvfs::fstatvfs;
 
 use super::logfile::{Failure, Kind, OpenFile};
 use super::scratch::{Found, uninterrupted};
@@ -21,6 +27,9 @@ use super::source::Source;
 use super::target::{CHUNK_BYTES_MAX, Target, Tools};
 use super::transit::{Entry, Leftover, Transit};
 use crate::sys::{pipe, splice};
+
+/// A file system with less room than this is treated as full.
+const NEARLY_FULL_BYTES: u64 = 1024 * 1024;
 
 /// How moving a chunk went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +41,7 @@ pub(super) enum Flow {
     End,
     /// The file takes nothing at present.
     Blocked,
-    /// Who wants copies has not yet received those it was sent.
+    /// Who wants copies has not yet received those it was sent, or the log daemon its lines, or there is no transit.
     NoRoom,
 }
 
@@ -49,10 +58,13 @@ impl Target {
         if self.must_wait(source, tools) {
             return Ok(Flow::NoRoom);
         }
-        let strip = source.strip_ansi;
+        let strip = source.sink.strip_ansi;
         match self.kind() {
             None => self.take_chunk(index, tools),
-            Some(Kind::Remote) if tools.transit.is_some() => self.chunk_through_transit(index, tools),
+            Some(kind) if kind.is_regular() && tools.transit.is_some() && !self.may_refuse() => {
+                self.chunk_through_transit(index, tools)
+            }
+            Some(Kind::Remote) if tools.transits_hang => Ok(Flow::NoRoom),
             Some(Kind::Local | Kind::Remote | Kind::Pipe) if !strip && !self.no_splice => {
                 self.hold_pipe(true);
                 let flow = self.splice_chunk(index, tools);
@@ -70,6 +82,16 @@ impl Target {
 
     fn kind(&self) -> Option<Kind> {
         Some(self.log.as_ref()?.open.as_ref()?.kind)
+    }
+
+    /// Whether a file of this machine will probably not take what it is given. Then bytes are better left in the
+    /// child's pipe than in a transit, out of which they would have to go into memory.
+    fn may_refuse(&self) -> bool {
+        let Some(open) = self.log.as_ref().and_then(|log| log.open.as_ref()) else { return false };
+        open.kind == Kind::Local
+            && (self.is_troubled()
+                || fstatvfs(&open.file)
+                    .is_ok_and(|room| room.blocks_available() * room.fragment_size() < NEARLY_FULL_BYTES))
     }
 
     fn hold_pipe(&self, held: bool) {
@@ -91,7 +113,7 @@ impl Target {
             Found::End => return Ok(Flow::End),
         };
         source.moved(bytes.len());
-        let bytes = if source.strip_ansi { stripped(source, &bytes) } else { bytes };
+        let bytes = if source.sink.strip_ansi { stripped(source, &bytes) } else { bytes };
         self.deliver(index, &bytes, tools);
         Ok(Flow::Moved)
     }
@@ -146,9 +168,9 @@ impl Target {
             Found::End => return Ok(Flow::End),
         };
         let mut stripper = source.stripper;
-        let output = if source.strip_ansi { strip_with(&mut stripper, &bytes) } else { bytes.clone() };
+        let output = if source.sink.strip_ansi { strip_with(&mut stripper, &bytes) } else { bytes.clone() };
         let pipe = std::sync::Arc::clone(&source.pipe);
-        let strips = source.strip_ansi;
+        let strips = source.sink.strip_ansi;
         let Some(log) = &mut self.log else { return Ok(Flow::Empty) };
         log.pass("write")?;
         let end = log.seek_to_end()?;
@@ -194,7 +216,7 @@ impl Target {
         let Some(log) = &mut self.log else { return Ok(Flow::Empty) };
         let offset = log.seek_to_end()?.unwrap_or(0);
         let Some(source) = self.sources.get_mut(index) else { return Ok(Flow::Empty) };
-        let entry = Entry { source: source.id, offset, stripped: source.strip_ansi };
+        let entry = Entry { source: source.id, offset, stripped: source.sink.strip_ansi };
         transit.enter(entry).map_err(Failure::doing("write"))?;
         let wanted = source.allowance(CHUNK_BYTES_MAX);
         match uninterrupted(|| splice::splice(&*source.pipe, &transit.pipe, wanted)) {

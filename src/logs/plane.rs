@@ -57,7 +57,7 @@ pub enum Command {
     /// clearProcessLogs: delete and reopen this file (truncate what is not a regular file's name); answered by
     /// `Notice::Cleared` with the same `ticket`. Works for files that no process has open, too.
     Clear { ticket: u64, file: PathBuf },
-    /// strip_ansi changed by reread.
+    /// `strip_ansi` changed by reread.
     StripAnsi(bool),
 }
 
@@ -97,8 +97,8 @@ pub enum Notice {
 pub struct Options {
     /// The tag of syslog messages: the program's name.
     pub syslog_tag: String,
-    /// Where bytes on their way to file systems that can hang lie meanwhile. `None`: such files are written like
-    /// others, and one that hangs can stop the child that writes to it.
+    /// Where bytes on their way to regular files lie meanwhile. `None`: they go there directly; then a file that hangs can
+    /// stop the child that writes to it, and where control sequences are removed, a killed worker may repeat output.
     pub transits: Option<Transits>,
 }
 

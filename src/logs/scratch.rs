@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use crate::sys::{pipe, splice};
 
@@ -89,15 +90,42 @@ pub(super) fn is_nearly_full(pipe: impl AsFd) -> io::Result<bool> {
     Ok(pipe::unread(&pipe)? >= pipe::capacity(&pipe)? / 2)
 }
 
-/// Makes room in a pipe that is nearly full by throwing away its oldest bytes, down to a quarter of what it can
-/// hold. Gives their number.
-pub(super) fn make_room(pipe: impl AsFd, scratch: &mut Scratch) -> io::Result<usize> {
-    if !is_nearly_full(&pipe)? {
-        return Ok(0);
+/// Bytes thrown away from one pipe in one go, at most.
+const MAKE_ROOM_BYTES_MAX: usize = 1024 * 1024;
+
+/// A pipe that is kept from filling up is looked at this often while there is something in it: epoll tells of writes
+/// when they are over, and one that does not fit is not over.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What making room did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Room {
+    /// Bytes thrown away.
+    pub(super) lost: usize,
+    /// When to look again without being told.
+    pub(super) look_after: Option<Duration>,
+}
+
+impl Room {
+    /// Both.
+    pub(super) fn and(self, other: Room) -> Room {
+        let look_after = self.look_after.into_iter().chain(other.look_after).min();
+        Room { lost: self.lost + other.lost, look_after }
     }
-    let keep = pipe::capacity(&pipe)? / 4;
-    let unread = pipe::unread(&pipe)?;
-    scratch.discard(&pipe, unread.saturating_sub(keep))
+}
+
+/// Empties a pipe if it is nearly full.
+///
+/// All of it, because a writer in the middle of a long write tells epoll of what it adds only if it finds the
+/// pipe empty.
+pub(super) fn make_room(pipe: impl AsFd, scratch: &mut Scratch) -> io::Result<Room> {
+    let lost = if is_nearly_full(&pipe)? { scratch.discard(&pipe, MAKE_ROOM_BYTES_MAX)? } else { 0 };
+    let look_after = match pipe::unread(&pipe)? {
+        0 => None,
+        _ if lost >= MAKE_ROOM_BYTES_MAX => Some(Duration::ZERO),
+        _ => Some(LOOK_EVERY),
+    };
+    Ok(Room { lost, look_after })
 }
 
 #[cfg(test)]
@@ -127,7 +155,6 @@ mod tests {
         // The least favourable pieces: each a little more than half a page, so that no two share one.
         for size in [1, 2049, 4096] {
             let (reader, writer) = io::pipe().unwrap();
-            let capacity = pipe::capacity(&reader).unwrap();
             let mut writer = File::from(std::os::fd::OwnedFd::from(writer));
             nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK)).unwrap();
             let piece = vec![b'x'; size];
@@ -137,9 +164,9 @@ mod tests {
             }
             assert!(is_nearly_full(&reader).unwrap(), "{size}");
             let mut scratch = Scratch::new(1000).unwrap();
-            let lost = make_room(&reader, &mut scratch).unwrap();
-            assert_eq!(written - lost, capacity / 4, "{size}");
-            assert_eq!(make_room(&reader, &mut scratch).unwrap(), 0);
+            assert_eq!(make_room(&reader, &mut scratch).unwrap(), Room { lost: written, look_after: None }, "{size}");
+            writer.write_all(b"a little").unwrap();
+            assert_eq!(make_room(&reader, &mut scratch).unwrap(), Room { lost: 0, look_after: Some(LOOK_EVERY) });
         }
     }
 }

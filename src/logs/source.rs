@@ -21,9 +21,7 @@ pub(super) struct Source {
     pub(super) pipe: Arc<OwnedFd>,
     /// Before each line for syslog: the process's own name and a blank.
     pub(super) prefix: String,
-    pub(super) syslog: bool,
-    pub(super) strip_ansi: bool,
-    pub(super) copy: bool,
+    pub(super) sink: Sink,
     pub(super) stripper: AnsiStripper,
     pub(super) splitter: LineSplitter,
     /// Set once the child is reaped.
@@ -55,16 +53,15 @@ pub(super) enum Arming {
 }
 
 impl Source {
-    pub(super) fn new(id: SourceId, token: u64, pipe: OwnedFd, sink: &Sink) -> Source {
+    pub(super) fn new(id: SourceId, token: u64, pipe: OwnedFd, sink: Sink) -> Source {
         let name = sink.process.rsplit_once(':').map_or(sink.process.as_str(), |(_, name)| name);
+        let prefix = format!("{name} ");
         Source {
             id,
             token,
             pipe: Arc::new(pipe),
-            prefix: format!("{name} "),
-            syslog: sink.syslog,
-            strip_ansi: sink.strip_ansi,
-            copy: sink.copy,
+            prefix,
+            sink,
             stripper: AnsiStripper::default(),
             splitter: LineSplitter::default(),
             drain: None,
@@ -76,7 +73,7 @@ impl Source {
 
     /// Whether the bytes must be seen on their way.
     pub(super) fn is_watched(&self) -> bool {
-        self.syslog || self.copy
+        self.sink.syslog || self.sink.copy
     }
 
     /// Bytes to be moved at most, given a bound for a turn; zero once all of a reaped child's are.

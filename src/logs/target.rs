@@ -15,7 +15,7 @@ use super::logfile::{Bounds, Failure, Kind, LogFile};
 use super::notices::Teller;
 use super::outflow::Flow;
 use super::plane::{Notice, SourceId};
-use super::scratch::{Scratch, make_room};
+use super::scratch::{Room, Scratch, make_room};
 use super::source::{Arming, Drain, Source};
 use super::syslog::{self, Syslog};
 use super::transit::Transit;
@@ -33,8 +33,8 @@ pub const DRAIN_WAIT: Duration = Duration::from_secs(5);
 /// A log daemon that takes nothing for so long is treated as absent.
 const SYSLOG_WAIT: Duration = Duration::from_secs(2);
 
-/// How often a busy log daemon is tried.
-const SYSLOG_RETRY_EVERY: Duration = Duration::from_millis(50);
+/// How often a busy log daemon is tried, and what takes nothing but cannot be waited for.
+const BUSY_RETRY_EVERY: Duration = Duration::from_millis(50);
 
 /// An operation that took longer may have been waited for in vain: what it led to is looked at anew.
 const SLOW: Duration = Duration::from_millis(250);
@@ -47,6 +47,8 @@ pub(super) struct Tools {
     pub(super) freed: Vec<Transit>,
     pub(super) epoll: Arc<Epoll>,
     pub(super) teller: Teller,
+    /// Transits are held by threads that hang, so there is none for us.
+    pub(super) transits_hang: bool,
     /// The plane's handle is gone: an ended pipe needs nobody's word to be closed.
     pub(super) closing: bool,
 }
@@ -56,7 +58,7 @@ pub(super) struct Tools {
 pub(super) enum Order {
     /// The file's bounds are those of who came last.
     Attach {
-        source: Source,
+        source: Box<Source>,
         bounds: Bounds,
     },
     Drain {
@@ -154,6 +156,16 @@ impl Target {
         open.kind.is_regular().then_some(open.device)
     }
 
+    /// Whether the open file is on a file system that can hang.
+    pub(super) fn is_remote(&self) -> bool {
+        self.log.as_ref().and_then(|log| log.open.as_ref()).is_some_and(|open| open.kind == Kind::Remote)
+    }
+
+    /// Whether the last attempt at the file failed.
+    pub(super) fn is_troubled(&self) -> bool {
+        self.trouble.is_some()
+    }
+
     /// Another thread changed what epoll tells about the pipes: to be set anew.
     pub(super) fn was_armed_by_others(&mut self) {
         for source in &mut self.sources {
@@ -177,7 +189,7 @@ impl Target {
         }
         self.finish_drained(&mut served, tools);
         if self.trouble.is_some() {
-            self.keep_pipes_flowing(tools);
+            self.keep_pipes_flowing(&mut served, tools);
         }
         self.finish_overdue(&mut served, tools);
         self.arm(&mut served, tools);
@@ -189,7 +201,7 @@ impl Target {
     fn follow(&mut self, order: Order, tools: &mut Tools) {
         match order {
             Order::Attach { source, bounds } => {
-                self.sources.push(source);
+                self.sources.push(*source);
                 self.log.iter_mut().for_each(|log| log.bounds = bounds);
                 // Worth an attempt of its own: the file may have been put right for this start.
                 self.retry_now();
@@ -213,7 +225,7 @@ impl Target {
                 }
                 tools.teller.tell(Notice::Cleared { ticket, result });
             }
-            Order::StripAnsi(strip) => self.sources.iter_mut().for_each(|source| source.strip_ansi = strip),
+            Order::StripAnsi(strip) => self.sources.iter_mut().for_each(|source| source.sink.strip_ansi = strip),
             Order::Abandon(id) => self.sources.retain(|source| source.id != id),
             Order::Lost(count) => self.lose(count),
         }
@@ -312,13 +324,25 @@ impl Target {
         log.open()?;
         self.write_carry()?;
         if self.carry.is_empty() && self.unmarked > 0 {
-            let marker = marker(&log_path(self.log.as_ref()), self.unmarked);
-            self.unmarked = 0;
-            self.carry.extend(marker);
-            self.write_carry()?;
+            self.write_marker()?;
         }
-        self.blocked = !self.carry.is_empty();
+        self.blocked |= !self.carry.is_empty();
         Ok(())
+    }
+
+    /// Tells in the file how much is missing. If nothing of that can be written, it is for the next time.
+    fn write_marker(&mut self) -> Result<(), Failure> {
+        let marker = marker(&log_path(self.log.as_ref()), self.unmarked);
+        let length = marker.len();
+        self.carry.extend(marker);
+        let answer = self.write_carry();
+        if self.carry.len() == length {
+            self.carry.clear();
+            self.blocked = true;
+        } else {
+            self.unmarked = 0;
+        }
+        answer
     }
 
     /// Rotates if `end`, where the file now ends, says so. A rotation that fails does not keep anyone from writing.
@@ -372,12 +396,14 @@ impl Target {
     }
 
     /// While the file cannot be written: no child waits for it.
-    fn keep_pipes_flowing(&mut self, tools: &mut Tools) {
-        for source in self.sources.iter_mut().filter(|source| source.drain.is_none()) {
-            let lost = make_room(&*source.pipe, &mut tools.scratch).unwrap_or(0);
-            self.unmarked += lost as u64;
-            self.lost += lost as u64;
+    fn keep_pipes_flowing(&mut self, served: &mut Served, tools: &mut Tools) {
+        let mut room = Room::default();
+        for source in self.sources.iter().filter(|source| source.drain.is_none()) {
+            // A pipe that cannot be looked at is in nobody's way.
+            room = room.and(make_room(&*source.pipe, &mut tools.scratch).unwrap_or_default());
         }
+        self.lose(room.lost as u64);
+        served.due = room.look_after.map(|wait| clock::monotonic() + wait);
     }
 
     /// Closes the pipes of reaped children that are empty.
@@ -416,7 +442,7 @@ impl Target {
             // If this fails, closing counts it as lost.
             let _written = self.write_carry();
         }
-        if source.syslog {
+        if source.sink.syslog {
             let before = self.lines.len();
             source.splitter.finish(&mut self.lines);
             prefix_lines(&mut self.lines, before, &source.prefix);
@@ -428,7 +454,6 @@ impl Target {
         // The pipe lives on in the keeper, so closing it here does not make epoll forget it.
         let _disarmed = source.arm(&tools.epoll, Arming::Off);
         served.finished.push(source.id);
-        tools.teller.tell(Notice::Drained { source: source.id });
         if self.sources.is_empty() {
             self.close();
         }
@@ -449,7 +474,8 @@ impl Target {
     /// Tells epoll, and through `served` the thread, when this target is to be served again.
     fn arm(&mut self, served: &mut Served, tools: &mut Tools) {
         let wanted = |source: &Source| {
-            let waits = self.blocked || (served.starved && source.copy) || (!self.lines.is_empty() && source.syslog);
+            let waits =
+                self.blocked || (served.starved && source.sink.copy) || (!self.lines.is_empty() && source.sink.syslog);
             match () {
                 () if source.ended => Arming::Off,
                 () if self.trouble.is_some() => Arming::Edge,
@@ -463,13 +489,13 @@ impl Target {
             failed |= source.arm(&tools.epoll, wanted).is_err();
         }
         if self.blocked && !self.arm_output(&tools.epoll) {
-            served.due = Some(clock::monotonic() + SYSLOG_RETRY_EVERY);
+            served.due = Some(clock::monotonic() + BUSY_RETRY_EVERY);
         }
         let deadlines = self.sources.iter().filter_map(|source| source.drain).map(|drain| drain.deadline);
         let retry = self.trouble.as_ref().filter(|_| !self.sources.is_empty()).map(|trouble| trouble.retry_at);
         // No memory for epoll: the next attempt is made when there may be some.
         let rearm = failed.then(|| clock::monotonic() + RETRY_EVERY);
-        let lines = (!self.lines.is_empty()).then(|| clock::monotonic() + SYSLOG_RETRY_EVERY);
+        let lines = (!self.lines.is_empty()).then(|| clock::monotonic() + BUSY_RETRY_EVERY);
         served.due = [served.due, retry, rearm, lines].into_iter().flatten().chain(deadlines).min();
     }
 
@@ -483,10 +509,10 @@ impl Target {
     /// Gives bytes that went into the file to the others who want them.
     pub(super) fn deliver(&mut self, index: usize, bytes: &[u8], tools: &Tools) {
         let Some(source) = self.sources.get_mut(index) else { return };
-        if source.copy && !bytes.is_empty() {
+        if source.sink.copy && !bytes.is_empty() {
             tools.teller.tell(Notice::Output { source: source.id, bytes: bytes.to_vec() });
         }
-        if source.syslog {
+        if source.sink.syslog {
             let before = self.lines.len();
             source.splitter.split(bytes, &mut self.lines);
             prefix_lines(&mut self.lines, before, &source.prefix);
@@ -526,7 +552,7 @@ impl Target {
     /// Whether this source's bytes must wait for the log daemon or the worker.
     pub(super) fn must_wait(&self, source: &Source, tools: &Tools) -> bool {
         source.drain.is_none()
-            && ((source.syslog && !self.lines.is_empty()) || (source.copy && !tools.teller.has_room()))
+            && ((source.sink.syslog && !self.lines.is_empty()) || (source.sink.copy && !tools.teller.has_room()))
     }
 }
 

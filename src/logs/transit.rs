@@ -1,9 +1,9 @@
 //! The descriptors by which the next worker finds bytes that were under way.
 //!
-//! On file systems that can hang (network, FUSE) a chunk goes from the child's pipe into a *transit* pipe and from
-//! there into the file: an operation that hangs then holds the transit and not the pipe the child writes to. As
-//! the keeper holds the transits too, a chunk in transit outlives the worker, and the *ledger* (a memory file, held
-//! likewise) tells its successor whose it is and how much of it is in the file already.
+//! A chunk goes from the child's pipe into a *transit* pipe and from there into the file: when the file hangs, it is
+//! the transit that hangs with it and not the pipe the child writes to. As the keeper holds the transits too, a chunk in
+//! transit outlives the worker, and the *ledger* (a memory file, held likewise) tells its successor whose it is and how
+//! much of it is in the file already.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,9 +17,9 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use super::plane::{Channel, SourceId};
 use crate::sys::pipe;
 
-/// As many lanes can have a transit at the same time; a further one (which exists only while as many files hang)
-/// works without.
-pub const TRANSITS_MAX: usize = 4;
+/// As many threads can have a transit at the same time. While more files hang than that, other files that can hang are
+/// not written, only their children are kept from waiting.
+pub const TRANSITS_MAX: usize = 8;
 
 const LEDGER_NAME: &str = "log-ledger";
 

@@ -23,7 +23,7 @@ pub const STUCK_AFTER: Duration = Duration::from_secs(2);
 /// When there is no thread or descriptor to be had for a new lane, it is tried again after this.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
-const STACK_BYTES: usize = 128 * 1024;
+const STACK_BYTES: usize = 256 * 1024;
 
 /// Starts the thread.
 pub(super) fn spawn(shared: Arc<Shared>) -> io::Result<()> {

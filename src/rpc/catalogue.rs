@@ -337,6 +337,11 @@ pub fn introspect(name: &str, params: &[Value]) -> Option<Result<Value, Fault>> 
         "system.listMethods" => Some(Err(Fault::new(FaultCode::IncorrectParameters))),
         "system.methodHelp" => Some(about(|entry| entry.help().into())),
         "system.methodSignature" => Some(about(Entry::signature)),
+        // Ours; not listed, so that the list is Supervisor's.
+        "galaxyd.getVersion" => Some(match params {
+            [] => Ok(crate::VERSION.into()),
+            _ => Err(Fault::new(FaultCode::IncorrectParameters)),
+        }),
         _ => None,
     }
 }

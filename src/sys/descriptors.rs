@@ -9,7 +9,9 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair};
 
 /// How many descriptors one message can carry.
-pub const DESCRIPTORS_MAX: usize = 8;
+pub const DESCRIPTORS_MAX: usize = ROOM as usize;
+
+const ROOM: u32 = 8;
 
 /// A connected pair of `SOCK_SEQPACKET` sockets, both close-on-exec and non-blocking.
 ///
@@ -44,9 +46,11 @@ pub fn send(socket: impl AsFd, message: &[u8], descriptors: &[BorrowedFd<'_>]) -
 #[repr(C, align(8))]
 struct Control([u8; CONTROL_BYTES]);
 
-#[expect(clippy::cast_possible_truncation, reason = "a small constant")]
 // SAFETY: a computation on a number.
-const CONTROL_BYTES: usize = unsafe { libc::CMSG_SPACE((DESCRIPTORS_MAX * size_of::<RawFd>()) as u32) } as usize;
+const CONTROL_BYTES: usize = unsafe { libc::CMSG_SPACE(NUMBER_BYTES * ROOM) } as usize;
+
+/// What one descriptor takes in a control message.
+const NUMBER_BYTES: u32 = RawFd::BITS / 8;
 
 /// Receives one message into `buffer`; gives its length and the descriptors it carried, all of them
 /// close-on-exec. Never blocks. A length of zero is the end: the other side is gone.
@@ -88,10 +92,12 @@ fn carried(header: &libc::msghdr) -> Vec<OwnedFd> {
         let mut message = libc::CMSG_FIRSTHDR(header);
         while let Some(control) = message.as_ref() {
             if control.cmsg_level == libc::SOL_SOCKET && control.cmsg_type == libc::SCM_RIGHTS {
-                let bytes = (control.cmsg_len as usize).saturating_sub(libc::CMSG_LEN(0) as usize);
-                let numbers = libc::CMSG_DATA(control).cast::<RawFd>();
-                for index in 0..bytes / size_of::<RawFd>() {
-                    descriptors.push(OwnedFd::from_raw_fd(numbers.add(index).read_unaligned()));
+                let numbers = libc::CMSG_DATA(control).cast::<[u8; NUMBER_BYTES as usize]>();
+                for index in 0..ROOM {
+                    if control.cmsg_len < libc::CMSG_LEN(NUMBER_BYTES * (index + 1)) as _ {
+                        break;
+                    }
+                    descriptors.push(OwnedFd::from_raw_fd(RawFd::from_ne_bytes(*numbers.add(index as usize))));
                 }
             }
             message = libc::CMSG_NXTHDR(header, control);

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStringExt;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 
+use super::fork::fork;
 use super::{child, descriptors, signals};
 
 /// The file that this process executes, even if its name is gone or means another file by now.
@@ -51,7 +52,7 @@ impl Executable {
     ) -> io::Result<i32> {
         let (arguments, environment) = (pointers(arguments), pointers(environment));
         // SAFETY: the child calls only what may be called after a fork (see `child`) and never returns.
-        match unsafe { libc::fork() } {
+        match unsafe { fork() } {
             -1 => Err(io::Error::last_os_error()),
             0 => {
                 child::default_dispositions();
@@ -107,6 +108,7 @@ pub fn environment(without: &[&str], with: &[String]) -> Vec<CString> {
 
 /// Takes a variable out of the environment, so that nothing we start inherits it. To be called while
 /// there is one thread.
+#[expect(clippy::disallowed_methods, reason = "at the start of an image there is no thread beside it")]
 #[must_use]
 pub fn take_variable(name: &str) -> Option<OsString> {
     let value = std::env::var_os(name)?;

@@ -9,6 +9,8 @@ pub mod daemonize;
 pub mod descriptors;
 pub mod errno;
 pub mod exec;
+mod fork;
+pub mod heap;
 pub mod limits;
 pub mod pipe;
 pub mod pipes;

@@ -56,6 +56,12 @@ pub fn ignore(signal: i32) {
     unsafe { libc::signal(signal, libc::SIG_IGN) };
 }
 
+/// A signal gets its default action. Whoever started us may have ignored it, and that is inherited.
+pub fn restore_default(signal: i32) {
+    // SAFETY: as for `ignore`.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
 /// All signals get their default action in this process, none is blocked in this thread: what a program
 /// expects of whoever starts it.
 pub fn restore_defaults() {

@@ -8,6 +8,7 @@ use nix::sys::signal::{SigSet, SigmaskHow};
 
 use super::child;
 use super::descriptors::set_nonblocking;
+use super::fork::fork;
 use super::pipes::{self, Pipes};
 use super::plan::PlanView;
 
@@ -78,7 +79,7 @@ pub fn spawn(plan: &PlanView<'_>, given: Option<OwnedFd>) -> Result<Spawned, Spa
     let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(|e| SpawnError::Fork(e.into()))?;
     // SAFETY: the child only calls `child::main`, which never returns and keeps to what is allowed
     // after a fork: nothing that allocates, locks or unwinds.
-    let pid = unsafe { libc::fork() };
+    let pid = unsafe { fork() };
     if pid == 0 {
         child::main(plan, &ends, report.as_raw_fd());
     }

@@ -58,4 +58,3 @@ pub(super) fn outcome_struct(name: &str, group: &str, status: i64, description: 
         ("description".to_owned(), description.into()),
     ])
 }
-

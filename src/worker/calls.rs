@@ -1,20 +1,18 @@
 //! The methods of `supervisor-rpc.tsv`, performed.
 
-use tokio::sync::oneshot;
+use std::sync::Arc;
 
 use super::answers::{fault, outcome_struct};
 use super::command;
 use super::describe;
 use super::logfiles::ClearingFor;
-use super::worker::{Done, Purpose, Shape, Waiting, Worker, now};
+use super::reply::Reply;
+use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker, now};
 use crate::config::value;
 use crate::engine::{Mood, ProcessId, ProcessState, ProcessView, Refusal, Request, SpawnError, Target};
-use crate::http::{Incoming, Peer};
+use crate::http::Incoming;
 use crate::logs::{Channel, Level, SliceError, log, read_slice, tail};
 use crate::rpc::{Fault, FaultCode, Method, Output, Value};
-
-/// Where the answer goes.
-pub(super) type Reply = oneshot::Sender<Result<Value, Fault>>;
 
 /// Version of the XML-RPC interface.
 const API_VERSION: &str = "3.0";
@@ -24,10 +22,10 @@ impl Worker {
         match incoming {
             Incoming::Call { peer, method, reply } => {
                 if method.changes_something() {
-                    let line = format!("audit: {} {} by {}", method.name(), method.argument(), who(&peer));
-                    log(Level::Info, line.trim_end());
+                    let line = format!("audit: {} {} by {peer}", method.name(), method.argument());
+                    log(Level::Info, &line);
                 }
-                self.call(method, reply);
+                self.call(method, Reply::new(reply, Arc::clone(&self.activity)));
             }
             Incoming::Follow { process: None, reply } => {
                 let _ = reply.send(self.activity_file());
@@ -41,12 +39,14 @@ impl Worker {
 
     fn call(&mut self, method: Method, reply: Reply) {
         if self.engine.mood() != Mood::Running && !matches!(method, Method::SendRemoteCommEvent { .. }) {
-            let _ = reply.send(Err(Fault::new(FaultCode::ShutdownState)));
+            reply.send(Err(Fault::new(FaultCode::ShutdownState)));
             return;
         }
         match method {
             Method::StartProcess { name, wait } => self.start(name, wait, reply),
-            Method::StartProcessGroup { name, wait } => self.start_target(Target::Group(name.clone()), name, wait, reply),
+            Method::StartProcessGroup { name, wait } => {
+                self.start_target(Target::Group(name.clone()), name, wait, reply)
+            }
             Method::StartAllProcesses { wait } => self.start_target(Target::All, String::new(), wait, reply),
             Method::StopProcess { name, wait } => self.on_named(name, reply, |target| Request::Stop { target, wait }),
             Method::StopProcessGroup { name, wait } => {
@@ -66,7 +66,7 @@ impl Worker {
             Method::Shutdown => {
                 self.request_for(Request::Shutdown, Waiting { reply, shape: Shape::List });
             }
-            Method::Restart => self.read_configuration(Purpose::Restart(Some(reply))),
+            Method::Restart => self.read_configuration(Purpose::Restart(Asker::Client(reply))),
             Method::ReloadConfig => self.read_configuration(Purpose::Reread(reply)),
             Method::ReadLog { offset, length } => {
                 let path = self.activity_file();
@@ -75,21 +75,21 @@ impl Worker {
             Method::ClearLog => self.clear_activity_log(reply),
             Method::ReadProcessLog { name, output, offset, length } => match self.member(&name) {
                 Ok(process) => read(self.log_path(process, channel(output)), offset, length, reply),
-                Err(fault) => drop(reply.send(Err(fault))),
+                Err(fault) => reply.send(Err(fault)),
             },
             Method::TailProcessLog { name, output, offset, length } => match self.member(&name) {
                 Ok(process) => tail_log(self.log_path(process, channel(output)), offset, length, reply),
-                Err(fault) => drop(reply.send(Err(fault))),
+                Err(fault) => reply.send(Err(fault)),
             },
             Method::ClearProcessLogs { name } => match self.member(&name) {
                 Ok(process) => self.clear_logs(vec![process], ClearingFor::One { name }, reply),
-                Err(fault) => drop(reply.send(Err(fault))),
+                Err(fault) => reply.send(Err(fault)),
             },
             Method::ClearAllProcessLogs => {
                 let processes = self.engine.processes_by_priority().map(|view| view.process).collect();
                 self.clear_logs(processes, ClearingFor::All, reply);
             }
-            immediate => drop(reply.send(self.answer(immediate))),
+            immediate => reply.send(self.answer(immediate)),
         }
     }
 
@@ -120,20 +120,20 @@ impl Worker {
     }
 
     fn process_info(&self, view: &ProcessView<'_>) -> Value {
-        let path = |channel| self.log_path(view.process, channel).map(|path| path.display().to_string()).unwrap_or_default();
+        let path =
+            |channel| self.log_path(view.process, channel).map(|path| path.display().to_string()).unwrap_or_default();
         describe::process_info(view, [&path(Channel::Stdout), &path(Channel::Stderr)], now())
     }
 
     fn config_infos(&self) -> Value {
         let mut infos: Vec<(&str, Value)> = self
-            .config
-            .groups
-            .iter()
+            .pending_groups()
             .flat_map(|group| {
                 let inuse = self.active.contains_key(&group.name);
-                group.processes.iter().map(move |process| {
-                    (process.name.as_str(), describe::config_info(group, process, inuse))
-                })
+                group
+                    .processes
+                    .iter()
+                    .map(move |process| (process.name.as_str(), describe::config_info(group, process, inuse)))
             })
             .collect();
         infos.sort_by_key(|(name, _)| *name);
@@ -157,7 +157,7 @@ impl Worker {
     fn on_named(&mut self, name: String, reply: Reply, request: impl FnOnce(Target) -> Request) {
         match self.target(&name) {
             Ok(target) => self.on_target(target, name, reply, request),
-            Err(fault) => drop(reply.send(Err(fault))),
+            Err(fault) => reply.send(Err(fault)),
         }
     }
 
@@ -165,7 +165,7 @@ impl Worker {
         if let Target::Group(group) = &target
             && self.engine.group(group).is_none()
         {
-            let _ = reply.send(Err(Fault::with(FaultCode::BadName, name)));
+            reply.send(Err(Fault::with(FaultCode::BadName, name)));
             return;
         }
         let shape = shape(&target, name);
@@ -175,7 +175,7 @@ impl Worker {
     fn start(&mut self, name: String, wait: bool, reply: Reply) {
         match self.target(&name) {
             Ok(target) => self.start_target(target, name, wait, reply),
-            Err(fault) => drop(reply.send(Err(fault))),
+            Err(fault) => reply.send(Err(fault)),
         }
     }
 
@@ -184,7 +184,7 @@ impl Worker {
         let processes = match &target {
             Target::One(process) => vec![*process],
             Target::Group(group) if self.engine.group(group).is_none() => {
-                let _ = reply.send(Err(Fault::with(FaultCode::BadName, name)));
+                reply.send(Err(Fault::with(FaultCode::BadName, name)));
                 return;
             }
             Target::Group(group) => self.members(group),
@@ -216,13 +216,13 @@ impl Worker {
         };
         let number = value::signal(signal);
         match (target, number) {
-            (Err(fault), _) => drop(reply.send(Err(fault))),
+            (Err(fault), _) => reply.send(Err(fault)),
             (Ok(target), Ok(signal)) => {
                 let shape = shape(&target, whom.text());
                 self.request_for(Request::Signal { target, signal }, Waiting { reply, shape });
             }
-            (Ok(Target::One(_)), Err(_)) => drop(reply.send(Err(Fault::with(FaultCode::BadSignal, signal)))),
-            (Ok(target), Err(_)) => drop(reply.send(Ok(self.bad_signal(&target, signal)))),
+            (Ok(Target::One(_)), Err(_)) => reply.send(Err(Fault::with(FaultCode::BadSignal, signal))),
+            (Ok(target), Err(_)) => reply.send(Ok(self.bad_signal(&target, signal))),
         }
     }
 
@@ -294,21 +294,11 @@ fn mood_name(mood: Mood) -> &'static str {
     }
 }
 
-/// The asker, for the audit line.
-fn who(peer: &Peer) -> String {
-    match peer {
-        Peer::Unix { pid, uid, user: None } => format!("pid {pid}, uid {uid}"),
-        Peer::Unix { pid, uid, user: Some(user) } => format!("user {user}, pid {pid}, uid {uid}"),
-        Peer::Inet { address, user: None } => format!("{address}"),
-        Peer::Inet { address, user: Some(user) } => format!("user {user} at {address}"),
-    }
-}
-
 /// `readLog`, `readProcess*Log`: the file is read on a side thread.
 fn read(path: Option<std::path::PathBuf>, offset: i64, length: i64, reply: Reply) {
     tokio::task::spawn_blocking(move || {
-        let _ = reply.send(match path {
-            None => Err(Fault::with(FaultCode::NoFile, "None")),
+        reply.send(match path {
+            None => Err(Fault::new(FaultCode::NoFile)),
             Some(path) => read_slice(&path, offset, length).map(Value::from).map_err(|error| match error {
                 SliceError::NoFile => Fault::with(FaultCode::NoFile, path.display().to_string()),
                 SliceError::BadArguments => Fault::new(FaultCode::BadArguments),
@@ -325,7 +315,7 @@ fn tail_log(path: Option<std::path::PathBuf>, offset: i64, length: i64, reply: R
             let tail = tail(&path, offset, length);
             (tail.text, tail.offset, tail.overflow)
         });
-        let _ = reply.send(Ok(Value::Array(vec![text.into(), end.into(), overflow.into()])));
+        reply.send(Ok(Value::Array(vec![text.into(), end.into(), overflow.into()])));
     });
 }
 

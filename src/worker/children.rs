@@ -1,13 +1,16 @@
 //! The children the keeper holds for us: which process each belongs to, its standard input, its pipes still draining.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
-use crate::engine::{Pid, ProcessId};
+use crate::engine::{Moment, Pid, ProcessId};
+use crate::keeper::Ended;
 use crate::logs::{Channel, SourceId};
 
 /// Bytes that may wait for a program that does not read its standard input; more is refused.
@@ -21,8 +24,25 @@ pub(super) struct Child {
     stdin: Stdin,
     /// Channels whose last bytes are not in their log yet.
     open: Vec<Channel>,
-    reaped: bool,
+    end: End,
 }
+
+/// What is known of a child's end.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// It lives.
+    None,
+    /// It was reaped; the engine is told when its last output is in its logs, or at `untold_until`.
+    Untold {
+        ended: Ended,
+        untold_until: Moment,
+    },
+    Told,
+}
+
+/// So long the news of an exit waits for the child's last output, so that whoever sees EXITED finds the output in the log.
+/// A disk that is slower delays no restart.
+const DRAIN_PATIENCE: Duration = Duration::from_millis(200);
 
 /// A child's standard input: idle until someone writes to it.
 #[derive(Debug)]
@@ -30,8 +50,9 @@ enum Stdin {
     /// The child has none of ours (a listening socket was passed instead).
     None,
     Idle(OwnedFd),
-    /// A task writes what is sent here; it ends when the child closes its end.
-    Writing { queue: mpsc::Sender<Vec<u8>> },
+    Open(pipe::Sender),
+    /// The pipe was full: a task writes what is sent here; it ends when the child closes its end.
+    Queued(mpsc::Sender<Vec<u8>>),
 }
 
 /// Why bytes cannot be sent to a child.
@@ -45,29 +66,42 @@ pub(super) enum StdinError {
 
 impl Child {
     pub(super) fn new(process: ProcessId, pid: Pid, stdin: Option<OwnedFd>, open: Vec<Channel>) -> Child {
-        Child { process, pid, stdin: stdin.map_or(Stdin::None, Stdin::Idle), open, reaped: false }
+        Child { process, pid, stdin: stdin.map_or(Stdin::None, Stdin::Idle), open, end: End::None }
     }
 
-    /// Queues `bytes` for the child's standard input.
+    /// Writes `bytes` to the child's standard input; what does not fit waits for it to read.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StdinError> {
-        if let Stdin::Idle(_) = &self.stdin {
-            let Stdin::Idle(descriptor) = std::mem::replace(&mut self.stdin, Stdin::None) else {
-                return Err(StdinError::Closed);
-            };
-            let sender = pipe::Sender::from_owned_fd(descriptor).map_err(|_| StdinError::Closed)?;
-            self.stdin = Stdin::Writing { queue: feed(sender) };
+        if let Stdin::Idle(_) = &self.stdin
+            && let Stdin::Idle(descriptor) = std::mem::replace(&mut self.stdin, Stdin::None)
+        {
+            self.stdin = Stdin::Open(pipe::Sender::from_owned_fd(descriptor).map_err(|_| StdinError::Closed)?);
         }
-        let Stdin::Writing { queue } = &self.stdin else {
-            return Err(StdinError::Closed);
-        };
-        let pieces = bytes.chunks(PIECE_BYTES);
+        let mut rest = bytes;
+        if let Stdin::Open(sender) = &self.stdin {
+            while !rest.is_empty() {
+                match sender.try_write(rest) {
+                    Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(_) => return Err(StdinError::Closed),
+                }
+            }
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+        if let Stdin::Open(_) = &self.stdin
+            && let Stdin::Open(sender) = std::mem::replace(&mut self.stdin, Stdin::None)
+        {
+            self.stdin = Stdin::Queued(feed(sender));
+        }
+        let Stdin::Queued(queue) = &self.stdin else { return Err(StdinError::Closed) };
         if queue.is_closed() {
             return Err(StdinError::Closed);
         }
-        if queue.capacity() < pieces.len() {
+        if queue.capacity() < rest.len().div_ceil(PIECE_BYTES) {
             return Err(StdinError::Full);
         }
-        for piece in pieces {
+        for piece in rest.chunks(PIECE_BYTES) {
             queue.try_send(piece.to_vec()).map_err(|_| StdinError::Closed)?;
         }
         Ok(())
@@ -96,6 +130,10 @@ fn feed(mut sender: pipe::Sender) -> mpsc::Sender<Vec<u8>> {
 pub(super) struct Children {
     by_id: BTreeMap<u64, Child>,
     by_process: BTreeMap<ProcessId, u64>,
+    /// Children whose end the engine does not know yet, in the order of their ends.
+    untold: Vec<u64>,
+    /// Children of which nothing more is to be done here.
+    finished: BTreeSet<u64>,
 }
 
 impl Children {
@@ -114,30 +152,62 @@ impl Children {
         self.by_id.get_mut(&id).map(|child| (id, child))
     }
 
-    /// The child was reaped; returns the pipes that must be drained now.
-    pub(super) fn reaped(&mut self, id: u64) -> Vec<SourceId> {
+    /// The child was reaped; returns the pipes that must be drained now. [`Children::told`] gives the news back when it
+    /// is time to tell it.
+    pub(super) fn reaped(&mut self, id: u64, ended: Ended, now: Moment) -> Vec<SourceId> {
         let Some(child) = self.by_id.get_mut(&id) else { return Vec::new() };
-        child.reaped = true;
+        if let End::None = child.end {
+            child.end = End::Untold { ended, untold_until: now + DRAIN_PATIENCE };
+            self.untold.push(id);
+        }
         child.open.iter().map(|&channel| SourceId { child: id, channel }).collect()
+    }
+
+    /// The next exit to tell the engine: its output is drained, or has taken too long.
+    pub(super) fn told(&mut self, now: Moment) -> Option<(ProcessId, Pid, Ended)> {
+        let due = |id: &u64| match self.by_id.get(id).map(|child| (child.end, child.open.is_empty())) {
+            Some((End::Untold { untold_until, .. }, drained)) => drained || now >= untold_until,
+            _ => false,
+        };
+        let id = self.untold.remove(self.untold.iter().position(due)?);
+        let child = self.by_id.get_mut(&id)?;
+        let End::Untold { ended, .. } = std::mem::replace(&mut child.end, End::Told) else { return None };
+        if child.open.is_empty() {
+            self.finished.insert(id);
+        }
+        Some((child.process, child.pid, ended))
+    }
+
+    /// When patience with a drain ends.
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        self.untold
+            .iter()
+            .filter_map(|id| match self.by_id.get(id)?.end {
+                End::Untold { untold_until, .. } => Some(untold_until),
+                End::None | End::Told => None,
+            })
+            .min()
     }
 
     /// A pipe's last bytes are in its log.
     pub(super) fn drained(&mut self, source: SourceId) {
         if let Some(child) = self.by_id.get_mut(&source.child) {
             child.open.retain(|&channel| channel != source.channel);
+            if child.open.is_empty() && matches!(child.end, End::Told) {
+                self.finished.insert(source.child);
+            }
         }
     }
 
-    /// Removes the child if it was reaped and its pipes are drained: the keeper may forget it.
-    pub(super) fn remove_finished(&mut self, id: u64) -> bool {
-        let finished = self.by_id.get(&id).is_some_and(|child| child.reaped && child.open.is_empty());
-        if finished
-            && let Some(child) = self.by_id.remove(&id)
+    /// Removes a child whose end was told and whose pipes are drained: the keeper may forget it.
+    pub(super) fn pop_finished(&mut self) -> Option<u64> {
+        let id = self.finished.pop_first()?;
+        if let Some(child) = self.by_id.remove(&id)
             && self.by_process.get(&child.process) == Some(&id)
         {
             self.by_process.remove(&child.process);
         }
-        finished
+        Some(id)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -36,7 +36,9 @@ pub(super) fn find(process: &ProcessConfig, daemon_path: Option<&str>) -> Result
         let daemon_path = daemon_path.filter(|path| !path.is_empty()).unwrap_or(DEFAULT_PATH);
         let path = process.environment.get("PATH").map_or(daemon_path, String::as_str);
         path.split(':')
-            .map(|folder| if folder.is_empty() { program.clone() } else { format!("{}/{program}", folder.trim_end_matches('/')) })
+            .map(|folder| {
+                if folder.is_empty() { program.clone() } else { format!("{}/{program}", folder.trim_end_matches('/')) }
+            })
             .find(|candidate| Path::new(candidate).exists())
             .unwrap_or(program)
     };

@@ -54,14 +54,14 @@ impl Worker {
     fn send_spawn(&mut self, wanted: Wanted, prepared: Prepared) -> Result<(), SpawnError> {
         let plan = prepared?;
         let name = self.bare_name(wanted.process);
-        let failed = |error: std::io::Error| {
-            SpawnError::Failed(format!("cannot hand '{name}' to the keeper: {error}"))
-        };
+        let failed = |error: std::io::Error| SpawnError::Failed(format!("cannot hand '{name}' to the keeper: {error}"));
         let plan = plan.encode().map_err(failed)?;
         let id = self.next_child;
         self.next_child += 1;
         let tag = wanted.to_string();
-        self.keeper.send(&ToKeeper::Spawn { id, tag }, vec![plan]).map_err(|error| failed(std::io::Error::other(error)))?;
+        self.keeper
+            .send(&ToKeeper::Spawn { id, tag }, vec![plan])
+            .map_err(|error| failed(std::io::Error::other(error)))?;
         self.spawning.insert(id, wanted.process);
         Ok(())
     }
@@ -91,6 +91,5 @@ fn write(line: &LogLine) {
 
 fn reply(waiting: Waiting, answer: Answer) {
     let value = super::answers::value(&waiting.shape, answer);
-    // A client that went away needs no answer.
-    let _ = waiting.reply.send(value);
+    waiting.reply.send(value);
 }

@@ -50,6 +50,7 @@ impl Worker {
                 Some(notice) => self.on_notice(notice),
                 None => return,
             }
+            self.forget_finished();
         }
     }
 

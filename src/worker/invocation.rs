@@ -21,7 +21,10 @@ pub struct Invocation {
 #[derive(Debug)]
 pub(super) enum Asked {
     Run(Call),
-    Check { call: Call, report: Report },
+    Check {
+        call: Call,
+        report: Report,
+    },
     /// Print this and exit 0.
     Print(String),
 }

@@ -28,9 +28,11 @@ pub(super) struct Snapshot {
     pub(super) next_process: u64,
     pub(super) next_child: u64,
     pub(super) launch: LaunchRecord,
-    /// The daemon's settings in force and, as `groups`, what the last reread found.
+    /// The daemon's settings in force, without groups.
     pub(super) config: Config,
-    /// The active groups, which may differ from `config.groups`.
+    /// What the last reread found, if it differs from the active groups.
+    pub(super) pending: Option<Vec<GroupConfig>>,
+    /// The active groups.
     pub(super) active: IndexMap<String, GroupConfig>,
     pub(super) engine: Vec<(GroupSpec, Vec<ProcessRecord>)>,
 }

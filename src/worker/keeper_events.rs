@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use super::children::Child;
-use super::worker::{Purpose, Worker};
+use super::worker::{Asker, Purpose, Worker, now};
 use crate::engine::{Input, Mood, Pid, ProcessId, SpawnError, signal_name};
 use crate::keeper::{Ended, FromKeeper, Stage, ToKeeper};
 use crate::logs::{Channel, Command, Level, SourceId, log};
@@ -28,7 +28,6 @@ impl Worker {
             FromKeeper::Signalled { id, signal, errno } => self.signalled(id, signal, errno),
             FromKeeper::Signal { signal, pid, uid } => {
                 self.on_signal(signal, pid, uid);
-                self.tell_keeper(&ToKeeper::SignalTaken { signal });
             }
             FromKeeper::OrphanReaped { pid, exit } => {
                 log(Level::Info, &format!("reaped unknown pid {pid} ({exit})"));
@@ -65,7 +64,7 @@ impl Worker {
         self.children.insert(id, Child::new(process, pid, stdin, open));
     }
 
-    fn exec_failed(&mut self, id: u64, stage: Stage, errno: i32) {
+    pub(super) fn exec_failed(&mut self, id: u64, stage: Stage, errno: i32) {
         let Some(child) = self.children.get(id) else { return };
         let (process, pid) = (child.process, child.pid);
         let reason = errno_text(errno);
@@ -81,26 +80,31 @@ impl Worker {
     }
 
     fn exited(&mut self, id: u64, ended: Ended) {
-        let Some(child) = self.children.get(id) else {
+        if self.children.get(id).is_none() {
             // Known, drained and gone for us: the keeper missed our word.
             self.tell_keeper(&ToKeeper::Forget { id });
             return;
-        };
-        let (process, pid) = (child.process, child.pid);
-        self.drain(id);
-        self.feed(Input::Exited { process, pid, exit: ended.exit, at: ended.at });
+        }
+        self.drain(id, ended);
     }
 
-    /// The child is reaped: has its last output read; the keeper forgets it when that is done.
-    pub(super) fn drain(&mut self, id: u64) {
-        for source in self.children.reaped(id) {
+    /// The child is reaped: has its last output read. [`Worker::tell_exits`] goes on when that is done.
+    pub(super) fn drain(&mut self, id: u64, ended: Ended) {
+        for source in self.children.reaped(id, ended, now().mono) {
             self.plane.send(Command::Drain { source });
         }
-        self.forget_if_finished(id);
     }
 
-    pub(super) fn forget_if_finished(&mut self, id: u64) {
-        if self.children.remove_finished(id) {
+    /// Tells the engine of exits whose output is in the logs; the keeper forgets children that are drained.
+    pub(super) fn tell_exits(&mut self) {
+        while let Some((process, pid, Ended { exit, at })) = self.children.told(now().mono) {
+            self.feed(Input::Exited { process, pid, exit, at });
+        }
+    }
+
+    /// The keeper may forget children whose end is known to the engine and journalled.
+    pub(super) fn forget_finished(&mut self) {
+        while let Some(id) = self.children.pop_finished() {
             self.tell_keeper(&ToKeeper::Forget { id });
         }
     }
@@ -116,6 +120,7 @@ impl Worker {
         self.feed(Input::KillFailed { process, pid, signal, text: errno_text(errno) });
     }
 
+    /// SIGHUP counts as taken only when the new configuration was read.
     fn on_signal(&mut self, signal: i32, pid: Pid, uid: u32) {
         let name = signal_name(signal);
         let sender = if pid > 0 { format!("; sent by pid {pid}, uid {uid}") } else { String::new() };
@@ -132,7 +137,8 @@ impl Worker {
             libc::SIGHUP => {
                 log(Level::Warn, &format!("received {name} indicating restart request"));
                 log(Level::Debug, &format!("{name}{sender}"));
-                self.read_configuration(Purpose::Restart(None));
+                self.read_configuration(Purpose::Restart(Asker::Signal));
+                return;
             }
             libc::SIGUSR2 => {
                 log(Level::Info, &format!("received {name} indicating log reopen request"));
@@ -142,6 +148,7 @@ impl Worker {
             }
             _ => log(Level::Blather, &format!("received {name} indicating nothing")),
         }
+        self.after_settling.push(ToKeeper::SignalTaken { signal });
     }
 
     /// The keeper's socket fails only with the keeper itself, which the loop notices by reading.

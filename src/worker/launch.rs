@@ -91,8 +91,8 @@ fn say(text: &str) {
 }
 
 fn attempt(invocation: &Invocation) -> Result<startup::Ended, Refused> {
-    let origin =
-        std::env::current_dir().map_err(|error| Refused::System { doing: "cannot find the current directory", error })?;
+    let origin = std::env::current_dir()
+        .map_err(|error| Refused::System { doing: "cannot find the current directory", error })?;
     match invocation.read(&origin) {
         Ok(Asked::Run(call)) => start(invocation, &call, origin),
         Ok(Asked::Check { call, report }) => {

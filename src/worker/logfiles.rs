@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::answers::outcome_struct;
-use super::calls::Reply;
+use super::reply::Reply;
 use super::worker::Worker;
 use crate::config::{DaemonConfig, DaemonLog, GroupConfig, LogConfig, LogFile, LogLevelName, ProcessConfig};
 use crate::engine::ProcessId;
@@ -60,7 +60,15 @@ impl Worker {
     pub(super) fn sink(&self, process: ProcessId, channel: Channel) -> Sink {
         let file = self.log_path(process, channel);
         let Some(config) = self.process_config(process) else {
-            return Sink { process: String::new(), file, maxbytes: 0, backups: 0, syslog: false, strip_ansi: false, copy: false };
+            return Sink {
+                process: String::new(),
+                file,
+                maxbytes: 0,
+                backups: 0,
+                syslog: false,
+                strip_ansi: false,
+                copy: false,
+            };
         };
         let log = channel_config(config, channel);
         Sink {
@@ -145,8 +153,7 @@ impl Worker {
                     .collect(),
             )),
         };
-        // A client that went away needs no answer.
-        let _ = job.reply.send(answer);
+        job.reply.send(answer);
     }
 
     /// `clearLog`, on a side thread.
@@ -158,8 +165,7 @@ impl Worker {
                 Err(SliceError::NoFile) => Err(Fault::new(FaultCode::NoFile)),
                 Err(error) => Err(Fault::with(FaultCode::Failed, error.to_string())),
             };
-            // A client that went away needs no answer.
-            let _ = reply.send(answer);
+            reply.send(answer);
         });
     }
 
@@ -167,7 +173,6 @@ impl Worker {
         match notice {
             Notice::Drained { source } => {
                 self.children.drained(source);
-                self.forget_if_finished(source.child);
             }
             Notice::Cleared { ticket, result } => self.cleared(ticket, result),
             Notice::Trouble { file, doing, error } => {
@@ -220,8 +225,10 @@ pub(super) fn make_auto_logs(group: &mut GroupConfig, daemon: &DaemonConfig) -> 
     let mut problems = Vec::new();
     for process in &mut group.processes {
         let redirected = process.redirect_stderr;
-        let channels =
-            [(Channel::Stdout, &mut process.stdout.file, false), (Channel::Stderr, &mut process.stderr.file, redirected)];
+        let channels = [
+            (Channel::Stdout, &mut process.stdout.file, false),
+            (Channel::Stderr, &mut process.stderr.file, redirected),
+        ];
         for (channel, file, redirected) in channels {
             if *file != LogFile::Auto {
                 continue;
@@ -232,7 +239,11 @@ pub(super) fn make_auto_logs(group: &mut GroupConfig, daemon: &DaemonConfig) -> 
                 match create_auto_log(&daemon.childlogdir, &process.name, channel, &daemon.identifier) {
                     Ok(path) => LogFile::Path(path.display().to_string()),
                     Err(error) => {
-                        problems.push(format!("could not make the {} log of {}: {error}", channel_name(channel), process.name));
+                        problems.push(format!(
+                            "could not make the {} log of {}: {error}",
+                            channel_name(channel),
+                            process.name
+                        ));
                         LogFile::None
                     }
                 }

@@ -13,6 +13,7 @@ mod keeper_events;
 mod launch;
 mod logfiles;
 mod memory;
+mod reply;
 mod report;
 mod reread;
 mod spawning;

@@ -5,9 +5,18 @@ use std::process::ExitCode;
 
 use super::invocation::Call;
 use crate::cli::galaxyd::Report;
-use crate::config::{self, Loaded, NotFound, Rendering};
+use crate::config::{self, Loaded, NotFound, Problem, Rendering, Severity};
 
-/// For the activity log and for clients.
+/// One line for each problem, for the activity log: Supervisor's own line where it logs one.
+pub(super) fn log_lines(loaded: &Loaded) -> Vec<String> {
+    let line = |problem: &Problem| match (&problem.severity, &problem.supervisor_text) {
+        (Severity::Warning, Some(exact)) => exact.clone(),
+        _ => problem.to_string(),
+    };
+    loaded.problems.iter().map(line).collect()
+}
+
+/// For clients.
 pub(super) fn plain(loaded: &Loaded) -> String {
     config::render(&loaded.problems, &loaded.files, Rendering::Plain)
 }

@@ -1,11 +1,12 @@
 //! Reading the configuration again: reread, add, reload. A bad one changes nothing.
 
-use super::calls::Reply;
 use super::logfiles::make_auto_logs;
+use super::reply::Reply;
 use super::report;
-use super::worker::{Done, Purpose, Shape, Waiting, Worker};
+use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker};
 use crate::config::{self, Config, DaemonConfig, Loaded, NotFound};
 use crate::engine::{Input, Refusal, Request};
+use crate::keeper::ToKeeper;
 use crate::logs::{Command, Level, log};
 use crate::rpc::{Fault, FaultCode, Value};
 
@@ -26,13 +27,15 @@ impl Worker {
             Done::Checked { request, reply, shape } => self.request_for(request, Waiting { reply, shape }),
             Done::Loaded { purpose: Purpose::Reread(reply), loaded } => {
                 let answer = self.accept(loaded).map(|config| self.reread(config));
-                let _ = reply.send(answer);
+                reply.send(answer);
             }
-            Done::Loaded { purpose: Purpose::Restart(reply), loaded } => {
+            Done::Loaded { purpose: Purpose::Restart(asker), loaded } => {
                 let answer = self.accept(loaded).map(|_| Value::Bool(true));
                 let restart = answer.is_ok();
-                if let Some(reply) = reply {
-                    let _ = reply.send(answer);
+                match asker {
+                    Asker::Client(reply) => reply.send(answer),
+                    // Until now a successor would have been told of the signal.
+                    Asker::Signal => self.after_settling.push(ToKeeper::SignalTaken { signal: libc::SIGHUP }),
                 }
                 if restart {
                     self.feed(Input::Restart);
@@ -44,11 +47,12 @@ impl Worker {
                 }
                 let waiting = Waiting { reply, shape: Shape::Single { name: group.name.clone() } };
                 if self.engine.group(&group.name).is_some() {
-                    let _ = waiting.reply.send(Err(super::answers::fault(Refusal::AlreadyAdded, &group.name)));
+                    waiting.reply.send(Err(super::answers::fault(Refusal::AlreadyAdded, &group.name)));
                     return;
                 }
                 let spec = group.spec();
-                if let Some(pending) = self.config.groups.iter_mut().find(|pending| pending.name == group.name) {
+                let pending = self.pending.iter_mut().flatten().find(|pending| pending.name == group.name);
+                if let Some(pending) = pending {
                     pending.clone_from(&group);
                 }
                 self.active.insert(group.name.clone(), *group);
@@ -60,16 +64,15 @@ impl Worker {
     /// The configuration, or the fault that says everything that is wrong with it.
     fn accept(&mut self, loaded: Result<Box<Loaded>, NotFound>) -> Result<Config, Fault> {
         let loaded = loaded.map_err(|error| Fault::with(FaultCode::CantReread, error.to_string()))?;
-        let report = report::plain(&loaded);
-        for line in report.lines() {
-            log(Level::Warn, line);
+        for line in report::log_lines(&loaded) {
+            log(Level::Warn, &line);
         }
         match loaded.config {
             Some(config) => Ok(config),
             None => {
                 let exact = loaded.problems.first_supervisor_error();
                 let text = exact.filter(|_| self.call.is_supervisord);
-                let text = text.map_or(report, str::to_owned);
+                let text = text.map_or_else(|| report::plain(&loaded), str::to_owned);
                 log(Level::Warn, "the new configuration is not used; nothing was changed");
                 Err(Fault::with(FaultCode::CantReread, text.trim_end()))
             }
@@ -81,7 +84,7 @@ impl Worker {
         let active: Vec<_> = self.active.values().cloned().collect();
         let difference = config::difference(&active, &config.groups);
         let strip_ansi = config.daemon.strip_ansi;
-        self.config.groups = config.groups;
+        self.pending = (config.groups != active).then_some(config.groups);
         take_over(&mut self.config.daemon, config.daemon);
         self.plane.send(Command::StripAnsi(strip_ansi));
         self.restructured = true;
@@ -96,11 +99,11 @@ impl Worker {
     /// `addProcessGroup`: the pending group becomes active.
     pub(super) fn add_group(&mut self, name: &str, reply: Reply) {
         if self.engine.group(name).is_some() {
-            let _ = reply.send(Err(super::answers::fault(Refusal::AlreadyAdded, name)));
+            reply.send(Err(super::answers::fault(Refusal::AlreadyAdded, name)));
             return;
         }
-        let Some(group) = self.config.groups.iter().find(|group| group.name == name) else {
-            let _ = reply.send(Err(Fault::with(FaultCode::BadName, name)));
+        let Some(group) = self.pending_groups().find(|group| group.name == name) else {
+            reply.send(Err(Fault::with(FaultCode::BadName, name)));
             return;
         };
         let mut group = Box::new(group.clone());

@@ -23,6 +23,9 @@ use crate::sys::plan::{ExecPlan, SoftLimit, Stderr, Stdin, User};
 /// How long a spawn waits for the look-up of an earlier one.
 const ORDER_PATIENCE: Duration = Duration::from_millis(250);
 
+/// How long a look-up may take; then the start has failed, and what comes of it later is dropped.
+const LOOKUP_MAX: Duration = Duration::from_secs(10);
+
 /// One spawn that the engine asked for. Its text is the tag that the keeper keeps for a successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wanted {
@@ -167,7 +170,14 @@ impl SpawnQueue {
     }
 
     /// Starts to prepare a spawn on a side thread.
-    pub(super) fn push(&mut self, now: Moment, wanted: Wanted, group: String, process: ProcessConfig, heritage: Heritage) {
+    pub(super) fn push(
+        &mut self,
+        now: Moment,
+        wanted: Wanted,
+        group: String,
+        process: ProcessConfig,
+        heritage: Heritage,
+    ) {
         self.waiting.push_back(Waiting { wanted, asked: now, prepared: None });
         let done = self.done.clone();
         tokio::task::spawn_blocking(move || {
@@ -185,6 +195,11 @@ impl SpawnQueue {
 
     /// The next spawn that is ready and need not wait for an earlier one any longer.
     pub(super) fn pop(&mut self, now: Moment) -> Option<(Wanted, Prepared)> {
+        if let Some(stuck) = self.waiting.iter_mut().find(|w| w.prepared.is_none() && now.since(w.asked) >= LOOKUP_MAX)
+        {
+            let text = "looking its command up takes too long (hung file system?)".to_owned();
+            stuck.prepared = Some(Err(SpawnError::Failed(text)));
+        }
         let index = self
             .waiting
             .iter()
@@ -194,10 +209,11 @@ impl SpawnQueue {
         Some((waiting.wanted, waiting.prepared?))
     }
 
-    /// When patience with the first look-up ends, if others wait behind it.
+    /// When patience with a look-up ends: with the last one before a spawn that is ready, or with the first of all.
     pub(super) fn deadline(&self) -> Option<Moment> {
-        let pending = self.waiting.iter().take_while(|w| w.prepared.is_none()).last()?;
-        let ready_behind = self.waiting.iter().any(|w| w.prepared.is_some());
-        ready_behind.then(|| pending.asked + ORDER_PATIENCE)
+        let first = self.waiting.iter().find(|w| w.prepared.is_none())?;
+        let ready = self.waiting.iter().position(|w| w.prepared.is_some());
+        let before = ready.and_then(|ready| self.waiting.range(..ready).last());
+        Some(before.map_or(first.asked + LOOKUP_MAX, |before| before.asked + ORDER_PATIENCE))
     }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use tokio::sync::mpsc;
 
-use super::children::Children;
 use super::Environment;
+use super::children::Children;
 use super::invocation::{Asked, Call, Invocation};
 use super::journal::{self, Journal, Snapshot};
 use super::launch::{self, LaunchRecord};
@@ -23,9 +23,8 @@ use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, ServerAuth, Se
 use crate::engine::{Engine, Input, ProcessState};
 use crate::http::{self, BoundListener};
 use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ToKeeper};
-use crate::logs::{
-    self, Activity, ActivitySettings, ActivityTarget, Level, Plane, Transits, clear_auto_logs, log,
-};
+use crate::logs::{self, Activity, ActivitySettings, ActivityTarget, Level, Plane, Transits, clear_auto_logs, log};
+use crate::sys::heap;
 
 /// Requests of clients that may wait for the control loop; more wait in their connections.
 const REQUESTS_MAX: usize = 64;
@@ -74,6 +73,7 @@ pub enum Ended {
 /// before all else (without a keeper of its own, what the launcher made).
 #[must_use]
 pub fn run(socket: OwnedFd, pid: u32, invocation: Invocation, held: Vec<(String, OwnedFd)>) -> Ended {
+    heap::keep_small();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(SIDE_THREADS_MAX)
@@ -136,19 +136,14 @@ async fn take_inventory(keeper: &mut KeeperLink) -> Result<Inventory, Unable> {
 }
 
 /// Starts from nothing: the configuration is read, groups are made, endpoints opened.
-fn start(
-    mut keeper: KeeperLink,
-    mut inventory: Inventory,
-    pid: u32,
-    invocation: Invocation,
-) -> Result<Worker, Unable> {
+fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation: Invocation) -> Result<Worker, Unable> {
     let launch = inventory.held.remove(launch::HELD_NAME).ok_or(Unable::Missing(launch::HELD_NAME))?;
     let launch: LaunchRecord =
         memory::read(launch).map_err(|error| Unable::Unreadable { what: launch::HELD_NAME, error })?;
     let call = call(&invocation, &launch)?;
     let loaded = call.load().map_err(|error| Unable::Configuration(error.to_string()))?;
-    let report = report::plain(&loaded);
-    let Some(mut config) = loaded.config else { return Err(Unable::Configuration(report)) };
+    let warnings = report::log_lines(&loaded);
+    let Some(mut config) = loaded.config else { return Err(Unable::Configuration(warnings.join("\n"))) };
 
     let activity = open_activity(&config)?;
     if nix::unistd::geteuid().is_root() && config.daemon.user.is_none() {
@@ -159,8 +154,8 @@ fn start(
             log(level_of(*level), text);
         }
     }
-    for line in report.lines() {
-        log(Level::Warn, line);
+    for line in warnings {
+        log(Level::Warn, &line);
     }
     for line in &loaded.infos {
         log(Level::Info, line);
@@ -173,7 +168,8 @@ fn start(
             log(Level::Warn, &problem);
         }
     }
-    let active: IndexMap<_, _> = config.groups.iter().map(|group| (group.name.clone(), group.clone())).collect();
+    let groups = std::mem::take(&mut config.groups);
+    let active: IndexMap<_, _> = groups.into_iter().map(|group| (group.name.clone(), group)).collect();
     let listeners = renew_listeners(&config, &mut inventory.held, &mut keeper)?;
     let groups = active.values().map(GroupConfig::spec).collect();
     let state = State {
@@ -181,13 +177,18 @@ fn start(
         environment: invocation.environment,
         launch,
         config,
+        pending: None,
         active,
         engine: Engine::new(),
         journal: None,
-        next_child: 1,
+        next_child: next_child(&inventory.programs),
         activity,
     };
     let mut worker = assemble(state, keeper, inventory.held, pid, listeners)?;
+    // Of before a reload: stopped and told, only their last output was too slow.
+    for (program, _) in inventory.programs {
+        worker.tell_keeper(&ToKeeper::Forget { id: program.id });
+    }
     worker.feed(Input::Begin { groups });
     worker.write_pidfile();
     log(Level::Info, &format!("supervisord started with pid {pid}"));
@@ -196,28 +197,23 @@ fn start(
 }
 
 /// Goes on where a predecessor was killed.
-fn take_over(
-    keeper: KeeperLink,
-    mut inventory: Inventory,
-    pid: u32,
-    invocation: Invocation,
-) -> Result<Worker, Unable> {
+fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation: Invocation) -> Result<Worker, Unable> {
     let journal = inventory.held.remove(journal::HELD_NAME).ok_or(Unable::Missing(journal::HELD_NAME))?;
     let (journal, snapshot) =
         Journal::resume(journal).map_err(|error| Unable::Unreadable { what: journal::HELD_NAME, error })?;
-    let Snapshot { mood, next_process, next_child, launch, config, active, engine } = snapshot;
+    let Snapshot { mood, next_process, next_child: journalled, launch, config, pending, active, engine } = snapshot;
     let activity = open_activity(&config)?;
     let listeners = adopt_listeners(&config, &mut inventory.held)?;
-    let newest = inventory.programs.iter().map(|(program, _)| program.id + 1).max().unwrap_or(0);
     let state = State {
         call: call(&invocation, &launch)?,
         environment: invocation.environment,
         launch,
         config,
+        pending,
         active,
         engine: Engine::restore(mood, engine, next_process),
         journal: Some(journal),
-        next_child: next_child.max(newest),
+        next_child: journalled.max(next_child(&inventory.programs)),
         activity,
     };
     let mut worker = assemble(state, keeper, inventory.held, pid, listeners)?;
@@ -239,7 +235,7 @@ fn take_over(
 impl Worker {
     /// Takes back one child from the keeper, and tells the engine what the journal does not know of it.
     fn recover(&mut self, program: HeldProgram, descriptors: Vec<OwnedFd>) {
-        let HeldProgram { id, tag, pid, started, last_signal, has_stdin, has_stderr, ended, .. } = program;
+        let HeldProgram { id, tag, pid, started, last_signal, has_stdin, has_stderr, ended, exec_failed } = program;
         let wanted: Option<Wanted> = tag.parse().ok();
         let known = wanted.and_then(|wanted| Some((wanted, self.engine.process(wanted.process)?)));
         let Some((wanted, view)) = known else {
@@ -255,16 +251,21 @@ impl Worker {
         self.adopt(id, process, pid, [has_stdin, has_stderr], descriptors);
         if current && awaited {
             self.feed(Input::Spawned { process, pid, at: started });
+            if let Some((stage, errno)) = exec_failed {
+                self.exec_failed(id, stage, errno);
+            }
         } else if current && living && ended.is_none() {
             self.engine.resume_signalled(now(), process, last_signal, &mut self.effects);
         }
         if let Some(ended) = ended {
-            self.drain(id);
-            if current {
-                self.feed(Input::Exited { process, pid, exit: ended.exit, at: ended.at });
-            }
+            self.drain(id, ended);
         }
     }
+}
+
+/// The first id that no child of the keeper has or had.
+fn next_child(programs: &[(HeldProgram, Vec<OwnedFd>)]) -> u64 {
+    programs.iter().map(|(program, _)| program.id + 1).max().unwrap_or(1)
 }
 
 /// The command line as the launcher read it.
@@ -282,6 +283,7 @@ struct State {
     environment: Environment,
     launch: LaunchRecord,
     config: Config,
+    pending: Option<Vec<GroupConfig>>,
     active: IndexMap<String, GroupConfig>,
     engine: Engine,
     journal: Option<Journal>,
@@ -298,14 +300,14 @@ fn assemble(
     pid: u32,
     listeners: Vec<Listener>,
 ) -> Result<Worker, Unable> {
-    let State { call, environment, launch, config, active, engine, journal, next_child, activity } = state;
+    let State { call, environment, launch, config, pending, active, engine, journal, next_child, activity } = state;
     let (request_sender, requests) = mpsc::channel(REQUESTS_MAX);
     let (prepared_sender, prepared) = mpsc::unbounded_channel();
     let (done_sender, done) = mpsc::unbounded_channel();
     let transits = transits(&mut held, &mut keeper)?;
     let options = logs::Options { syslog_tag: SYSLOG_TAG.to_owned(), transits };
-    let (plane, notices) =
-        Plane::start(options).map_err(|error| Unable::System { doing: "cannot start the log plane".to_owned(), error })?;
+    let (plane, notices) = Plane::start(options)
+        .map_err(|error| Unable::System { doing: "cannot start the log plane".to_owned(), error })?;
     let mut endpoints = Vec::new();
     let mut socket_files = Vec::new();
     for (listener, server) in listeners {
@@ -321,6 +323,7 @@ fn assemble(
         call,
         launch,
         config,
+        pending,
         active,
         engine,
         effects: Vec::new(),
@@ -344,6 +347,7 @@ fn assemble(
         plane,
         notices,
         activity: Arc::new(activity),
+        after_settling: Vec::new(),
         halted: None,
     })
 }

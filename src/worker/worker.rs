@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::children::Children;
 use super::invocation::Call;
 use super::journal::{self, Journal, Snapshot};
 use super::launch::LaunchRecord;
+use super::reply::Reply;
 use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
 use super::startup::Ended;
 use crate::config::{Config, GroupConfig, Loaded, NotFound};
@@ -21,13 +22,12 @@ use crate::engine::{
 use crate::http::{Endpoint, Incoming, SocketFile};
 use crate::keeper::{FromKeeper, KeeperLink, LinkError, ToKeeper};
 use crate::logs::{Activity, Level, Notice, Notices, Plane, log};
-use crate::rpc::{Fault, Value};
 use crate::sys::clock;
 
 /// A client that waits for the engine's answer.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    pub(super) reply: oneshot::Sender<Result<Value, Fault>>,
+    pub(super) reply: Reply,
     pub(super) shape: Shape,
 }
 
@@ -43,26 +43,35 @@ pub(super) enum Shape {
 /// What side threads bring back to the loop.
 pub(super) enum Done {
     /// The commands of the processes to start were looked up.
-    Checked { request: Request, reply: oneshot::Sender<Result<Value, Fault>>, shape: Shape },
+    Checked { request: Request, reply: Reply, shape: Shape },
     /// A configuration was read.
     Loaded { purpose: Purpose, loaded: Result<Box<Loaded>, NotFound> },
     /// The AUTO logs of a group to add were made.
-    LogsMade { group: Box<GroupConfig>, problems: Vec<String>, reply: oneshot::Sender<Result<Value, Fault>> },
+    LogsMade { group: Box<GroupConfig>, problems: Vec<String>, reply: Reply },
 }
 
 /// Why a configuration was read.
 pub(super) enum Purpose {
-    Reread(oneshot::Sender<Result<Value, Fault>>),
-    /// `supervisor.restart`, or SIGHUP when nobody waits.
-    Restart(Option<oneshot::Sender<Result<Value, Fault>>>),
+    Reread(Reply),
+    Restart(Asker),
+}
+
+/// Who wants a restart.
+pub(super) enum Asker {
+    /// `supervisor.restart`.
+    Client(Reply),
+    /// SIGHUP.
+    Signal,
 }
 
 /// Everything the worker has in hand.
 pub(super) struct Worker {
     pub(super) call: Call,
     pub(super) launch: LaunchRecord,
-    /// The settings in force; `groups` is what the last successful reading found.
+    /// The settings in force, without groups.
     pub(super) config: Config,
+    /// What the last reread found, if it differs from the active groups.
+    pub(super) pending: Option<Vec<GroupConfig>>,
     /// The active groups.
     pub(super) active: IndexMap<String, GroupConfig>,
     pub(super) engine: Engine,
@@ -91,6 +100,8 @@ pub(super) struct Worker {
     pub(super) plane: Plane,
     pub(super) notices: Notices,
     pub(super) activity: Arc<Activity>,
+    /// For the keeper once what they are about is journalled.
+    pub(super) after_settling: Vec<ToKeeper>,
     /// Set when everything is stopped; the loop ends.
     pub(super) halted: Option<Mood>,
 }
@@ -125,14 +136,20 @@ impl Worker {
                 Wake::Notice(notice) => self.on_notice(notice),
                 Wake::Deadline => self.feed(Input::Deadline),
             }
+            self.tell_exits();
             self.send_spawns();
             self.settle();
+            self.forget_finished();
+            for message in std::mem::take(&mut self.after_settling) {
+                self.tell_keeper(&message);
+            }
         }
         self.end().await
     }
 
     async fn wake(&mut self) -> Wake {
-        let deadline = [self.engine.deadline(), self.spawns.deadline()].into_iter().flatten().min();
+        let deadline =
+            [self.engine.deadline(), self.spawns.deadline(), self.children.deadline()].into_iter().flatten().min();
         tokio::select! {
             biased;
             message = self.keeper.receive() => match message {
@@ -183,7 +200,10 @@ impl Worker {
             _ => self.begin_journal(),
         };
         if let Err(error) = written {
-            log(Level::Critical, &format!("cannot write the journal: {error}; a successor would not know the latest states"));
+            log(
+                Level::Critical,
+                &format!("cannot write the journal: {error}; a successor would not know the latest states"),
+            );
             self.restructured = true;
         }
     }
@@ -195,6 +215,7 @@ impl Worker {
             next_child: self.next_child,
             launch: self.launch.clone(),
             config: self.config.clone(),
+            pending: self.pending.clone(),
             active: self.active.clone(),
             engine: self.records(),
         };
@@ -204,6 +225,14 @@ impl Worker {
         self.journal = Some(journal);
         self.restructured = false;
         Ok(())
+    }
+
+    /// The groups of the configuration as it was last read.
+    pub(super) fn pending_groups(&self) -> Box<dyn Iterator<Item = &GroupConfig> + '_> {
+        match &self.pending {
+            Some(groups) => Box::new(groups.iter()),
+            None => Box::new(self.active.values()),
+        }
     }
 
     /// What the journal keeps of the engine: each group with the records of its members.

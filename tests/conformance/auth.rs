@@ -17,10 +17,13 @@ fn a_client_needs_the_password(subject: Subject) {
     transcript
         .ctl(&daemon, &["-u", "galaxy", "-p", "se:cret", "status"])
         .ctl(&daemon, &["-u", "galaxy", "-p", "se:cret", "version"]);
-    for words in [&["status"][..], &["-u", "galaxy", "-p", "wrong", "version"], &["-u", "nobody", "-p", "se:cret", "start", "p"]] {
+    for words in
+        [&["status"][..], &["-u", "galaxy", "-p", "wrong", "version"], &["-u", "nobody", "-p", "se:cret", "start", "p"]]
+    {
         let outcome = daemon.ctl(words);
         // How often it is asked, and the words of the error, are Python's own.
-        let mut lines: Vec<&str> = outcome.stdout.lines().map(|line| if line.starts_with("error: ") { "error: ..." } else { line }).collect();
+        let mut lines: Vec<&str> =
+            outcome.stdout.lines().map(|line| if line.starts_with("error: ") { "error: ..." } else { line }).collect();
         lines.dedup();
         let mut kept: Vec<&str> = Vec::new();
         for line in lines {
@@ -31,7 +34,11 @@ fn a_client_needs_the_password(subject: Subject) {
         transcript.note(format!("$ supervisorctl {}\n{}\n[{:?}]", words.join(" "), kept.join("\n"), outcome.code));
     }
     let configuration = std::fs::read_to_string(daemon.path("supervisord.conf")).unwrap();
-    std::fs::write(daemon.path("supervisord.conf"), configuration.replace("[supervisorctl]", "[supervisorctl]\nusername=galaxy\npassword=se:cret")).unwrap();
+    std::fs::write(
+        daemon.path("supervisord.conf"),
+        configuration.replace("[supervisorctl]", "[supervisorctl]\nusername=galaxy\npassword=se:cret"),
+    )
+    .unwrap();
     transcript.ctl(&daemon, &["status"]).check("auth");
 }
 

@@ -287,7 +287,10 @@ fn broken_includes_are_refused(subject: Subject) {
         ("[supervisord]\n[include]\nfiles=inc.conf\n", "nonsense\n"),
         ("[supervisord]\n[include]\nfiles=inc.conf\n", "[program:x]\nnonsense\n"),
         ("[supervisord]\n[include]\nfiles=inc.conf\n", "[program:x]\ncommand=/bin/cat\nstartsecs=x\n"),
-        ("[supervisord]\n[include]\nfiles=*.conf nothing/*.ini\n[program:x]\ncommand=/bin/cat\n", "[program:x]\nstartsecs=x\n"),
+        (
+            "[supervisord]\n[include]\nfiles=*.conf nothing/*.ini\n[program:x]\ncommand=/bin/cat\n",
+            "[program:x]\nstartsecs=x\n",
+        ),
         ("[supervisord]\n[include]\nfiles=inc.conf\n", "[supervisord]\nloglevel=loud\n"),
         ("[include]\nfiles=inc.conf\n", "[supervisord]\nloglevel=loud\n"),
     ] {

@@ -113,7 +113,8 @@ fn start_and_stop_say_how_it_went(subject: Subject) {
 }
 
 fn groups_and_all_are_started_and_stopped_in_one_call(subject: Subject) {
-    let daemon = Daemon::start(subject, &format!("{GALAXY}[program:a]\ncommand=/bin/cat\nautostart=false\nstartsecs=0\n"));
+    let daemon =
+        Daemon::start(subject, &format!("{GALAXY}[program:a]\ncommand=/bin/cat\nautostart=false\nstartsecs=0\n"));
     daemon.wait_running(&["galaxy:web", "galaxy:handler2"]);
     let mut transcript = Transcript::of(&daemon);
     for words in [
@@ -213,8 +214,10 @@ redirect_stderr = true
 fn talkers(subject: Subject) -> Daemon {
     let daemon = Daemon::start(subject, TALKERS);
     for (process, wanted) in [("talk", "three"), ("long", "line 399"), ("joined", "err")] {
-        let params = format!("<param><value>{process}</value></param><param><value><int>0</int></value></param>\
-                              <param><value><int>0</int></value></param>");
+        let params = format!(
+            "<param><value>{process}</value></param><param><value><int>0</int></value></param>\
+                              <param><value><int>0</int></value></param>"
+        );
         crate::wait::until_true("the output to arrive", || {
             daemon.call("supervisor.readProcessStdoutLog", &params).is_ok_and(|answer| answer.contains(wanted))
         });
@@ -415,8 +418,8 @@ fn help_lists_the_commands(subject: Subject) {
     let mut transcript = Transcript::of(&daemon);
     transcript.ctl(&daemon, &["help"]).ctl(&daemon, &["?"]).ctl(&daemon, &["help", "nonsense"]);
     for command in [
-        "add", "avail", "clear", "exit", "fg", "maintail", "open", "pid", "quit", "reload", "remove", "reread", "restart",
-        "shutdown", "signal", "start", "status", "stop", "tail", "update", "version", "help",
+        "add", "avail", "clear", "exit", "fg", "maintail", "open", "pid", "quit", "reload", "remove", "reread",
+        "restart", "shutdown", "signal", "start", "status", "stop", "tail", "update", "version", "help",
     ] {
         // The text is free in its wording, but begins with the command.
         let outcome = daemon.ctl(&["help", command]);

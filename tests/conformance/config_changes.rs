@@ -61,7 +61,8 @@ fn every_key_of_a_program_is_a_change_or_is_none(subject: Subject) {
     let daemon = Daemon::start(subject, &before);
     let after: String = changes.iter().fold(String::new(), |mut text, (label, lines)| {
         let autostart = if *label == "autostart" { "autostart=true" } else { "autostart=no" };
-        write!(text, "[program:{}]\n{BASE}{autostart}\n{}", name(label), lines.replace("autostart=false\n", "")).unwrap();
+        write!(text, "[program:{}]\n{BASE}{autostart}\n{}", name(label), lines.replace("autostart=false\n", ""))
+            .unwrap();
         text
     });
     daemon.rewrite(&after);
@@ -73,7 +74,9 @@ fn groups_change_with_their_members(subject: Subject) {
     let all: String = ["a", "b", "c", "d", "e", "f", "g", "h"].iter().map(|name| program(name)).collect();
     let daemon = Daemon::start(
         subject,
-        &format!("{all}[group:same]\nprograms=a,b\n[group:order]\nprograms=c,d\n[group:prio]\nprograms=e\n[group:grow]\nprograms=f\n"),
+        &format!(
+            "{all}[group:same]\nprograms=a,b\n[group:order]\nprograms=c,d\n[group:prio]\nprograms=e\n[group:grow]\nprograms=f\n"
+        ),
     );
     let mut transcript = Transcript::of(&daemon);
     daemon.rewrite(&format!(
@@ -85,10 +88,16 @@ fn groups_change_with_their_members(subject: Subject) {
 
 fn a_changed_program_is_restarted_and_others_are_left_alone(subject: Subject) {
     let program = |name: &str, more: &str| format!("[program:{name}]\n{BASE}{more}");
-    let daemon = Daemon::start(subject, &format!("{}{}{}", program("keep", ""), program("change", ""), program("leave", "")));
+    let daemon =
+        Daemon::start(subject, &format!("{}{}{}", program("keep", ""), program("change", ""), program("leave", "")));
     daemon.wait_running(&["keep", "change", "leave"]);
     let (keep, change) = (daemon.process_pid("keep"), daemon.process_pid("change"));
-    daemon.rewrite(&format!("{}{}{}", program("keep", ""), program("change", "stopwaitsecs=3\n"), program("fresh", "")));
+    daemon.rewrite(&format!(
+        "{}{}{}",
+        program("keep", ""),
+        program("change", "stopwaitsecs=3\n"),
+        program("fresh", "")
+    ));
     let mut transcript = Transcript::of(&daemon);
     transcript.ctl(&daemon, &["update"]);
     daemon.wait_running(&["keep", "change", "fresh"]);
@@ -101,7 +110,8 @@ fn an_include_is_read_again(subject: Subject) {
     let mut daemon = Daemon::folder(subject, "[include]\nfiles = conf.d/*.ini conf.d/%(here)s nothing-here.ini\n");
     fs::create_dir(daemon.path("conf.d")).unwrap();
     for name in ["b", "a", "c"] {
-        fs::write(daemon.path(&format!("conf.d/{name}.ini")), format!("[program:{name}]\n{BASE}directory=%(here)s\n")).unwrap();
+        fs::write(daemon.path(&format!("conf.d/{name}.ini")), format!("[program:{name}]\n{BASE}directory=%(here)s\n"))
+            .unwrap();
     }
     fs::write(daemon.path("conf.d/.hidden.ini"), format!("[program:hidden]\n{BASE}")).unwrap();
     daemon.run();
@@ -130,7 +140,8 @@ fn a_broken_configuration_changes_nothing(subject: Subject) {
     fs::write(daemon.path("supervisord.conf"), "nonsense\n").unwrap();
     transcript.rpc(&daemon, serde_json::json!([["supervisor.reloadConfig", []]]));
     fs::remove_file(daemon.path("supervisord.conf")).unwrap();
-    transcript.rpc(&daemon, serde_json::json!([["supervisor.reloadConfig", []], ["supervisor.addProcessGroup", ["q"]]]));
+    transcript
+        .rpc(&daemon, serde_json::json!([["supervisor.reloadConfig", []], ["supervisor.addProcessGroup", ["q"]]]));
     assert_eq!(daemon.process_pid("p"), pid);
     transcript.check("reread_broken");
 }

@@ -92,7 +92,10 @@ fn control_characters_do_not_break_an_answer(subject: Subject) {
 }
 
 fn logs_of_a_stopped_program_are_cleared(subject: Subject) {
-    let daemon = Daemon::start(subject, "[program:p]\ncommand=/bin/sh -c 'echo hello; exec cat'\nstartsecs=0\nstdout_logfile=%(here)s/p.log\n");
+    let daemon = Daemon::start(
+        subject,
+        "[program:p]\ncommand=/bin/sh -c 'echo hello; exec cat'\nstartsecs=0\nstdout_logfile=%(here)s/p.log\n",
+    );
     daemon.wait_text("p.log", "hello");
     assert_eq!(daemon.ctl(&["stop", "p"]).code, Some(0));
     assert_eq!(daemon.ctl(&["clear", "p"]).stdout, "p: cleared\n");
@@ -100,7 +103,10 @@ fn logs_of_a_stopped_program_are_cleared(subject: Subject) {
 }
 
 fn text_for_a_full_pipe_is_queued(subject: Subject) {
-    let daemon = Daemon::start(subject, "[program:p]\ncommand=/bin/sh -c 'while [ ! -e go ]; do sleep 0.05; done; exec wc -c'\ndirectory=%(here)s\nstartsecs=0\nstdout_logfile=%(here)s/p.log\n");
+    let daemon = Daemon::start(
+        subject,
+        "[program:p]\ncommand=/bin/sh -c 'while [ ! -e go ]; do sleep 0.05; done; exec wc -c'\ndirectory=%(here)s\nstartsecs=0\nstdout_logfile=%(here)s/p.log\n",
+    );
     daemon.wait_running(&["p"]);
     // A pipe takes 64 KiB; this is more.
     let text = "x".repeat(50_000);
@@ -179,7 +185,9 @@ fn children_have_default_signal_dispositions(subject: Subject) {
 }
 
 fn a_shutdown_spends_no_second_on_each_group(subject: Subject) {
-    let sections: String = (0..10).map(|number| format!("[program:p{number}]\ncommand=/bin/cat\nstartsecs=0\npriority={number}\n")).collect();
+    let sections: String = (0..10)
+        .map(|number| format!("[program:p{number}]\ncommand=/bin/cat\nstartsecs=0\npriority={number}\n"))
+        .collect();
     let mut daemon = Daemon::start(subject, &sections);
     for number in 0..10 {
         daemon.wait_state(&format!("p{number}"), "RUNNING");
@@ -203,10 +211,16 @@ fn a_quick_exit_is_never_a_success(subject: Subject) {
 }
 
 fn a_split_ansi_sequence_is_stripped(subject: Subject) {
-    let daemon = Daemon::start_with(subject, "strip_ansi=true", "", "[program:p]\ncommand=/bin/cat\nstartsecs=0\nstdout_logfile=%(here)s/p.log\n");
+    let daemon = Daemon::start_with(
+        subject,
+        "strip_ansi=true",
+        "",
+        "[program:p]\ncommand=/bin/cat\nstartsecs=0\nstdout_logfile=%(here)s/p.log\n",
+    );
     daemon.wait_running(&["p"]);
     // The program copies what it is told; two calls are two writes.
-    let params = |text: &str| format!("<param><value>p</value></param><param><value><base64>{text}</base64></value></param>");
+    let params =
+        |text: &str| format!("<param><value>p</value></param><param><value><base64>{text}</base64></value></param>");
     daemon.call("supervisor.sendProcessStdin", &params("YRtbMw==")).unwrap(); // a ESC [ 3
     daemon.wait_text("p.log", "a");
     daemon.call("supervisor.sendProcessStdin", &params("MW1iCg==")).unwrap(); // 1 m b LF

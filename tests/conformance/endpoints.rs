@@ -27,7 +27,10 @@ fn status(daemon: &Daemon, request: &str) -> String {
 }
 
 fn verbs_and_paths_have_their_answers(subject: Subject) {
-    let daemon = Daemon::start(subject, "[program:p]\ncommand=/bin/cat\nstartsecs=0\n[program:none]\ncommand=/bin/cat\nstdout_logfile=NONE\nstartsecs=0\n");
+    let daemon = Daemon::start(
+        subject,
+        "[program:p]\ncommand=/bin/cat\nstartsecs=0\n[program:none]\ncommand=/bin/cat\nstdout_logfile=NONE\nstartsecs=0\n",
+    );
     daemon.wait_running(&["p", "none"]);
     let mut transcript = Transcript::of(&daemon);
     for (verb, path) in [
@@ -41,7 +44,10 @@ fn verbs_and_paths_have_their_answers(subject: Subject) {
         ("POST", "/mainlogtail"),
         ("DELETE", "/logtail/p"),
     ] {
-        transcript.note(format!("{verb} {path}: {}", status(&daemon, &format!("{verb} {path} HTTP/1.0\r\nContent-Length: 0\r\n\r\n"))));
+        transcript.note(format!(
+            "{verb} {path}: {}",
+            status(&daemon, &format!("{verb} {path} HTTP/1.0\r\nContent-Length: 0\r\n\r\n"))
+        ));
     }
     transcript.note(format!("POST /RPC2 without a length: {}", status(&daemon, "POST /RPC2 HTTP/1.0\r\n\r\n")));
     let call = "<methodCall><methodName>supervisor.getAPIVersion</methodName></methodCall>";
@@ -96,7 +102,9 @@ impl Follower {
     }
 
     fn head(&self) -> String {
-        String::from_utf8_lossy(&self.seen).split_once("\r\n\r\n").map_or(String::new(), |(head, _)| head.to_lowercase())
+        String::from_utf8_lossy(&self.seen)
+            .split_once("\r\n\r\n")
+            .map_or(String::new(), |(head, _)| head.to_lowercase())
     }
 
     /// The body with the sizes of its chunks taken out.
@@ -113,7 +121,8 @@ impl Follower {
     }
 }
 
-const TALKER: &str = "[program:p]\ncommand=/bin/sh -c 'echo begin; exec cat'\nstartsecs=0\nstdout_logfile=%(here)s/p.log\n";
+const TALKER: &str =
+    "[program:p]\ncommand=/bin/sh -c 'echo begin; exec cat'\nstartsecs=0\nstdout_logfile=%(here)s/p.log\n";
 
 fn say(daemon: &Daemon, text: &str) {
     let params = format!("<param><value>p</value></param><param><value>{text}\n</value></param>");
@@ -146,7 +155,9 @@ fn the_activity_log_is_streamed(subject: Subject) {
     let daemon = Daemon::start(subject, TALKER);
     let mut follower = Follower::of(&daemon, "/mainlogtail");
     follower.wait("supervisord started");
-    assert!(daemon.call("supervisor.stopProcess", "<param><value>p</value></param>").unwrap().contains("methodResponse"));
+    assert!(
+        daemon.call("supervisor.stopProcess", "<param><value>p</value></param>").unwrap().contains("methodResponse")
+    );
     follower.wait("stopped: p");
 }
 
@@ -173,7 +184,12 @@ fn a_streamed_log_is_followed_over_rotation(subject: Subject) {
 fn an_inet_server_answers_beside_the_unix_server(subject: Subject) {
     // A port that was free a moment ago; the kernel gives it out last.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let daemon = Daemon::start(subject, &format!("[inet_http_server]\nport=127.0.0.1:{port}\n[program:p]\ncommand=/bin/sh -c 'echo $SUPERVISOR_SERVER_URL; exec cat'\nstartsecs=0\nstdout_logfile=%(here)s/p.log\n"));
+    let daemon = Daemon::start(
+        subject,
+        &format!(
+            "[inet_http_server]\nport=127.0.0.1:{port}\n[program:p]\ncommand=/bin/sh -c 'echo $SUPERVISOR_SERVER_URL; exec cat'\nstartsecs=0\nstdout_logfile=%(here)s/p.log\n"
+        ),
+    );
     daemon.wait_lines("p.log", 1);
     let url = format!("http://127.0.0.1:{port}");
     let mut transcript = Transcript::of(&daemon);

@@ -40,7 +40,12 @@ fn every_example_is_accepted(subject: Subject) {
 
 fn the_quickstart_shows_the_table_of_the_scaling_page(subject: Subject) {
     let text = fs::read_to_string(folder().join("quickstart.conf")).unwrap();
-    let mut daemon = Daemon::folder_raw(subject, text.replace("quickstart.sock", "s.sock").replace("quickstart.pid", "main.pid").replace("quickstart.log", "main.log"));
+    let mut daemon = Daemon::folder_raw(
+        subject,
+        text.replace("quickstart.sock", "s.sock")
+            .replace("quickstart.pid", "main.pid")
+            .replace("quickstart.log", "main.log"),
+    );
     daemon.run();
     daemon.wait_running(&["galaxy:web", "galaxy:handler0", "galaxy:handler1", "galaxy:handler2"]);
     let mut transcript = Transcript::of(&daemon);
@@ -49,6 +54,8 @@ fn the_quickstart_shows_the_table_of_the_scaling_page(subject: Subject) {
     assert_eq!(outcome.stdout.lines().count(), 8, "{outcome:?}");
     let params = "<param><value>galaxy:handler0</value></param><param><value>job 1\n</value></param>";
     daemon.call("supervisor.sendProcessStdin", params).unwrap();
-    crate::wait::until_true("the handler's word", || daemon.ctl(&["tail", "galaxy:handler0"]).stdout.contains("handler0: ran job 1"));
+    crate::wait::until_true("the handler's word", || {
+        daemon.ctl(&["tail", "galaxy:handler0"]).stdout.contains("handler0: ran job 1")
+    });
     transcript.check("quickstart");
 }

@@ -16,9 +16,13 @@ clients![
 ];
 
 fn the_prompt_answers_commands(subject: Subject) {
-    let daemon = Daemon::start(subject, "[program:cat]\ncommand=/bin/cat\nstartsecs=0\n[program:idle]\ncommand=/bin/cat\nautostart=false\n");
+    let daemon = Daemon::start(
+        subject,
+        "[program:cat]\ncommand=/bin/cat\nstartsecs=0\n[program:idle]\ncommand=/bin/cat\nautostart=false\n",
+    );
     daemon.wait_running(&["cat"]);
-    let lines = "status idle\n\nstart cat\nnonsense\nstop cat\nversion\npid idle\nshutdown\nn\nreload\nno\nquit\nstatus\n";
+    let lines =
+        "status idle\n\nstart cat\nnonsense\nstop cat\nversion\npid idle\nshutdown\nn\nreload\nno\nquit\nstatus\n";
     Transcript::of(&daemon)
         .outcome("supervisorctl << lines", &daemon.ctl_with_input(&[], Some(lines)))
         .outcome("supervisorctl << end of file", &daemon.ctl_with_input(&[], Some("")))
@@ -41,7 +45,8 @@ fn say(daemon: &Daemon, text: &str) {
     assert!(daemon.call("supervisor.sendProcessStdin", &params).unwrap().contains("<boolean>1"));
 }
 
-const CAT: &str = "[program:cat]\ncommand=/bin/sh -c 'echo begin; exec cat'\nstartsecs=0\nstdout_logfile=%(here)s/cat.log\n";
+const CAT: &str =
+    "[program:cat]\ncommand=/bin/sh -c 'echo begin; exec cat'\nstartsecs=0\nstdout_logfile=%(here)s/cat.log\n";
 
 fn tail_f_follows_until_interrupted(subject: Subject) {
     let daemon = Daemon::start(subject, CAT);

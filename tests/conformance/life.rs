@@ -27,7 +27,10 @@ daemons![
 ];
 
 fn a_process_is_starting_until_its_start_window_is_over(subject: Subject) {
-    let daemon = Daemon::start(subject, "[program:slow]\ncommand=/bin/cat\nstartsecs=2\n[program:at-once]\ncommand=/bin/cat\nstartsecs=0\n");
+    let daemon = Daemon::start(
+        subject,
+        "[program:slow]\ncommand=/bin/cat\nstartsecs=2\n[program:at-once]\ncommand=/bin/cat\nstartsecs=0\n",
+    );
     daemon.wait_state("slow", "STARTING");
     let mut transcript = Transcript::of(&daemon);
     transcript.ctl(&daemon, &["status", "slow"]);
@@ -36,7 +39,10 @@ fn a_process_is_starting_until_its_start_window_is_over(subject: Subject) {
 }
 
 fn a_program_that_dies_too_early_is_tried_again_and_given_up(subject: Subject) {
-    let daemon = Daemon::start(subject, "[program:short]\ncommand=/bin/sh -c 'echo try >>tries; exit 0'\ndirectory=%(here)s\nstartsecs=20\nstartretries=2\n");
+    let daemon = Daemon::start(
+        subject,
+        "[program:short]\ncommand=/bin/sh -c 'echo try >>tries; exit 0'\ndirectory=%(here)s\nstartsecs=20\nstartretries=2\n",
+    );
     daemon.wait_state("short", "FATAL");
     Transcript::of(&daemon)
         .note(daemon.text("tries"))
@@ -55,7 +61,10 @@ fn no_retries_means_fatal_at_once(subject: Subject) {
 
 fn retries_wait_longer_each_time(subject: Subject) {
     // %N of date is nanoseconds: three starts, one second and two seconds apart at least.
-    let daemon = Daemon::start(subject, "[program:short]\ncommand=/bin/sh -c 'date +%%s%%N >>tries; exit 1'\ndirectory=%(here)s\nstartsecs=20\nstartretries=2\n");
+    let daemon = Daemon::start(
+        subject,
+        "[program:short]\ncommand=/bin/sh -c 'date +%%s%%N >>tries; exit 1'\ndirectory=%(here)s\nstartsecs=20\nstartretries=2\n",
+    );
     daemon.wait_state("short", "FATAL");
     let tries: Vec<u64> = daemon.text("tries").lines().map(|line| line.parse().unwrap()).collect();
     assert_eq!(tries.len(), 3);
@@ -73,7 +82,10 @@ fn counted(ends: &str, keys: &str) -> String {
 }
 
 fn an_unexpected_exit_is_restarted(subject: Subject) {
-    let daemon = Daemon::start(subject, &counted("1) exit 1;; 2) kill -9 $$;; 3) exit 2;;", "exitcodes=0,2\nautorestart=unexpected"));
+    let daemon = Daemon::start(
+        subject,
+        &counted("1) exit 1;; 2) kill -9 $$;; 3) exit 2;;", "exitcodes=0,2\nautorestart=unexpected"),
+    );
     // Between an exit and the restart the state is EXITED too.
     daemon.wait_lines("runs", 3);
     daemon.wait_state("p", "EXITED");
@@ -107,13 +119,16 @@ fn autorestart_false_restarts_nothing(subject: Subject) {
 }
 
 fn exits_are_logged_with_their_cause(subject: Subject) {
-    let daemon = Daemon::start(subject, "[program:zero]\ncommand=/bin/sh -c 'exit 0'\nautorestart=false\nstartsecs=0\n\
+    let daemon = Daemon::start(
+        subject,
+        "[program:zero]\ncommand=/bin/sh -c 'exit 0'\nautorestart=false\nstartsecs=0\n\
         [program:seven]\ncommand=/bin/sh -c 'exit 7'\nautorestart=false\nstartsecs=0\n\
         [program:expected]\ncommand=/bin/sh -c 'exit 7'\nexitcodes=7,8\nautorestart=false\nstartsecs=0\n\
         [program:killed]\ncommand=/bin/sh -c 'kill -9 $$'\nautorestart=false\nstartsecs=0\n\
         [program:usr]\ncommand=/bin/sh -c 'kill -USR1 $$'\nautorestart=false\nstartsecs=0\n\
         [program:rt]\ncommand=/bin/sh -c 'kill -34 $$'\nautorestart=false\nstartsecs=0\n\
-        [program:early]\ncommand=/bin/sh -c 'exit 0'\nautorestart=false\nstartsecs=30\nstartretries=0\n");
+        [program:early]\ncommand=/bin/sh -c 'exit 0'\nautorestart=false\nstartsecs=30\nstartretries=0\n",
+    );
     let mut transcript = Transcript::of(&daemon);
     for name in ["zero", "seven", "expected", "killed", "usr", "rt"] {
         daemon.wait_state(name, "EXITED");
@@ -135,8 +150,11 @@ fn a_stopped_program_stays_stopped(subject: Subject) {
 }
 
 fn a_program_that_ignores_the_stop_signal_is_killed(subject: Subject) {
-    let daemon = Daemon::start(subject, "[program:deaf]\ncommand=/bin/sh -c 'trap \"\" TERM; echo up >>deaf.out; while :; do read x; done'\n\
-         directory=%(here)s\nstopwaitsecs=1\nstartsecs=0\n");
+    let daemon = Daemon::start(
+        subject,
+        "[program:deaf]\ncommand=/bin/sh -c 'trap \"\" TERM; echo up >>deaf.out; while :; do read x; done'\n\
+         directory=%(here)s\nstopwaitsecs=1\nstartsecs=0\n",
+    );
     daemon.wait_text("deaf.out", "up");
     Transcript::of(&daemon)
         .ctl(&daemon, &["stop", "deaf"])
@@ -164,12 +182,19 @@ fn the_stop_signal_can_be_chosen(subject: Subject) {
 
 /// A child with a grandchild; unless they are deaf, both note a TERM in a file and end.
 fn family_folder(subject: Subject, keys: &str, deaf: bool) -> Daemon {
-    let sections = format!("[program:family]\ncommand=/bin/sh %(here)s/parent.sh\ndirectory=%(here)s\nstartsecs=0\n{keys}\n");
+    let sections =
+        format!("[program:family]\ncommand=/bin/sh %(here)s/parent.sh\ndirectory=%(here)s\nstartsecs=0\n{keys}\n");
     let mut daemon = Daemon::folder_with(subject, "loglevel=debug", "", &sections);
     let reaction = |name: &str| if deaf { String::new() } else { format!("echo {name} >>family.out; exit 0") };
-    let member = |name: &str| format!("trap '{}' TERM\necho {name} up >>family.out\nwhile :; do sleep 0.02; done\n", reaction(name));
+    let member = |name: &str| {
+        format!("trap '{}' TERM\necho {name} up >>family.out\nwhile :; do sleep 0.02; done\n", reaction(name))
+    };
     std::fs::write(daemon.path("grandchild.sh"), member("grandchild")).unwrap();
-    std::fs::write(daemon.path("parent.sh"), format!("sh grandchild.sh &\necho $! >grandchild.pid\n{}", member("parent"))).unwrap();
+    std::fs::write(
+        daemon.path("parent.sh"),
+        format!("sh grandchild.sh &\necho $! >grandchild.pid\n{}", member("parent")),
+    )
+    .unwrap();
     daemon.run();
     daemon.wait_text("family.out", "grandchild up");
     daemon.wait_text("family.out", "parent up");
@@ -207,8 +232,11 @@ fn without_them_only_the_child_is_signalled(subject: Subject) {
 }
 
 fn a_start_that_waits_tells_the_end(subject: Subject) {
-    let daemon = Daemon::start(subject, "[program:good]\ncommand=/bin/cat\nautostart=false\nstartsecs=1\n\
-        [program:bad]\ncommand=/bin/sh -c 'exit 1'\nautostart=false\nstartsecs=1\nstartretries=5\n");
+    let daemon = Daemon::start(
+        subject,
+        "[program:good]\ncommand=/bin/cat\nautostart=false\nstartsecs=1\n\
+        [program:bad]\ncommand=/bin/sh -c 'exit 1'\nautostart=false\nstartsecs=1\nstartretries=5\n",
+    );
     Transcript::of(&daemon)
         .ctl(&daemon, &["start", "good"])
         .ctl(&daemon, &["start", "bad"])

@@ -31,7 +31,11 @@ fn term_int_and_quit_end_the_daemon_with_all_programs(subject: Subject) {
         daemon.wait_nothing_left();
         let mut transcript = Transcript::of(&daemon);
         transcript.note(format!("{status}")).log(&daemon, &["received", "stopped: p"]);
-        transcript.note(format!("socket {} pidfile {}", daemon.path("s.sock").exists(), daemon.path("main.pid").exists()));
+        transcript.note(format!(
+            "socket {} pidfile {}",
+            daemon.path("s.sock").exists(),
+            daemon.path("main.pid").exists()
+        ));
         transcript.check(&format!("signal_{name}"));
     }
 }
@@ -71,7 +75,9 @@ fn usr2_reopens_the_logs(subject: Subject) {
     assert_eq!(daemon.text("p.log.old"), "before\n");
     let mut lines: Vec<String> = Vec::new();
     for name in ["main.log.old", "main.log"] {
-        lines.extend(daemon.text(name).lines().filter(|line| line.contains("reopen")).map(|line| line[24..].to_string()));
+        lines.extend(
+            daemon.text(name).lines().filter(|line| line.contains("reopen")).map(|line| line[24..].to_string()),
+        );
     }
     Transcript::of(&daemon).note(lines.join("\n")).check("signal_USR2");
 }
@@ -83,15 +89,13 @@ fn programs_end_by_descending_priority(subject: Subject) {
              directory=%(here)s\nstartsecs=0\npriority={priority}\n"
         )
     };
-    let sections = format!("{}{}{}{}", program("first", 1), program("middle", 50), program("another", 50), program("last", 900));
+    let sections =
+        format!("{}{}{}{}", program("first", 1), program("middle", 50), program("another", 50), program("last", 900));
     let mut daemon = Daemon::start(subject, &sections);
     daemon.wait_lines("ups", 4);
     daemon.signal(Signal::SIGTERM);
     daemon.wait_end();
-    Transcript::of(&daemon)
-        .note(daemon.text("order"))
-        .log(&daemon, &["stopped:"])
-        .check("shutdown_order");
+    Transcript::of(&daemon).note(daemon.text("order")).log(&daemon, &["stopped:"]).check("shutdown_order");
 }
 
 fn the_pidfile_and_the_socket_come_and_go(subject: Subject) {
@@ -132,13 +136,20 @@ fn a_stale_socket_is_taken_over(subject: Subject) {
 }
 
 fn in_the_background_the_parent_leaves_at_once(subject: Subject) {
-    let daemon = Daemon::folder_with(subject, "directory=/\numask=026", "", "[program:p]\ncommand=/bin/sh -c 'pwd; umask; exec cat'\nstartsecs=0\nstdout_logfile=%(here)s/p.log\n");
+    let daemon = Daemon::folder_with(
+        subject,
+        "directory=/\numask=026",
+        "",
+        "[program:p]\ncommand=/bin/sh -c 'pwd; umask; exec cat'\nstartsecs=0\nstdout_logfile=%(here)s/p.log\n",
+    );
     let configuration = daemon.path("supervisord.conf").display().to_string();
     let outcome = daemon.supervisord(&["-c", &configuration]);
     let mut transcript = Transcript::of(&daemon);
     // As root the original also warns, on the standard error, that it runs as root.
     transcript.note(format!("stdout {:?} code {:?}", outcome.stdout, outcome.code));
-    until_true("the daemon to answer", || daemon.call("supervisor.getState", "").is_ok_and(|answer| answer.contains("RUNNING")));
+    until_true("the daemon to answer", || {
+        daemon.call("supervisor.getState", "").is_ok_and(|answer| answer.contains("RUNNING"))
+    });
     daemon.wait_lines("p.log", 2);
     let pid = daemon.pid();
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();

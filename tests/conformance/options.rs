@@ -81,22 +81,31 @@ fn supervisord_without_a_configuration_says_where_it_looked(subject: Subject) {
     fs::remove_file(daemon.path("supervisord.conf")).unwrap();
     let outcome = daemon.supervisord(&["-n", "-s"]);
     // As root the original also warns about searching the working directory.
-    let lines: Vec<&str> = outcome.stderr.lines().filter(|line| line.starts_with("Error") || line.starts_with("For")).collect();
+    let lines: Vec<&str> =
+        outcome.stderr.lines().filter(|line| line.starts_with("Error") || line.starts_with("For")).collect();
     let above = subject.daemon.bin().parent().unwrap().display().to_string();
     let text = lines.join("\n").replace(&subject.daemon.bin().display().to_string(), "BIN").replace(&above, "ABOVE");
     Transcript::of(&daemon).note(text).note(format!("[{:?}]", outcome.code)).check("supervisord_no_configuration");
 }
 
 fn options_beat_the_configuration(subject: Subject) {
-    let mut daemon = Daemon::folder_with(subject, "loglevel=warn\nidentifier=fromfile", "", "[program:p]\ncommand=/bin/cat\nstartsecs=0\n");
+    let mut daemon = Daemon::folder_with(
+        subject,
+        "loglevel=warn\nidentifier=fromfile",
+        "",
+        "[program:p]\ncommand=/bin/cat\nstartsecs=0\n",
+    );
     fs::create_dir(daemon.path("logs")).unwrap();
     let path = |name: &str| daemon.path(name).display().to_string();
     let (log, pid, logs) = (path("other.log"), path("other.pid"), path("logs"));
     daemon = daemon.arguments(&["-e", "debug", "-i", "fromoption", "-l", &log, "-j", &pid, "-q", &logs, "--umask=077"]);
     daemon.run();
     daemon.wait_running(&["p"]);
-    let children: Vec<String> =
-        fs::read_dir(daemon.path("logs")).unwrap().flatten().map(|entry| entry.file_name().into_string().unwrap()).collect();
+    let children: Vec<String> = fs::read_dir(daemon.path("logs"))
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
     assert!(children.iter().all(|name| name.contains("---fromoption-")), "{children:?}");
     assert_eq!(children.len(), 2);
     Transcript::of(&daemon)

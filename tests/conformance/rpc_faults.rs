@@ -48,7 +48,10 @@ fn body(daemon: &Daemon, xml: &str) -> String {
 }
 
 fn answers_are_written_as_the_original_writes_them(subject: Subject) {
-    let daemon = Daemon::start(subject, "[program:p]\ncommand=/bin/sh -c 'printf \"<&>\\\\047\\\\042\"; exec cat'\nstartsecs=0\nstdout_logfile=%(here)s/p.out\n");
+    let daemon = Daemon::start(
+        subject,
+        "[program:p]\ncommand=/bin/sh -c 'printf \"<&>\\\\047\\\\042\"; exec cat'\nstartsecs=0\nstdout_logfile=%(here)s/p.out\n",
+    );
     daemon.wait_text("p.out", "<&>");
     let call = |method: &str, params: &str| {
         format!("<?xml version='1.0'?><methodCall><methodName>{method}</methodName>{params}</methodCall>")
@@ -57,8 +60,14 @@ fn answers_are_written_as_the_original_writes_them(subject: Subject) {
     for (method, params) in [
         ("supervisor.getState", ""),
         ("supervisor.getAPIVersion", "<params></params>"),
-        ("supervisor.readProcessStdoutLog", "<params><param><value>p</value></param><param><value><int>0</int></value></param><param><value><i4>0</i4></value></param></params>"),
-        ("supervisor.tailProcessStdoutLog", "<params><param><value>p</value></param><param><value><int>0</int></value></param><param><value><i4>9</i4></value></param></params>"),
+        (
+            "supervisor.readProcessStdoutLog",
+            "<params><param><value>p</value></param><param><value><int>0</int></value></param><param><value><i4>0</i4></value></param></params>",
+        ),
+        (
+            "supervisor.tailProcessStdoutLog",
+            "<params><param><value>p</value></param><param><value><int>0</int></value></param><param><value><i4>9</i4></value></param></params>",
+        ),
         ("supervisor.nonsense", ""),
         ("system.multicall", "<params><param><value><array><data></data></array></value></param></params>"),
         ("supervisor.stopProcessGroup", "<params><param><value><string>p</string></value></param></params>"),
@@ -71,7 +80,13 @@ fn answers_are_written_as_the_original_writes_them(subject: Subject) {
 fn broken_requests_are_refused(subject: Subject) {
     let daemon = Daemon::start(subject, "");
     let mut transcript = Transcript::of(&daemon);
-    for xml in ["nonsense", "<methodCall>", "<methodCall></methodCall>", "<methodCall><methodName></methodName></methodCall>", "<a/>"] {
+    for xml in [
+        "nonsense",
+        "<methodCall>",
+        "<methodCall></methodCall>",
+        "<methodCall><methodName></methodName></methodCall>",
+        "<a/>",
+    ] {
         let answer = body(&daemon, xml);
         transcript.note(format!("{xml:?}: {}", answer.lines().next().unwrap()));
     }
@@ -88,16 +103,22 @@ fn many_types_are_understood(subject: Subject) {
         "<param><value><string>p</string></value></param><param><value><base64>YmFzZTY0Cg==</base64></value></param>",
         "<param><value><string>p</string></value></param><param><value><![CDATA[<cdata>\n]]></value></param>",
     ] {
-        let xml = format!("<methodCall><methodName>supervisor.sendProcessStdin</methodName><params>{params}</params></methodCall>");
+        let xml = format!(
+            "<methodCall><methodName>supervisor.sendProcessStdin</methodName><params>{params}</params></methodCall>"
+        );
         transcript.note(format!("-- {params}")).note(body(&daemon, &xml));
     }
     daemon.wait_text("p.out", "<cdata>");
     transcript.note("-- what arrived").note(daemon.text("p.out"));
     let flag = |value: &str| {
-        let xml = format!("<methodCall><methodName>supervisor.stopProcess</methodName><params><param><value>nobody</value></param><param><value>{value}</value></param></params></methodCall>");
+        let xml = format!(
+            "<methodCall><methodName>supervisor.stopProcess</methodName><params><param><value>nobody</value></param><param><value>{value}</value></param></params></methodCall>"
+        );
         body(&daemon, &xml).contains("BAD_NAME")
     };
-    for value in ["<boolean>1</boolean>", "<boolean>0</boolean>", "<boolean>2</boolean>", "<int>0</int>", "<double>1.5</double>"] {
+    for value in
+        ["<boolean>1</boolean>", "<boolean>0</boolean>", "<boolean>2</boolean>", "<int>0</int>", "<double>1.5</double>"]
+    {
         transcript.note(format!("{value} as a flag: {}", flag(value)));
     }
     transcript.check("rpc_types");

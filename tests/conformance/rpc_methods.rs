@@ -157,8 +157,11 @@ fn start_and_stop_answer_for_one_and_for_many(subject: Subject) {
 }
 
 fn starting_without_waiting_answers_at_once(subject: Subject) {
-    let daemon = Daemon::start(subject, "[program:slow]\ncommand=/bin/cat\nstartsecs=1000\nautostart=false\n\
-        [program:deaf]\ncommand=/bin/sh -c 'trap \"\" TERM; echo up; while :; do read x; done'\nstartsecs=0\nstopwaitsecs=1000\nstdout_logfile=%(here)s/deaf.out\n");
+    let daemon = Daemon::start(
+        subject,
+        "[program:slow]\ncommand=/bin/cat\nstartsecs=1000\nautostart=false\n\
+        [program:deaf]\ncommand=/bin/sh -c 'trap \"\" TERM; echo up; while :; do read x; done'\nstartsecs=0\nstopwaitsecs=1000\nstdout_logfile=%(here)s/deaf.out\n",
+    );
     daemon.wait_text("deaf.out", "up");
     Transcript::of(&daemon)
         .rpc(
@@ -195,7 +198,9 @@ fn written(subject: Subject) -> Daemon {
 fn logs_are_read_by_offset_and_length(subject: Subject) {
     let daemon = written(subject);
     let mut calls = Vec::new();
-    for (offset, length) in [(0, 0), (0, 4), (4, 0), (4, 3), (4, 100), (9, 3), (100, 1), (-3, 0), (-100, 0), (-3, 1), (0, -1), (4, -1)] {
+    for (offset, length) in
+        [(0, 0), (0, 4), (4, 0), (4, 3), (4, 100), (9, 3), (100, 1), (-3, 0), (-100, 0), (-3, 1), (0, -1), (4, -1)]
+    {
         calls.push(json!(["supervisor.readProcessStdoutLog", ["w", offset, length]]));
     }
     calls.extend([
@@ -296,7 +301,14 @@ fn reload_config_tells_three_lists(subject: Subject) {
     let daemon = daemon(subject);
     daemon.rewrite(&SECTIONS.replace("priority = 5", "priority = 6").replace("program:gone", "program:new"));
     Transcript::of(&daemon)
-        .rpc(&daemon, json!([["supervisor.reloadConfig", []], ["supervisor.reloadConfig", []], ["supervisor.addProcessGroup", ["new"]]]))
+        .rpc(
+            &daemon,
+            json!([
+                ["supervisor.reloadConfig", []],
+                ["supervisor.reloadConfig", []],
+                ["supervisor.addProcessGroup", ["new"]]
+            ]),
+        )
         .check("rpc_reload_config");
 }
 

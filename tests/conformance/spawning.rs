@@ -27,7 +27,9 @@ daemons![
 
 /// A program that runs once and leaves what it prints in `NAME.txt`.
 fn once(name: &str, script: &str, keys: &str) -> String {
-    format!("[program:{name}]\ncommand=/bin/sh -c '{script}'\nstartsecs=0\nautorestart=false\nstdout_logfile=%(here)s/{name}.txt\n{keys}\n")
+    format!(
+        "[program:{name}]\ncommand=/bin/sh -c '{script}'\nstartsecs=0\nautorestart=false\nstdout_logfile=%(here)s/{name}.txt\n{keys}\n"
+    )
 }
 
 fn text_of(daemon: &Daemon, name: &str) -> String {
@@ -49,7 +51,11 @@ fn the_environment_is_the_daemons_and_the_configured_one(subject: Subject) {
         "{}{}[program:x]\ncommand=/bin/sh -c env\nprocess_name=x%(process_num)d\nnumprocs=1\nstartsecs=0\nautorestart=false\nstdout_logfile=%(here)s/x.txt\n\
          environment=N=\"%(process_num)d\",GLOBAL=\"mine\",SUPERVISOR_GROUP_NAME=\"forged\"\n[group:g]\nprograms=x\n",
         once("plain", "env", ""),
-        once("own", "env", "environment=A=\"1\",B=\"two words\",C=\"%(program_name)s-%(group_name)s-%(here)s\",HOME=\"/nowhere\"\nserverurl=http://example:1")
+        once(
+            "own",
+            "env",
+            "environment=A=\"1\",B=\"two words\",C=\"%(program_name)s-%(group_name)s-%(here)s\",HOME=\"/nowhere\"\nserverurl=http://example:1"
+        )
     );
     let daemon = Daemon::start_with(subject, "environment=GLOBAL=\"yes\",OTHER=\"%(ENV_LC_ALL)s\"", "", &sections);
     let mut transcript = Transcript::of(&daemon);
@@ -101,7 +107,10 @@ fn the_child_leads_its_own_process_group(subject: Subject) {
 }
 
 fn the_child_has_three_descriptors(subject: Subject) {
-    let daemon = Daemon::start(subject, "[program:p]\ncommand=/bin/cat\nstartsecs=0\n[program:q]\ncommand=/bin/cat\nstartsecs=0\nredirect_stderr=true\n");
+    let daemon = Daemon::start(
+        subject,
+        "[program:p]\ncommand=/bin/cat\nstartsecs=0\n[program:q]\ncommand=/bin/cat\nstartsecs=0\nredirect_stderr=true\n",
+    );
     daemon.wait_running(&["p", "q"]);
     for name in ["p", "q"] {
         let pid = daemon.process_pid(name);
@@ -134,10 +143,7 @@ fn the_child_runs_as_its_user(subject: Subject) {
         once("numbered", "id -u; id -g; id -G", "user=65534")
     );
     let daemon = Daemon::start(subject, &sections);
-    Transcript::of(&daemon)
-        .note(text_of(&daemon, "named"))
-        .note(text_of(&daemon, "numbered"))
-        .check("user");
+    Transcript::of(&daemon).note(text_of(&daemon, "named")).note(text_of(&daemon, "numbered")).check("user");
     let log = fs::metadata(daemon.path("named.txt")).unwrap();
     assert_eq!((log.uid(), log.permissions().mode() & 0o777), (0, 0o644), "logs belong to the daemon");
 }
@@ -179,7 +185,15 @@ fn commands_are_found_on_the_path(subject: Subject) {
 
 fn a_command_that_cannot_be_run_says_why(subject: Subject) {
     let mut sections = String::new();
-    let commands = ["/nonexistent/program", "nonexistent-program", "%(here)s", "%(here)s/plain", "'unclosed", "\"\"", "sub/../plain"];
+    let commands = [
+        "/nonexistent/program",
+        "nonexistent-program",
+        "%(here)s",
+        "%(here)s/plain",
+        "'unclosed",
+        "\"\"",
+        "sub/../plain",
+    ];
     for (number, command) in commands.iter().enumerate() {
         sections.push_str(&format!("[program:p{number}]\ncommand={command}\nstartretries=0\n"));
     }
@@ -193,7 +207,8 @@ fn a_command_that_cannot_be_run_says_why(subject: Subject) {
         daemon.wait_state(&name, "FATAL");
         transcript.note(format!("-- command={}", commands[number]));
         transcript.ctl(&daemon, &["start", &name]);
-        transcript.rpc(&daemon, json!([["supervisor.startProcess", [&name]], ["supervisor.startProcessGroup", [&name]]]));
+        transcript
+            .rpc(&daemon, json!([["supervisor.startProcess", [&name]], ["supervisor.startProcessGroup", [&name]]]));
         transcript.ctl(&daemon, &["status", &name]);
     }
     transcript.check("spawn_errors");
@@ -264,10 +279,15 @@ fn standard_input_is_a_pipe_that_rpc_writes_to(subject: Subject) {
 }
 
 fn autostart_follows_the_priorities(subject: Subject) {
-    let program = |name: &str, priority: i32| format!("[program:{name}]\ncommand=/bin/cat\nstartsecs=0\npriority={priority}\n");
+    let program =
+        |name: &str, priority: i32| format!("[program:{name}]\ncommand=/bin/cat\nstartsecs=0\npriority={priority}\n");
     let sections = format!(
         "{}{}{}{}{}[group:g]\nprograms=y,x\npriority=5\n",
-        program("last", 1000), program("b", 10), program("a", 10), program("x", 1), program("y", 2)
+        program("last", 1000),
+        program("b", 10),
+        program("a", 10),
+        program("x", 1),
+        program("y", 2)
     );
     let daemon = Daemon::start(subject, &sections);
     daemon.wait_running(&["last", "a", "b", "g:x", "g:y"]);

@@ -118,7 +118,8 @@ impl Daemon {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let daemon = Self { original: venv.join("bin/supervisorctl"), ours, folder, child, login: login.replace('\n', " ") };
+        let daemon =
+            Self { original: venv.join("bin/supervisorctl"), ours, folder, child, login: login.replace('\n', " ") };
         daemon.wait("the socket", |daemon| UnixStream::connect(daemon.path("s.sock")).is_ok());
         daemon.wait("web and the handlers", |daemon| {
             let log = fs::read_to_string(daemon.path("s.log")).unwrap_or_default();
@@ -213,7 +214,7 @@ impl Daemon {
     }
 
     /// Kills a child of the daemon, given its id.
-    pub(crate) fn kill(&self, pid: &str) {
+    pub(crate) fn kill(pid: &str) {
         // It may have gone by itself.
         let _ = kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL);
     }

@@ -1,10 +1,16 @@
 //! galaxyctl under the name `supervisorctl` beside the original client, both driving the same original
 //! daemon: standard output, standard error and exit code must be equal.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected should fail")]
+#![expect(clippy::disallowed_methods, reason = "tests start programs and wait for conditions")]
+#![expect(clippy::print_stderr, reason = "tests say why they could not run")]
+
 mod daemon;
+mod outcome;
+mod terminal;
+mod unanswered;
 #[path = "../fixture/venv.rs"]
 mod venv;
-mod outcome;
 
 use std::fs;
 
@@ -141,8 +147,25 @@ fn what_only_shows_is_the_same() {
 fn mistakes_in_the_words_of_a_command_begin_with_the_same_line() {
     let Some(daemon) = daemon("") else { return };
     for line in [
-        "start", "stop", "restart", "clear", "signal", "signal HUP", "tail", "tail a b c d", "maintail a b", "fg",
-        "reread x", "avail x", "shutdown x", "reload x", "version x", "help start", "help tail", "help help", "help update",
+        "start",
+        "stop",
+        "restart",
+        "clear",
+        "signal",
+        "signal HUP",
+        "tail",
+        "tail a b c d",
+        "maintail a b",
+        "fg",
+        "reread x",
+        "avail x",
+        "shutdown x",
+        "reload x",
+        "version x",
+        "help start",
+        "help tail",
+        "help help",
+        "help update",
     ] {
         same(&daemon, &[], line, Whole::FirstLine);
     }
@@ -173,13 +196,19 @@ fn changes_of_the_configuration_are_told_the_same() {
     // What only reads comes first in each step, and is run without a new beginning.
     let steps: &[(&str, &[&str], &[&str])] = &[
         ("[program:new]\ncommand=/bin/cat -u\nstartsecs=0\n", &["reread"], &["update"]),
-        ("[program:a]\ncommand=/bin/cat\n[program:new]\ncommand=/bin/cat\n", &["reread", "update nothing"], &["update a"]),
+        (
+            "[program:a]\ncommand=/bin/cat\n[program:new]\ncommand=/bin/cat\n",
+            &["reread", "update nothing"],
+            &["update a"],
+        ),
         ("[program:a]\ncommand=/bin/cat\n", &["avail", "add nothing"], &["add a", "update all"]),
         ("[program:bad]\n", &["reread", "update", "avail"], &[]),
         ("[program:bad]\ncommand=x\nuser=no-such-user\n", &["reread"], &[]),
     ];
     let begin = |included: &str| {
-        daemon.include("[program:gone]\ncommand=/bin/cat\nautostart=false\n[program:new]\ncommand=/bin/cat\nautostart=false\n");
+        daemon.include(
+            "[program:gone]\ncommand=/bin/cat\nautostart=false\n[program:new]\ncommand=/bin/cat\nautostart=false\n",
+        );
         daemon.run(Which::Original, "update", "");
         daemon.include(included);
         daemon.run(Which::Original, "reread", "");
@@ -293,9 +322,11 @@ fn a_daemon_that_wants_a_login_is_told_the_same() {
 #[test]
 fn streams_are_shown_until_ctrl_c() {
     let Some(daemon) = daemon("") else { return };
-    for (line, shown) in
-        [("tail -f galaxy:handler0", "hello from 0\n"), ("maintail -f", "handler1 entered RUNNING state"), ("tail -f nothing", "unseen")]
-    {
+    for (line, shown) in [
+        ("tail -f galaxy:handler0", "hello from 0\n"),
+        ("maintail -f", "handler1 entered RUNNING state"),
+        ("tail -f nothing", "unseen"),
+    ] {
         let [original, ours] = [Which::Original, Which::Ours]
             .map(|which| Outcome::of(&daemon.interrupted(which, line, shown), Whole::Everything));
         // Ctrl-C meets the original in one of two places, and only one of them prints the empty line.
@@ -331,10 +362,21 @@ fn a_daemon_on_its_way_out_is_told_the_same() {
     let stubborn = daemon.run(Which::Original, "pid stubborn", "");
     daemon.run(Which::Original, "shutdown", "");
     for line in [
-        "status", "pid", "start cat", "avail", "reread", "update", "add cat", "remove cat", "reload", "shutdown", "version",
-        "tail cat", "fg cat",
+        "status",
+        "pid",
+        "start cat",
+        "avail",
+        "reread",
+        "update",
+        "add cat",
+        "remove cat",
+        "reload",
+        "shutdown",
+        "version",
+        "tail cat",
+        "fg cat",
     ] {
         same(&daemon, &[], line, Whole::Everything);
     }
-    daemon.kill(stubborn.stdout_text().trim());
+    Daemon::kill(stubborn.stdout_text().trim());
 }

@@ -40,12 +40,23 @@ impl Deployment {
         // Jobs of a run that was broken off must not count for this one.
         let _ = fs::remove_file(deployment.folder.join("var/universe.sqlite"));
         let mut command = deployment.command(&root.join("examples/galaxy/run"));
-        command.arg(&deployment.folder).args(["--port", &port.to_string(), "--galaxyd", env!("CARGO_BIN_EXE_galaxyd"), "--boot-wait", "900"]);
-        let database = std::env::var("GALAXY_DATABASE").ok().or_else(|| deployment._postgres.as_ref().map(Postgres::url));
+        command.arg(&deployment.folder).args([
+            "--port",
+            &port.to_string(),
+            "--galaxyd",
+            env!("CARGO_BIN_EXE_galaxyd"),
+            "--boot-wait",
+            "900",
+        ]);
+        let database =
+            std::env::var("GALAXY_DATABASE").ok().or_else(|| deployment._postgres.as_ref().map(Postgres::url));
         if let Some(url) = &database {
             command.args(["--database", url]);
         }
-        tell(&format!("a real Galaxy on {}", database.as_deref().unwrap_or("SQLite").split(':').next().unwrap_or_default()));
+        tell(&format!(
+            "a real Galaxy on {}",
+            database.as_deref().unwrap_or("SQLite").split(':').next().unwrap_or_default()
+        ));
         let output = command.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -110,7 +121,11 @@ impl Deployment {
     pub(crate) fn wait_for_jobs(&self, jobs: Child) {
         let output = jobs.wait_with_output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && text.contains(" ok handler"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success() && text.contains(" ok handler"),
+            "{text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     fn keeper(&self) -> i32 {
@@ -122,7 +137,9 @@ impl Deployment {
         let keeper = self.keeper();
         let binary = fs::read_link(format!("/proc/{keeper}/exe")).ok()?;
         self.living().into_iter().find(|pid| {
-            *pid != keeper && parent(*pid) == Some(keeper) && fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == binary)
+            *pid != keeper
+                && parent(*pid) == Some(keeper)
+                && fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == binary)
         })
     }
 

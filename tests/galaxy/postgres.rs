@@ -36,14 +36,28 @@ impl Postgres {
     fn set_up(&self) -> Result<(), String> {
         if nix::unistd::Uid::effective().is_root() {
             let account = nix::unistd::User::from_name(ACCOUNT).ok().flatten().ok_or("there is no account postgres")?;
-            nix::unistd::chown(self.socket.path(), Some(account.uid), Some(account.gid)).map_err(|error| error.to_string())?;
+            nix::unistd::chown(self.socket.path(), Some(account.uid), Some(account.gid))
+                .map_err(|error| error.to_string())?;
         }
         let (data, socket) = (self.data.display().to_string(), self.socket.path().display().to_string());
         self.run("initdb", &["-D", &data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync"])?;
-        let options = format!("-c listen_addresses='' -c unix_socket_directories='{socket}' -c fsync=off -c max_connections=200");
+        let options =
+            format!("-c listen_addresses='' -c unix_socket_directories='{socket}' -c fsync=off -c max_connections=200");
         self.run("pg_ctl", &["-D", &data, "-w", "-l", &format!("{socket}/log"), "-o", &options, "start"])?;
         self.run("psql", &["-q", "-h", &socket, "-U", "postgres", "-c", "create role galaxy login", "postgres"])?;
-        self.run("psql", &["-q", "-h", &socket, "-U", "postgres", "-c", "create database galaxy owner galaxy template template0 encoding 'UTF8'", "postgres"])
+        self.run(
+            "psql",
+            &[
+                "-q",
+                "-h",
+                &socket,
+                "-U",
+                "postgres",
+                "-c",
+                "create database galaxy owner galaxy template template0 encoding 'UTF8'",
+                "postgres",
+            ],
+        )
     }
 
     /// The address for Galaxy's `database_connection`.

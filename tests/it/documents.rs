@@ -30,7 +30,9 @@ fn documents_name_only_files_that_exist() {
         let text = fs::read_to_string(&path).unwrap();
         for word in text.split(|letter: char| letter.is_whitespace() || "`()[],;\"'|".contains(letter)) {
             let word = word.trim_end_matches(['.', ':']);
-            let ours = ["src/", "tests/", "docs/", "examples/", "systemd/", "bench/", ".ci/"].iter().any(|begin| word.starts_with(begin));
+            let ours = ["src/", "tests/", "docs/", "examples/", "systemd/", "bench/", ".ci/"]
+                .iter()
+                .any(|begin| word.starts_with(begin));
             let pattern = word.contains(['*', '<', '{', '=', '…']);
             if ours && !pattern && !root().join(word).exists() {
                 missing.push(format!("{}: {word}", short(&path)));

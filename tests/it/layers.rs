@@ -26,8 +26,21 @@ const CONSTANTS: &[&str] = &["SUPERVISOR_VERSION", "VERSION"];
 
 /// What the engine must never touch.
 const IMPURE: &[&str] = &[
-    "std::env", "std::fs", "std::io", "std::net", "std::os", "std::process", "std::thread", "std::sync", "Instant",
-    "SystemTime", "tokio", "nix::", "libc::", "tracing", "jiff",
+    "std::env",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::os",
+    "std::process",
+    "std::thread",
+    "std::sync",
+    "Instant",
+    "SystemTime",
+    "tokio",
+    "nix::",
+    "libc::",
+    "tracing",
+    "jiff",
 ];
 
 #[test]

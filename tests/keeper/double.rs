@@ -7,8 +7,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 
 use galaxyd::keeper::{Image, be_keeper, become_keeper, run_in_thread};
-use galaxyd::sys::users::Account;
-use galaxyd::sys::{descriptors, process};
+use galaxyd::sys::{descriptors, process, signals, users};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Tells the double what to do, in words; unset for anybody else.
@@ -42,9 +41,14 @@ fn launch(setup: &str) -> i32 {
     let mut held = Vec::new();
     for word in setup.split_whitespace() {
         match word.split_once('=').unwrap_or((word, "")) {
-            ("uid", number) => account(number.parse().unwrap()).become_it().unwrap(),
+            ("uid", number) => {
+                // One that need not exist.
+                let id = number.parse().unwrap();
+                users::become_user(id, id, &[id]).unwrap();
+            }
             ("files", number) => limit(Resource::RLIMIT_NOFILE, number),
             ("processes", number) => limit(Resource::RLIMIT_NPROC, number),
+            ("ignored", number) => signals::ignore(number.parse().unwrap()),
             ("held", name) => held.push((name.to_owned(), reader.as_fd())),
             ("thread", _) => {
                 let (socket, keeper) = run_in_thread().unwrap();
@@ -55,11 +59,6 @@ fn launch(setup: &str) -> i32 {
         }
     }
     panic!("{}", become_keeper(&held));
-}
-
-/// One that need not exist.
-fn account(number: u32) -> Account {
-    Account { name: String::new(), uid: number, gid: number, groups: vec![number], home: "/".into() }
 }
 
 fn limit(resource: Resource, soft: &str) {

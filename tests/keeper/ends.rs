@@ -23,6 +23,21 @@ fn a_signal_reaches_the_child_and_its_death_is_told() {
 }
 
 #[test]
+fn who_starts_the_daemon_cannot_make_it_deaf_by_ignoring_signals() {
+    // SIGCHLD, SIGTERM
+    let (rig, mut worker) = Rig::start("ignored=17 ignored=15");
+    worker.come_up();
+    let (_, _, exit) = rig.run(&worker, 1, &shell("exit 4"));
+    assert_eq!(exit, Exit::Code(4));
+    rig.spawn(&worker, 2, &shell("exec sleep 1000"));
+    assert_eq!(worker.signal(2, libc::SIGTERM, false), 0);
+    assert_eq!(worker.exited(2), Exit::Signal { number: libc::SIGTERM, core_dumped: false });
+    galaxyd::sys::signals::send(rig.pid(), libc::SIGTERM).unwrap();
+    worker.expect(|message| matches!(message, FromKeeper::Signal { signal: libc::SIGTERM, .. }));
+    rig.end(&mut worker, 0);
+}
+
+#[test]
 fn a_signal_that_does_not_exist_is_refused() {
     let (rig, mut worker) = Rig::start("");
     worker.come_up();

@@ -1,10 +1,11 @@
 //! The keeper as its worker sees it: real processes, with the test in the worker's place.
 
 #![expect(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::print_stderr,
-    reason = "a test that panics or speaks has done its duty"
+    reason = "tests start programs, tell what they measured, and have done their duty when they panic"
 )]
 
 mod double;

@@ -475,7 +475,7 @@ fn arguments(random: &mut Random, flaws: &Flaws) -> Vec<String> {
             ("-u", USERS.0, USERS.1),
             ("-m", OCTALS.0, OCTALS.1),
             ("-d", &["/tmp", "~"], &["/nonexistent"]),
-            ("-l", &["/tmp/c.log", "c.log", "syslog", ""], &["/nonexistent/x"]),
+            ("-l", &["/tmp/c.log", "c.log", "syslog"], &["/nonexistent/x"]),
             ("-y", BYTES.0, &["1M", "x"]),
             ("-z", &["1", "-1"], &["x"]),
             ("-e", &["debug", "WARN"], &["warning"]),

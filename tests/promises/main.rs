@@ -1,7 +1,11 @@
 //! What galaxyd promises beyond Supervisor's contract, held against real processes.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected should fail")]
-#![expect(clippy::disallowed_methods, clippy::print_stderr, reason = "tests start programs and tell what they measured")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "tests start programs and tell what they measured"
+)]
 #![expect(dead_code, reason = "the harness is shared with the conformance tests, which use all of it")]
 #![expect(clippy::needless_pass_by_value, reason = "test code")]
 

@@ -77,7 +77,8 @@ fn a_hundred_kills_under_full_output_lose_no_line_and_no_exit_status() {
 
 #[test]
 fn a_successor_is_in_control_within_a_moment() {
-    let daemon = galaxyd("", "[program:p]\ncommand=sleep 1000\nprocess_name=p%(process_num)s\nnumprocs=20\nstartsecs=0\n");
+    let daemon =
+        galaxyd("", "[program:p]\ncommand=sleep 1000\nprocess_name=p%(process_num)s\nnumprocs=20\nstartsecs=0\n");
     daemon.wait_state("p:p19", "RUNNING");
     let keeper = daemon.pid();
     let mut times = Vec::new();

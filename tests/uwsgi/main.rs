@@ -38,7 +38,8 @@ fn the_scaling_pages_deployment_lives(subject: Subject) {
     assert_eq!(status.code, Some(0), "{status:?}");
     let shape: Vec<String> = status.stdout.lines().map(|line| line[..47].to_string()).collect();
     let page = ["handler0", "handler1", "handler2", "web"];
-    let expected: Vec<String> = page.iter().map(|name| format!("{:<33}RUNNING   pid ", format!("galaxy:{name}"))).collect();
+    let expected: Vec<String> =
+        page.iter().map(|name| format!("{:<33}RUNNING   pid ", format!("galaxy:{name}"))).collect();
     assert_eq!(shape, expected, "{}", status.stdout);
 
     let before: Vec<i32> = NAMES.iter().map(|name| daemon.process_pid(name)).collect();
@@ -46,13 +47,19 @@ fn the_scaling_pages_deployment_lives(subject: Subject) {
     let restart = daemon.ctl(&["restart", "galaxy:"]);
     assert_eq!((restart.stdout.lines().count(), restart.code), (8, Some(0)), "{restart:?}");
     for (name, old) in NAMES.iter().zip(&before) {
-        assert!(restart.stdout.contains(&format!("{name}: stopped\n")) && restart.stdout.contains(&format!("{name}: started\n")));
+        assert!(
+            restart.stdout.contains(&format!("{name}: stopped\n"))
+                && restart.stdout.contains(&format!("{name}: started\n"))
+        );
         assert_ne!(daemon.process_pid(name), *old, "{name}");
     }
     assert_eq!(server.answer(), daemon.process_pid("galaxy:web"));
     // INT and TERM are graceful ends, with status 0.
     for name in ["web", "handler0", "handler1", "handler2"] {
-        assert_eq!(daemon.log_lines(&[&format!("stopped: {name} ")]), [format!("INFO stopped: {name} (exit status 0)")]);
+        assert_eq!(
+            daemon.log_lines(&[&format!("stopped: {name} ")]),
+            [format!("INFO stopped: {name} (exit status 0)")]
+        );
     }
     assert!(daemon.text("log/handler1.log").contains("shutdown complete"));
 
@@ -79,5 +86,9 @@ fn the_deployment_outlives_the_worker(subject: Subject) {
     assert_eq!(after, before);
     // The new worker sees deaths that the old one would have seen.
     server.kill_handler_and_wait("galaxy:handler2");
-    assert!(fs::read_to_string(daemon.path("main.log")).unwrap().contains("exited: handler2 (terminated by SIGKILL; not expected)"));
+    assert!(
+        fs::read_to_string(daemon.path("main.log"))
+            .unwrap()
+            .contains("exited: handler2 (terminated by SIGKILL; not expected)")
+    );
 }

@@ -83,7 +83,10 @@ impl Server {
                 return None;
             }
         };
-        let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/supervisor-confs/galaxy-web-handlers.conf")).unwrap();
+        let page = fs::read_to_string(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/supervisor-confs/galaxy-web-handlers.conf"),
+        )
+        .unwrap();
         let daemon = Daemon::folder(subject, "");
         let here = daemon.dir().display().to_string();
         for name in ["log", "var", "config", "server", "server/scripts"] {
@@ -93,7 +96,11 @@ impl Server {
         symlink(venv, daemon.path("venv")).unwrap();
         fs::write(daemon.path("server/app.py"), APPLICATION).unwrap();
         fs::write(daemon.path("server/scripts/galaxy-main"), HANDLER).unwrap();
-        fs::write(daemon.path("config/galaxy.yml"), SETTINGS.replace("PORT", &port.to_string()).replace("FOLDER", &here)).unwrap();
+        fs::write(
+            daemon.path("config/galaxy.yml"),
+            SETTINGS.replace("PORT", &port.to_string()).replace("FOLDER", &here),
+        )
+        .unwrap();
         let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective()).unwrap().unwrap().name;
         let text = page
             .replace("/srv/galaxy/log/supervisord.log", &format!("{here}/main.log"))
@@ -163,5 +170,7 @@ pub(crate) fn worker_of(daemon: &Daemon) -> Option<i32> {
         return None;
     }
     let binary = fs::read_link(format!("/proc/{}/exe", daemon.pid())).ok()?;
-    children_of(daemon.pid()).into_iter().find(|pid| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == binary))
+    children_of(daemon.pid())
+        .into_iter()
+        .find(|pid| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == binary))
 }

@@ -41,6 +41,7 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     Ok(Flow::Continue)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the end of a command, in its signature")]
 fn refuse(shell: &mut Shell, text: &str) -> Result<Flow, Trouble> {
     shell.problem(text, None);
     shell.set_exit(ExitCode::Generic);

@@ -42,7 +42,9 @@ fn list(shell: &mut Shell, whose: &str, names: &[&str]) {
     let ruler = "=".repeat(head.len());
     shell.line(head);
     shell.line(ruler);
-    columns(names).into_iter().for_each(|line| shell.line(line));
+    for line in columns(names) {
+        shell.line(line);
+    }
     shell.line("");
 }
 

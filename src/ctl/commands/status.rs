@@ -57,8 +57,7 @@ fn matching(shell: &Shell, word: &str, known: &[ProcessInfo]) -> Vec<ProcessInfo
 
 fn missing(shell: &mut Shell, word: &str) {
     let typed = name::split(word);
-    let (name, what) =
-        if typed.process.is_none() { (typed.group, Missing::Group) } else { (word, Missing::Process) };
+    let (name, what) = if typed.process.is_none() { (typed.group, Missing::Group) } else { (word, Missing::Process) };
     shell.screen.show(&Fact::Missing { name: name.to_owned(), what });
     shell.set_exit(ExitCode::Unknown);
     shell.suggest(word);

@@ -160,7 +160,8 @@ fn stop_has_words_and_codes_for_its_faults() {
     for (code, line, exit) in
         [(10, "web: ERROR (no such process)", 1), (70, "web: ERROR (not running)", 0), (30, "FAILED: why", 1)]
     {
-        let shown = Stage::supervisorctl().answer("stopProcess('web')", Err(fault(code, "FAILED: why"))).run("stop web");
+        let shown =
+            Stage::supervisorctl().answer("stopProcess('web')", Err(fault(code, "FAILED: why"))).run("stop web");
         check(&shown, &format!("{line}\n"), exit);
     }
     let stage = Stage::supervisorctl().answer("stopProcessGroup('g')", Err(fault(10, "BAD_NAME: g")));
@@ -182,7 +183,8 @@ fn signal_passes_the_signal_on_and_minds_processes_that_do_not_run() {
 
 #[test]
 fn restart_galaxy_prints_the_pages_lines_in_the_order_of_the_answers() {
-    let results = |code| Value::Array(["handler1", "web", "handler0"].map(|name| result("galaxy", name, code, "OK")).to_vec());
+    let results =
+        |code| Value::Array(["handler1", "web", "handler0"].map(|name| result("galaxy", name, code, "OK")).to_vec());
     let stage = Stage::galaxyctl()
         .answer("stopProcessGroup('galaxy')", Ok(results(80)))
         .answer("startProcessGroup('galaxy')", Ok(results(80)));
@@ -197,7 +199,8 @@ fn clear_shows_pythons_none_for_a_group() {
     check(&stage.run("clear g:*"), "g:None: ERROR (no such process)\n", 1);
     let stage = Stage::supervisorctl().answer("clearProcessLogs('a')", Err(fault(30, "FAILED: a")));
     check(&stage.run("clear a"), "a: ERROR (failed)\n", 1);
-    let stage = Stage::supervisorctl().answer("clearAllProcessLogs()", Ok(Value::Array(vec![result("a", "a", 80, "OK")])));
+    let stage =
+        Stage::supervisorctl().answer("clearAllProcessLogs()", Ok(Value::Array(vec![result("a", "a", 80, "OK")])));
     check(&stage.run("clear all"), "a: cleared\n", 0);
 }
 

@@ -155,13 +155,18 @@ mod tests {
 
     fn document(command: &str, facts: &[Fact]) -> Value {
         let mut document = Document::begin(command);
-        facts.iter().for_each(|fact| document.add(fact));
+        for fact in facts {
+            document.add(fact);
+        }
         serde_json::from_str(&document.finish(ExitCode::Success)).unwrap()
     }
 
     #[test]
     fn a_command_without_results_still_has_its_list() {
-        assert_eq!(document("status", &[]), json!({"command": "status", "processes": [], "errors": [], "exit_code": 0}));
+        assert_eq!(
+            document("status", &[]),
+            json!({"command": "status", "processes": [], "errors": [], "exit_code": 0})
+        );
         assert_eq!(document("help", &[])["errors"], json!([]));
     }
 

@@ -19,10 +19,9 @@ pub(super) fn lines(fact: &Fact) -> String {
         Fact::NoChange => "No config updates to processes".to_owned(),
         Fact::Group { group, act } => format!("{group}: {}", group_act(*act)),
         Fact::Version { supervisor, .. } => supervisor.clone(),
-        Fact::Log { text, .. } => text.clone(),
         Fact::Daemon(DaemonAct::ShutDown) => "Shut down".to_owned(),
         Fact::Daemon(DaemonAct::Restarted) => "Restarted supervisord".to_owned(),
-        Fact::Problem { text, .. } | Fact::Line(text) => text.clone(),
+        Fact::Log { text, .. } | Fact::Problem { text, .. } | Fact::Line(text) => text.clone(),
     };
     text.push('\n');
     text
@@ -92,9 +91,8 @@ mod tests {
 
     #[test]
     fn results_have_three_forms() {
-        let done = |outcome| {
-            lines(&Fact::Done(Done { action: Action::Signal, name: "g:p".to_owned(), code: 80, outcome }))
-        };
+        let done =
+            |outcome| lines(&Fact::Done(Done { action: Action::Signal, name: "g:p".to_owned(), code: 80, outcome }));
         assert_eq!(done(Outcome::Success), "g:p: signalled\n");
         assert_eq!(done(Outcome::Error("not running")), "g:p: ERROR (not running)\n");
         assert_eq!(done(Outcome::Told("FAILED: g:p".to_owned())), "FAILED: g:p\n");

@@ -84,8 +84,7 @@ fn available(processes: &[ConfigInfo], colour: Colour) -> String {
             format!("{}:{}", process.group_prio, process.process_prio),
         ]);
     }
-    let paints =
-        processes.iter().map(|one| if one.inuse { Color::FG_GREEN } else { Color::FG_YELLOW }).collect();
+    let paints = processes.iter().map(|one| if one.inuse { Color::FG_GREEN } else { Color::FG_YELLOW }).collect();
     draw(builder, paints, colour)
 }
 

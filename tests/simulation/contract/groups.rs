@@ -1,7 +1,10 @@
 //! Groups, order, and what is shown of processes.
 
+use std::time::Duration;
+
 use galaxyd::engine::{
-    Answer, AutoRestart, Description, Effect, Event, Policy, ProcessId, ProcessState as P, Refusal, Request, Target,
+    Answer, AutoRestart, Description, Effect, Event, Input, Mood, Policy, ProcessId, ProcessState as P, Refusal,
+    Request, Target,
 };
 
 use crate::stage::{SIGTERM, Stage, TERMINATED, auto, code, group, millis, policy, refusal, results, three};
@@ -134,4 +137,46 @@ fn a_process_stopped_before_it_was_ever_forked_shows_the_epoch() {
     stage.not_forked(process);
     stage.stop(Target::One(process), true);
     assert_eq!(stage.view(process).description(stage.now()), Description::StoppedAt(0));
+}
+
+#[test]
+fn all_members_are_signalled_before_the_first_wait_is_mentioned() {
+    let (mut stage, [a, b, c]) = three();
+    let [a, b, c] = [a, b, c].map(|process| stage.pid(process));
+    stage.stop(Target::All, true);
+    assert_eq!(
+        stage.log(),
+        [
+            &format!("killing c (pid {c}) with signal SIGTERM"),
+            &format!("killing b (pid {b}) with signal SIGTERM"),
+            &format!("killing a (pid {a}) with signal SIGTERM"),
+            "waiting for c to stop",
+            "waiting for b to stop",
+            "waiting for a to stop",
+        ]
+    );
+}
+
+#[test]
+fn ten_thousand_processes_are_started_stopped_and_ended() {
+    let names: Vec<String> = (0..10_000).map(|number| format!("p{number}")).collect();
+    let members: Vec<_> = names.iter().map(|name| (name.as_str(), policy())).collect();
+    let mut stage = Stage::new(vec![group("many", 1, &members)]);
+    let all = stage.engine.group_members("many").expect("the group exists").to_vec();
+    stage.start(Target::All, true);
+    for process in &all {
+        stage.pass(Duration::from_micros(10));
+        stage.forked(*process);
+    }
+    while stage.answers().is_empty() {
+        stage.wait_for_deadline();
+    }
+    assert_eq!(results(&stage).len(), all.len());
+    stage.stop(Target::All, true);
+    for process in all.iter().rev() {
+        stage.exit(*process, TERMINATED);
+    }
+    assert_eq!(results(&stage).first(), Some(&"p0: Ok(())".to_owned()));
+    stage.tell(Input::Shutdown);
+    assert_eq!(stage.effects.last(), Some(&Effect::Halted { mood: Mood::Shutdown }));
 }

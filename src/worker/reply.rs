@@ -1,0 +1,37 @@
+//! Answers on their way to clients.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::http::Answer;
+use crate::logs::Activity;
+
+/// How long an answer waits for the activity log; a disk that is slower delays nobody.
+const LOG_PATIENCE: Duration = Duration::from_millis(100);
+
+/// Where one answer goes. What was logged before it can be read when the client has it, as with Supervisor.
+#[derive(Debug)]
+pub(super) struct Reply {
+    client: oneshot::Sender<Answer>,
+    activity: Arc<Activity>,
+}
+
+impl Reply {
+    pub(super) fn new(client: oneshot::Sender<Answer>, activity: Arc<Activity>) -> Reply {
+        Reply { client, activity }
+    }
+
+    /// Sends the answer, from any thread of the runtime. A client that went away needs none.
+    pub(super) fn send(self, answer: Answer) {
+        let Reply { client, activity } = self;
+        match activity.written() {
+            None => drop(client.send(answer)),
+            Some(written) => drop(tokio::spawn(async move {
+                let _ = tokio::time::timeout(LOG_PATIENCE, written).await;
+                let _ = client.send(answer);
+            })),
+        }
+    }
+}
