@@ -253,7 +253,7 @@ fn tail_prints_the_end_of_a_log(subject: Subject) {
 
 fn maintail_prints_the_end_of_the_activity_log(subject: Subject) {
     let daemon = Daemon::start(subject, "");
-    std::fs::write(daemon.path("main.log"), "").unwrap();
+    daemon.wait_text("main.log", "supervisord started");
     let log = format!("{}0123456789\nthe last line\n", "x".repeat(3000));
     std::fs::write(daemon.path("main.log"), log).unwrap();
     Transcript::of(&daemon)

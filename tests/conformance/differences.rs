@@ -27,6 +27,7 @@ ours_alone![
     a_file_in_the_place_of_the_socket_is_kept,
     children_have_default_signal_dispositions,
     a_shutdown_spends_no_second_on_each_group,
+    a_stop_right_after_the_start_is_not_lost,
     a_quick_exit_is_never_a_success,
     a_split_ansi_sequence_is_stripped,
     the_identifier_stands_for_itself_when_old_logs_are_removed,
@@ -75,6 +76,7 @@ fn sigusr1_is_ignored(subject: Subject) {
 
 fn undecodable_bytes_in_a_log_are_replaced(subject: Subject) {
     let daemon = Daemon::start(subject, "");
+    daemon.wait_text("main.log", "supervisord started");
     fs::write(daemon.path("main.log"), b"a\xff\xc3").unwrap();
     let answer = rpc(&daemon, &json!([["supervisor.readLog", [0, 0]]]));
     let text: String = serde_json::from_str(&answer[0]).unwrap();
@@ -83,6 +85,7 @@ fn undecodable_bytes_in_a_log_are_replaced(subject: Subject) {
 
 fn control_characters_do_not_break_an_answer(subject: Subject) {
     let daemon = Daemon::start(subject, "");
+    daemon.wait_text("main.log", "supervisord started");
     fs::write(daemon.path("main.log"), b"a\x1b[31mred\x00\x07\n").unwrap();
     let answer = rpc(&daemon, &json!([["supervisor.readLog", [0, 0]]]));
     let text: String = serde_json::from_str(&answer[0]).unwrap();
@@ -195,6 +198,20 @@ fn a_shutdown_spends_no_second_on_each_group(subject: Subject) {
     daemon.wait_end();
     // The original needs ten seconds for ten groups.
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+}
+
+fn a_stop_right_after_the_start_is_not_lost(subject: Subject) {
+    let daemon = Daemon::start(
+        subject,
+        "[program:p]\ncommand=/bin/sleep 1000\nstartsecs=0\nautostart=false\nstopwaitsecs=1000\n",
+    );
+    // A lost signal would make a stop wait for its thousand seconds.
+    let calls: Vec<Value> = (0..40)
+        .map(|number| {
+            json!([if number % 2 == 0 { "supervisor.startProcess" } else { "supervisor.stopProcess" }, ["p"]])
+        })
+        .collect();
+    assert_eq!(rpc(&daemon, &json!(calls)), vec!["true"; 40]);
 }
 
 fn a_quick_exit_is_never_a_success(subject: Subject) {

@@ -233,6 +233,7 @@ fn logs_are_tailed_by_offset(subject: Subject) {
 
 fn the_activity_log_is_read_and_cleared(subject: Subject) {
     let daemon = Daemon::start(subject, "");
+    daemon.wait_text("main.log", "supervisord started");
     std::fs::write(daemon.path("main.log"), "0123456789\n").unwrap();
     let mut transcript = Transcript::of(&daemon);
     transcript.rpc(
