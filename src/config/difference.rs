@@ -2,7 +2,7 @@
 //!
 //! Source: Supervisor 4.3.0, `supervisord.py`, `diff_to_active()`, and the comparisons in `options.py`.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::model::{GroupConfig, GroupKind, LogConfig, LogFile, ProcessConfig};
 
@@ -54,7 +54,7 @@ fn same_kind(active: &GroupKind, pending: &GroupKind) -> bool {
             K::EventListener { buffer_size, events, result_handler },
             K::EventListener { buffer_size: new_size, events: new_events, result_handler: new_handler },
         ) => {
-            let set = |events: &[String]| events.iter().cloned().collect::<HashSet<_>>();
+            let set = |events: &[String]| events.iter().cloned().collect::<BTreeSet<_>>();
             buffer_size == new_size && result_handler == new_handler && set(events) == set(new_events)
         }
         (K::FastCgi { socket, .. }, K::FastCgi { socket: new_socket, .. }) => socket == new_socket,

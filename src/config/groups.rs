@@ -2,7 +2,7 @@
 //!
 //! Source: Supervisor 4.3.0, `options.py`, `process_groups_from_parser()`.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::expansion::Scope;
 use super::lookup::Complaint;
@@ -17,7 +17,7 @@ use super::value;
 /// The groups in creation order: by priority and name.
 pub(crate) fn groups(reader: &mut Reader<'_>) -> Vec<GroupConfig> {
     let mut made = Vec::new();
-    let mut grouped = HashSet::new();
+    let mut grouped = BTreeSet::new();
     for section in reader.sections(SectionKind::Group) {
         made.extend(heterogeneous(reader, section, &mut grouped));
     }
@@ -63,7 +63,7 @@ fn priority(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -> i64 {
     reader.plain(place, "priority", scope, value::integer).unwrap_or(absent)
 }
 
-fn heterogeneous<'a>(reader: &mut Reader<'a>, section: &'a str, grouped: &mut HashSet<String>) -> Option<GroupConfig> {
+fn heterogeneous<'a>(reader: &mut Reader<'a>, section: &'a str, grouped: &mut BTreeSet<String>) -> Option<GroupConfig> {
     let here = place(section, SectionKind::Group);
     let name = group_name(reader, here);
     let scope = reader.scope();

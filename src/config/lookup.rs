@@ -1,7 +1,7 @@
 //! Values that only the host can judge: accounts and directories. Each account is looked up once.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::model::{Owner, User};
@@ -31,7 +31,7 @@ impl From<ValueError> for Complaint {
 /// Answers of the host.
 pub(crate) struct Lookup<'a> {
     pub(crate) source: &'a dyn Source,
-    accounts: RefCell<HashMap<String, Result<User, Complaint>>>,
+    accounts: RefCell<BTreeMap<String, Result<User, Complaint>>>,
 }
 
 impl<'a> Lookup<'a> {

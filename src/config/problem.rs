@@ -1,6 +1,6 @@
 //! What is wrong with a configuration: everything, with its place, and what would be right.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -144,7 +144,7 @@ impl fmt::Display for Problem {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problems {
     all: Vec<Problem>,
-    known: HashSet<Identity>,
+    known: BTreeSet<Identity>,
 }
 
 /// Two problems alike in this are one: severity, section, key, and the message unless it is an error about a key.
@@ -193,7 +193,7 @@ impl Problems {
 
     /// Turns spans into files, lines and columns.
     pub(crate) fn locate(&mut self, files: &[(PathBuf, String)]) {
-        let mut starts: HashMap<FileId, Vec<usize>> = HashMap::new();
+        let mut starts: BTreeMap<FileId, Vec<usize>> = BTreeMap::new();
         for problem in &mut self.all {
             let Some(span) = problem.span else { continue };
             let Some((file, text)) = files.get(span.file.0 as usize) else { continue };

@@ -1,7 +1,7 @@
 //! Warnings about what is allowed and yet hardly meant: names like known ones, quotes that a comment has cut open,
 //! keys swallowed by the value above, processes of one name, files that others may write.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
@@ -104,7 +104,7 @@ fn swallowed_key(reader: &mut Reader<'_>, section: &str, kind: SectionKind, key:
 fn collisions(reader: &mut Reader<'_>, config: &Config) {
     let mut known: IndexMap<&str, u32> = IndexMap::new();
     for group in &config.groups {
-        let mut names: HashMap<&str, &str> = HashMap::new();
+        let mut names: BTreeMap<&str, &str> = BTreeMap::new();
         for process in &group.processes {
             if let Some(other) = names.insert(&process.name, &process.section) {
                 let text =

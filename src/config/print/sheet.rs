@@ -1,6 +1,6 @@
 //! A configuration as sections again, still without the spelling of a dialect.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
@@ -144,8 +144,8 @@ fn server(server: &ServerConfig) -> Sheet {
 struct Groups {
     sheets: Vec<Sheet>,
     /// Program sections that a group lists, with their place in `sheets`.
-    shared: HashMap<String, usize>,
-    taken: HashSet<String>,
+    shared: BTreeMap<String, usize>,
+    taken: BTreeSet<String>,
 }
 
 impl Groups {
