@@ -4,7 +4,7 @@
 //! loaded here is gone from memory, the pid stays. Everything that can be refused is refused here, on the terminal.
 
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -130,6 +130,9 @@ fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startu
     if !config.daemon.nodaemon {
         go_to_background(&config, &mut record)?;
     }
+    if config.daemon.nodaemon && !call.is_supervisord && io::stderr().is_terminal() {
+        say_how_to_ask(call);
+    }
     let failed = |error| Refused::System { doing: "cannot start the keeper", error };
     held.push((HELD_NAME.to_owned(), memory::document(c"galaxyd-launch", &record).map_err(failed)?));
     if call.alone {
@@ -139,6 +142,13 @@ fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startu
     let held: Vec<(String, OwnedFd)> = held;
     let borrowed: Vec<_> = held.iter().map(|(name, descriptor)| (name.clone(), descriptor.as_fd())).collect();
     Err(failed(keeper::become_keeper(&borrowed)))
+}
+
+/// For the person at the terminal that the daemon now occupies.
+fn say_how_to_ask(call: &Call) {
+    let (Ok(file), Ok(program)) = (call.file(), std::env::current_exe()) else { return };
+    let client = program.with_file_name("galaxyctl");
+    say(&format!("In a second terminal: {} -c {} status\n", client.display(), file.display()));
 }
 
 /// One fork; only the daemon's side comes back.
