@@ -22,6 +22,8 @@ mod syslog;
 mod tail;
 mod target;
 mod transit;
+#[cfg(test)]
+mod trouble_tests;
 mod watch;
 
 pub use activity::{

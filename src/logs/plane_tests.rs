@@ -20,7 +20,7 @@ use crate::sys::clock;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits for a condition, and says what was awaited if it does not come.
-fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub(super) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let deadline = clock::monotonic() + PATIENCE;
     loop {
         if let Some(found) = condition() {
@@ -33,24 +33,24 @@ fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
 
 /// A gate that fails or holds what is done with a file, as told.
 #[derive(Debug, Default)]
-struct TestGate {
+pub(super) struct TestGate {
     rules: Mutex<Vec<(PathBuf, &'static str, Rule)>>,
     changed: Condvar,
     remote: AtomicBool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rule {
+pub(super) enum Rule {
     Fail(i32),
     Hang,
 }
 
 impl TestGate {
-    fn set(&self, path: &Path, doing: &'static str, rule: Rule) {
+    pub(super) fn set(&self, path: &Path, doing: &'static str, rule: Rule) {
         self.rules.lock().unwrap().push((path.to_owned(), doing, rule));
     }
 
-    fn open_all(&self) {
+    pub(super) fn open_all(&self) {
         self.rules.lock().unwrap().clear();
         self.changed.notify_all();
     }
@@ -74,22 +74,22 @@ impl Gate for TestGate {
     }
 }
 
-struct House {
+pub(super) struct House {
     plane: Plane,
     notices: Notices,
-    gate: Arc<TestGate>,
+    pub(super) gate: Arc<TestGate>,
     dir: tempfile::TempDir,
     next: u64,
-    seen: Vec<Notice>,
+    pub(super) seen: Vec<Notice>,
 }
 
 impl House {
-    fn new() -> House {
+    pub(super) fn new() -> House {
         House::with(Some(Transits::create().unwrap()))
     }
 
     /// Through the transit as on file systems that can hang, or without one.
-    fn on(remote: bool) -> House {
+    pub(super) fn on(remote: bool) -> House {
         let house = House::with(remote.then(|| Transits::create().unwrap()));
         house.gate.remote.store(remote, Ordering::Relaxed);
         house
@@ -103,11 +103,11 @@ impl House {
         House { plane, notices, gate, dir, next: 0, seen: Vec::new() }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn sink(&self, name: &str) -> Sink {
+    pub(super) fn sink(&self, name: &str) -> Sink {
         Sink {
             process: "group:web".to_owned(),
             file: Some(self.path(name)),
@@ -119,7 +119,7 @@ impl House {
         }
     }
 
-    fn attach(&mut self, sink: Sink) -> (SourceId, io::PipeWriter) {
+    pub(super) fn attach(&mut self, sink: Sink) -> (SourceId, io::PipeWriter) {
         self.next += 1;
         let source = SourceId { child: self.next, channel: Channel::Stdout };
         let (reader, writer) = io::pipe().unwrap();
@@ -128,7 +128,7 @@ impl House {
     }
 
     /// Waits for a notice, keeping the others.
-    fn notice<T>(&mut self, what: &str, mut wanted: impl FnMut(&Notice) -> Option<T>) -> T {
+    pub(super) fn notice<T>(&mut self, what: &str, mut wanted: impl FnMut(&Notice) -> Option<T>) -> T {
         let (notices, seen) = (&mut self.notices, &mut self.seen);
         if let Some(index) = seen.iter().position(|notice| wanted(notice).is_some()) {
             return wanted(&seen.remove(index)).unwrap();
@@ -143,23 +143,23 @@ impl House {
         })
     }
 
-    fn drain(&mut self, source: SourceId) {
+    pub(super) fn drain(&mut self, source: SourceId) {
         self.plane.send(Command::Drain { source });
         self.notice("Drained", |notice| {
             matches!(notice, Notice::Drained { source: drained } if *drained == source).then_some(())
         });
     }
 
-    fn content(&self, name: &str) -> String {
+    pub(super) fn content(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    fn until_content(&self, name: &str, expected: &str) {
+    pub(super) fn until_content(&self, name: &str, expected: &str) {
         let path = self.path(name);
         until(&format!("{expected:?} in {name}"), || (fs::read_to_string(&path).ok()? == expected).then_some(()));
     }
 
-    fn trouble(&mut self, name: &str) -> (&'static str, io::ErrorKind) {
+    pub(super) fn trouble(&mut self, name: &str) -> (&'static str, io::ErrorKind) {
         let path = self.path(name);
         self.notice("Trouble", |notice| match notice {
             Notice::Trouble { file, doing, error } if *file == path => Some((*doing, error.kind())),
@@ -167,7 +167,7 @@ impl House {
         })
     }
 
-    fn recovered(&mut self, name: &str) -> u64 {
+    pub(super) fn recovered(&mut self, name: &str) -> u64 {
         let path = self.path(name);
         self.notice("Recovered", |notice| match notice {
             Notice::Recovered { file, lost } if *file == path => Some(*lost),
@@ -372,172 +372,6 @@ fn a_missing_log_daemon_is_told_once_and_the_file_goes_on() {
     let troubles = house.seen.iter().filter(|notice| matches!(notice, Notice::Trouble { doing: "send", .. }));
     assert_eq!(troubles.count(), 1);
     assert_eq!(house.content("log").lines().count(), 100);
-}
-
-#[test]
-fn a_full_disk_loses_only_what_would_stop_the_child_and_says_so() {
-    for (remote, strip) in [(false, false), (true, false), (false, true), (true, true)] {
-        let mut house = House::on(remote);
-        let (source, mut pipe) = house.attach(Sink { strip_ansi: strip, ..house.sink("log") });
-        pipe.write_all(b"before").unwrap();
-        house.until_content("log", "before");
-        house.gate.set(&house.path("log"), "write", Rule::Fail(libc::ENOSPC));
-        let text = numbered(0..100_000);
-        // More than fits anywhere: this ends only because bytes are dropped.
-        pipe.write_all(text.as_bytes()).unwrap();
-        assert_eq!(house.trouble("log"), ("write", io::ErrorKind::StorageFull));
-        house.gate.open_all();
-        let lost = house.recovered("log");
-        pipe.write_all(b"after\n").unwrap();
-        house.drain(source);
-        let found = house.content("log");
-        let marker = format!("\ngalaxyd: {lost} bytes lost\n");
-        let (before, after) = found.split_once(&marker).unwrap_or_else(|| panic!("no {marker:?}"));
-        let before = before.strip_prefix("before").unwrap();
-        let after = after.strip_suffix("after\n").unwrap();
-        assert!(text.starts_with(before) && text.ends_with(after), "remote {remote}, strip {strip}");
-        assert_eq!(before.len() + after.len() + usize::try_from(lost).unwrap(), text.len());
-        assert!(lost > 0);
-        assert!(!house.seen.iter().any(|notice| matches!(notice, Notice::Trouble { .. })), "told once");
-    }
-}
-
-#[test]
-fn a_short_trouble_loses_nothing() {
-    for (remote, strip) in [(false, false), (true, false), (false, true), (true, true)] {
-        let mut house = House::on(remote);
-        house.gate.set(&house.path("log"), "write", Rule::Fail(libc::EIO));
-        let (source, mut pipe) = house.attach(Sink { strip_ansi: strip, ..house.sink("log") });
-        pipe.write_all(b"kept\n").unwrap();
-        assert_eq!(house.trouble("log").0, "write");
-        pipe.write_all(b"as well\n").unwrap();
-        house.gate.open_all();
-        assert_eq!(house.recovered("log"), 0);
-        house.drain(source);
-        assert_eq!(house.content("log"), "kept\nas well\n");
-    }
-}
-
-#[test]
-fn a_drain_into_a_file_that_stays_unwritable_ends_after_a_while() {
-    let mut house = House::new();
-    house.gate.set(&house.path("log"), "write", Rule::Fail(libc::EDQUOT));
-    let (source, mut pipe) = house.attach(house.sink("log"));
-    pipe.write_all(b"lost").unwrap();
-    house.drain(source);
-    // The next child finds the file well and the loss on record.
-    house.gate.open_all();
-    let (source, mut pipe) = house.attach(house.sink("log"));
-    pipe.write_all(b"next\n").unwrap();
-    assert_eq!(house.recovered("log"), 4);
-    house.drain(source);
-    assert_eq!(house.content("log"), "galaxyd: 4 bytes lost\nnext\n");
-}
-
-#[test]
-fn a_vanished_directory_is_told_and_used_again_when_it_is_back() {
-    let mut house = House::new();
-    let folder = house.path("logs");
-    fs::create_dir(&folder).unwrap();
-    let (source, mut pipe) = house.attach(house.sink("logs/log"));
-    pipe.write_all(b"one\n").unwrap();
-    house.until_content("logs/log", "one\n");
-    fs::remove_dir_all(&folder).unwrap();
-    pipe.write_all(b"two\n").unwrap();
-    assert_eq!(house.trouble("logs/log"), ("open", io::ErrorKind::NotFound));
-    fs::create_dir(&folder).unwrap();
-    assert_eq!(house.recovered("logs/log"), 0);
-    pipe.write_all(b"three\n").unwrap();
-    house.drain(source);
-    assert_eq!(house.content("logs/log"), "two\nthree\n");
-}
-
-#[test]
-fn a_rotation_that_fails_is_told_once_and_the_file_grows() {
-    let mut house = House::new();
-    fs::create_dir(backup_path(&house.path("log"), 1)).unwrap();
-    let (source, mut pipe) = house.attach(Sink { maxbytes: 4, backups: 1, ..house.sink("log") });
-    for _ in 0..5 {
-        pipe.write_all(b"12345").unwrap();
-    }
-    assert_eq!(house.trouble("log").0, "rotate");
-    house.drain(source);
-    assert_eq!(house.content("log"), "1234512345123451234512345");
-    assert!(!house.seen.iter().any(|notice| matches!(notice, Notice::Trouble { .. })), "told once");
-}
-
-#[test]
-fn a_hung_file_stops_neither_its_child_nor_other_logs() {
-    for doing in ["open", "write", "rotate"] {
-        let mut house = House::on(true);
-        house.gate.set(&house.path("hung"), doing, Rule::Hang);
-        let (hung, mut hung_pipe) = house.attach(Sink { maxbytes: 1, backups: 3, ..house.sink("hung") });
-        let (well, mut well_pipe) = house.attach(house.sink("well"));
-        hung_pipe.write_all(b"first\n").unwrap();
-        well_pipe.write_all(b"on\n").unwrap();
-        house.until_content("well", "on\n");
-        // Far more than the pipe holds.
-        hung_pipe.write_all(numbered(0..50_000).as_bytes()).unwrap();
-        well_pipe.write_all(b"and on\n").unwrap();
-        house.until_content("well", "on\nand on\n");
-        let path = house.path("hung");
-        house.notice("Stuck", |notice| matches!(notice, Notice::Stuck { file } if *file == path).then_some(()));
-        house.gate.open_all();
-        assert!(house.recovered("hung") > 0);
-        hung_pipe.write_all(b"last\n").unwrap();
-        house.drain(hung);
-        house.drain(well);
-        let mut text = String::new();
-        for number in (0..=3).rev() {
-            let part = if number == 0 { path.clone() } else { backup_path(&path, number) };
-            text += &fs::read_to_string(part).unwrap_or_default();
-        }
-        assert!(text.contains("bytes lost"), "{doing}: {text:.100}");
-        assert!(text.ends_with("last\n"), "{doing}");
-    }
-}
-
-#[test]
-fn many_hung_files_cost_few_threads_and_all_come_back() {
-    let mut house = House::on(true);
-    let mut hung: Vec<_> = (0..30).map(|number| house.attach(house.sink(&format!("hung{number}")))).collect();
-    for (number, (_, pipe)) in hung.iter_mut().enumerate() {
-        pipe.write_all(b"first\n").unwrap();
-        house.until_content(&format!("hung{number}"), "first\n");
-        house.gate.set(&house.path(&format!("hung{number}")), "write", Rule::Hang);
-    }
-    for (_, pipe) in &mut hung {
-        pipe.write_all(&vec![b'x'; 200_000]).unwrap();
-        pipe.write_all(b"last\n").unwrap();
-    }
-    // Another file system.
-    let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
-    let file = elsewhere.path().join("well");
-    let (well, mut pipe) = house.attach(Sink { file: Some(file.clone()), ..house.sink("") });
-    pipe.write_all(b"well\n").unwrap();
-    until("the other file system's log", || (fs::read_to_string(&file).ok()? == "well\n").then_some(()));
-    house.gate.open_all();
-    for (number, (source, _pipe)) in hung.into_iter().enumerate() {
-        house.drain(source);
-        let text = house.content(&format!("hung{number}"));
-        assert!(text.starts_with("first\n"), "{number}: {text:.200}");
-        assert!(text.ends_with("last\n") || text.ends_with(" bytes lost\n"), "{number}");
-    }
-    house.drain(well);
-}
-
-#[test]
-fn a_drain_of_a_hung_file_ends_after_a_while() {
-    let mut house = House::on(true);
-    house.gate.set(&house.path("hung"), "open", Rule::Hang);
-    let (source, mut pipe) = house.attach(house.sink("hung"));
-    pipe.write_all(b"lost").unwrap();
-    house.drain(source);
-    let (again, mut pipe) = house.attach(house.sink("hung"));
-    pipe.write_all(b"kept\n").unwrap();
-    house.gate.open_all();
-    house.drain(again);
-    assert_eq!(house.content("hung"), "galaxyd: 4 bytes lost\nkept\n");
 }
 
 #[test]

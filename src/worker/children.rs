@@ -1,10 +1,10 @@
 //! The children the keeper holds for us: which process each belongs to, its standard input, its pipes still draining.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
@@ -44,13 +44,12 @@ enum End {
 /// A disk that is slower delays no restart.
 const DRAIN_PATIENCE: Duration = Duration::from_millis(200);
 
-/// A child's standard input: idle until someone writes to it.
+/// A child's standard input. Its pipe does not block.
 #[derive(Debug)]
 enum Stdin {
     /// The child has none of ours (a listening socket was passed instead).
     None,
     Idle(OwnedFd),
-    Open(pipe::Sender),
     /// The pipe was full: a task writes what is sent here; it ends when the child closes its end.
     Queued(mpsc::Sender<Vec<u8>>),
 }
@@ -71,17 +70,13 @@ impl Child {
 
     /// Writes `bytes` to the child's standard input; what does not fit waits for it to read.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StdinError> {
-        if let Stdin::Idle(_) = &self.stdin
-            && let Stdin::Idle(descriptor) = std::mem::replace(&mut self.stdin, Stdin::None)
-        {
-            self.stdin = Stdin::Open(pipe::Sender::from_owned_fd(descriptor).map_err(|_| StdinError::Closed)?);
-        }
         let mut rest = bytes;
-        if let Stdin::Open(sender) = &self.stdin {
+        if let Stdin::Idle(pipe) = &self.stdin {
             while !rest.is_empty() {
-                match sender.try_write(rest) {
+                match nix::unistd::write(pipe, rest) {
                     Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(Errno::EAGAIN) => break,
+                    Err(Errno::EINTR) => {}
                     Err(_) => return Err(StdinError::Closed),
                 }
             }
@@ -89,9 +84,10 @@ impl Child {
                 return Ok(());
             }
         }
-        if let Stdin::Open(_) = &self.stdin
-            && let Stdin::Open(sender) = std::mem::replace(&mut self.stdin, Stdin::None)
+        if let Stdin::Idle(_) = &self.stdin
+            && let Stdin::Idle(pipe) = std::mem::replace(&mut self.stdin, Stdin::None)
         {
+            let sender = pipe::Sender::from_owned_fd(pipe).map_err(|_| StdinError::Closed)?;
             self.stdin = Stdin::Queued(feed(sender));
         }
         let Stdin::Queued(queue) = &self.stdin else { return Err(StdinError::Closed) };

@@ -19,6 +19,9 @@ impl Worker {
             }
             Effect::GroupAdded { .. } => self.restructured = true,
             Effect::GroupRemoved { group, .. } => {
+                if self.pending.is_none() {
+                    self.pending = Some(self.active.values().cloned().collect());
+                }
                 self.active.shift_remove(&group);
                 self.restructured = true;
             }

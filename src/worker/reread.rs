@@ -3,6 +3,7 @@
 use super::logfiles::make_auto_logs;
 use super::reply::Reply;
 use super::report;
+use super::startup::{is_served, not_served};
 use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker};
 use crate::config::{self, Config, DaemonConfig, Loaded, NotFound};
 use crate::engine::{Input, Refusal, Request};
@@ -106,6 +107,10 @@ impl Worker {
             reply.send(Err(Fault::with(FaultCode::BadName, name)));
             return;
         };
+        if !is_served(group) {
+            reply.send(Err(Fault::with(FaultCode::Failed, not_served(group))));
+            return;
+        }
         let mut group = Box::new(group.clone());
         let daemon = self.config.daemon.clone();
         let done = self.done_sender.clone();

@@ -19,7 +19,7 @@ use super::memory;
 use super::report;
 use super::spawning::{Heritage, SpawnQueue, Wanted};
 use super::worker::{Worker, now};
-use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, ServerAuth, ServerConfig};
+use crate::config::{Config, DaemonLog, GroupConfig, GroupKind, LogLevelName, ServerAuth, ServerConfig};
 use crate::engine::{Engine, Input, ProcessState};
 use crate::http::{self, BoundListener};
 use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ToKeeper};
@@ -169,7 +169,12 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         }
     }
     let groups = std::mem::take(&mut config.groups);
-    let active: IndexMap<_, _> = groups.into_iter().map(|group| (group.name.clone(), group)).collect();
+    for group in groups.iter().filter(|group| !is_served(group)) {
+        log(Level::Warn, &not_served(group));
+    }
+    let pending = groups.iter().any(|group| !is_served(group)).then(|| groups.clone());
+    let active: IndexMap<_, _> =
+        groups.into_iter().filter(is_served).map(|group| (group.name.clone(), group)).collect();
     let listeners = renew_listeners(&config, &mut inventory.held, &mut keeper)?;
     let groups = active.values().map(GroupConfig::spec).collect();
     let state = State {
@@ -177,7 +182,7 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         environment: invocation.environment,
         launch,
         config,
-        pending: None,
+        pending,
         active,
         engine: Engine::new(),
         journal: None,
@@ -261,6 +266,22 @@ impl Worker {
             self.drain(id, ended);
         }
     }
+}
+
+/// Whether programs of this kind of group can be run: event listeners need events, FastCGI programs their socket, and
+/// neither is there yet.
+pub(super) fn is_served(group: &GroupConfig) -> bool {
+    matches!(group.kind, GroupKind::Program)
+}
+
+/// Why a group is not started.
+pub(super) fn not_served(group: &GroupConfig) -> String {
+    let what = match group.kind {
+        GroupKind::Program => "program",
+        GroupKind::EventListener { .. } => "event listener pool",
+        GroupKind::FastCgi { .. } => "FastCGI program",
+    };
+    format!("{what} '{}' was read and checked but is not started: this version does not serve its kind yet", group.name)
 }
 
 /// The first id that no child of the keeper has or had.
@@ -383,9 +404,6 @@ fn renew_listeners(
     held: &mut BTreeMap<String, OwnedFd>,
     keeper: &mut KeeperLink,
 ) -> Result<Vec<Listener>, Unable> {
-    for interface in &config.rpcinterfaces {
-        log(Level::Info, &format!("RPC interface '{}' initialized", interface.name));
-    }
     let mut listeners = Vec::new();
     for server in &config.servers {
         let name = listener_name(server);
@@ -396,6 +414,9 @@ fn renew_listeners(
         let listener = bound.map_err(|error| Unable::Configuration(error.to_string()))?;
         let copy = listener.try_clone().map_err(|error| Unable::System { doing: name.clone(), error })?;
         keeper.send(&ToKeeper::Hold { name }, vec![copy])?;
+        for interface in &config.rpcinterfaces {
+            log(Level::Info, &format!("RPC interface '{}' initialized", interface.name));
+        }
         if auth(server).is_none() {
             let text = format!("Server '{}' running without any HTTP authentication checking", section(server));
             log(Level::Critical, &text);
