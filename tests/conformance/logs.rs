@@ -41,7 +41,7 @@ fn auto_logs_have_names_and_modes(subject: Subject) {
     let mut transcript = Transcript::of(&daemon);
     for name in names(&daemon, ".log") {
         let mode = fs::metadata(daemon.path(&name)).unwrap().permissions().mode() & 0o777;
-        let random = name.split("---supervisor-").nth(1).map(|rest| rest.len());
+        let random = name.split("---supervisor-").nth(1).map(str::len);
         transcript.note(format!("{name} {mode:o} {random:?}"));
     }
     transcript.check("auto_logs");

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected should fail")]
 #![expect(clippy::disallowed_methods, clippy::print_stderr, reason = "tests start programs and tell what they miss")]
 #![expect(dead_code, reason = "the harness is shared with the conformance tests, which use all of it")]
-#![expect(clippy::needless_pass_by_value, reason = "test code")]
+#![expect(unused_macros, reason = "as above")]
 
 #[path = "../fixture/venv.rs"]
 mod venv;
@@ -21,7 +21,6 @@ mod server;
 
 use std::fs;
 
-use daemon::Daemon;
 use server::{Server, children_of, worker_of};
 use subject::Subject;
 
