@@ -75,6 +75,14 @@ pub fn become_keeper(held: &[(String, BorrowedFd<'_>)]) -> io::Error {
     }
 }
 
+/// `--no-keeper` after a reload: this process begins anew, with the same pid and arguments.
+///
+/// Returns only if that failed.
+#[must_use]
+pub fn start_image_again() -> io::Error {
+    Executable::of_this_process().start_over(&exec::arguments(), &exec::environment(&[STAGE, SOCKET], &[]))
+}
+
 /// A socket in which a `Hold` message for each of these waits.
 fn queue(held: &[(String, BorrowedFd<'_>)]) -> io::Result<OwnedFd> {
     let (reader, writer) = descriptors::packet_pair()?;

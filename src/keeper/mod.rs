@@ -11,7 +11,7 @@ mod table;
 mod tenure;
 
 pub use codec::{CodecError, MESSAGE_BYTES_MAX, TEXT_BYTES_MAX};
-pub use image::{Image, ImageError, be_keeper, become_keeper};
+pub use image::{Image, ImageError, be_keeper, become_keeper, start_image_again};
 pub use keeper::{StartWorker, run, run_in_thread};
 pub use link::{KeeperLink, LinkError};
 pub use protocol::{Ended, FromKeeper, HeldProgram, PROTOCOL_VERSION, Stage, ToKeeper};

@@ -37,6 +37,17 @@ impl Executable {
         io::Error::last_os_error()
     }
 
+    /// Replaces this image by a new one of the same program, with nothing but the standard descriptors.
+    ///
+    /// Returns only if that failed.
+    #[must_use]
+    pub fn start_over(&self, arguments: &[CString], environment: &[CString]) -> io::Error {
+        let (arguments, environment) = (pointers(arguments), pointers(environment));
+        child::close_the_rest_on_exec();
+        self.exec(&arguments, &environment);
+        io::Error::last_os_error()
+    }
+
     /// Starts a new process of the same program. Only standard descriptors and `kept` reach it. It ignores
     /// the `ignored` signals; all others have their defaults and none is blocked.
     ///

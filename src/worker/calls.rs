@@ -10,7 +10,7 @@ use super::reply::Reply;
 use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker, now};
 use crate::config::value;
 use crate::engine::{Mood, ProcessId, ProcessState, ProcessView, Refusal, Request, SpawnError, Target};
-use crate::http::Incoming;
+use crate::http::{Incoming, Peer};
 use crate::logs::{Channel, Level, SliceError, log, read_slice, tail};
 use crate::rpc::{Fault, FaultCode, Method, Output, Value};
 
@@ -21,11 +21,15 @@ impl Worker {
     pub(super) fn on_request(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Call { peer, method, reply } => {
-                if method.changes_something() {
-                    let line = format!("audit: {} {} by {peer}", method.name(), method.argument());
-                    log(Level::Info, &line);
+                let reply = Reply::new(reply, Arc::clone(&self.activity));
+                let audit = method.changes_something().then(|| audit(&method, &peer));
+                match audit {
+                    // In the new log: in the old one nobody would read it.
+                    Some(audit) if method == Method::ClearLog => return self.clear_activity_log(audit, reply),
+                    Some(audit) => log(Level::Info, &audit),
+                    None => {}
                 }
-                self.call(method, Reply::new(reply, Arc::clone(&self.activity)));
+                self.call(method, reply);
             }
             Incoming::Follow { process: None, reply } => {
                 let _ = reply.send(self.activity_file());
@@ -72,7 +76,6 @@ impl Worker {
                 let path = self.activity_file();
                 read(path, offset, length, reply);
             }
-            Method::ClearLog => self.clear_activity_log(reply),
             Method::ReadProcessLog { name, output, offset, length } => match self.member(&name) {
                 Ok(process) => read(self.log_path(process, channel(output)), offset, length, reply),
                 Err(fault) => reply.send(Err(fault)),
@@ -261,6 +264,13 @@ impl Worker {
     fn members(&self, group: &str) -> Vec<ProcessId> {
         self.engine.group_members(group).unwrap_or_default().to_vec()
     }
+}
+
+/// One line about a request that changes something: what, whom, and who asked.
+fn audit(method: &Method, peer: &Peer) -> String {
+    let argument = method.argument();
+    let space = if argument.is_empty() { "" } else { " " };
+    format!("audit: {}{space}{argument} by {peer}", method.name())
 }
 
 /// Whom a signal is for, as the client named it.

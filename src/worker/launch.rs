@@ -73,16 +73,17 @@ impl Refused {
 /// the daemon's whole life.
 #[must_use]
 pub fn launch(invocation: &Invocation) -> ExitCode {
-    loop {
-        match attempt(invocation) {
-            Ok(startup::Ended::Exit(code)) => return code,
-            Ok(startup::Ended::Restart) => {}
-            Err(refused) => {
-                say(&refused.text(invocation.program()));
-                return ExitCode::from(refused.code());
-            }
+    let ended = attempt(invocation).and_then(|ended| match ended {
+        startup::Ended::Exit(code) => Ok(code),
+        startup::Ended::Restart => {
+            let error = keeper::start_image_again();
+            Err(Refused::System { doing: "cannot start again", error })
         }
-    }
+    });
+    ended.unwrap_or_else(|refused| {
+        say(&refused.text(invocation.program()));
+        ExitCode::from(refused.code())
+    })
 }
 
 /// Nobody is left to tell when the terminal is gone.

@@ -157,10 +157,12 @@ impl Worker {
     }
 
     /// `clearLog`, on a side thread.
-    pub(super) fn clear_activity_log(&mut self, reply: Reply) {
+    pub(super) fn clear_activity_log(&mut self, audit: String, reply: Reply) {
         let activity = std::sync::Arc::clone(&self.activity);
         tokio::task::spawn_blocking(move || {
-            let answer = match activity.clear() {
+            let cleared = activity.clear();
+            log(Level::Info, &audit);
+            let answer = match cleared {
                 Ok(()) => Ok(true.into()),
                 Err(SliceError::NoFile) => Err(Fault::new(FaultCode::NoFile)),
                 Err(error) => Err(Fault::with(FaultCode::Failed, error.to_string())),

@@ -163,7 +163,7 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     if !config.daemon.nocleanup {
         clean_up(&config);
     }
-    for group in &mut config.groups {
+    for group in config.groups.iter_mut().filter(|group| is_served(group)) {
         for problem in make_auto_logs(group, &config.daemon) {
             log(Level::Warn, &problem);
         }
@@ -492,8 +492,9 @@ fn open_activity(config: &Config) -> Result<Activity, Unable> {
     };
     let (activity, layer) = Activity::start(&settings)
         .map_err(|error| Unable::System { doing: "cannot open the activity log".to_owned(), error })?;
-    // With --no-keeper a reload comes here a second time in one process: the first log stays.
-    let _ = layer.install();
+    layer
+        .install()
+        .map_err(|error| Unable::System { doing: "cannot log".to_owned(), error: io::Error::other(error) })?;
     Ok(activity)
 }
 
