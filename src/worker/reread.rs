@@ -83,7 +83,12 @@ impl Worker {
     /// Makes `config` the pending one and says what differs from the active groups.
     fn reread(&mut self, config: Config) -> Value {
         let active: Vec<_> = self.active.values().cloned().collect();
-        let difference = config::difference(&active, &config.groups);
+        // What cannot be started is not offered: `update` would fail over it.
+        let (served, unserved): (Vec<_>, Vec<_>) = config.groups.iter().cloned().partition(is_served);
+        for group in &unserved {
+            log(Level::Warn, &not_served(group));
+        }
+        let difference = config::difference(&active, &served);
         let strip_ansi = config.daemon.strip_ansi;
         self.pending = (config.groups != active).then_some(config.groups);
         take_over(&mut self.config.daemon, config.daemon);
