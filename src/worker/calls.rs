@@ -45,7 +45,7 @@ impl Worker {
         match method {
             Method::StartProcess { name, wait } => self.start(name, wait, reply),
             Method::StartProcessGroup { name, wait } => {
-                self.start_target(Target::Group(name.clone()), name, wait, reply)
+                self.start_target(Target::Group(name.clone()), name, wait, reply);
             }
             Method::StartAllProcesses { wait } => self.start_target(Target::All, String::new(), wait, reply),
             Method::StopProcess { name, wait } => self.on_named(name, reply, |target| Request::Stop { target, wait }),

@@ -33,16 +33,13 @@ impl Worker {
 
     fn spawn(&mut self, process: ProcessId, attempt: u32) {
         let group = self.engine.process(process).map(|view| view.group.to_owned());
-        match group.zip(self.process_config(process).cloned()) {
-            Some((group, config)) => {
-                let wanted = Wanted { process, attempt };
-                self.spawns.push(now().mono, wanted, group, config, self.heritage.clone());
-            }
-            None => {
-                let error = SpawnError::Failed(format!("bug: no configuration for process {}", process.0));
-                self.feed(Input::SpawnFailed { process, error });
-            }
-        }
+        let Some((group, config)) = group.zip(self.process_config(process).cloned()) else {
+            let error = SpawnError::Failed(format!("bug: no configuration for process {}", process.0));
+            self.feed(Input::SpawnFailed { process, error });
+            return;
+        };
+        let wanted = Wanted { process, attempt };
+        self.spawns.push(now().mono, wanted, group, config, self.heritage.clone());
     }
 
     /// Sends to the keeper what is prepared.

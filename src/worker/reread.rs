@@ -68,16 +68,13 @@ impl Worker {
         for line in report::log_lines(&loaded) {
             log(Level::Warn, &line);
         }
-        match loaded.config {
-            Some(config) => Ok(config),
-            None => {
-                let exact = loaded.problems.first_supervisor_error();
-                let text = exact.filter(|_| self.call.is_supervisord);
-                let text = text.map_or_else(|| report::plain(&loaded), str::to_owned);
-                log(Level::Warn, "the new configuration is not used; nothing was changed");
-                Err(Fault::with(FaultCode::CantReread, text.trim_end()))
-            }
+        if let Some(config) = loaded.config {
+            return Ok(config);
         }
+        let exact = loaded.problems.first_supervisor_error().filter(|_| self.call.is_supervisord);
+        let text = exact.map_or_else(|| report::plain(&loaded), str::to_owned);
+        log(Level::Warn, "the new configuration is not used; nothing was changed");
+        Err(Fault::with(FaultCode::CantReread, text.trim_end()))
     }
 
     /// Makes `config` the pending one and says what differs from the active groups.

@@ -57,7 +57,7 @@ pub(super) struct Heritage {
     pub(super) environment: Arc<Vec<(OsString, OsString)>>,
     /// `SUPERVISOR_SERVER_URL` for programs without `serverurl=`.
     pub(super) serverurl: Option<String>,
-    /// The soft RLIMIT_NOFILE for programs: the daemon's own is higher.
+    /// The soft `RLIMIT_NOFILE` for programs: the daemon's own is higher.
     pub(super) nofile: Option<u64>,
 }
 

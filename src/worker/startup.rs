@@ -268,7 +268,7 @@ impl Worker {
     }
 }
 
-/// Whether programs of this kind of group can be run: event listeners need events, FastCGI programs their socket, and
+/// Whether programs of this kind of group can be run: event listeners need events, `FastCGI` programs their socket, and
 /// neither is there yet.
 pub(super) fn is_served(group: &GroupConfig) -> bool {
     matches!(group.kind, GroupKind::Program)

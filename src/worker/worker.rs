@@ -123,7 +123,7 @@ impl Worker {
         self.settle();
         while self.halted.is_none() {
             match self.wake().await {
-                Wake::Keeper(message, descriptors) => self.on_keeper(message, descriptors),
+                Wake::Keeper(message, descriptors) => self.on_keeper(&message, descriptors),
                 Wake::KeeperGone(error) => {
                     // Without the keeper no child can be started, signalled or reaped by us; its successor needs the
                     // socket paths and the pipes, so nothing is removed.

@@ -24,7 +24,7 @@ fn refused(subject: Subject, name: &str, configurations: &[&str]) {
     let mut transcript = Transcript::of(&daemon);
     for text in configurations {
         std::fs::write(&path, text).unwrap();
-        let title = format!("supervisord <<\n{}<<", text);
+        let title = format!("supervisord <<\n{text}<<");
         match daemon.refusal(&path) {
             Some(outcome) => transcript.outcome(&title, &outcome),
             None => transcript.note(format!("$ {title}\naccepted")),

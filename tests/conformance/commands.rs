@@ -129,12 +129,12 @@ fn groups_and_all_are_started_and_stopped_in_one_call(subject: Subject) {
     ] {
         let outcome = daemon.ctl(words);
         let mut lines: Vec<&str> = outcome.stdout.lines().collect();
-        if words[0] != "restart" {
-            lines.sort_unstable();
-        } else {
+        if words[0] == "restart" {
             let middle = lines.iter().position(|line| line.ends_with(": started")).unwrap();
             lines[..middle].sort_unstable();
             lines[middle..].sort_unstable();
+        } else {
+            lines.sort_unstable();
         }
         transcript.note(format!("$ {} (lines sorted)", words.join(" ")));
         transcript.note(lines.join("\n")).note(format!("[{:?}]", outcome.code));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::subject::{Side, Subject};
+use crate::subject::Subject;
 use crate::wait::{until, until_true};
 
 /// Names the processes of one test: it is in the environment of all of them.
@@ -55,7 +55,7 @@ impl Daemon {
     /// As [`Daemon::folder`], with keys for `[supervisord]` and `[unix_http_server]`.
     pub(crate) fn folder_with(subject: Subject, daemon_keys: &str, server_keys: &str, sections: &str) -> Daemon {
         let head = HEAD.replace("DAEMON_KEYS", daemon_keys).replace("SERVER_KEYS", server_keys);
-        Self::folder_raw(subject, &format!("{head}{sections}"))
+        Self::folder_raw(subject, format!("{head}{sections}"))
     }
 
     /// A folder with exactly this configuration.
@@ -319,10 +319,6 @@ impl Daemon {
             .filter(|line| needles.iter().any(|needle| line.contains(needle)))
             .map(String::from)
             .collect()
-    }
-
-    pub(crate) fn is_galaxyd(&self) -> bool {
-        self.subject.daemon == Side::Galaxyd
     }
 
     /// The pids of all processes of this test that live.

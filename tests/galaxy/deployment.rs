@@ -20,7 +20,7 @@ pub(crate) struct Deployment {
     tag: String,
     port: u16,
     /// Kept for its end: the server stops after everything else.
-    _postgres: Option<Postgres>,
+    postgres: Option<Postgres>,
 }
 
 /// Says something even when the test passes.
@@ -36,7 +36,7 @@ impl Deployment {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let tag = format!("galaxy-{}", std::process::id());
         let postgres = if std::env::var_os("GALAXY_DATABASE").is_none() { Postgres::start() } else { None };
-        let deployment = Deployment { folder: target.join("galaxy"), tag, port, _postgres: postgres };
+        let deployment = Deployment { folder: target.join("galaxy"), tag, port, postgres };
         // Jobs of a run that was broken off must not count for this one.
         let _ = fs::remove_file(deployment.folder.join("var/universe.sqlite"));
         let mut command = deployment.command(&root.join("examples/galaxy/run"));
@@ -49,7 +49,7 @@ impl Deployment {
             "900",
         ]);
         let database =
-            std::env::var("GALAXY_DATABASE").ok().or_else(|| deployment._postgres.as_ref().map(Postgres::url));
+            std::env::var("GALAXY_DATABASE").ok().or_else(|| deployment.postgres.as_ref().map(Postgres::url));
         if let Some(url) = &database {
             command.args(["--database", url]);
         }
@@ -118,7 +118,7 @@ impl Deployment {
     }
 
     /// Waits for the end of the submitted job, which must be `ok`.
-    pub(crate) fn wait_for_jobs(&self, jobs: Child) {
+    pub(crate) fn wait_for_jobs(jobs: Child) {
         let output = jobs.wait_with_output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(

@@ -5,7 +5,7 @@
 //! a PostgreSQL server is installed, it runs on PostgreSQL, else on SQLite.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected should fail")]
-#![expect(clippy::disallowed_methods, clippy::print_stderr, reason = "tests start programs and tell what they miss")]
+#![expect(clippy::disallowed_methods, reason = "tests start programs")]
 
 mod deployment;
 mod postgres;
@@ -31,7 +31,7 @@ fn a_real_galaxy_lives_under_galaxyd() {
     let mut jobs = galaxy.submit_job_of_seconds(20);
     galaxy.wait_for_running_job(&mut jobs);
     galaxy.kill_worker();
-    galaxy.wait_for_jobs(jobs);
+    Deployment::wait_for_jobs(jobs);
     assert_eq!(galaxy.pids(), before);
 
     let restart = galaxy.ctl(&["restart", "galaxy:"]);

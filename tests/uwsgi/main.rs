@@ -3,8 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected should fail")]
 #![expect(clippy::disallowed_methods, clippy::print_stderr, reason = "tests start programs and tell what they miss")]
-#![expect(dead_code, reason = "the harness is shared with the conformance tests, which use all of it")]
-#![expect(clippy::needless_pass_by_value, reason = "test code")]
+#![expect(dead_code, unused_macros, reason = "the harness is shared with the conformance tests, which use all of it")]
 
 #[path = "../fixture/venv.rs"]
 mod venv;
@@ -21,7 +20,6 @@ mod server;
 
 use std::fs;
 
-use daemon::Daemon;
 use server::{Server, children_of, worker_of};
 use subject::Subject;
 
