@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::answers::{fault, outcome_struct};
+use super::children::StdinError;
 use super::command;
 use super::describe;
 use super::logfiles::ClearingFor;
@@ -251,8 +252,8 @@ impl Worker {
         };
         match child.write(bytes) {
             Ok(()) => Ok(true.into()),
-            Err(super::children::StdinError::Closed) => Err(Fault::with(FaultCode::NoFile, name)),
-            Err(super::children::StdinError::Full) => {
+            Err(StdinError::Closed) => Err(Fault::with(FaultCode::NoFile, name)),
+            Err(StdinError::Full) => {
                 Err(Fault::with(FaultCode::Failed, format!("{name} does not read its standard input")))
             }
         }

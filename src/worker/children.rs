@@ -70,6 +70,10 @@ impl Child {
 
     /// Writes `bytes` to the child's standard input; what does not fit waits for it to read.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StdinError> {
+        // Refused as a whole: what does not fit into the pipe must fit into the queue.
+        if bytes.len() > STDIN_QUEUE_MAX_BYTES {
+            return Err(StdinError::Full);
+        }
         let mut rest = bytes;
         if let Stdin::Idle(pipe) = &self.stdin {
             while !rest.is_empty() {

@@ -17,17 +17,26 @@ impl Worker {
                     reply(waiting, answer);
                 }
             }
+            Effect::Halted { mood } => self.halted = Some(mood),
+            // Done by `restructure`.
+            Effect::GroupAdded { .. } | Effect::GroupRemoved { .. } => {}
+            // Event listeners are not served yet: nobody hears events.
+            Effect::Event(_) => {}
+        }
+    }
+
+    /// Follows the engine's set of groups; before the journal is written, which tells a successor of both.
+    pub(super) fn restructure(&mut self, effect: &Effect) {
+        match effect {
             Effect::GroupAdded { .. } => self.restructured = true,
             Effect::GroupRemoved { group, .. } => {
                 if self.pending.is_none() {
                     self.pending = Some(self.active.values().cloned().collect());
                 }
-                self.active.shift_remove(&group);
+                self.active.shift_remove(group);
                 self.restructured = true;
             }
-            Effect::Halted { mood } => self.halted = Some(mood),
-            // Event listeners are not served yet: nobody hears events.
-            Effect::Event(_) => {}
+            _ => {}
         }
     }
 

@@ -5,7 +5,7 @@ use super::reply::Reply;
 use super::report;
 use super::startup::{is_served, not_served};
 use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker};
-use crate::config::{self, Config, DaemonConfig, Loaded, NotFound};
+use crate::config::{self, Config, DaemonConfig, GroupConfig, Loaded, NotFound};
 use crate::engine::{Input, Refusal, Request};
 use crate::keeper::ToKeeper;
 use crate::logs::{Command, Level, log};
@@ -46,18 +46,7 @@ impl Worker {
                 for problem in problems {
                     log(Level::Warn, &problem);
                 }
-                let waiting = Waiting { reply, shape: Shape::Single { name: group.name.clone() } };
-                if self.engine.group(&group.name).is_some() {
-                    waiting.reply.send(Err(super::answers::fault(Refusal::AlreadyAdded, &group.name)));
-                    return;
-                }
-                let spec = group.spec();
-                let pending = self.pending.iter_mut().flatten().find(|pending| pending.name == group.name);
-                if let Some(pending) = pending {
-                    pending.clone_from(&group);
-                }
-                self.active.insert(group.name.clone(), *group);
-                self.request_for(Request::AddGroup(spec), waiting);
+                self.add_made(*group, reply);
             }
         }
     }
@@ -116,6 +105,24 @@ impl Worker {
             // The receiver is gone only when the worker ends.
             let _ = done.send(Done::LogsMade { group, problems, reply });
         });
+    }
+
+    /// A group whose logs are made becomes active, if the engine still takes it.
+    fn add_made(&mut self, group: GroupConfig, reply: Reply) {
+        let waiting = Waiting { reply, shape: Shape::Single { name: group.name.clone() } };
+        if self.engine.group(&group.name).is_some() {
+            // Another client was quicker.
+            waiting.reply.send(Err(super::answers::fault(Refusal::AlreadyAdded, &group.name)));
+            return;
+        }
+        self.request_for(Request::AddGroup(group.spec()), waiting);
+        if self.engine.group(&group.name).is_none() {
+            return;
+        }
+        if let Some(pending) = self.pending.iter_mut().flatten().find(|pending| pending.name == group.name) {
+            pending.clone_from(&group);
+        }
+        self.active.insert(group.name.clone(), group);
     }
 }
 

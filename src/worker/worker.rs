@@ -158,9 +158,10 @@ impl Worker {
             },
             Some((wanted, prepared)) = self.prepared.recv() => Wake::Prepared(wanted, prepared),
             Some(done) = self.done.recv() => Wake::Done(done),
-            Some(notice) = self.notices.recv() => Wake::Notice(notice),
             () = sleep_until(deadline), if deadline.is_some() => Wake::Deadline,
+            // Few at a time, as each client waits for its answer; a program that floods a log in debug mode is last.
             Some(incoming) = self.requests.recv() => Wake::Request(incoming),
+            Some(notice) = self.notices.recv() => Wake::Notice(notice),
         }
     }
 
@@ -171,18 +172,33 @@ impl Worker {
 
     /// A request of a client.
     pub(super) fn request_for(&mut self, request: Request, waiting: Waiting) {
+        self.forget_deserters();
         self.next_request += 1;
         let id = self.next_request;
         self.waiting.insert(id, waiting);
         self.feed(Input::Request { id, request });
     }
 
+    /// Clients that went away wait for nothing any more; without this, those of a process that never stops would add up.
+    fn forget_deserters(&mut self) {
+        let unwanted = self.waiting.iter().filter(|(_, waiting)| waiting.reply.is_unwanted());
+        let gone: Vec<RequestId> = unwanted.map(|(id, _)| *id).collect();
+        for id in gone {
+            self.waiting.remove(&id);
+            self.feed(Input::Forget { id });
+        }
+    }
+
     /// Journals what changed, then performs the effects: a worker that dies in between has told nobody anything that
     /// its successor does not know.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         while !self.effects.is_empty() {
+            let effects = std::mem::take(&mut self.effects);
+            for effect in &effects {
+                self.restructure(effect);
+            }
             self.write_journal();
-            for effect in std::mem::take(&mut self.effects) {
+            for effect in effects {
                 self.perform(effect);
             }
         }
