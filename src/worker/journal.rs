@@ -41,6 +41,8 @@ pub(super) struct Snapshot {
 #[derive(Debug)]
 pub(super) struct Journal {
     file: File,
+    /// What the snapshot says; only a new one can say otherwise.
+    mood: Mood,
     snapshot_bytes: u64,
     bytes: u64,
 }
@@ -57,7 +59,7 @@ impl Journal {
         line.push(b'\n');
         file.write_all(&line)?;
         let bytes = line.len() as u64;
-        Ok(Journal { file, snapshot_bytes: bytes, bytes })
+        Ok(Journal { file, mood: snapshot.mood, snapshot_bytes: bytes, bytes })
     }
 
     /// Reads what the predecessor wrote and goes on writing after it.
@@ -91,7 +93,7 @@ impl Journal {
         }
         file.set_len(bytes)?;
         file.seek(io::SeekFrom::End(0))?;
-        Ok((Journal { file, snapshot_bytes, bytes }, snapshot))
+        Ok((Journal { file, mood: snapshot.mood, snapshot_bytes, bytes }, snapshot))
     }
 
     /// Adds the state of processes that changed; all in one write.
@@ -117,8 +119,8 @@ impl Journal {
         Ok(self.file.try_clone()?.into())
     }
 
-    /// Whether the journal should be begun anew to keep it small.
-    pub(super) fn is_long(&self) -> bool {
-        self.bytes - self.snapshot_bytes > LINES_MAX_BYTES.max(self.snapshot_bytes)
+    /// Whether the journal must be begun anew: to say another mood, or to keep it small.
+    pub(super) fn is_outdated(&self, mood: Mood) -> bool {
+        self.mood != mood || self.bytes - self.snapshot_bytes > LINES_MAX_BYTES.max(self.snapshot_bytes)
     }
 }

@@ -28,6 +28,7 @@ impl Worker {
             Done::Checked { request, reply, shape } => self.request_for(request, Waiting { reply, shape }),
             Done::Loaded { purpose: Purpose::Reread(reply), loaded } => {
                 let answer = self.accept(loaded).map(|config| self.reread(config));
+                self.write_journal();
                 reply.send(answer);
             }
             Done::Loaded { purpose: Purpose::Restart(asker), loaded } => {

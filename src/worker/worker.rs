@@ -205,9 +205,11 @@ impl Worker {
         self.write_journal();
     }
 
-    fn write_journal(&mut self) {
+    /// Brings the journal up to what the engine and the configuration say now.
+    pub(super) fn write_journal(&mut self) {
         let dirty = self.engine.take_dirty();
-        let begin = self.restructured || self.journal.as_ref().is_none_or(Journal::is_long);
+        let mood = self.engine.mood();
+        let begin = self.restructured || self.journal.as_ref().is_none_or(|journal| journal.is_outdated(mood));
         let written = match (&mut self.journal, begin) {
             (Some(journal), false) => {
                 let records: Vec<_> = dirty.iter().filter_map(|&process| self.engine.record(process)).collect();
