@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::answers::{fault, outcome_struct};
+use super::answers::outcome_struct;
 use super::children::StdinError;
 use super::command;
 use super::describe;
@@ -248,7 +248,7 @@ impl Worker {
         let process = self.member(name)?;
         let stopping = self.engine.process(process).is_none_or(|view| view.state == ProcessState::Stopping);
         let Some((_, child)) = self.children.of_process(process).filter(|_| !stopping) else {
-            return Err(fault(Refusal::NotRunning, name));
+            return Err(Fault::refused(Refusal::NotRunning, name));
         };
         match child.write(bytes) {
             Ok(()) => Ok(true.into()),

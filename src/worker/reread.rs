@@ -87,7 +87,7 @@ impl Worker {
     /// `addProcessGroup`: the pending group becomes active.
     pub(super) fn add_group(&mut self, name: &str, reply: Reply) {
         if self.engine.group(name).is_some() {
-            reply.send(Err(super::answers::fault(Refusal::AlreadyAdded, name)));
+            reply.send(Err(Fault::refused(Refusal::AlreadyAdded, name)));
             return;
         }
         let Some(group) = self.pending_groups().find(|group| group.name == name) else {
@@ -113,7 +113,7 @@ impl Worker {
         let waiting = Waiting { reply, shape: Shape::Single { name: group.name.clone() } };
         if self.engine.group(&group.name).is_some() {
             // Another client was quicker.
-            waiting.reply.send(Err(super::answers::fault(Refusal::AlreadyAdded, &group.name)));
+            waiting.reply.send(Err(Fault::refused(Refusal::AlreadyAdded, &group.name)));
             return;
         }
         self.request_for(Request::AddGroup(group.spec()), waiting);
