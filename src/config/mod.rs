@@ -50,6 +50,7 @@ pub use model::{
     Config, DaemonConfig, DaemonLog, GroupConfig, GroupKind, InetServer, LogConfig, LogFile, LogLevelName, Owner,
     ProcessConfig, RpcInterface, ServerAuth, ServerConfig, UnixServer, User,
 };
+pub use nearest::nearest;
 pub use overrides::{DaemonOption, Overrides};
 pub use print::{Format, PrintError, print};
 pub use problem::{Place, Problem, Problems, Severity};

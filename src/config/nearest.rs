@@ -1,11 +1,12 @@
 //! The known name nearest to a mistyped one.
 
 /// The candidate that the fewest slips of the finger turn into `name`, if there are few enough to believe in a slip.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = candidates.into_iter().map(|candidate| (distance(name, candidate), candidate));
     let believable = near.filter(|(slips, candidate)| {
         let length = name.chars().count().max(candidate.chars().count());
-        *slips > 0 && *slips <= length.div_ceil(4).min(3)
+        *slips > 0 && *slips < length && *slips <= length.div_ceil(4).min(3)
     });
     believable.min_by_key(|(slips, _)| *slips).map(|(_, candidate)| candidate)
 }
@@ -65,6 +66,7 @@ mod tests {
             ("usr", Some("user")),
             ("colour", None),
             ("x", None),
+            ("", None),
         ] {
             assert_eq!(nearest(name, known), wanted, "{name}");
         }

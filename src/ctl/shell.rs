@@ -15,6 +15,7 @@ use super::suggest;
 use super::trouble::Trouble;
 use crate::cli::Personality;
 use crate::cli::commands::{CommandLine, command as cli_command};
+use crate::config;
 use crate::rpc::{FaultCode, Value};
 
 /// Supervisor's API version, which must be equal on both sides.
@@ -137,7 +138,7 @@ impl Shell {
         self.exit = ExitCode::Generic;
         self.screen.begin(name);
         self.problem(format!("*** Unknown syntax: {line}"), None);
-        if let Some(nearest) = suggest::nearest(name, commands::names(self.session.personality)) {
+        if let Some(nearest) = config::nearest(name, commands::names(self.session.personality)) {
             self.screen.hint(&format!("galaxyctl: there is a command `{nearest}`"));
         }
         self.screen.finish(self.exit);

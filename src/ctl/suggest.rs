@@ -2,17 +2,7 @@
 
 use super::answer::ProcessInfo;
 use super::name;
-
-/// The name nearest to `typed`, if one is near: a third of its letters may be wrong.
-pub(super) fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (typed.chars().count() / 3).max(1);
-    names
-        .into_iter()
-        .map(|name| (distance(typed, name), name))
-        .filter(|(distance, name)| *distance <= allowed && *distance < name.chars().count())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
-}
+use crate::config::nearest;
 
 /// The process or group that `typed` may have meant: one in another group first, then one spelled like it.
 #[must_use]
@@ -37,47 +27,10 @@ pub(super) fn process(typed: &str, known: &[ProcessInfo]) -> Option<String> {
     nearest(wanted.group, groups).map(|group| format!("{group}:"))
 }
 
-/// How many letters have to be put in, taken out, changed or swapped with their neighbour.
-fn distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.chars().collect();
-    let b: Vec<char> = b.chars().collect();
-    let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, y) in b.iter().enumerate() {
-            let at = |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX - 1);
-            let mut cost = (at(&last, j) + usize::from(x != y)).min(at(&last, j + 1) + 1).min(at(&row, j) + 1);
-            if i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x) {
-                cost = cost.min(at(&before_last, j - 1) + 1);
-            }
-            row.push(cost);
-        }
-        before_last = std::mem::replace(&mut last, row);
-    }
-    last.last().copied().unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ctl::fake::process as made_up;
-
-    #[test]
-    fn near_names_are_found_and_far_ones_are_not() {
-        let names = ["status", "start", "stop", "tail"];
-        for (typed, expected) in [
-            ("statsu", Some("status")),
-            ("strat", Some("start")),
-            ("tial", Some("tail")),
-            ("stopp", Some("stop")),
-            ("x", None),
-            ("frobnicate", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest(typed, names), expected, "{typed}");
-        }
-    }
 
     #[test]
     fn processes_are_suggested_across_groups() {

@@ -1,39 +1,21 @@
 //! The engine's answers in the words of XML-RPC.
 
 use super::worker::Shape;
-use crate::engine::{Answer, Outcome, Refusal, SpawnError, namespec};
+use crate::engine::{Answer, Outcome, namespec};
 use crate::rpc::{Fault, FaultCode, Value};
 
 /// What the client gets. A single process' refusal names it as the client did.
 pub(super) fn value(shape: &Shape, answer: Answer) -> Result<Value, Fault> {
     match (shape, answer) {
         (_, Answer::Done) => Ok(Value::Bool(true)),
-        (Shape::Single { name }, Answer::Refused(refusal)) => Err(fault(refusal, name)),
-        (Shape::List, Answer::Refused(refusal)) => Err(fault(refusal, "")),
+        (Shape::Single { name }, Answer::Refused(refusal)) => Err(Fault::refused(refusal, name)),
+        (Shape::List, Answer::Refused(refusal)) => Err(Fault::from(refusal)),
         (Shape::Single { name }, Answer::Processes(outcomes)) => match outcomes.into_iter().next() {
-            Some(Outcome { result: Err(refusal), .. }) => Err(fault(refusal, name)),
+            Some(Outcome { result: Err(refusal), .. }) => Err(Fault::refused(refusal, name)),
             Some(Outcome { result: Ok(()), .. }) | None => Ok(Value::Bool(true)),
         },
         (Shape::List, Answer::Processes(outcomes)) => Ok(Value::Array(outcomes.into_iter().map(result).collect())),
     }
-}
-
-/// The fault for a refusal of what the client named `name`.
-pub(super) fn fault(refusal: Refusal, name: &str) -> Fault {
-    let (code, detail) = match refusal {
-        Refusal::BadName => (FaultCode::BadName, name.to_owned()),
-        Refusal::Spawn(error @ SpawnError::NotFound(_)) => (FaultCode::NoFile, error.to_string()),
-        Refusal::Spawn(error @ SpawnError::NotExecutable(_)) => (FaultCode::NotExecutable, error.to_string()),
-        Refusal::Spawn(SpawnError::Failed(_)) | Refusal::SpawnError => (FaultCode::SpawnError, name.to_owned()),
-        Refusal::Failed(text) => (FaultCode::Failed, text),
-        Refusal::AbnormalTermination => (FaultCode::AbnormalTermination, name.to_owned()),
-        Refusal::AlreadyStarted => (FaultCode::AlreadyStarted, name.to_owned()),
-        Refusal::NotRunning => (FaultCode::NotRunning, name.to_owned()),
-        Refusal::AlreadyAdded => (FaultCode::AlreadyAdded, name.to_owned()),
-        Refusal::StillRunning => (FaultCode::StillRunning, name.to_owned()),
-        Refusal::ShutdownState => return Fault::new(FaultCode::ShutdownState),
-    };
-    Fault::with(code, detail)
 }
 
 /// One struct of an array of results.
@@ -42,7 +24,7 @@ fn result(outcome: Outcome) -> Value {
     let (status, description) = match outcome.result {
         Ok(()) => (FaultCode::Success as i64, "OK".to_owned()),
         Err(refusal) => {
-            let fault = fault(refusal, &namespec);
+            let fault = Fault::refused(refusal, &namespec);
             (fault.code, fault.text)
         }
     };
@@ -57,4 +39,45 @@ pub(super) fn outcome_struct(name: &str, group: &str, status: i64, description: 
         ("status".to_owned(), status.into()),
         ("description".to_owned(), description.into()),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Refusal;
+
+    fn outcome(name: &str, result: Result<(), Refusal>) -> Outcome {
+        Outcome { process: crate::engine::ProcessId(1), group: "galaxy".to_owned(), name: name.to_owned(), result }
+    }
+
+    #[test]
+    fn one_process_is_answered_by_true_or_its_fault_under_the_clients_name_for_it() {
+        let single = Shape::Single { name: "galaxy:web".to_owned() };
+        let answers = [
+            (Answer::Done, Ok(Value::Bool(true))),
+            (Answer::Processes(vec![outcome("web", Ok(()))]), Ok(Value::Bool(true))),
+            (
+                Answer::Processes(vec![outcome("web", Err(Refusal::NotRunning))]),
+                Err(Fault::with(FaultCode::NotRunning, "galaxy:web")),
+            ),
+            (Answer::Refused(Refusal::StillRunning), Err(Fault::with(FaultCode::StillRunning, "galaxy:web"))),
+            (Answer::Refused(Refusal::ShutdownState), Err(Fault::new(FaultCode::ShutdownState))),
+        ];
+        for (answer, expected) in answers {
+            assert_eq!(value(&single, answer), expected);
+        }
+    }
+
+    #[test]
+    fn several_processes_are_answered_by_a_struct_each_in_their_order() {
+        let outcomes = vec![outcome("web", Ok(())), outcome("handler0", Err(Refusal::AlreadyStarted))];
+        assert_eq!(
+            value(&Shape::List, Answer::Processes(outcomes)),
+            Ok(Value::Array(vec![
+                outcome_struct("web", "galaxy", 80, "OK"),
+                outcome_struct("handler0", "galaxy", 60, "ALREADY_STARTED: galaxy:handler0"),
+            ]))
+        );
+        assert_eq!(value(&Shape::List, Answer::Processes(Vec::new())), Ok(Value::Array(Vec::new())));
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::answers::{fault, outcome_struct};
+use super::answers::outcome_struct;
+use super::children::StdinError;
 use super::command;
 use super::describe;
 use super::logfiles::ClearingFor;
@@ -49,7 +50,7 @@ impl Worker {
         match method {
             Method::StartProcess { name, wait } => self.start(name, wait, reply),
             Method::StartProcessGroup { name, wait } => {
-                self.start_target(Target::Group(name.clone()), name, wait, reply)
+                self.start_target(Target::Group(name.clone()), name, wait, reply);
             }
             Method::StartAllProcesses { wait } => self.start_target(Target::All, String::new(), wait, reply),
             Method::StopProcess { name, wait } => self.on_named(name, reply, |target| Request::Stop { target, wait }),
@@ -250,12 +251,12 @@ impl Worker {
         let process = self.member(name)?;
         let stopping = self.engine.process(process).is_none_or(|view| view.state == ProcessState::Stopping);
         let Some((_, child)) = self.children.of_process(process).filter(|_| !stopping) else {
-            return Err(fault(Refusal::NotRunning, name));
+            return Err(Fault::refused(Refusal::NotRunning, name));
         };
         match child.write(bytes) {
             Ok(()) => Ok(true.into()),
-            Err(super::children::StdinError::Closed) => Err(Fault::with(FaultCode::NoFile, name)),
-            Err(super::children::StdinError::Full) => {
+            Err(StdinError::Closed) => Err(Fault::with(FaultCode::NoFile, name)),
+            Err(StdinError::Full) => {
                 Err(Fault::with(FaultCode::Failed, format!("{name} does not read its standard input")))
             }
         }

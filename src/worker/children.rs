@@ -70,6 +70,10 @@ impl Child {
 
     /// Writes `bytes` to the child's standard input; what does not fit waits for it to read.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StdinError> {
+        // Refused as a whole: what does not fit into the pipe must fit into the queue.
+        if bytes.len() > STDIN_QUEUE_MAX_BYTES {
+            return Err(StdinError::Full);
+        }
         let mut rest = bytes;
         if let Stdin::Idle(pipe) = &self.stdin {
             while !rest.is_empty() {
@@ -208,5 +212,89 @@ impl Children {
 
     pub(super) fn is_empty(&self) -> bool {
         self.by_id.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Exit, Now};
+
+    fn at(millis: u64) -> Moment {
+        Moment(Duration::from_millis(millis))
+    }
+
+    fn ended(code: i32) -> Ended {
+        Ended { exit: Exit::Code(code), at: Now { mono: at(0), wall: 0 } }
+    }
+
+    fn children(open: &[Channel]) -> Children {
+        let mut children = Children::default();
+        for id in [1, 2] {
+            children.insert(id, Child::new(ProcessId(10 * id), 100, None, open.to_vec()));
+        }
+        children
+    }
+
+    fn told(children: &mut Children, now: Moment) -> Vec<u64> {
+        std::iter::from_fn(|| children.told(now)).map(|(process, ..)| process.0).collect()
+    }
+
+    #[test]
+    fn exits_are_told_in_their_order_and_only_once() {
+        let mut children = children(&[]);
+        assert!(children.reaped(2, ended(0), at(0)).is_empty());
+        children.reaped(1, ended(0), at(0));
+        children.reaped(2, ended(0), at(0));
+        assert_eq!(told(&mut children, at(0)), [20, 10]);
+        assert_eq!(told(&mut children, at(1000)), [0; 0]);
+        assert_eq!(
+            (children.pop_finished(), children.pop_finished(), children.pop_finished()),
+            (Some(1), Some(2), None)
+        );
+        assert!(children.is_empty() && children.of_process(ProcessId(10)).is_none());
+    }
+
+    #[test]
+    fn an_exit_waits_for_the_last_output() {
+        let mut children = children(&[Channel::Stdout, Channel::Stderr]);
+        let sources = children.reaped(1, ended(0), at(0));
+        assert_eq!(sources.len(), 2);
+        for source in sources {
+            assert_eq!(told(&mut children, at(0)), [0; 0]);
+            assert_eq!(children.pop_finished(), None);
+            children.drained(source);
+        }
+        assert_eq!(told(&mut children, at(0)), [10]);
+        assert_eq!(children.pop_finished(), Some(1));
+    }
+
+    #[test]
+    fn an_exit_does_not_wait_for_a_slow_disk_but_its_pipes_do() {
+        let mut children = children(&[Channel::Stdout]);
+        let sources = children.reaped(1, ended(0), at(0));
+        assert_eq!(children.deadline(), Some(at(0) + DRAIN_PATIENCE));
+        assert_eq!(told(&mut children, at(0) + DRAIN_PATIENCE), [10]);
+        assert_eq!((children.deadline(), children.pop_finished()), (None, None));
+        // The next run of the process does not end with the former one's pipes.
+        children.insert(3, Child::new(ProcessId(10), 101, None, Vec::new()));
+        for source in sources {
+            children.drained(source);
+        }
+        assert_eq!(children.pop_finished(), Some(1));
+        assert_eq!(children.of_process(ProcessId(10)).map(|(id, _)| id), Some(3));
+    }
+
+    #[test]
+    fn standard_input_takes_all_or_nothing() {
+        let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
+        let mut child = Child::new(ProcessId(1), 100, Some(write), Vec::new());
+        assert_eq!(child.write(&vec![0; STDIN_QUEUE_MAX_BYTES + 1]), Err(StdinError::Full));
+        assert_eq!(child.write(b"hello"), Ok(()));
+        let mut bytes = [0; 16];
+        assert_eq!(nix::unistd::read(&read, &mut bytes), Ok(5));
+        drop(read);
+        assert_eq!(child.write(b"hello"), Err(StdinError::Closed));
+        assert_eq!(Child::new(ProcessId(1), 100, None, Vec::new()).write(b""), Err(StdinError::Closed));
     }
 }

@@ -6,7 +6,7 @@ use std::ffi::CString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::config::{ProcessConfig, shlex};
+use crate::config::{ProcessConfig, literal, shlex};
 use crate::engine::SpawnError;
 
 /// Searched when neither the program nor the daemon has a `PATH`.
@@ -25,7 +25,7 @@ pub(super) struct Command {
 /// Source: Supervisor 4.3 `[program:x] command`; the errors are its `spawnerr` texts.
 pub(super) fn find(process: &ProcessConfig, daemon_path: Option<&str>) -> Result<Command, SpawnError> {
     let argv = shlex::split(&process.command).map_err(|error| {
-        SpawnError::NotExecutable(format!("can't parse command {}: {error}", quoted(&process.command)))
+        SpawnError::NotExecutable(format!("can't parse command {}: {error}", literal(&process.command)))
     })?;
     let Some(program) = argv.first().cloned() else {
         return Err(SpawnError::NotExecutable("command is empty".to_owned()));
@@ -52,48 +52,15 @@ fn check(file: &str) -> Result<(), SpawnError> {
     };
     let refused = |text: String| Err(SpawnError::NotExecutable(text));
     if metadata.is_dir() {
-        return refused(format!("command at {} is a directory", quoted(file)));
+        return refused(format!("command at {} is a directory", literal(file)));
     }
     if metadata.permissions().mode() & 0o111 == 0 {
-        return refused(format!("command at {} is not executable", quoted(file)));
+        return refused(format!("command at {} is not executable", literal(file)));
     }
     let permitted = CString::new(file)
         .is_ok_and(|path| nix::unistd::access(path.as_c_str(), nix::unistd::AccessFlags::X_OK).is_ok());
     if !permitted {
-        return refused(format!("no permission to run command {}", quoted(file)));
+        return refused(format!("no permission to run command {}", literal(file)));
     }
     Ok(())
-}
-
-/// A text as Python's `repr` shows it: in single quotes, or double ones if it holds a single quote and no double one.
-fn quoted(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let mut shown = String::with_capacity(text.len() + 2);
-    shown.push(quote);
-    for character in text.chars() {
-        match character {
-            '\\' => shown.push_str("\\\\"),
-            '\n' => shown.push_str("\\n"),
-            '\r' => shown.push_str("\\r"),
-            '\t' => shown.push_str("\\t"),
-            c if c == quote => shown.extend(['\\', c]),
-            c => shown.push(c),
-        }
-    }
-    shown.push(quote);
-    shown
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn texts_are_quoted_as_python_quotes_them() {
-        for (text, expected) in
-            [("cat", "'cat'"), ("it's", "\"it's\""), ("a'b\"c", "'a\\'b\"c'"), ("a\nb\\", "'a\\nb\\\\'")]
-        {
-            assert_eq!(quoted(text), expected);
-        }
-    }
 }

@@ -17,32 +17,38 @@ impl Worker {
                     reply(waiting, answer);
                 }
             }
-            Effect::GroupAdded { .. } => self.restructured = true,
-            Effect::GroupRemoved { group, .. } => {
-                if self.pending.is_none() {
-                    self.pending = Some(self.active.values().cloned().collect());
-                }
-                self.active.shift_remove(&group);
-                self.restructured = true;
-            }
             Effect::Halted { mood } => self.halted = Some(mood),
+            // Done by `restructure`.
+            Effect::GroupAdded { .. } | Effect::GroupRemoved { .. } => {}
             // Event listeners are not served yet: nobody hears events.
             Effect::Event(_) => {}
         }
     }
 
+    /// Follows the engine's set of groups; before the journal is written, which tells a successor of both.
+    pub(super) fn restructure(&mut self, effect: &Effect) {
+        match effect {
+            Effect::GroupAdded { .. } => self.restructured = true,
+            Effect::GroupRemoved { group, .. } => {
+                if self.pending.is_none() {
+                    self.pending = Some(self.active.values().cloned().collect());
+                }
+                self.active.shift_remove(group);
+                self.restructured = true;
+            }
+            _ => {}
+        }
+    }
+
     fn spawn(&mut self, process: ProcessId, attempt: u32) {
         let group = self.engine.process(process).map(|view| view.group.to_owned());
-        match group.zip(self.process_config(process).cloned()) {
-            Some((group, config)) => {
-                let wanted = Wanted { process, attempt };
-                self.spawns.push(now().mono, wanted, group, config, self.heritage.clone());
-            }
-            None => {
-                let error = SpawnError::Failed(format!("bug: no configuration for process {}", process.0));
-                self.feed(Input::SpawnFailed { process, error });
-            }
-        }
+        let Some((group, config)) = group.zip(self.process_config(process).cloned()) else {
+            let error = SpawnError::Failed(format!("bug: no configuration for process {}", process.0));
+            self.feed(Input::SpawnFailed { process, error });
+            return;
+        };
+        let wanted = Wanted { process, attempt };
+        self.spawns.push(now().mono, wanted, group, config, self.heritage.clone());
     }
 
     /// Sends to the keeper what is prepared.

@@ -11,7 +11,7 @@ use crate::engine::Mood;
 use crate::keeper::ToKeeper;
 use crate::logs::{Level, log};
 
-/// How long the last bytes of logs and the last answers to clients may take.
+/// How long each may take: the last bytes of logs, the last answers to clients, the removal of files.
 const FAREWELL_MAX: Duration = Duration::from_secs(2);
 
 impl Worker {
@@ -35,7 +35,7 @@ impl Worker {
             self.tell_keeper(&ToKeeper::Release { name: journal::HELD_NAME.to_owned() });
             self.tell_keeper(&ToKeeper::StartAfresh);
         } else {
-            self.remove_traces();
+            self.remove_traces().await;
             self.tell_keeper(&ToKeeper::Exit { code: 0 });
         }
         while !self.keeper.is_flushed() && self.keeper.receive().await.is_ok() {}
@@ -54,17 +54,24 @@ impl Worker {
         }
     }
 
-    /// Removes the socket files and, if it is ours, the pidfile.
-    fn remove_traces(&self) {
-        for file in &self.socket_files {
-            if let Err(error) = file.remove() {
-                log(Level::Warn, &format!("could not remove a socket: {error}"));
+    /// Removes the socket files and, if it is ours, the pidfile. A file system that hangs keeps them.
+    async fn remove_traces(&mut self) {
+        let socket_files = std::mem::take(&mut self.socket_files);
+        let pidfile = self.config.daemon.pidfile.clone();
+        let pid = self.pid;
+        let removal = tokio::task::spawn_blocking(move || {
+            for file in &socket_files {
+                if let Err(error) = file.remove() {
+                    log(Level::Warn, &format!("could not remove a socket: {error}"));
+                }
             }
-        }
-        let pidfile = &self.config.daemon.pidfile;
-        let ours = fs::read_to_string(pidfile).is_ok_and(|text| text.trim() == self.pid.to_string());
-        if ours && let Err(error) = fs::remove_file(pidfile) {
-            log(Level::Warn, &format!("could not remove {}: {error}", pidfile.display()));
+            let ours = fs::read_to_string(&pidfile).is_ok_and(|text| text.trim() == pid.to_string());
+            if ours && let Err(error) = fs::remove_file(&pidfile) {
+                log(Level::Warn, &format!("could not remove {}: {error}", pidfile.display()));
+            }
+        });
+        if tokio::time::timeout(FAREWELL_MAX, removal).await.is_err() {
+            log(Level::Warn, "the sockets and the pidfile were not removed in time (hung file system?)");
         }
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Snapshot {
 #[derive(Debug)]
 pub(super) struct Journal {
     file: File,
+    /// What the snapshot says; only a new one can say otherwise.
+    mood: Mood,
     snapshot_bytes: u64,
     bytes: u64,
 }
@@ -57,7 +59,7 @@ impl Journal {
         line.push(b'\n');
         file.write_all(&line)?;
         let bytes = line.len() as u64;
-        Ok(Journal { file, snapshot_bytes: bytes, bytes })
+        Ok(Journal { file, mood: snapshot.mood, snapshot_bytes: bytes, bytes })
     }
 
     /// Reads what the predecessor wrote and goes on writing after it.
@@ -91,7 +93,7 @@ impl Journal {
         }
         file.set_len(bytes)?;
         file.seek(io::SeekFrom::End(0))?;
-        Ok((Journal { file, snapshot_bytes, bytes }, snapshot))
+        Ok((Journal { file, mood: snapshot.mood, snapshot_bytes, bytes }, snapshot))
     }
 
     /// Adds the state of processes that changed; all in one write.
@@ -117,8 +119,98 @@ impl Journal {
         Ok(self.file.try_clone()?.into())
     }
 
-    /// Whether the journal should be begun anew to keep it small.
-    pub(super) fn is_long(&self) -> bool {
-        self.bytes - self.snapshot_bytes > LINES_MAX_BYTES.max(self.snapshot_bytes)
+    /// Whether the journal must be begun anew: to say another mood, or to keep it small.
+    pub(super) fn is_outdated(&self, mood: Mood) -> bool {
+        self.mood != mood || self.bytes - self.snapshot_bytes > LINES_MAX_BYTES.max(self.snapshot_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Engine, Input, Moment, Now};
+    use crate::worker::sample;
+
+    fn running(engine: &mut Engine, process: ProcessId, pid: i32) -> ProcessRecord {
+        let at = Now { mono: Moment(std::time::Duration::ZERO), wall: 0 };
+        engine.handle(at, Input::Spawned { process, pid, at }, &mut Vec::new());
+        engine.record(process).unwrap()
+    }
+
+    /// A daemon with two programs that were just asked to start, and its snapshot.
+    fn begun() -> (Engine, Snapshot) {
+        let mut config = sample::config("[program:a]\ncommand=a\n[program:b]\ncommand=b\n");
+        let groups = std::mem::take(&mut config.groups);
+        let mut engine = Engine::new();
+        let at = Now { mono: Moment(std::time::Duration::ZERO), wall: 0 };
+        let specs: Vec<_> = groups.iter().map(GroupConfig::spec).collect();
+        engine.handle(at, Input::Begin { groups: specs.clone() }, &mut Vec::new());
+        let records = |spec: &GroupSpec| {
+            let members = engine.group_members(&spec.name).unwrap();
+            members.iter().filter_map(|process| engine.record(*process)).collect::<Vec<_>>()
+        };
+        let snapshot = Snapshot {
+            mood: engine.mood(),
+            next_process: engine.next_id(),
+            next_child: 7,
+            launch: sample::launch(),
+            config,
+            pending: None,
+            active: groups.into_iter().map(|group| (group.name.clone(), group)).collect(),
+            engine: specs.iter().map(|spec| (spec.clone(), records(spec))).collect(),
+        };
+        (engine, snapshot)
+    }
+
+    fn pids(snapshot: &Snapshot) -> Vec<Option<i32>> {
+        snapshot.engine.iter().flat_map(|(_, records)| records).map(ProcessRecord::pid).collect()
+    }
+
+    #[test]
+    fn a_successor_reads_the_latest_record_of_each_process() {
+        let (mut engine, snapshot) = begun();
+        let mut journal = Journal::begin(&snapshot).unwrap();
+        let (a, b) = (engine.find("a", "a").unwrap(), engine.find("b", "b").unwrap());
+        let asked = engine.record(b).unwrap();
+        journal.append([running(&mut engine, a, 11), asked].into_iter()).unwrap();
+        journal.append([running(&mut engine, b, 12)].into_iter()).unwrap();
+        let (_, read) = Journal::resume(journal.descriptor().unwrap()).unwrap();
+        assert_eq!(pids(&read), [Some(11), Some(12)]);
+        assert_eq!((read.next_child, read.active), (7, snapshot.active));
+    }
+
+    #[test]
+    fn a_line_cut_short_is_dropped_and_written_over() {
+        let (mut engine, snapshot) = begun();
+        let mut journal = Journal::begin(&snapshot).unwrap();
+        let (a, b) = (engine.find("a", "a").unwrap(), engine.find("b", "b").unwrap());
+        journal.append([running(&mut engine, a, 11)].into_iter()).unwrap();
+        let torn = serde_json::to_vec(&running(&mut engine, b, 12)).unwrap();
+        journal.file.write_all(&torn[..torn.len() / 2]).unwrap();
+        let (mut resumed, read) = Journal::resume(journal.descriptor().unwrap()).unwrap();
+        assert_eq!(pids(&read), [Some(11), None]);
+        resumed.append([engine.record(b).unwrap()].into_iter()).unwrap();
+        let (_, read) = Journal::resume(resumed.descriptor().unwrap()).unwrap();
+        assert_eq!(pids(&read), [Some(11), Some(12)]);
+    }
+
+    #[test]
+    fn another_mood_or_many_lines_want_a_new_snapshot() {
+        let (engine, snapshot) = begun();
+        let mut journal = Journal::begin(&snapshot).unwrap();
+        assert!(!journal.is_outdated(Mood::Running));
+        assert!(journal.is_outdated(Mood::Shutdown));
+        let record = engine.record(engine.find("a", "a").unwrap()).unwrap();
+        while journal.bytes <= journal.snapshot_bytes + LINES_MAX_BYTES {
+            assert!(!journal.is_outdated(Mood::Running));
+            journal.append(std::iter::repeat_n(record.clone(), 1000)).unwrap();
+        }
+        assert!(journal.is_outdated(Mood::Running));
+    }
+
+    #[test]
+    fn what_is_no_journal_is_refused() {
+        let other = super::super::memory::document(c"test", &"no snapshot").unwrap();
+        assert!(Journal::resume(other).is_err());
     }
 }

@@ -10,8 +10,8 @@ use crate::logs::{Channel, Command, Level, SourceId, log};
 use crate::sys::errno;
 
 impl Worker {
-    pub(super) fn on_keeper(&mut self, message: FromKeeper, descriptors: Vec<OwnedFd>) {
-        match message {
+    pub(super) fn on_keeper(&mut self, message: &FromKeeper, descriptors: Vec<OwnedFd>) {
+        match *message {
             FromKeeper::Spawned { id, pid, at, has_stdin, has_stderr } => {
                 let Some(process) = self.spawning.remove(&id) else { return };
                 self.adopt(id, process, pid, [has_stdin, has_stderr], descriptors);

@@ -30,7 +30,7 @@ pub(super) struct LaunchRecord {
     pub(super) origin: PathBuf,
     /// The directory the daemon is in: relative names of programs' log files are taken from there.
     pub(super) directory: PathBuf,
-    /// The soft RLIMIT_NOFILE for programs, where the daemon's own was raised above it.
+    /// The soft `RLIMIT_NOFILE` for programs, where the daemon's own was raised above it.
     pub(super) program_nofile: Option<u64>,
     /// Lines for the activity log, from before there was one.
     pub(super) messages: Vec<(LogLevelName, String)>,

@@ -1,7 +1,7 @@
 //! Which file each channel of each process writes to: AUTO names, sinks, clearing.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::answers::outcome_struct;
 use super::reply::Reply;
@@ -51,7 +51,7 @@ impl Worker {
             return None;
         }
         match &channel_config(config, channel).file {
-            LogFile::Path(path) if !path.is_empty() => Some(absolute(path, &self.launch.directory)),
+            LogFile::Path(path) if !path.is_empty() => Some(self.launch.directory.join(path)),
             LogFile::Path(_) | LogFile::None | LogFile::Auto => None,
         }
     }
@@ -117,12 +117,13 @@ impl Worker {
     fn cleared(&mut self, ticket: u64, result: Result<(), std::io::Error>) {
         let Some((&id, job)) = self.clearing.jobs.range_mut(..=ticket).next_back() else { return };
         let Some(&process) = job.tickets.get(&ticket) else { return };
+        let name = self.engine.process(process).map_or_else(String::new, |view| view.namespec());
         job.left -= 1;
         if let Err(error) = result {
             if let Some((_, cleared)) = job.processes.iter_mut().find(|(candidate, _)| *candidate == process) {
                 *cleared = false;
             }
-            log(Level::Warn, &format!("could not clear a log of process {}: {error}", process.0));
+            log(Level::Warn, &format!("could not clear a log of '{name}': {error}"));
         }
         if self.clearing.jobs.get(&id).is_some_and(|job| job.left == 0)
             && let Some(job) = self.clearing.jobs.remove(&id)
@@ -133,10 +134,7 @@ impl Worker {
 
     fn answer_clearing(&self, job: Job) {
         let answer = match job.what {
-            ClearingFor::One { name } if job.processes.iter().all(|(_, cleared)| *cleared) => {
-                let _ = name;
-                Ok(true.into())
-            }
+            ClearingFor::One { .. } if job.processes.iter().all(|(_, cleared)| *cleared) => Ok(true.into()),
             ClearingFor::One { name } => Err(Fault::with(FaultCode::Failed, name)),
             ClearingFor::All => Ok(Value::Array(
                 job.processes
@@ -215,10 +213,6 @@ fn channel_name(channel: Channel) -> &'static str {
         Channel::Stdout => "stdout",
         Channel::Stderr => "stderr",
     }
-}
-
-fn absolute(path: &str, directory: &Path) -> PathBuf {
-    directory.join(path)
 }
 
 /// Makes the AUTO logs of a group's processes and puts their names in the configuration, as Supervisor does when it

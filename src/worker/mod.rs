@@ -16,6 +16,8 @@ mod memory;
 mod reply;
 mod report;
 mod reread;
+#[cfg(test)]
+mod sample;
 mod spawning;
 mod startup;
 #[expect(clippy::module_inception, reason = "the room is named after what it makes")]

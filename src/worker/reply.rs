@@ -23,6 +23,11 @@ impl Reply {
         Reply { client, activity }
     }
 
+    /// Whether the client went away.
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.client.is_closed()
+    }
+
     /// Sends the answer, from any thread of the runtime. A client that went away needs none.
     pub(super) fn send(self, answer: Answer) {
         let Reply { client, activity } = self;

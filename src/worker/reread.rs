@@ -5,7 +5,7 @@ use super::reply::Reply;
 use super::report;
 use super::startup::{is_served, not_served};
 use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker};
-use crate::config::{self, Config, DaemonConfig, Loaded, NotFound};
+use crate::config::{self, Config, DaemonConfig, GroupConfig, Loaded, NotFound};
 use crate::engine::{Input, Refusal, Request};
 use crate::keeper::ToKeeper;
 use crate::logs::{Command, Level, log};
@@ -28,6 +28,7 @@ impl Worker {
             Done::Checked { request, reply, shape } => self.request_for(request, Waiting { reply, shape }),
             Done::Loaded { purpose: Purpose::Reread(reply), loaded } => {
                 let answer = self.accept(loaded).map(|config| self.reread(config));
+                self.write_journal();
                 reply.send(answer);
             }
             Done::Loaded { purpose: Purpose::Restart(asker), loaded } => {
@@ -46,18 +47,7 @@ impl Worker {
                 for problem in problems {
                     log(Level::Warn, &problem);
                 }
-                let waiting = Waiting { reply, shape: Shape::Single { name: group.name.clone() } };
-                if self.engine.group(&group.name).is_some() {
-                    waiting.reply.send(Err(super::answers::fault(Refusal::AlreadyAdded, &group.name)));
-                    return;
-                }
-                let spec = group.spec();
-                let pending = self.pending.iter_mut().flatten().find(|pending| pending.name == group.name);
-                if let Some(pending) = pending {
-                    pending.clone_from(&group);
-                }
-                self.active.insert(group.name.clone(), *group);
-                self.request_for(Request::AddGroup(spec), waiting);
+                self.add_made(*group, reply);
             }
         }
     }
@@ -68,16 +58,13 @@ impl Worker {
         for line in report::log_lines(&loaded) {
             log(Level::Warn, &line);
         }
-        match loaded.config {
-            Some(config) => Ok(config),
-            None => {
-                let exact = loaded.problems.first_supervisor_error();
-                let text = exact.filter(|_| self.call.is_supervisord);
-                let text = text.map_or_else(|| report::plain(&loaded), str::to_owned);
-                log(Level::Warn, "the new configuration is not used; nothing was changed");
-                Err(Fault::with(FaultCode::CantReread, text.trim_end()))
-            }
+        if let Some(config) = loaded.config {
+            return Ok(config);
         }
+        let exact = loaded.problems.first_supervisor_error().filter(|_| self.call.is_supervisord);
+        let text = exact.map_or_else(|| report::plain(&loaded), str::to_owned);
+        log(Level::Warn, "the new configuration is not used; nothing was changed");
+        Err(Fault::with(FaultCode::CantReread, text.trim_end()))
     }
 
     /// Makes `config` the pending one and says what differs from the active groups.
@@ -105,7 +92,7 @@ impl Worker {
     /// `addProcessGroup`: the pending group becomes active.
     pub(super) fn add_group(&mut self, name: &str, reply: Reply) {
         if self.engine.group(name).is_some() {
-            reply.send(Err(super::answers::fault(Refusal::AlreadyAdded, name)));
+            reply.send(Err(Fault::refused(Refusal::AlreadyAdded, name)));
             return;
         }
         let Some(group) = self.pending_groups().find(|group| group.name == name) else {
@@ -124,6 +111,24 @@ impl Worker {
             // The receiver is gone only when the worker ends.
             let _ = done.send(Done::LogsMade { group, problems, reply });
         });
+    }
+
+    /// A group whose logs are made becomes active, if the engine still takes it.
+    fn add_made(&mut self, group: GroupConfig, reply: Reply) {
+        let waiting = Waiting { reply, shape: Shape::Single { name: group.name.clone() } };
+        if self.engine.group(&group.name).is_some() {
+            // Another client was quicker.
+            waiting.reply.send(Err(Fault::refused(Refusal::AlreadyAdded, &group.name)));
+            return;
+        }
+        self.request_for(Request::AddGroup(group.spec()), waiting);
+        if self.engine.group(&group.name).is_none() {
+            return;
+        }
+        if let Some(pending) = self.pending.iter_mut().flatten().find(|pending| pending.name == group.name) {
+            pending.clone_from(&group);
+        }
+        self.active.insert(group.name.clone(), group);
     }
 }
 

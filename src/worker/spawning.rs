@@ -57,7 +57,7 @@ pub(super) struct Heritage {
     pub(super) environment: Arc<Vec<(OsString, OsString)>>,
     /// `SUPERVISOR_SERVER_URL` for programs without `serverurl=`.
     pub(super) serverurl: Option<String>,
-    /// The soft RLIMIT_NOFILE for programs: the daemon's own is higher.
+    /// The soft `RLIMIT_NOFILE` for programs: the daemon's own is higher.
     pub(super) nofile: Option<u64>,
 }
 
@@ -215,5 +215,117 @@ impl SpawnQueue {
         let ready = self.waiting.iter().position(|w| w.prepared.is_some());
         let before = ready.and_then(|ready| self.waiting.range(..ready).last());
         Some(before.map_or(first.asked + LOOKUP_MAX, |before| before.asked + ORDER_PATIENCE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::sample;
+
+    fn wanted(number: u32) -> Wanted {
+        Wanted { process: ProcessId(1), attempt: number }
+    }
+
+    fn at(millis: u64) -> Moment {
+        Moment(Duration::from_millis(millis))
+    }
+
+    /// Spawns that were asked for at these times; no side thread looks anything up.
+    fn queue(asked: &[u64]) -> SpawnQueue {
+        let mut queue = SpawnQueue::new(mpsc::unbounded_channel().0);
+        for (number, millis) in (1..).zip(asked) {
+            queue.waiting.push_back(Waiting { wanted: wanted(number), asked: at(*millis), prepared: None });
+        }
+        queue
+    }
+
+    fn failed(text: &str) -> Prepared {
+        Err(SpawnError::Failed(text.to_owned()))
+    }
+
+    fn popped(queue: &mut SpawnQueue, now: Moment) -> Vec<u32> {
+        std::iter::from_fn(|| queue.pop(now)).map(|(wanted, _)| wanted.attempt).collect()
+    }
+
+    #[test]
+    fn spawns_keep_their_order_however_the_look_ups_end() {
+        let mut queue = queue(&[0, 0, 0]);
+        queue.prepared(wanted(3), failed("c"));
+        queue.prepared(wanted(2), failed("b"));
+        assert_eq!(popped(&mut queue, at(10)), [0; 0]);
+        queue.prepared(wanted(1), failed("a"));
+        assert_eq!(popped(&mut queue, at(10)), [1, 2, 3]);
+        assert_eq!(queue.deadline(), None);
+    }
+
+    #[test]
+    fn a_look_up_that_hangs_holds_the_others_back_for_a_moment_only() {
+        let mut queue = queue(&[0, 100, 200]);
+        queue.prepared(wanted(3), failed("c"));
+        let patience = at(100) + ORDER_PATIENCE;
+        assert_eq!(queue.deadline(), Some(patience));
+        assert_eq!(popped(&mut queue, at(100)), [0; 0]);
+        assert_eq!(popped(&mut queue, patience), [3]);
+        assert_eq!(queue.deadline(), Some(at(0) + LOOKUP_MAX));
+    }
+
+    #[test]
+    fn a_look_up_that_takes_too_long_has_failed_and_comes_too_late() {
+        let mut queue = queue(&[0, 0]);
+        let (first, prepared) = queue.pop(at(0) + LOOKUP_MAX).unwrap();
+        assert_eq!(first, wanted(1));
+        assert!(matches!(prepared, Err(SpawnError::Failed(text)) if text.contains("too long")));
+        queue.prepared(wanted(1), failed("late"));
+        assert_eq!(popped(&mut queue, at(0) + LOOKUP_MAX), [2]);
+        assert!(queue.waiting.is_empty());
+    }
+
+    #[test]
+    fn a_tag_says_which_spawn_it_was() {
+        let spawn = Wanted { process: ProcessId(u64::MAX), attempt: u32::MAX };
+        assert_eq!(spawn.to_string().parse(), Ok(spawn));
+        for tag in ["", "1", "1.", ".1", "a.1", "1.2.3", "-1.1", "1.4294967296"] {
+            assert_eq!(tag.parse::<Wanted>(), Err(()), "{tag}");
+        }
+    }
+
+    #[test]
+    fn the_servers_url_is_the_first_sockets_or_else_the_last_ports() {
+        let unix = "[unix_http_server]\nfile=/tmp/s.sock\n";
+        let inet = "[inet_http_server:a]\nport=127.0.0.1:9001\n[inet_http_server:b]\nport=*:9002\n";
+        for (sections, expected) in [
+            (String::new(), None),
+            (unix.to_owned(), Some("unix:///tmp/s.sock")),
+            (inet.to_owned(), Some("http://localhost:9002")),
+            (format!("{inet}{unix}"), Some("unix:///tmp/s.sock")),
+        ] {
+            assert_eq!(serverurl(&sample::config(&sections)).as_deref(), expected, "{sections}");
+        }
+    }
+
+    #[test]
+    fn a_programs_own_variables_come_last_and_once() {
+        let inherited = [("PATH", "/bin"), ("HOME", "/root"), ("SUPERVISOR_ENABLED", "0")];
+        let heritage = Heritage {
+            environment: Arc::new(inherited.map(|(name, value)| (name.into(), value.into())).to_vec()),
+            serverurl: Some("unix:///s".to_owned()),
+            nofile: None,
+        };
+        let shown = |keys: &str| -> Vec<String> {
+            let variables = environment("g", &sample::process(keys), &heritage).unwrap();
+            variables.iter().map(|variable| variable.to_str().unwrap().to_owned()).collect()
+        };
+        let common = ["PATH=/bin", "SUPERVISOR_ENABLED=1"];
+        assert_eq!(
+            shown("command=x\nenvironment=HOME=\"/h\",SUPERVISOR_GROUP_NAME=\"mine\""),
+            [
+                &common[..],
+                &["SUPERVISOR_SERVER_URL=unix:///s", "SUPERVISOR_PROCESS_NAME=p"],
+                &["HOME=/h", "SUPERVISOR_GROUP_NAME=mine"]
+            ]
+            .concat()
+        );
+        assert!(shown("command=x\nserverurl=http://h:1").contains(&"SUPERVISOR_SERVER_URL=http://h:1".to_owned()));
     }
 }

@@ -197,6 +197,8 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     worker.feed(Input::Begin { groups });
     worker.write_pidfile();
     log(Level::Info, &format!("supervisord started with pid {pid}"));
+    // The keeper takes a ready worker's successor for one that has a journal.
+    worker.settle();
     worker.tell_keeper(&ToKeeper::Ready);
     Ok(worker)
 }
@@ -268,7 +270,7 @@ impl Worker {
     }
 }
 
-/// Whether programs of this kind of group can be run: event listeners need events, FastCGI programs their socket, and
+/// Whether programs of this kind of group can be run: event listeners need events, `FastCGI` programs their socket, and
 /// neither is there yet.
 pub(super) fn is_served(group: &GroupConfig) -> bool {
     matches!(group.kind, GroupKind::Program)

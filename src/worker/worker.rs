@@ -123,7 +123,7 @@ impl Worker {
         self.settle();
         while self.halted.is_none() {
             match self.wake().await {
-                Wake::Keeper(message, descriptors) => self.on_keeper(message, descriptors),
+                Wake::Keeper(message, descriptors) => self.on_keeper(&message, descriptors),
                 Wake::KeeperGone(error) => {
                     // Without the keeper no child can be started, signalled or reaped by us; its successor needs the
                     // socket paths and the pipes, so nothing is removed.
@@ -158,9 +158,10 @@ impl Worker {
             },
             Some((wanted, prepared)) = self.prepared.recv() => Wake::Prepared(wanted, prepared),
             Some(done) = self.done.recv() => Wake::Done(done),
-            Some(notice) = self.notices.recv() => Wake::Notice(notice),
             () = sleep_until(deadline), if deadline.is_some() => Wake::Deadline,
+            // Few at a time, as each client waits for its answer; a program that floods a log in debug mode is last.
             Some(incoming) = self.requests.recv() => Wake::Request(incoming),
+            Some(notice) = self.notices.recv() => Wake::Notice(notice),
         }
     }
 
@@ -171,27 +172,44 @@ impl Worker {
 
     /// A request of a client.
     pub(super) fn request_for(&mut self, request: Request, waiting: Waiting) {
+        self.forget_deserters();
         self.next_request += 1;
         let id = self.next_request;
         self.waiting.insert(id, waiting);
         self.feed(Input::Request { id, request });
     }
 
+    /// Clients that went away wait for nothing any more; without this, those of a process that never stops would add up.
+    fn forget_deserters(&mut self) {
+        let unwanted = self.waiting.iter().filter(|(_, waiting)| waiting.reply.is_unwanted());
+        let gone: Vec<RequestId> = unwanted.map(|(id, _)| *id).collect();
+        for id in gone {
+            self.waiting.remove(&id);
+            self.feed(Input::Forget { id });
+        }
+    }
+
     /// Journals what changed, then performs the effects: a worker that dies in between has told nobody anything that
     /// its successor does not know.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         while !self.effects.is_empty() {
+            let effects = std::mem::take(&mut self.effects);
+            for effect in &effects {
+                self.restructure(effect);
+            }
             self.write_journal();
-            for effect in std::mem::take(&mut self.effects) {
+            for effect in effects {
                 self.perform(effect);
             }
         }
         self.write_journal();
     }
 
-    fn write_journal(&mut self) {
+    /// Brings the journal up to what the engine and the configuration say now.
+    pub(super) fn write_journal(&mut self) {
         let dirty = self.engine.take_dirty();
-        let begin = self.restructured || self.journal.as_ref().is_none_or(Journal::is_long);
+        let mood = self.engine.mood();
+        let begin = self.restructured || self.journal.as_ref().is_none_or(|journal| journal.is_outdated(mood));
         let written = match (&mut self.journal, begin) {
             (Some(journal), false) => {
                 let records: Vec<_> = dirty.iter().filter_map(|&process| self.engine.record(process)).collect();

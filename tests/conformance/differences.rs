@@ -185,10 +185,14 @@ fn children_have_default_signal_dispositions(subject: Subject) {
     });
 }
 
+/// A section for each number.
+fn sections(numbers: std::ops::Range<u32>, section: impl Fn(u32) -> String) -> String {
+    numbers.map(section).collect::<Vec<_>>().concat()
+}
+
 fn a_shutdown_spends_no_second_on_each_group(subject: Subject) {
-    let sections: String = (0..10)
-        .map(|number| format!("[program:p{number}]\ncommand=/bin/cat\nstartsecs=0\npriority={number}\n"))
-        .collect();
+    let sections =
+        sections(0..10, |number| format!("[program:p{number}]\ncommand=/bin/cat\nstartsecs=0\npriority={number}\n"));
     let mut daemon = Daemon::start(subject, &sections);
     for number in 0..10 {
         daemon.wait_state(&format!("p{number}"), "RUNNING");
@@ -215,9 +219,11 @@ fn a_stop_right_after_the_start_is_not_lost(subject: Subject) {
 }
 
 fn a_quick_exit_is_never_a_success(subject: Subject) {
-    let sections: String = (0..8)
-        .map(|number| format!("[program:p{number}]\ncommand=/bin/sh -c 'sleep 0.{number}'\nstartsecs=1\nstartretries=0\nautorestart=false\n"))
-        .collect();
+    let sections = sections(0..8, |number| {
+        format!(
+            "[program:p{number}]\ncommand=/bin/sh -c 'sleep 0.{number}'\nstartsecs=1\nstartretries=0\nautorestart=false\n"
+        )
+    });
     let daemon = Daemon::start(subject, &sections);
     for number in 0..8 {
         daemon.wait_state(&format!("p{number}"), "FATAL");

@@ -165,10 +165,10 @@ fn a_program_that_ignores_the_stop_signal_is_killed(subject: Subject) {
 fn the_stop_signal_can_be_chosen(subject: Subject) {
     let mut sections = String::new();
     for (name, signal) in [("int", "INT"), ("quit", "SIGQUIT"), ("usr", "10"), ("hup", "hup")] {
-        sections.push_str(&format!(
+        sections.extend([format!(
             "[program:{name}]\ncommand=/bin/sh -c 'trap \"echo {name} got it >>{name}.out; exit 4\" INT QUIT USR1 HUP TERM; echo up >>{name}.out; while :; do sleep 0.02; done'\n\
              directory=%(here)s\nstopsignal={signal}\nstartsecs=0\nexitcodes=4\n"
-        ));
+        )]);
     }
     let daemon = Daemon::start_with(subject, "loglevel=debug", "", &sections);
     let mut transcript = Transcript::of(&daemon);

@@ -195,17 +195,17 @@ fn a_command_that_cannot_be_run_says_why(subject: Subject) {
         "sub/../plain",
     ];
     for (number, command) in commands.iter().enumerate() {
-        sections.push_str(&format!("[program:p{number}]\ncommand={command}\nstartretries=0\n"));
+        sections.extend([format!("[program:p{number}]\ncommand={command}\nstartretries=0\n")]);
     }
     let mut daemon = Daemon::folder(subject, &sections);
     fs::write(daemon.path("plain"), "").unwrap();
     fs::create_dir(daemon.path("sub")).unwrap();
     daemon.run();
     let mut transcript = Transcript::of(&daemon);
-    for number in 0..commands.len() {
+    for (number, command) in commands.iter().enumerate() {
         let name = format!("p{number}");
         daemon.wait_state(&name, "FATAL");
-        transcript.note(format!("-- command={}", commands[number]));
+        transcript.note(format!("-- command={command}"));
         transcript.ctl(&daemon, &["start", &name]);
         transcript
             .rpc(&daemon, json!([["supervisor.startProcess", [&name]], ["supervisor.startProcessGroup", [&name]]]));

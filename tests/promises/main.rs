@@ -7,7 +7,6 @@
     reason = "tests start programs and tell what they measured"
 )]
 #![expect(dead_code, reason = "the harness is shared with the conformance tests, which use all of it")]
-#![expect(clippy::needless_pass_by_value, reason = "test code")]
 
 #[path = "../conformance/daemon.rs"]
 mod daemon;

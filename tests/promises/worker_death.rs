@@ -116,6 +116,25 @@ fn a_stop_that_was_asked_for_ends_under_the_successor() {
 }
 
 #[test]
+fn a_shutdown_that_was_asked_for_ends_under_the_successor() {
+    let mut daemon = galaxyd(
+        "",
+        "[program:slow]\ncommand=sh -c 'trap \"\" TERM; echo ready; while [ ! -e %(here)s/enough ]; do sleep 0.02; done'\n\
+         startsecs=0\nstopwaitsecs=1000\nstdout_logfile=%(here)s/slow.log\n\
+         [program:other]\ncommand=sleep 1000\npriority=1\nstartsecs=0\n",
+    );
+    daemon.wait_text("slow.log", "ready");
+    daemon.wait_state("other", "RUNNING");
+    let keeper = daemon.pid();
+    daemon.call("supervisor.shutdown", "").unwrap();
+    let old = kill_worker(keeper);
+    until("a successor", || if worker_of(keeper) == old { Err("the old worker".to_string()) } else { Ok(()) });
+    std::fs::write(daemon.path("enough"), "").unwrap();
+    assert_eq!(daemon.wait_end().code(), Some(0));
+    assert_eq!(daemon.living(), [0; 0]);
+}
+
+#[test]
 fn the_active_groups_survive_a_configuration_that_was_broken_meanwhile() {
     let daemon = galaxyd("", "[program:p]\ncommand=sleep 1000\nstartsecs=0\n");
     daemon.wait_state("p", "RUNNING");

@@ -142,7 +142,6 @@ fn run_many(base: u64, count: u64, allowed: &Transitions) -> Result<Seen, (u64, 
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the seed replays what was seen")]
 fn no_history_breaks_a_promise() {
     let allowed = table::transitions();
     if let Some(seed) = number("GALAXYD_SEED") {
