@@ -19,9 +19,8 @@ impl Worker {
             }
             Effect::Halted { mood } => self.halted = Some(mood),
             // Done by `restructure`.
-            Effect::GroupAdded { .. } | Effect::GroupRemoved { .. } => {}
-            // Event listeners are not served yet: nobody hears events.
-            Effect::Event(_) => {}
+            // Groups were followed by `restructure`; event listeners are not served yet, so nobody hears events.
+            Effect::GroupAdded { .. } | Effect::GroupRemoved { .. } | Effect::Event(_) => {}
         }
     }
 

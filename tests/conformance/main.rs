@@ -11,12 +11,6 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected should fail")]
 #![expect(clippy::disallowed_methods, reason = "tests start programs and wait for conditions")]
 #![expect(clippy::print_stderr, clippy::needless_pass_by_value, reason = "test code")]
-#![expect(
-    clippy::format_collect,
-    clippy::format_push_string,
-    clippy::needless_range_loop,
-    reason = "texts are put together here"
-)]
 
 #[path = "../fixture/venv.rs"]
 mod venv;
