@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::protocol::{Ended, HeldProgram, Stage};
 use crate::engine::{Now, Pid};
-use crate::sys::pipes::Pipes;
+use crate::sys::child_pipes::Pipes;
 use crate::sys::signals::Received;
 
 /// A child that was asked for and is not forgotten.

@@ -21,10 +21,7 @@ const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789_";
 ///
 /// What `open(2)` says about the directory or the name.
 pub fn create_auto_log(dir: &Path, process: &str, channel: Channel, identifier: &str) -> io::Result<PathBuf> {
-    let channel = match channel {
-        Channel::Stdout => "stdout",
-        Channel::Stderr => "stderr",
-    };
+    let channel = channel.name();
     let mut tried = 0;
     loop {
         let path = dir.join(format!("{process}-{channel}---{identifier}-{}.log", random_name()));

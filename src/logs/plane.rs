@@ -22,6 +22,17 @@ pub enum Channel {
     Stderr,
 }
 
+impl Channel {
+    /// As file names and the activity log have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Channel::Stdout => "stdout",
+            Channel::Stderr => "stderr",
+        }
+    }
+}
+
 /// Names one pipe: the keeper's id of the child, and the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId {

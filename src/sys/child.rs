@@ -7,8 +7,8 @@
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, RawFd};
 
+use super::child_pipes::ChildEnds;
 use super::errno;
-use super::pipes::ChildEnds;
 use super::plan::{PlanView, SoftLimit, UserView};
 use super::spawn::{Failure, Step};
 

@@ -4,6 +4,7 @@
 //! is; the rest is one small `unsafe` block at a time.
 
 mod child;
+pub mod child_pipes;
 pub mod clock;
 pub mod daemonize;
 pub mod descriptors;
@@ -13,7 +14,6 @@ mod fork;
 pub mod heap;
 pub mod limits;
 pub mod pipe;
-pub mod pipes;
 pub mod plan;
 pub mod process;
 pub mod reap;

@@ -62,13 +62,6 @@ pub fn restore_default(signal: i32) {
     unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
-/// All signals get their default action in this process, none is blocked in this thread: what a program
-/// expects of whoever starts it.
-pub fn restore_defaults() {
-    super::child::default_dispositions();
-    super::child::unblock_signals();
-}
-
 /// Sends `signal` to a process.
 ///
 /// # Errors

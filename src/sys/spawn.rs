@@ -7,9 +7,9 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::{SigSet, SigmaskHow};
 
 use super::child;
+use super::child_pipes::{self, Pipes};
 use super::descriptors::set_nonblocking;
 use super::fork::fork;
-use super::pipes::{self, Pipes};
 use super::plan::PlanView;
 
 /// A child that exists. It may not have reached `exec` yet.
@@ -70,7 +70,7 @@ pub enum Status {
 ///
 /// [`SpawnError`]; then there is no child.
 pub fn spawn(plan: &PlanView<'_>, given: Option<OwnedFd>) -> Result<Spawned, SpawnError> {
-    let (pipes, ends) = pipes::open_for(plan, given).map_err(SpawnError::Pipes)?;
+    let (pipes, ends) = child_pipes::open_for(plan, given).map_err(SpawnError::Pipes)?;
     let (status, report) =
         nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|errno| SpawnError::Pipes(io::Error::from(errno)))?;
     set_nonblocking(&status).map_err(SpawnError::Pipes)?;

@@ -18,8 +18,7 @@ impl Worker {
                 }
             }
             Effect::Halted { mood } => self.halted = Some(mood),
-            // Done by `restructure`.
-            // Groups were followed by `restructure`; event listeners are not served yet, so nobody hears events.
+            // `restructure` followed the groups; nobody hears events, as event listeners are not served yet.
             Effect::GroupAdded { .. } | Effect::GroupRemoved { .. } | Effect::Event(_) => {}
         }
     }

@@ -151,10 +151,10 @@ impl Worker {
         self.after_settling.push(ToKeeper::SignalTaken { signal });
     }
 
-    /// The keeper's socket fails only with the keeper itself, which the loop notices by reading.
+    /// What cannot be told is said in the log: the keeper is gone, which the loop notices by reading, or does not read.
     pub(super) fn tell_keeper(&mut self, message: &ToKeeper) {
         if let Err(error) = self.keeper.send(message, Vec::new()) {
-            log(Level::Debug, &format!("cannot tell the keeper {message:?}: {error}"));
+            log(Level::Warn, &format!("cannot tell the keeper {message:?}: {error}"));
         }
     }
 

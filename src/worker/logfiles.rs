@@ -97,6 +97,8 @@ impl Worker {
                 files.extend(self.log_path(process, channel).map(|path| (process, path)));
             }
         }
+        // A file system that hangs clears nothing; its clients must not add up.
+        self.clearing.jobs.retain(|_, job| !job.reply.is_unwanted());
         let id = self.clearing.next_ticket;
         let mut tickets = BTreeMap::new();
         for (process, file) in files {
@@ -193,7 +195,7 @@ impl Worker {
             Notice::Output { source, bytes } => {
                 let Some(child) = self.children.get(source.child) else { return };
                 let name = self.bare_name(child.process);
-                let channel = channel_name(source.channel);
+                let channel = source.channel.name();
                 let text = format!("'{name}' {channel} output:\n{}", String::from_utf8_lossy(&bytes));
                 log(Level::Debug, &text);
             }
@@ -205,13 +207,6 @@ pub(super) fn channel_config(config: &ProcessConfig, channel: Channel) -> &LogCo
     match channel {
         Channel::Stdout => &config.stdout,
         Channel::Stderr => &config.stderr,
-    }
-}
-
-fn channel_name(channel: Channel) -> &'static str {
-    match channel {
-        Channel::Stdout => "stdout",
-        Channel::Stderr => "stderr",
     }
 }
 
@@ -237,7 +232,7 @@ pub(super) fn make_auto_logs(group: &mut GroupConfig, daemon: &DaemonConfig) -> 
                     Err(error) => {
                         problems.push(format!(
                             "could not make the {} log of {}: {error}",
-                            channel_name(channel),
+                            channel.name(),
                             process.name
                         ));
                         LogFile::None

@@ -9,7 +9,7 @@ import json
 import shlex
 import sys
 
-from supervisor import datatypes, events, options
+from supervisor import datatypes, options
 
 
 def ini(question):
@@ -42,14 +42,6 @@ def socket_owner(question):
 
     datatypes.name_to_uid = datatypes.name_to_gid = unresolved
     return list(datatypes.colon_separated_user_group(question["text"]))
-
-
-def event_types(question):
-    names = [name.upper() for name in datatypes.list_of_strings(question["text"])]
-    for name in names:
-        if getattr(events.EventTypes, name, None) is None:
-            raise ValueError("Unknown event type %s in [%s] events" % (name, question["section"]))
-    return list(dict.fromkeys(names))
 
 
 def auto_restart(question):
@@ -87,7 +79,6 @@ ANSWERS = {
     "log_level": number(datatypes.logging_level),
     "list_of_strings": of_text(datatypes.list_of_strings),
     "process_or_group_name": of_text(datatypes.process_or_group_name),
-    "event_types": event_types,
     "url": of_text(datatypes.url),
     "inet_address": of_text(datatypes.inet_address),
     "socket_owner": socket_owner,

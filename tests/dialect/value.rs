@@ -83,24 +83,6 @@ const WORDS: &[&str] = &[
 ];
 const LISTS: &[&str] =
     &["a", "b c", ",", ", ", " ,", "\n", " ", "\u{1c}", "\u{a0}", "é", ":", "/", "'", "\t", "web_1", ",,"];
-const EVENTS: &[&str] = &[
-    "TICK_5",
-    "tick_60",
-    "TICK",
-    "TICK_3600",
-    "EVENT",
-    "PROCESS_STATE",
-    "process_state_exited",
-    "PROCESS_STATE_UNKNOWN",
-    "PROCESS_LOG_STDERR",
-    "PROCESS_COMMUNICATION",
-    "REMOTE_COMMUNICATION",
-    "SUPERVISOR_STATE_CHANGE_STOPPING",
-    "PROCESS_GROUP_ADDED",
-    "PROCESS_GROUP",
-    "TICK_6",
-    "ß",
-];
 const URLS: &[&str] = &[
     "http",
     "unix",
@@ -282,14 +264,6 @@ fn lists_and_names() {
         never,
     );
     compare("process_or_group_name", |random| made(random, LISTS), value::process_or_group_name, Value::from, never);
-    let pieces = [EVENTS, EVENTS, &[",", ", ", " , ", ",", ",", ",", " "]].concat();
-    compare(
-        "event_types",
-        |random| made(random, &pieces),
-        |text| value::event_types(text, "eventlistener:x"),
-        Value::from,
-        never,
-    );
 }
 
 #[test]

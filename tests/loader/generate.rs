@@ -143,8 +143,10 @@ const PROCESS_NAMES: (&[&str], &[&str]) = (
     ],
     &["a b", "a:b", "a/b", "%(nope)s", "%(process_num)q%(process_num)d", "%(program_name)s_%(process_num) d"],
 );
-const EVENTS: (&[&str], &[&str]) =
-    (&["TICK_5", "PROCESS_STATE, TICK_60", "event", "TICK_5,tick_5,EVENT"], &["", "NOPE", "TICK_5,", "TICK 5"]);
+const EVENTS: (&[&str], &[&str]) = (
+    &["TICK_5", "PROCESS_STATE, TICK_60", "event", "TICK_5,tick_5,EVENT", ALL_EVENTS],
+    &["", "NOPE", "TICK_5,", "TICK 5"],
+);
 const SOCKETS: (&[&str], &[&str]) = (
     &[
         "unix:///tmp/f.sock",
@@ -492,3 +494,12 @@ fn arguments(random: &mut Random, flaws: &Flaws) -> Vec<String> {
     }
     arguments
 }
+
+/// Every event type there is.
+const ALL_EVENTS: &str = "\
+    EVENT,PROCESS_STATE,PROCESS_STATE_STOPPED,PROCESS_STATE_EXITED,PROCESS_STATE_STARTING,\
+    PROCESS_STATE_STOPPING,PROCESS_STATE_BACKOFF,PROCESS_STATE_FATAL,PROCESS_STATE_RUNNING,\
+    PROCESS_STATE_UNKNOWN,PROCESS_COMMUNICATION,PROCESS_COMMUNICATION_STDOUT,PROCESS_COMMUNICATION_STDERR,\
+    PROCESS_LOG,PROCESS_LOG_STDOUT,PROCESS_LOG_STDERR,REMOTE_COMMUNICATION,SUPERVISOR_STATE_CHANGE,\
+    SUPERVISOR_STATE_CHANGE_RUNNING,SUPERVISOR_STATE_CHANGE_STOPPING,TICK,TICK_5,TICK_60,TICK_3600,\
+    PROCESS_GROUP,PROCESS_GROUP_ADDED,PROCESS_GROUP_REMOVED";

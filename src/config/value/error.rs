@@ -61,12 +61,6 @@ pub enum ValueError {
     NoSuchUserId { found: String },
     #[error("Invalid user:group definition {found}")]
     NoSuchOwner { found: String },
-    #[error("Unknown event type {found} in [{section}] events")]
-    NotEventType {
-        /// Upper-cased.
-        found: String,
-        section: String,
-    },
     #[error("Invalid name: {} because of character: {}", literal(.found), literal(&.character.to_string()))]
     BadName { found: String, character: char },
 }
@@ -100,7 +94,6 @@ impl ValueError {
                 "the name or number of an account of this machine"
             }
             ValueError::NoSuchOwner { .. } => "user or user:group, names or numbers of this machine",
-            ValueError::NotEventType { .. } => "event types with commas, such as PROCESS_STATE,TICK_60",
             ValueError::BadName { .. } => "a name without blank, colon and slash",
         }
     }

@@ -1,7 +1,5 @@
 //! Words out of a fixed set, lists of words, names.
 
-use indexmap::IndexSet;
-
 use super::ValueError;
 use crate::config::LogLevelName;
 use crate::config::ini::is_space;
@@ -95,18 +93,6 @@ pub fn list_of_strings(text: &str) -> Vec<String> {
     text.split(',').map(|part| part.trim_matches(is_space).to_owned()).collect()
 }
 
-/// The event types of a listener pool, upper-cased, each once. `section` is for the message.
-///
-/// # Errors
-/// The first one that is not known. (Supervisor names any one of them.)
-pub fn event_types(text: &str, section: &str) -> Result<Vec<String>, ValueError> {
-    let names: IndexSet<String> = list_of_strings(text).iter().map(|name| name.to_uppercase()).collect();
-    match names.iter().find(|name| !EVENT_TYPES.contains(&name.as_str())) {
-        Some(name) => Err(ValueError::NotEventType { found: name.clone(), section: section.to_owned() }),
-        None => Ok(names.into_iter().collect()),
-    }
-}
-
 /// The name of a process or group, trimmed.
 ///
 /// # Errors
@@ -157,15 +143,6 @@ mod tests {
         assert_eq!(list_of_strings(""), [""; 0]);
         assert_eq!(list_of_strings(" "), [""]);
         assert_eq!(list_of_strings("a, b\n,c,"), ["a", "b", "c", ""]);
-    }
-
-    #[test]
-    fn event_types_are_known_ones() {
-        assert_eq!(event_types("tick_5, PROCESS_STATE,TICK_5", "x").unwrap(), ["TICK_5", "PROCESS_STATE"]);
-        assert_eq!(event_types("", "x").unwrap(), [""; 0]);
-        let text = refused(event_types("TICK_5,nope", "eventlistener:x"));
-        assert_eq!(text, "Unknown event type NOPE in [eventlistener:x] events");
-        assert_eq!(refused(event_types("TICK_5,", "s")), "Unknown event type  in [s] events");
     }
 
     #[test]
