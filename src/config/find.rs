@@ -53,7 +53,8 @@ mod tests {
         assert_eq!(first_two("/opt/sv/bin/supervisord"), ["/opt/sv/etc/supervisord.conf", "/opt/sv/supervisord.conf"]);
         assert_eq!(first_two("bin/supervisord"), ["etc/supervisord.conf", "supervisord.conf"]);
         assert_eq!(first_two("supervisord"), ["etc/supervisord.conf", "supervisord.conf"]);
-        let host = MadeUp::new().file("/etc/supervisord.conf", "").file("/srv/etc/supervisord.conf", "");
+        let here = format!("{}/etc/supervisord.conf", MadeUp::new().current_dir());
+        let host = MadeUp::new().file("/etc/supervisord.conf", "").file(&here, "");
         assert_eq!(find("/usr/bin/supervisord", &host), Ok(PathBuf::from("etc/supervisord.conf")));
         let error = find("x", &MadeUp::new()).unwrap_err().to_string();
         assert!(error.starts_with("No config file found at default paths (etc/supervisord.conf, "), "{error}");
