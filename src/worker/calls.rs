@@ -8,8 +8,9 @@ use super::command;
 use super::describe;
 use super::logfiles::ClearingFor;
 use super::reply::Reply;
+use super::spawning::{LOOKUP_MAX, LOOKUP_TOO_LONG};
 use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker, now};
-use crate::config::value;
+use crate::config::{ProcessConfig, value};
 use crate::engine::{Mood, ProcessId, ProcessState, ProcessView, Refusal, Request, SpawnError, Target};
 use crate::http::{Incoming, Peer};
 use crate::logs::{Channel, Level, SliceError, log, read_slice, tail};
@@ -201,11 +202,16 @@ impl Worker {
         let heritage = self.heritage.clone();
         let shape = shape(&target, name);
         let done = self.done_sender.clone();
-        tokio::task::spawn_blocking(move || {
-            let checked: Vec<(ProcessId, SpawnError)> = commands
-                .iter()
-                .filter_map(|(process, config)| Some((*process, command::find(config, heritage.path()).err()?)))
-                .collect();
+        tokio::spawn(async move {
+            let look_up = tokio::task::spawn_blocking(move || -> Vec<(ProcessId, SpawnError)> {
+                let wanting = |(process, config): &(ProcessId, ProcessConfig)| {
+                    Some((*process, command::find(config, heritage.path()).err()?))
+                };
+                commands.iter().filter_map(wanting).collect()
+            });
+            let Ok(Ok(checked)) = tokio::time::timeout(LOOKUP_MAX, look_up).await else {
+                return reply.send(Err(Fault::with(FaultCode::Failed, LOOKUP_TOO_LONG)));
+            };
             // The receiver is gone only when the worker ends.
             let _ = done.send(Done::Checked { request: Request::Start { target, wait, checked }, reply, shape });
         });

@@ -24,7 +24,10 @@ use crate::sys::plan::{ExecPlan, SoftLimit, Stderr, Stdin, User};
 const ORDER_PATIENCE: Duration = Duration::from_millis(250);
 
 /// How long a look-up may take; then the start has failed, and what comes of it later is dropped.
-const LOOKUP_MAX: Duration = Duration::from_secs(10);
+pub(super) const LOOKUP_MAX: Duration = Duration::from_secs(10);
+
+/// What is said then.
+pub(super) const LOOKUP_TOO_LONG: &str = "looking its command up takes too long (hung file system?)";
 
 /// One spawn that the engine asked for. Its text is the tag that the keeper keeps for a successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,8 +200,7 @@ impl SpawnQueue {
     pub(super) fn pop(&mut self, now: Moment) -> Option<(Wanted, Prepared)> {
         if let Some(stuck) = self.waiting.iter_mut().find(|w| w.prepared.is_none() && now.since(w.asked) >= LOOKUP_MAX)
         {
-            let text = "looking its command up takes too long (hung file system?)".to_owned();
-            stuck.prepared = Some(Err(SpawnError::Failed(text)));
+            stuck.prepared = Some(Err(SpawnError::Failed(LOOKUP_TOO_LONG.to_owned())));
         }
         let index = self
             .waiting
