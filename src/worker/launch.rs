@@ -222,7 +222,7 @@ fn raise_limits(config: &Config, record: &mut LaunchRecord) -> Result<(), Refuse
 const FEW_DESCRIPTORS: &str = "The minimum number of file descriptors required to run this process is {minimum} as per \
 the \"minfds\" command-line argument or config file setting. The current environment will only allow you to open \
 {minimum} file descriptors.  Either raise the number of usable file descriptors in your environment (see README.rst) or \
-lower the minprocs setting in the config file to allow the process to start.";
+lower the minfds setting in the config file to allow the process to start.";
 
 /// Supervisor's text for too low a hard limit of processes.
 const FEW_PROCESSES: &str = "The minimum number of available processes required to run this program is {minimum} as per \
