@@ -24,10 +24,10 @@ daemons![
     logs_are_appended_to,
 ];
 
-fn names(daemon: &Daemon, part: &str) -> Vec<String> {
+fn names(daemon: &Daemon, beginning: &str) -> Vec<String> {
     let mut names: Vec<String> =
         fs::read_dir(daemon.dir()).unwrap().flatten().map(|entry| entry.file_name().into_string().unwrap()).collect();
-    names.retain(|name| name.contains(part));
+    names.retain(|name| name.starts_with(beginning));
     names.sort_unstable();
     names
 }
@@ -39,8 +39,8 @@ fn auto_logs_have_names_and_modes(subject: Subject) {
     let daemon = Daemon::start_with(subject, "umask=027", "", sections);
     daemon.wait_running(&["p", "explicit", "x:x_0", "x:x_1"]);
     let mut transcript = Transcript::of(&daemon);
-    for name in names(&daemon, ".log") {
-        let mode = fs::metadata(daemon.path(&name)).unwrap().permissions().mode() & 0o777;
+    for name in names(&daemon, "").iter().filter(|name| name.ends_with(".log")) {
+        let mode = fs::metadata(daemon.path(name)).unwrap().permissions().mode() & 0o777;
         let random = name.split("---supervisor-").nth(1).map(str::len);
         transcript.note(format!("{name} {mode:o} {random:?}"));
     }
