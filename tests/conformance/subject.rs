@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -69,8 +70,19 @@ pub(crate) fn run(subject: Subject, test: fn(Subject)) {
         eprintln!("could not run: no Supervisor 4.3.0 to compare with: {why}");
         return;
     }
+    let attempts = if subject.daemon == Side::Original { ORIGINAL_ATTEMPTS_MAX } else { 1 };
+    for attempt in 1..attempts {
+        match catch_unwind(AssertUnwindSafe(|| test(subject))) {
+            Ok(()) => return,
+            Err(_) => eprintln!("attempt {attempt} on the original 4.3.0 failed; once more"),
+        }
+    }
     test(subject);
 }
+
+/// The original loses stop signals and exits to races of its own when the machine is busy (see
+/// `docs/compatibility.md`), so what it does is asked again. Ours has one attempt.
+const ORIGINAL_ATTEMPTS_MAX: usize = 3;
 
 /// `bin` of the virtual environment with the original.
 pub(crate) fn original_bin() -> &'static Result<PathBuf, String> {
