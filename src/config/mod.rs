@@ -2,6 +2,7 @@
 
 mod assembly;
 mod client;
+mod command;
 mod daemon;
 mod diagnostic;
 mod difference;
@@ -40,6 +41,7 @@ pub mod value;
 
 pub use assembly::FILES_MAX;
 pub use client::{CtlConfig, CtlLoaded, load_ctl};
+pub use command::{Command, find_command};
 pub use diagnostic::{EXIT_REFUSED, Rendering, check, render};
 pub use difference::{Difference, difference};
 pub use find::{NotFound, find, search_paths};

@@ -57,6 +57,11 @@ fn is_local(personality: Personality, options: &CtlOptions) -> bool {
             .is_some_and(|line| line.origin == Origin::Galaxyd || line.name == "help")
 }
 
+/// How the daemon of this configuration is reached, with what keeps it from being known.
+pub(super) fn daemon_of(path: &Path) -> Result<CtlConfig, u8> {
+    server_of(path).map_or_else(|| read_file(Personality::Galaxyctl, "galaxyctl", path), Ok).map(|(ctl, _)| ctl)
+}
+
 fn read_file(personality: Personality, argv0: &str, path: &Path) -> Result<(CtlConfig, AddressOrigin), u8> {
     let loaded = config::load_ctl(path, &host());
     if let Some(config) = loaded.config {

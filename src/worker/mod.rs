@@ -3,7 +3,6 @@
 mod answers;
 mod calls;
 mod children;
-mod command;
 mod describe;
 mod effects;
 mod ending;
