@@ -119,6 +119,7 @@ mod tests {
             prompt: String::new(),
             configuration: Some(conf),
             format: String::new(),
+            plugins: crate::config::Plugins::Refused,
         };
         let lines = connection(&CallError::NoSuchFile, &session).join("\n");
         assert!(lines.contains("nor a directory"), "{lines}");

@@ -65,6 +65,7 @@ fn run(personality: Personality, argv0: &str, line: galaxyctl::Galaxyctl) -> u8 
         prompt: settings.ctl.prompt,
         configuration: settings.configuration,
         format,
+        plugins: options.plugins,
     };
     let (form, hints) = match personality {
         Personality::Galaxyctl if options.json => (Form::Json, Hints::Shown),

@@ -36,6 +36,8 @@ pub(super) struct Session {
     pub configuration: Option<PathBuf>,
     /// `config --format`.
     pub format: String,
+    /// Whether plug-ins that a configuration names are refused.
+    pub plugins: config::Plugins,
 }
 
 /// Where the address comes from.
