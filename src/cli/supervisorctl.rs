@@ -131,6 +131,7 @@ mod tests {
             interactive: true,
             timeout: None,
             json: false,
+            plugins: Plugins::Refused,
             words: vec!["tail".into(), "-f".into(), "x".into()],
         };
         assert_eq!(run(&args), Ok(Parsed::Run(expected)));

@@ -43,6 +43,7 @@ impl Worker {
                     self.feed(Input::Restart);
                 }
             }
+            Done::ProgramRead(read) => self.add_read(read),
             Done::LogsMade { group, problems, reply } => {
                 for problem in problems {
                     log(Level::Warn, &problem);
