@@ -10,7 +10,7 @@ use super::Parsed;
 use super::commands::{self, COMMANDS, CommandLine, Origin, Words};
 use super::getopt::{Opt, Takes, getopt};
 use super::supervisorctl::CtlOptions;
-use crate::config;
+use crate::config::{self, Plugins};
 
 /// How processes and groups are named.
 pub(super) const NAMES: &str = "Names are `process`, `group:process`, `group:` or `group:*` for all of a group, the bare name of \
@@ -51,6 +51,7 @@ fn options() -> Vec<Arg> {
         Arg::new("timeout").long("timeout").value_name("SECONDS").value_parser(seconds).help(
             "How long the daemon may take to answer [default: 10, and without limit for what waits for processes]",
         ),
+        flag("ignore-plugins", "Warn of Python plug-ins that the configuration names instead of refusing it"),
         flag("json", "Print one JSON document instead of lines"),
     ]
 }
@@ -276,6 +277,7 @@ fn read(matches: &ArgMatches, words: Vec<String>) -> Galaxyctl {
             interactive: matches.get_flag("interactive"),
             timeout: matches.get_one::<Duration>("timeout").copied(),
             json: matches.get_flag("json"),
+            plugins: if matches.get_flag("ignore-plugins") { Plugins::Ignored } else { Plugins::Refused },
             words,
         },
         format: format.unwrap_or_else(|| "ini".to_owned()),

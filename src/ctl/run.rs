@@ -66,6 +66,7 @@ fn run(personality: Personality, argv0: &str, line: galaxyctl::Galaxyctl) -> u8 
         configuration: settings.configuration,
         format,
         migration,
+        plugins: options.plugins,
     };
     let (form, hints) = match personality {
         Personality::Galaxyctl if options.json => (Form::Json, Hints::Shown),

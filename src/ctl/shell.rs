@@ -38,6 +38,8 @@ pub(super) struct Session {
     /// `config --format`.
     pub format: String,
     pub migration: Migration,
+    /// Whether plug-ins that a configuration names are refused.
+    pub plugins: config::Plugins,
 }
 
 /// Where the address comes from.

@@ -171,7 +171,7 @@ fn go_to_background(config: &Config, record: &mut LaunchRecord) -> Result<(), Re
 fn configuration(call: &Call) -> Result<Config, Refused> {
     let loaded = call.load().map_err(|error| Refused::Usage(error.to_string()))?;
     let report = report::for_terminal(&loaded);
-    let exact = loaded.problems.first_supervisor_error().map(str::to_owned);
+    let exact = loaded.problems.first_told();
     match (loaded.config, exact) {
         (Some(config), _) => {
             if !call.is_supervisord {

@@ -19,6 +19,7 @@ mod reread;
 mod sample;
 mod spawning;
 mod startup;
+mod twiddling;
 #[expect(clippy::module_inception, reason = "the room is named after what it makes")]
 mod worker;
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::check::{file, rendering};
+use super::check::{file, overrides, rendering};
 use crate::cli::galaxyctl::Migration;
-use crate::config::{self, Loaded, Overrides, Source as _};
+use crate::config::{self, Loaded, Source as _};
 use crate::ctl::answer::{self, ProcessInfo};
 use crate::ctl::client::Connection;
 use crate::ctl::daemon::{CallError, Daemon as _};
@@ -28,7 +28,7 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         return Ok(Flow::Continue);
     };
     let source = host();
-    let loaded = config::load(&path, &Overrides::default(), &source);
+    let loaded = config::load(&path, &overrides(shell), &source);
     match shell.session.migration {
         Migration::Report => {
             let report = migration::report(&loaded, source.variable("PATH"));
@@ -72,7 +72,7 @@ fn usable<'a>(shell: &mut Shell, loaded: &'a Loaded) -> Option<&'a config::Confi
 
 /// Watches the daemon of this file for as long as asked, and judges each transition.
 fn shadow(shell: &mut Shell, path: &Path, groups: &[GroupSpec], watch: Duration) -> Result<(), Trouble> {
-    let Ok(ctl) = settings::daemon_of(path) else {
+    let Ok(ctl) = settings::daemon_of(path, shell.session.plugins) else {
         shell.set_exit(ExitCode::Usage);
         return Ok(());
     };
