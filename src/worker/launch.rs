@@ -12,6 +12,8 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 
 use super::invocation::{Asked, Call, Invocation};
+use super::program_socket;
+use super::program_sockets::sockets_of;
 use super::startup::{self, listener_name};
 use super::{memory, report};
 use crate::cli::UsageError;
@@ -48,6 +50,9 @@ enum Refused {
     /// The activity log cannot be opened: exit code 1, as with Supervisor.
     #[error("cannot open the activity log {file}: {error}", file = file.display())]
     Log { file: PathBuf, error: io::Error },
+    /// The socket of a FastCGI program: exit code 1, as Supervisor ends with a traceback.
+    #[error("{0}")]
+    Socket(String),
     #[error("{doing}: {error}")]
     System { doing: &'static str, error: io::Error },
 }
@@ -56,7 +61,7 @@ impl Refused {
     fn code(&self) -> u8 {
         match self {
             Refused::Usage(_) | Refused::Report(_) => UsageError::EXIT_CODE,
-            Refused::Log { .. } | Refused::System { .. } => 1,
+            Refused::Log { .. } | Refused::Socket(_) | Refused::System { .. } => 1,
         }
     }
 
@@ -64,7 +69,7 @@ impl Refused {
         match self {
             Refused::Usage(message) => UsageError::new(message.as_str()).text(program),
             Refused::Report(report) => report.clone(),
-            Refused::Log { .. } | Refused::System { .. } => format!("Error: {self}\n"),
+            Refused::Log { .. } | Refused::Socket(_) | Refused::System { .. } => format!("Error: {self}\n"),
         }
     }
 }
@@ -119,6 +124,7 @@ fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startu
     become_user(config.daemon.user.as_ref(), &mut record)?;
     raise_limits(&config, &mut record)?;
     try_log(&config)?;
+    test_sockets(&config, &mut record)?;
     let mut held = Vec::new();
     for server in &config.servers {
         let bound = http::bind(server).map_err(|error| Refused::Usage(error.to_string()))?;
@@ -143,6 +149,16 @@ fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startu
     let held: Vec<(String, OwnedFd)> = held;
     let borrowed: Vec<_> = held.iter().map(|(name, descriptor)| (name.clone(), descriptor.as_fd())).collect();
     Err(failed(keeper::become_keeper(&borrowed)))
+}
+
+/// Makes and closes the sockets of `FastCGI` programs, as Supervisor does when it makes their groups.
+fn test_sockets(config: &Config, record: &mut LaunchRecord) -> Result<(), Refused> {
+    for socket in config.groups.iter().flat_map(sockets_of) {
+        program_socket::test(socket).map_err(Refused::Socket)?;
+        let lines = [program_socket::creating(socket), program_socket::closing(&socket.url)];
+        record.messages.extend(lines.map(|line| (LogLevelName::Info, line)));
+    }
+    Ok(())
 }
 
 /// For the person at the terminal that the daemon now occupies.

@@ -13,6 +13,8 @@ mod keeper_events;
 mod launch;
 mod logfiles;
 mod memory;
+mod program_socket;
+mod program_sockets;
 mod reply;
 mod report;
 mod reread;

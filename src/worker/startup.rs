@@ -1,6 +1,6 @@
 //! A worker's first steps: from nothing (a start or a reload), or from what a predecessor left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
@@ -16,6 +16,7 @@ use super::journal::{self, Journal, Snapshot};
 use super::launch::{self, LaunchRecord};
 use super::logfiles::{Clearing, make_auto_logs};
 use super::memory;
+use super::program_sockets::{ProgramSockets, test_sockets};
 use super::report;
 use super::spawning::{Heritage, SpawnQueue, Wanted};
 use super::worker::{Worker, now};
@@ -169,6 +170,12 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         }
     }
     let groups = std::mem::take(&mut config.groups);
+    // The first time, the launcher has tested them.
+    if inventory.generation > 1 {
+        for failed in groups.iter().filter_map(|group| test_sockets(group, &BTreeSet::new()).err()) {
+            log(Level::Critical, &failed);
+        }
+    }
     for group in groups.iter().filter(|group| !is_served(group)) {
         log(Level::Warn, &not_served(group));
     }
@@ -235,6 +242,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     }
     let Worker { engine, effects, .. } = &mut worker;
     engine.resume(now(), effects);
+    worker.close_unused_sockets();
     worker.tell_keeper(&ToKeeper::Ready);
     Ok(worker)
 }
@@ -256,6 +264,9 @@ impl Worker {
         let awaited = matches!(view.state, ProcessState::Starting | ProcessState::Stopping) && view.pid.is_none();
         let living = view.pid == Some(pid);
         self.adopt(id, process, pid, [has_stdin, has_stderr], descriptors);
+        if current {
+            self.enter_socket(process);
+        }
         if current && awaited {
             self.feed(Input::Spawned { process, pid, at: started });
             if let Some((stage, errno)) = exec_failed {
@@ -270,10 +281,9 @@ impl Worker {
     }
 }
 
-/// Whether programs of this kind of group can be run: event listeners need events, `FastCGI` programs their socket, and
-/// neither is there yet.
+/// Whether programs of this kind of group can be run: event listeners need events, which are not there yet.
 pub(super) fn is_served(group: &GroupConfig) -> bool {
-    matches!(group.kind, GroupKind::Program)
+    matches!(group.kind, GroupKind::Program | GroupKind::FastCgi { .. })
 }
 
 /// Why a group is not started.
@@ -328,6 +338,7 @@ fn assemble(
     let (prepared_sender, prepared) = mpsc::unbounded_channel();
     let (done_sender, done) = mpsc::unbounded_channel();
     let transits = transits(&mut held, &mut keeper)?;
+    let sockets = ProgramSockets::take_from(&mut held);
     let options = logs::Options { syslog_tag: SYSLOG_TAG.to_owned(), transits };
     let (plane, notices) = Plane::start(options)
         .map_err(|error| Unable::System { doing: "cannot start the log plane".to_owned(), error })?;
@@ -357,6 +368,7 @@ fn assemble(
         children: Children::default(),
         next_child,
         spawns: SpawnQueue::new(prepared_sender),
+        sockets,
         prepared,
         done,
         done_sender,
