@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 
 use super::invocation::{Asked, Call, Invocation};
+use super::pidfile::Claim;
 use super::program_socket;
 use super::program_sockets::sockets_of;
 use super::startup::{self, listener_name};
@@ -118,12 +119,13 @@ fn attempt(invocation: &Invocation) -> Result<startup::Ended, Refused> {
 }
 
 fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startup::Ended, Refused> {
-    let config = configuration(call)?;
+    let (config, claim) = configuration(call)?;
     let mut record =
         LaunchRecord { origin: origin.clone(), directory: origin, program_nofile: None, messages: Vec::new() };
     become_user(config.daemon.user.as_ref(), &mut record)?;
     raise_limits(&config, &mut record)?;
     try_log(&config)?;
+    refuse_a_second(&config, &claim)?;
     test_sockets(&config, &mut record)?;
     let mut held = Vec::new();
     for server in &config.servers {
@@ -149,6 +151,17 @@ fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startu
     let held: Vec<(String, OwnedFd)> = held;
     let borrowed: Vec<_> = held.iter().map(|(name, descriptor)| (name.clone(), descriptor.as_fd())).collect();
     Err(failed(keeper::become_keeper(&borrowed)))
+}
+
+/// Before anything is done that a daemon with the same configuration would suffer from. Where it has our sockets, that
+/// is what Supervisor says.
+fn refuse_a_second(config: &Config, claim: &Claim) -> Result<(), Refused> {
+    let refusal = claim.is_taken(config);
+    let has_program_sockets = config.groups.iter().any(|group| !sockets_of(group).is_empty());
+    if (refusal.is_some() || has_program_sockets) && config.servers.iter().any(http::is_in_use) {
+        return Err(Refused::Usage(http::BindError::InUse.to_string()));
+    }
+    refusal.map_or(Ok(()), |refusal| Err(Refused::Usage(refusal)))
 }
 
 /// Makes and closes the sockets of `FastCGI` programs, as Supervisor does when it makes their groups.
@@ -183,17 +196,18 @@ fn go_to_background(config: &Config, record: &mut LaunchRecord) -> Result<(), Re
     Ok(())
 }
 
-/// The configuration, or everything that is wrong with it.
-fn configuration(call: &Call) -> Result<Config, Refused> {
+/// The configuration with the claim to be alone in running it, or everything that is wrong with it.
+fn configuration(call: &Call) -> Result<(Config, Claim), Refused> {
     let loaded = call.load().map_err(|error| Refused::Usage(error.to_string()))?;
     let report = report::for_terminal(&loaded);
     let exact = loaded.problems.first_supervisor_error().map(str::to_owned);
+    let claim = Claim::of(call, &loaded).map_err(|error| Refused::Usage(error.to_string()))?;
     match (loaded.config, exact) {
         (Some(config), _) => {
             if !call.is_supervisord {
                 say(&report);
             }
-            Ok(config)
+            Ok((config, claim))
         }
         (None, Some(exact)) if call.is_supervisord => Err(Refused::Usage(exact)),
         (None, _) => Err(Refused::Report(report)),

@@ -13,6 +13,7 @@ mod keeper_events;
 mod launch;
 mod logfiles;
 mod memory;
+mod pidfile;
 mod program_socket;
 mod program_sockets;
 mod reply;

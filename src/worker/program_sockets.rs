@@ -135,7 +135,8 @@ impl Worker {
         Ok(Some(socket))
     }
 
-    /// After a take-over: sockets whose processes have all ended are closed, others wait for theirs to be started.
+    /// At the beginning: sockets that were held and whose processes have all ended are closed, others wait for theirs to
+    /// be started.
     pub(super) fn close_unused_sockets(&mut self) {
         let starting = self.effects.iter().filter_map(|effect| match effect {
             Effect::Spawn { process, .. } => Some(*process),

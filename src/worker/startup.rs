@@ -16,6 +16,7 @@ use super::journal::{self, Journal, Snapshot};
 use super::launch::{self, LaunchRecord};
 use super::logfiles::{Clearing, make_auto_logs};
 use super::memory;
+use super::pidfile::{self, Claim};
 use super::program_sockets::{ProgramSockets, test_sockets};
 use super::report;
 use super::spawning::{Heritage, SpawnQueue, Wanted};
@@ -144,7 +145,9 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let call = call(&invocation, &launch)?;
     let loaded = call.load().map_err(|error| Unable::Configuration(error.to_string()))?;
     let warnings = report::log_lines(&loaded);
+    let claim = Claim::of(&call, &loaded).map_err(|error| Unable::Configuration(error.to_string()))?;
     let Some(mut config) = loaded.config else { return Err(Unable::Configuration(warnings.join("\n"))) };
+    let locked = inventory.held.remove(pidfile::HELD_NAME);
 
     let activity = open_activity(&config)?;
     if nix::unistd::geteuid().is_root() && config.daemon.user.is_none() {
@@ -202,7 +205,15 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         worker.tell_keeper(&ToKeeper::Forget { id: program.id });
     }
     worker.feed(Input::Begin { groups });
-    worker.write_pidfile();
+    worker.close_unused_sockets();
+    if let Err(refusal) = worker.take_pidfile(&claim, locked) {
+        // After a reload, when everything had to be stopped, it is too late to give up.
+        if inventory.generation == 1 {
+            worker.socket_files.iter().for_each(|file| drop(file.remove()));
+            return Err(Unable::Configuration(refusal));
+        }
+        log(Level::Critical, &refusal);
+    }
     log(Level::Info, &format!("supervisord started with pid {pid}"));
     // The keeper takes a ready worker's successor for one that has a journal.
     worker.settle();
