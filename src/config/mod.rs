@@ -52,7 +52,7 @@ pub use literal::{ascii_literal, literal};
 pub use loader::{Loaded, load};
 pub use model::{
     Config, DaemonConfig, DaemonLog, GroupConfig, GroupKind, InetServer, LogConfig, LogFile, LogLevelName, Owner,
-    ProcessConfig, RpcInterface, ServerAuth, ServerConfig, UnixServer, User,
+    ProcessConfig, RpcInterface, ServerAuth, ServerConfig, SocketConfig, UnixServer, User,
 };
 pub use nearest::nearest;
 pub use plugin::InterfaceKind;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::launch::LaunchRecord;
+use super::program_sockets::SharedSocket;
 use crate::config::{Config, ProcessConfig, ServerConfig, find_command};
 use crate::engine::{Moment, ProcessId, SpawnError};
 use crate::sys::plan::{ExecPlan, SoftLimit, Stderr, Stdin, User};
@@ -118,7 +119,7 @@ pub(super) fn prepare(group: &str, process: &ProcessConfig, heritage: &Heritage)
             groups: user.groups.clone(),
         }),
         limits: heritage.nofile.map(|soft| SoftLimit { resource: libc::RLIMIT_NOFILE, soft }).into_iter().collect(),
-        stdin: Stdin::Pipe,
+        stdin: if process.socket.is_some() { Stdin::Given } else { Stdin::Pipe },
         stderr: if process.redirect_stderr { Stderr::Stdout } else { Stderr::Pipe },
     })
 }
@@ -171,7 +172,7 @@ impl SpawnQueue {
         SpawnQueue { waiting: VecDeque::new(), done }
     }
 
-    /// Starts to prepare a spawn on a side thread.
+    /// Starts to prepare a spawn on a side thread, the socket first, as Supervisor does.
     pub(super) fn push(
         &mut self,
         now: Moment,
@@ -179,12 +180,17 @@ impl SpawnQueue {
         group: String,
         process: ProcessConfig,
         heritage: Heritage,
+        socket: Option<SharedSocket>,
     ) {
         self.waiting.push_back(Waiting { wanted, asked: now, prepared: None });
         let done = self.done.clone();
         tokio::task::spawn_blocking(move || {
+            let made = match socket.zip(process.socket.as_ref()) {
+                Some((socket, config)) => socket.make(config),
+                None => Ok(()),
+            };
             // The receiver is gone only when the worker ends.
-            let _ = done.send((wanted, prepare(&group, &process, &heritage)));
+            let _ = done.send((wanted, made.and_then(|()| prepare(&group, &process, &heritage))));
         });
     }
 

@@ -28,6 +28,7 @@ mod config_changes;
 mod differences;
 mod endpoints;
 mod examples;
+mod fastcgi;
 mod interactive;
 mod life;
 mod lifecycle;
