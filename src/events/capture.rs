@@ -81,6 +81,18 @@ impl Recogniser {
         }
     }
 
+    /// Whether a begin tag came and its end tag did not.
+    #[must_use]
+    pub fn is_inside(&self) -> bool {
+        self.inside
+    }
+
+    /// How many of the last bytes are not decided about.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held.len()
+    }
+
     fn push(&self, bytes: Vec<u8>, pieces: &mut Vec<Piece>) {
         if !bytes.is_empty() {
             pieces.push(if self.inside { Piece::Inside(bytes) } else { Piece::Text(bytes) });

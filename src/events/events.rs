@@ -112,6 +112,11 @@ impl Events {
         self.deadline
     }
 
+    /// A reread gave the daemon another identifier: events are sent in this name from now on.
+    pub fn rename(&mut self, server: &str) {
+        server.clone_into(&mut self.server);
+    }
+
     /// The number of the next event that somebody hears: goes on over a reload.
     #[must_use]
     pub fn next_serial(&self) -> u64 {

@@ -5,14 +5,17 @@ mod calls;
 mod children;
 mod command;
 mod describe;
+mod ear;
 mod effects;
 mod ending;
+mod hearing;
 mod invocation;
 mod journal;
 mod keeper_events;
 mod launch;
 mod logfiles;
 mod memory;
+mod outbox;
 mod reply;
 mod report;
 mod reread;
@@ -20,6 +23,8 @@ mod reread;
 mod sample;
 mod spawning;
 mod startup;
+mod tap;
+mod taps;
 #[expect(clippy::module_inception, reason = "the room is named after what it makes")]
 mod worker;
 

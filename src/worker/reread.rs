@@ -79,6 +79,7 @@ impl Worker {
         let strip_ansi = config.daemon.strip_ansi;
         self.pending = (config.groups != active).then_some(config.groups);
         take_over(&mut self.config.daemon, config.daemon);
+        self.events.rename(&self.config.daemon.identifier);
         self.plane.send(Command::StripAnsi(strip_ansi));
         self.restructured = true;
         let names = |names: Vec<String>| Value::Array(names.into_iter().map(Value::from).collect());

@@ -1,6 +1,6 @@
 //! A worker's first steps: from nothing (a start or a reload), or from what a predecessor left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
@@ -11,6 +11,8 @@ use tokio::sync::mpsc;
 
 use super::Environment;
 use super::children::Children;
+use super::ear::TapRecord;
+use super::hearing::{SERIAL_HELD_NAME, latest};
 use super::invocation::{Asked, Call, Invocation};
 use super::journal::{self, Journal, Snapshot};
 use super::launch::{self, LaunchRecord};
@@ -18,12 +20,16 @@ use super::logfiles::{Clearing, make_auto_logs};
 use super::memory;
 use super::report;
 use super::spawning::{Heritage, SpawnQueue, Wanted};
+use super::taps::Taps;
 use super::worker::{Worker, now};
 use crate::config::{Config, DaemonLog, GroupConfig, GroupKind, LogLevelName, ServerAuth, ServerConfig};
 use crate::engine::{Engine, Input, ProcessState};
+use crate::events::{self, Events};
 use crate::http::{self, BoundListener};
 use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ToKeeper};
-use crate::logs::{self, Activity, ActivitySettings, ActivityTarget, Level, Plane, Transits, clear_auto_logs, log};
+use crate::logs::{
+    self, Activity, ActivitySettings, ActivityTarget, Level, Plane, SourceId, Transits, clear_auto_logs, log,
+};
 use crate::sys::heap;
 
 /// Requests of clients that may wait for the control loop; more wait in their connections.
@@ -177,6 +183,8 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         groups.into_iter().filter(is_served).map(|group| (group.name.clone(), group)).collect();
     let listeners = renew_listeners(&config, &mut inventory.held, &mut keeper)?;
     let groups = active.values().map(GroupConfig::spec).collect();
+    let next_serial = inventory.held.remove(SERIAL_HELD_NAME).map(memory::read).and_then(Result::ok).unwrap_or(0);
+    let events = Events::new(config.daemon.identifier.clone(), next_serial);
     let state = State {
         call,
         environment: invocation.environment,
@@ -185,6 +193,8 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         pending,
         active,
         engine: Engine::new(),
+        events,
+        tap_records: BTreeMap::new(),
         journal: None,
         next_child: next_child(&inventory.programs),
         activity,
@@ -194,6 +204,7 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     for (program, _) in inventory.programs {
         worker.tell_keeper(&ToKeeper::Forget { id: program.id });
     }
+    worker.release_leftovers();
     worker.feed(Input::Begin { groups });
     worker.write_pidfile();
     log(Level::Info, &format!("supervisord started with pid {pid}"));
@@ -208,9 +219,16 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let journal = inventory.held.remove(journal::HELD_NAME).ok_or(Unable::Missing(journal::HELD_NAME))?;
     let (journal, snapshot) =
         Journal::resume(journal).map_err(|error| Unable::Unreadable { what: journal::HELD_NAME, error })?;
-    let Snapshot { mood, next_process, next_child: journalled, launch, config, pending, active, engine } = snapshot;
+    let Snapshot { mood, next_process, next_child: journalled, launch, config, pending, active, engine, events, taps } =
+        snapshot;
     let activity = open_activity(&config)?;
     let listeners = adopt_listeners(&config, &mut inventory.held)?;
+    let engine = Engine::restore(mood, engine, next_process);
+    let specs: Vec<_> = active
+        .values()
+        .map(|group| events::GroupSpec::of(group, |name| engine.find(&group.name, name)))
+        .collect();
+    let events = Events::restore(config.daemon.identifier.clone(), &specs, events);
     let state = State {
         call: call(&invocation, &launch)?,
         environment: invocation.environment,
@@ -218,7 +236,9 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         config,
         pending,
         active,
-        engine: Engine::restore(mood, engine, next_process),
+        engine,
+        events,
+        tap_records: latest(taps),
         journal: Some(journal),
         next_child: journalled.max(next_child(&inventory.programs)),
         activity,
@@ -233,6 +253,8 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     for (program, descriptors) in inventory.programs {
         worker.recover(program, descriptors);
     }
+    worker.resume_events();
+    worker.release_leftovers();
     let Worker { engine, effects, .. } = &mut worker;
     engine.resume(now(), effects);
     worker.tell_keeper(&ToKeeper::Ready);
@@ -270,10 +292,9 @@ impl Worker {
     }
 }
 
-/// Whether programs of this kind of group can be run: event listeners need events, `FastCGI` programs their socket, and
-/// neither is there yet.
+/// Whether programs of this kind of group can be run: `FastCGI` programs need their socket, which is not there yet.
 pub(super) fn is_served(group: &GroupConfig) -> bool {
-    matches!(group.kind, GroupKind::Program)
+    matches!(group.kind, GroupKind::Program | GroupKind::EventListener { .. })
 }
 
 /// Why a group is not started.
@@ -309,6 +330,8 @@ struct State {
     pending: Option<Vec<GroupConfig>>,
     active: IndexMap<String, GroupConfig>,
     engine: Engine,
+    events: Events,
+    tap_records: BTreeMap<SourceId, TapRecord>,
     journal: Option<Journal>,
     next_child: u64,
     activity: Activity,
@@ -323,7 +346,8 @@ fn assemble(
     pid: u32,
     listeners: Vec<Listener>,
 ) -> Result<Worker, Unable> {
-    let State { call, environment, launch, config, pending, active, engine, journal, next_child, activity } = state;
+    let State { call, environment, launch, config, pending, active, .. } = state;
+    let State { engine, events, tap_records, journal, next_child, activity, .. } = state;
     let (request_sender, requests) = mpsc::channel(REQUESTS_MAX);
     let (prepared_sender, prepared) = mpsc::unbounded_channel();
     let (done_sender, done) = mpsc::unbounded_channel();
@@ -331,6 +355,8 @@ fn assemble(
     let options = logs::Options { syslog_tag: SYSLOG_TAG.to_owned(), transits };
     let (plane, notices) = Plane::start(options)
         .map_err(|error| Unable::System { doing: "cannot start the log plane".to_owned(), error })?;
+    let taps =
+        Taps::new().map_err(|error| Unable::System { doing: "cannot wait for output".to_owned(), error })?;
     let mut endpoints = Vec::new();
     let mut socket_files = Vec::new();
     for (listener, server) in listeners {
@@ -350,6 +376,13 @@ fn assemble(
         active,
         engine,
         effects: Vec::new(),
+        events,
+        event_effects: Vec::new(),
+        taps,
+        gone: Vec::new(),
+        held,
+        tap_records,
+        remembered: BTreeSet::new(),
         restructured: journal.is_none(),
         journal,
         keeper,
