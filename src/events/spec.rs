@@ -52,10 +52,10 @@ impl GroupSpec {
     #[must_use]
     pub fn of(group: &GroupConfig, process: impl Fn(&str) -> Option<ProcessId>) -> GroupSpec {
         let pool = match &group.kind {
-            GroupKind::EventListener { buffer_size, events, .. } => Some(PoolSpec {
+            GroupKind::EventListener { buffer_size, events, len_in_bytes, .. } => Some(PoolSpec {
                 events: events.iter().filter_map(|name| EventType::from_name(name)).collect(),
                 buffer_size: usize::try_from(*buffer_size).unwrap_or(0).max(1),
-                length: LengthUnit::default(),
+                length: if *len_in_bytes { LengthUnit::Bytes } else { LengthUnit::Characters },
             }),
             GroupKind::Program | GroupKind::FastCgi { .. } => None,
         };

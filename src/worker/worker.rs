@@ -226,10 +226,11 @@ impl Worker {
             }
             let outgoing = self.prepare_events();
             self.write_journal();
+            // Before a signal that ends their listener.
+            self.send_events(outgoing);
             for effect in effects {
                 self.perform(effect);
             }
-            self.send_events(outgoing);
         }
         self.write_journal();
     }

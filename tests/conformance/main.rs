@@ -31,6 +31,7 @@ mod examples;
 mod interactive;
 mod life;
 mod lifecycle;
+mod listeners;
 mod logs;
 mod options;
 mod rpc_faults;
