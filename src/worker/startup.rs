@@ -22,8 +22,8 @@ use super::pidfile::{self, Claim};
 use super::program_sockets::{ProgramSockets, test_sockets};
 use super::report;
 use super::spawning::{Heritage, SpawnQueue, Wanted};
-use super::twiddling;
 use super::taps::Taps;
+use super::twiddling;
 use super::worker::{Worker, now};
 use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, ServerAuth, ServerConfig};
 use crate::engine::{Engine, Input, ProcessState};
@@ -186,7 +186,11 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
             log(Level::Critical, &failed);
         }
     }
-    let active: IndexMap<_, _> = groups.into_iter().map(|group| (group.name.clone(), group)).collect();
+    let mut active = IndexMap::new();
+    for group in groups {
+        // Of two groups with one name the first counts, as in the engine.
+        active.entry(group.name.clone()).or_insert(group);
+    }
     let listeners = renew_listeners(&config, &mut inventory.held, &mut keeper)?;
     let groups = active.values().map(GroupConfig::spec).collect();
     let next_serial = inventory.held.remove(SERIAL_HELD_NAME).map(memory::read).and_then(Result::ok).unwrap_or(0);
@@ -238,10 +242,8 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let activity = open_activity(&config)?;
     let listeners = adopt_listeners(&config, &mut inventory.held)?;
     let engine = Engine::restore(mood, engine, next_process);
-    let specs: Vec<_> = active
-        .values()
-        .map(|group| events::GroupSpec::of(group, |name| engine.find(&group.name, name)))
-        .collect();
+    let specs: Vec<_> =
+        active.values().map(|group| events::GroupSpec::of(group, |name| engine.find(&group.name, name))).collect();
     let events = Events::restore(config.daemon.identifier.clone(), &specs, events);
     let state = State {
         call: call(&invocation, &launch)?,
@@ -360,8 +362,7 @@ fn assemble(
     let (plane, notices) = Plane::start(options)
         .map_err(|error| Unable::System { doing: "cannot start the log plane".to_owned(), error })?;
     let interfaces = Arc::new(twiddling::interfaces(&config));
-    let taps =
-        Taps::new().map_err(|error| Unable::System { doing: "cannot wait for output".to_owned(), error })?;
+    let taps = Taps::new().map_err(|error| Unable::System { doing: "cannot wait for output".to_owned(), error })?;
     let mut endpoints = Vec::new();
     let mut socket_files = Vec::new();
     for (listener, server) in listeners {
