@@ -34,7 +34,8 @@ impl Observation {
     /// Reads the activity log and the recorded events.
     pub(crate) fn conclude(&mut self, daemon: &Daemon, scenario: &Scenario, plain: &Plain) {
         let mut lines: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for entry in entries(&daemon.text("main.log")) {
+        let log = if scenario.logged { daemon.text("main.log") } else { String::new() };
+        for entry in entries(&log) {
             if let Some(name) = crate::differences::of_the_log(daemon.subject.daemon, entry) {
                 if !self.log_differences.contains(&name) {
                     self.log_differences.push(name);
@@ -44,10 +45,9 @@ impl Observation {
                 let line = plain.text(entry);
                 // With startsecs=0 the original says so or not, as a pass of its loop comes before the exit or after it.
                 if line.contains(" exited: ") {
-                    kept.pop_if(|last| last.contains(" success: "));
+                    kept.pop_if(|last| last.contains(" success: ") && last.contains("> than 0 seconds"));
                 }
-                // How often "waiting for" is repeated depends on the moment.
-                if !(line.contains(" waiting for ") && kept.contains(&line)) {
+                if !repeats(kept, &line) && (scenario.waited || !line.contains(" waiting for ")) {
                     kept.push(line);
                 }
             }
@@ -96,6 +96,14 @@ impl Observation {
             self.add("serials", gaps(&serials));
         }
     }
+}
+
+/// Whether and how often "waiting for" is told depends on the moment, and how often the original sends SIGKILL with stopwaitsecs=0.
+fn repeats(kept: &[String], line: &String) -> bool {
+    let insists = |text: &String| text.contains("SIGKILL");
+    let last_two = kept.len().saturating_sub(2);
+    (line.contains(" waiting for ") && kept.contains(line))
+        || (insists(line) && kept[last_two..].contains(line) && kept.last().is_some_and(insists))
 }
 
 /// The pieces a program's output arrives in depend on the moment: those of one channel in a row are one.

@@ -14,14 +14,15 @@ pub(crate) struct Plain {
 /// What differs from run to run. Each is a place where a number or name of the moment stands.
 const PATTERNS: &[(&str, &str)] = &[
     (r"pid \d+, uptime (\d+ days?, )?\d+:\d\d:\d\d", "pid PID, uptime TIME"),
-    (r"(with|unknown) pid \d+", "$1 pid PID"),
-    (r"\(pid \d+\)", "(pid PID)"),
+    (r"by uid \d+", "by uid UID"),
+    (r"\bpid \d+", "pid PID"),
     (r"killing '([^']*)' \(\d+\)", "killing '$1' (PID)"),
     (r"\bpid:[1-9]\d*", "pid:PID"),
     (r"\bwhen:\d+", "when:TIME"),
     // The XML of a process's information: a pid or a time, unless it is 0.
     (r"(<name>(?:pid|start|stop|now)</name>\n<value><int>)[1-9]\d*", "${1}NUMBER"),
     (r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d\d \d\d:\d\d (?:AM|PM)", "DATE"),
+    (r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", "DATE"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}", "STAMP"),
     (
         r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d\d:\d\d:\d\d \d{4}",

@@ -151,6 +151,11 @@ impl Play<'_> {
     fn outcome(&mut self, step: &Step, outcome: &Outcome) {
         let code = outcome.code.map_or_else(|| "a signal".to_string(), |code| code.to_string());
         let mut text = outcome.stdout.clone();
+        if step.of_several() {
+            let mut lines: Vec<String> = text.lines().map(|line| format!("{line}\n")).collect();
+            lines.sort();
+            text = lines.concat();
+        }
         for line in outcome.stderr.lines() {
             text.push_str(&format!("! {line}\n"));
         }
@@ -345,6 +350,7 @@ impl Play<'_> {
         };
         // An answer to a call is its body alone; how it is sent is a matter of `http` and `post`.
         let text = match answer.split_once("\r\n\r\n") {
+            Some((head, body)) if step.verb == "rpc" && head.contains(" 200 ") && step.of_several() => sorted(body),
             Some((head, body)) if step.verb == "rpc" && head.contains(" 200 ") => body.to_owned(),
             Some((head, body)) => format!("{}\n{body}", stable_head(head)),
             None => answer,
@@ -375,6 +381,17 @@ impl Play<'_> {
         }
         text
     }
+}
+
+/// An answer whose structs stand in the order of their names.
+fn sorted(body: &str) -> String {
+    let mut parts: Vec<&str> = body.split("<value><struct>").collect();
+    let Some(last) = parts.pop() else { return body.to_owned() };
+    let (last, tail) = last.split_once("</struct></value>\n").unwrap_or((last, ""));
+    let last = format!("{last}</struct></value>\n");
+    let mut structs: Vec<&str> = parts.iter().skip(1).copied().chain([last.as_str()]).collect();
+    structs.sort_unstable();
+    format!("{}<value><struct>{}{tail}", parts.first().unwrap_or(&""), structs.join("<value><struct>"))
 }
 
 /// The status and the headers that say how to go on; the others tell time, length and make of the server.

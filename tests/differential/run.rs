@@ -27,6 +27,8 @@ struct Outcome {
     name: String,
     comparison: Comparison,
     attempts: usize,
+    /// What differed before the original was asked again, if that made it equal.
+    at_first: Vec<String>,
     log_differences: Vec<&'static str>,
     seconds: f32,
 }
@@ -103,7 +105,7 @@ fn compared(scenario: &Scenario) -> Outcome {
         let ours = scope.spawn(|| play(scenario, other_side()));
         (joined(original.join()), joined(ours.join()))
     });
-    let first = Comparison::of(scenario, &original, &ours);
+    let mut first = Comparison::of(scenario, &original, &ours);
     let mut attempts = 1;
     let mut comparison = Comparison::of(scenario, &original, &ours);
     while !comparison.differences.is_empty() && ours.failure.is_none() && attempts < ORIGINAL_ATTEMPTS_MAX {
@@ -111,11 +113,15 @@ fn compared(scenario: &Scenario) -> Outcome {
         comparison = Comparison::of(scenario, &play(scenario, Side::Original), &ours);
     }
     // What is told is what was seen first.
-    if !comparison.differences.is_empty() {
+    let mut at_first = Vec::new();
+    if comparison.differences.is_empty() {
+        at_first = std::mem::take(&mut first.differences);
+    } else {
         comparison = first;
     }
     let seconds = begin.elapsed().as_secs_f32();
-    Outcome { name: scenario.name.clone(), comparison, attempts, log_differences: ours.log_differences, seconds }
+    let log_differences = [original.log_differences, ours.log_differences].concat();
+    Outcome { name: scenario.name.clone(), comparison, attempts, at_first, log_differences, seconds }
 }
 
 fn joined(result: thread::Result<Observation>) -> Observation {
@@ -152,6 +158,9 @@ fn summary(outcomes: &[Outcome], complaints: &[String], seconds: u64) -> ExitCod
     }
     for outcome in outcomes.iter().filter(|outcome| outcome.attempts > 1) {
         println!("  the original was asked {} times: {}", outcome.attempts, outcome.name);
+        for line in outcome.at_first.iter().flat_map(|text| text.lines()) {
+            println!("      at first: {line}");
+        }
     }
     for text in complaints {
         println!("  WRONG: {text}");

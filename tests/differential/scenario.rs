@@ -9,6 +9,8 @@
 //! --- bare                   no usual head, neither here nor in the other configurations
 //! --- listeners              it is about event listeners, and shows nothing without them
 //! --- unrecorded             without the listener that records all events
+//! --- unlogged               the activity log is not compared at the end
+//! --- waited                 stops take so long that the lines about waiting for them are certain
 //! --- unstarted              the daemon is not started before the first step
 //! --- ordered KIND KIND      the events of these kinds are compared as one sequence, over all processes
 //! --- steps                  one step a line, see `step.rs`
@@ -29,7 +31,7 @@ pub(crate) fn listeners_served() -> bool {
 }
 
 /// One play for both daemons.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Scenario {
     /// The file's stem and the sentence: `exits: a quick exit is a failure`.
     pub(crate) name: String,
@@ -41,31 +43,32 @@ pub(crate) struct Scenario {
     pub(crate) expected: Vec<Expected>,
     pub(crate) head: Head,
     pub(crate) recorded: Recorded,
+    /// The activity log is compared at the end.
+    pub(crate) logged: bool,
+    /// A stop takes so long that whoever waits for it says so, on either side.
+    pub(crate) waited: bool,
     /// It is about event listeners.
     pub(crate) listeners: bool,
     pub(crate) started: Started,
 }
 
 /// Whether the usual head stands before a configuration.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Head {
-    #[default]
     Usual,
     Bare,
 }
 
 /// Whether a listener records all events.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recorded {
-    #[default]
     Yes,
     No,
 }
 
 /// Whether the daemon is started before the first step.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Started {
-    #[default]
     Yes,
     No,
 }
@@ -104,7 +107,21 @@ fn read(file: &Path) -> Vec<Scenario> {
 }
 
 fn parse(name: String, body: &str) -> Scenario {
-    let mut scenario = Scenario { name, ..Scenario::default() };
+    let mut scenario = Scenario {
+        name,
+        config: String::new(),
+        configs: Vec::new(),
+        files: Vec::new(),
+        steps: Vec::new(),
+        ordered: Vec::new(),
+        expected: Vec::new(),
+        head: Head::Usual,
+        recorded: Recorded::Yes,
+        started: Started::Yes,
+        logged: true,
+        waited: false,
+        listeners: false,
+    };
     let mut parts = body.split("\n--- ");
     let first = parts.next().unwrap_or_default();
     // A scenario without a configuration of its own begins with its first part.
@@ -127,6 +144,8 @@ fn section(scenario: &mut Scenario, part: &str) {
         "config" => scenario.configs.push((rest.to_owned(), body)),
         "bare" => scenario.head = Head::Bare,
         "unrecorded" => scenario.recorded = Recorded::No,
+        "unlogged" => scenario.logged = false,
+        "waited" => scenario.waited = true,
         "listeners" => scenario.listeners = true,
         "unstarted" => scenario.started = Started::No,
         "ordered" => scenario.ordered = rest.split_whitespace().map(String::from).collect(),

@@ -62,7 +62,9 @@ impl Step {
 
     /// `[COUNT] TEXT` from the word with this place on.
     pub(crate) fn count_and_text(&self, place: usize) -> (usize, String) {
-        let count = self.words.get(place).and_then(|word| word.parse().ok());
+        // A number alone is the text.
+        let counted = self.words.len() > place + 1;
+        let count = self.words.get(place).filter(|_| counted).and_then(|word| word.parse().ok());
         let after = place + usize::from(count.is_some());
         // The text is taken as written, with its blanks.
         let mut text = self.rest.as_str();
@@ -79,6 +81,24 @@ impl Step {
             text = text.split_once(' ').map_or("", |(_, rest)| rest);
         }
         unescaped(text)
+    }
+
+    /// Whether it starts or stops several processes: who is done first is chance, on either side.
+    pub(crate) fn of_several(&self) -> bool {
+        let first = self.words.first().map_or("", String::as_str);
+        match self.verb.as_str() {
+            "rpc" => {
+                first.contains("startAll")
+                    || first.contains("stopAll")
+                    || first.contains("ProcessGroup")
+                    || self.rest.contains(":*")
+            }
+            "ctl" => {
+                ["start", "stop", "restart"].contains(&first)
+                    && self.words.iter().any(|word| word == "all" || word.ends_with(":*"))
+            }
+            _ => false,
+        }
     }
 
     /// JSON values after the first word.
