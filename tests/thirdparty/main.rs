@@ -24,4 +24,5 @@ mod parcels;
 mod script;
 
 mod end_to_end;
+mod node;
 mod transport;
