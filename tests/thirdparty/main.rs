@@ -24,5 +24,7 @@ mod parcels;
 mod script;
 
 mod end_to_end;
+mod gravity;
+mod instance;
 mod node;
 mod transport;
