@@ -23,6 +23,7 @@ mod wait;
 mod parcels;
 mod script;
 
+mod ansible;
 mod end_to_end;
 mod gravity;
 mod instance;
