@@ -108,6 +108,8 @@ impl Worker {
     /// Tells the engine of exits whose output is in the logs; the keeper forgets children that are drained.
     pub(super) fn tell_exits(&mut self) {
         while let Some((id, process, pid, Ended { exit, at })) = self.children.told(now().mono) {
+            // Supervisor says so when the signal comes; here it is known which child it was for.
+            log(Level::Debug, &format!("received {} indicating a child quit", signal_name(libc::SIGCHLD)));
             // An earlier run's end, told to a successor: its socket is the present run's.
             let is_present = self.engine.process(process).is_some_and(|view| view.pid == Some(pid));
             self.feed(Input::Exited { process, pid, exit, at });
