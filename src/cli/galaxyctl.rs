@@ -79,7 +79,7 @@ fn subcommand(line: &'static CommandLine) -> Command {
         Words::Program => command.arg(words.value_parser(["galaxyctl", "galaxyd"]).num_args(0..=1)),
         Words::File => {
             let command = command.arg(words.num_args(0..=1).value_hint(ValueHint::FilePath));
-            if name == "config" { command.arg(format_option()) } else { command }
+            if name == "config" { command.arg(format_option()).arg(sample_option()) } else { command }
         }
         Words::Shell => command.arg(words.value_parser(value_parser!(clap_complete::Shell)).num_args(1).required(true)),
         _ => command.arg(words),
@@ -93,6 +93,14 @@ fn format_option() -> Arg {
         .value_parser(["ini", "toml", "json"])
         .default_value("ini")
         .help("In which dialect to print")
+}
+
+fn sample_option() -> Arg {
+    Arg::new("sample")
+        .long("sample")
+        .action(ArgAction::SetTrue)
+        .conflicts_with("words")
+        .help("Print a sample to begin one with, as echo_supervisord_conf does")
 }
 
 /// Any text that Supervisor takes for an address.
@@ -113,7 +121,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Galaxyctl {
     pub options: CtlOptions,
-    /// `config --format`.
+    /// `config --format`; `sample` for `config --sample`.
     pub format: String,
 }
 
@@ -230,7 +238,11 @@ fn is_general(definition: &Command, option: &str) -> bool {
 
 fn read(matches: &ArgMatches, words: Vec<String>) -> Galaxyctl {
     let text = |name: &str| matches.get_one::<String>(name).cloned();
-    let format = matches.subcommand_matches("config").and_then(|config| config.get_one::<String>("format").cloned());
+    let config = matches.subcommand_matches("config");
+    let format = match config {
+        Some(config) if config.get_flag("sample") => Some("sample".to_owned()),
+        config => config.and_then(|config| config.get_one::<String>("format").cloned()),
+    };
     Galaxyctl {
         options: CtlOptions {
             configuration: matches.get_one::<PathBuf>("configuration").cloned(),

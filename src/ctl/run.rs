@@ -12,7 +12,7 @@ use super::shell::{Session, Shell};
 use super::terminal::{OnInterrupt, Terminal};
 use crate::cli::supervisorctl;
 use crate::cli::{Parsed, Personality, UsageError, galaxyctl};
-use crate::config::HostSource;
+use crate::config::{HostSource, sample};
 
 /// Runs the client: `argv0` as it was typed, `args` without it. Gives the exit code.
 #[must_use]
@@ -23,6 +23,8 @@ pub fn main(personality: Personality, argv0: &str, args: &[String]) -> u8 {
             Ok(Parsed::Print(text)) => Ok(Parsed::Print(text)),
             Err(error) => Err(refuse(&error.text(argv0))),
         },
+        // As the original, it looks at no word.
+        Personality::EchoSupervisordConf => Ok(Parsed::Print(sample())),
         _ => galaxyctl::parse(args).map_err(|error| refuse(&error.render().ansi().to_string())),
     };
     match parsed {

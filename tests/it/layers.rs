@@ -16,9 +16,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http", &["config", "engine", "logs", "rpc", "sys"]),
     ("keeper", &["engine", "sys"]),
     ("logs", &["engine", "sys"]),
+    ("pidproxy", &["sys"]),
     ("rpc", &["engine"]),
     ("sys", &[]),
-    ("worker", &["cli", "config", "engine", "http", "keeper", "logs", "rpc", "sys"]),
+    ("worker", &["cli", "config", "engine", "http", "keeper", "logs", "pidproxy", "rpc", "sys"]),
 ];
 
 /// Constants of the crate itself, which any room may name.
