@@ -33,6 +33,8 @@ impl Proxy {
     /// name is what was typed.
     pub(super) fn start(pidfile: PathBuf, command: &str, arguments: &[String]) -> io::Result<Proxy> {
         let wanted: Vec<i32> = HANDED_ON.into_iter().chain([libc::SIGCHLD]).collect();
+        // Ignored, as it may be inherited, it would not tell of the child's end.
+        signals::restore_default(libc::SIGCHLD);
         // Before the child: none of its signals, nor its end, can be missed.
         let signals = Signals::receive(&wanted)?;
         #[expect(clippy::disallowed_methods, reason = "this process is no keeper: it has this one child")]
@@ -73,10 +75,8 @@ impl Proxy {
             Ok(()) => is_last.then_some(0),
             Err(error) => {
                 let text = format!("cannot signal process {pid} of {}: {error}", self.pidfile.display());
-                is_last.then(|| super::complain(&text, super::FAILED)).or_else(|| {
-                    super::complain(&text, super::FAILED);
-                    None
-                })
+                let code = super::complain(&text, super::FAILED);
+                is_last.then_some(code)
             }
         }
     }

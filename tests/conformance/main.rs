@@ -32,6 +32,7 @@ mod interactive;
 mod life;
 mod lifecycle;
 mod logs;
+mod neighbours;
 mod options;
 mod rpc_faults;
 mod rpc_methods;
