@@ -53,6 +53,7 @@ fn options() -> Vec<Arg> {
         ),
         flag("ignore-plugins", "Warn of Python plug-ins that the configuration names instead of refusing it"),
         flag("json", "Print one JSON document instead of lines"),
+        flag("quiet", "Print nothing: the exit code tells").conflicts_with("json"),
     ]
 }
 
@@ -253,6 +254,7 @@ fn read(matches: &ArgMatches, words: Vec<String>) -> Galaxyctl {
             interactive: matches.get_flag("interactive"),
             timeout: matches.get_one::<Duration>("timeout").copied(),
             json: matches.get_flag("json"),
+            quiet: matches.get_flag("quiet"),
             plugins: if matches.get_flag("ignore-plugins") { Plugins::Ignored } else { Plugins::Refused },
             words,
         },

@@ -14,7 +14,7 @@ const SAMPLE: &str = "sample";
 #[expect(clippy::unnecessary_wraps, reason = "commands share one signature")]
 pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     if shell.session.format == SAMPLE {
-        shell.screen.write_instead(config::sample().as_bytes());
+        shell.screen.write_text(config::sample().as_bytes());
         return Ok(Flow::Continue);
     }
     let asked = if shell.screen.form() == Form::Json { "json" } else { &shell.session.format };
