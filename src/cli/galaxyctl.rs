@@ -82,6 +82,10 @@ fn subcommand(line: &'static CommandLine) -> Command {
             let command = command.arg(words.num_args(0..=1).value_hint(ValueHint::FilePath));
             if name == "config" { command.arg(format_option()).arg(sample_option()) } else { command }
         }
+        Words::Migration => {
+            let command = command.arg(words.num_args(0..=1).value_hint(ValueHint::FilePath));
+            command.args(migration_options())
+        }
         Words::Shell => command.arg(words.value_parser(value_parser!(clap_complete::Shell)).num_args(1).required(true)),
         _ => command.arg(words),
     }
@@ -104,6 +108,19 @@ fn sample_option() -> Arg {
         .help("Print a sample to begin one with, as echo_supervisord_conf does")
 }
 
+fn migration_options() -> [Arg; 3] {
+    [
+        flag("unit", "Print the systemd unit"),
+        flag("shadow", "Watch the running supervisord and judge what it does").conflicts_with("unit"),
+        Arg::new("for")
+            .long("for")
+            .value_name("SECONDS")
+            .value_parser(seconds)
+            .default_value("60")
+            .help("How long to watch"),
+    ]
+}
+
 /// Any text that Supervisor takes for an address.
 fn url(text: &str) -> Result<String, String> {
     config::value::url(text).map_err(|_| "not an address: http://HOST:PORT or unix:///PATH".to_owned())
@@ -124,6 +141,25 @@ pub struct Galaxyctl {
     pub options: CtlOptions,
     /// `config --format`; `sample` for `config --sample`.
     pub format: String,
+    pub migration: Migration,
+}
+
+impl Galaxyctl {
+    /// A command line of supervisorctl, which has none of galaxyctl's own options.
+    #[must_use]
+    pub fn supervisorctl(options: CtlOptions) -> Self {
+        Self { options, format: String::new(), migration: Migration::default() }
+    }
+}
+
+/// What `migrate` is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Migration {
+    #[default]
+    Report,
+    Unit,
+    /// Watch a running daemon for so long.
+    Shadow(Duration),
 }
 
 /// Reads `args`, which do not include the program's name.
@@ -259,6 +295,16 @@ fn read(matches: &ArgMatches, words: Vec<String>) -> Galaxyctl {
             words,
         },
         format: format.unwrap_or_else(|| "ini".to_owned()),
+        migration: matches.subcommand_matches("migrate").map(migration).unwrap_or_default(),
+    }
+}
+
+fn migration(matches: &ArgMatches) -> Migration {
+    let watch = matches.get_one::<Duration>("for").copied().unwrap_or_default();
+    match (matches.get_flag("unit"), matches.get_flag("shadow")) {
+        (true, _) => Migration::Unit,
+        (false, true) => Migration::Shadow(watch),
+        (false, false) => Migration::Report,
     }
 }
 
@@ -300,6 +346,11 @@ mod tests {
         }
         assert_eq!(run("config --format=json").format, "json");
         assert_eq!(run("config").format, "ini");
+        assert_eq!(run("migrate a.conf").migration, Migration::Report);
+        assert_eq!(run("migrate --unit a.conf").migration, Migration::Unit);
+        let shadow = run("migrate a.conf --shadow --for 2.5");
+        assert_eq!(shadow.migration, Migration::Shadow(Duration::from_millis(2500)));
+        assert_eq!(shadow.options.words, ["migrate", "a.conf"]);
     }
 
     #[test]

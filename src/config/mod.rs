@@ -2,6 +2,7 @@
 
 mod assembly;
 mod client;
+mod command;
 mod daemon;
 mod diagnostic;
 mod difference;
@@ -43,6 +44,7 @@ pub mod value;
 
 pub use assembly::FILES_MAX;
 pub use client::{CtlConfig, CtlLoaded, Plugins, load_ctl};
+pub use command::{Command, find_command};
 pub use diagnostic::{EXIT_REFUSED, Rendering, check, render};
 pub use difference::{Difference, difference};
 pub use find::{NotFound, find, search_paths};
@@ -51,7 +53,7 @@ pub use literal::{ascii_literal, literal};
 pub use loader::{Loaded, load};
 pub use model::{
     Config, DaemonConfig, DaemonLog, GroupConfig, GroupKind, InetServer, LogConfig, LogFile, LogLevelName, Owner,
-    ProcessConfig, RpcInterface, ServerAuth, ServerConfig, UnixServer, User,
+    ProcessConfig, RpcInterface, ServerAuth, ServerConfig, SocketConfig, UnixServer, User,
 };
 pub use nearest::nearest;
 pub use plugin::InterfaceKind;

@@ -149,6 +149,19 @@ pub enum GroupKind {
     FastCgi { socket: String, backlog: Option<u32>, owner: Option<Owner>, mode: Option<u32> },
 }
 
+/// The listening socket of a `[fcgi-program:x]`, which the daemon makes and its processes share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketConfig {
+    /// `unix:///PATH` or `tcp://HOST:PORT`; who names the same shares one socket.
+    pub url: String,
+    /// `None`: the system's limit.
+    pub backlog: Option<u32>,
+    /// Of a Unix socket; `None`: unchanged.
+    pub owner: Option<Owner>,
+    /// Of a Unix socket; `None` for TCP.
+    pub mode: Option<u32>,
+}
+
 /// One process, every template filled in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a key of the configuration")]
@@ -180,6 +193,8 @@ pub struct ProcessConfig {
     pub environment: IndexMap<String, String>,
     /// `None`: AUTO.
     pub serverurl: Option<String>,
+    /// What becomes its standard input, for processes of a `[fcgi-program:x]`.
+    pub socket: Option<SocketConfig>,
 }
 
 /// The `stdout_*` or `stderr_*` keys.

@@ -165,6 +165,22 @@ impl Problems {
         }
     }
 
+    /// How many there are; for [`Problems::soften`].
+    pub(crate) fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Makes warnings of the errors that came after the first `known` problems, because Supervisor does not read what
+    /// they are about; `consequence` is added to their messages.
+    pub(crate) fn soften(&mut self, known: usize, consequence: &str) {
+        let errors = self.all.iter_mut().skip(known).filter(|problem| problem.severity == Severity::Error);
+        for problem in errors {
+            problem.severity = Severity::Warning;
+            problem.supervisor_text = None;
+            problem.message.push_str(consequence);
+        }
+    }
+
     /// In the order in which Supervisor would come upon them.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.all.iter()

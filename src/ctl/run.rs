@@ -19,7 +19,7 @@ use crate::config::{HostSource, sample};
 pub fn main(personality: Personality, argv0: &str, args: &[String]) -> u8 {
     let parsed = match personality {
         Personality::Supervisorctl => match supervisorctl::parse(argv0, args) {
-            Ok(Parsed::Run(options)) => Ok(Parsed::Run(galaxyctl::Galaxyctl { options, format: String::new() })),
+            Ok(Parsed::Run(options)) => Ok(Parsed::Run(galaxyctl::Galaxyctl::supervisorctl(options))),
             Ok(Parsed::Print(text)) => Ok(Parsed::Print(text)),
             Err(error) => Err(refuse(&error.text(argv0))),
         },
@@ -52,7 +52,7 @@ pub(super) fn refuse(text: &str) -> u8 {
 }
 
 fn run(personality: Personality, argv0: &str, line: galaxyctl::Galaxyctl) -> u8 {
-    let galaxyctl::Galaxyctl { options, format } = line;
+    let galaxyctl::Galaxyctl { options, format, migration } = line;
     if options.quiet && options.words.is_empty() {
         return refuse("error: --quiet wants a command: nobody could see what the prompt says\n");
     }
@@ -70,6 +70,7 @@ fn run(personality: Personality, argv0: &str, line: galaxyctl::Galaxyctl) -> u8 
         prompt: settings.ctl.prompt,
         configuration: settings.configuration,
         format,
+        migration,
         plugins: options.plugins,
     };
     let (form, hints) = match personality {

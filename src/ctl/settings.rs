@@ -33,9 +33,9 @@ impl Settings {
         if let Some(path) = configuration.as_deref().filter(|_| !is_local(personality, options)) {
             (ctl, address_origin) = match personality {
                 Personality::Galaxyctl => {
-                    server_of(path, options.plugins).map_or_else(|| read_file(personality, argv0, path, options), Ok)?
+                    server_of(path, options.plugins).map_or_else(|| read_file(personality, argv0, path, options.plugins), Ok)?
                 }
-                _ => read_file(personality, argv0, path, options)?,
+                _ => read_file(personality, argv0, path, options.plugins)?,
             };
         }
         if let Some(url) = &options.serverurl {
@@ -59,13 +59,19 @@ fn is_local(personality: Personality, options: &CtlOptions) -> bool {
             .is_some_and(|line| line.origin == Origin::Galaxyd || line.name == "help")
 }
 
+/// How the daemon of this configuration is reached, with what keeps it from being known.
+pub(super) fn daemon_of(path: &Path, plugins: Plugins) -> Result<CtlConfig, u8> {
+    let read = || read_file(Personality::Galaxyctl, "galaxyctl", path, plugins);
+    server_of(path, plugins).map_or_else(read, Ok).map(|(ctl, _)| ctl)
+}
+
 fn read_file(
     personality: Personality,
     argv0: &str,
     path: &Path,
-    options: &CtlOptions,
+    plugins: Plugins,
 ) -> Result<(CtlConfig, AddressOrigin), u8> {
-    let loaded = config::load_ctl(path, options.plugins, &host());
+    let loaded = config::load_ctl(path, plugins, &host());
     warn(&loaded);
     if let Some(config) = loaded.config {
         return Ok((config, AddressOrigin::File(path.to_owned())));

@@ -3,7 +3,6 @@
 mod answers;
 mod calls;
 mod children;
-mod command;
 mod describe;
 mod effects;
 mod ending;
@@ -13,6 +12,9 @@ mod keeper_events;
 mod launch;
 mod logfiles;
 mod memory;
+mod pidfile;
+mod program_socket;
+mod program_sockets;
 mod reply;
 mod report;
 mod reread;

@@ -1,6 +1,7 @@
 //! Reading the configuration again: reread, add, reload. A bad one changes nothing.
 
 use super::logfiles::make_auto_logs;
+use super::program_sockets::test_sockets;
 use super::reply::Reply;
 use super::report;
 use super::startup::{is_served, not_served};
@@ -107,7 +108,11 @@ impl Worker {
         let mut group = Box::new(group.clone());
         let daemon = self.config.daemon.clone();
         let done = self.done_sender.clone();
+        let open = self.sockets.urls();
         tokio::task::spawn_blocking(move || {
+            if let Err(failed) = test_sockets(&group, &open) {
+                return reply.send(Err(Fault::with(FaultCode::Failed, failed)));
+            }
             let problems = make_auto_logs(&mut group, &daemon);
             // The receiver is gone only when the worker ends.
             let _ = done.send(Done::LogsMade { group, problems, reply });

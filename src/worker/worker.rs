@@ -12,6 +12,7 @@ use super::children::Children;
 use super::invocation::Call;
 use super::journal::{self, Journal, Snapshot};
 use super::launch::LaunchRecord;
+use super::program_sockets::ProgramSockets;
 use super::reply::Reply;
 use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
 use super::startup::Ended;
@@ -89,6 +90,8 @@ pub(super) struct Worker {
     pub(super) next_child: u64,
     pub(super) heritage: Heritage,
     pub(super) spawns: SpawnQueue,
+    /// The listening sockets of programs.
+    pub(super) sockets: ProgramSockets,
     pub(super) prepared: mpsc::UnboundedReceiver<(Wanted, Prepared)>,
     pub(super) done: mpsc::UnboundedReceiver<Done>,
     pub(super) done_sender: mpsc::UnboundedSender<Done>,
