@@ -16,6 +16,7 @@ mod wait;
 mod bad_configuration;
 mod household;
 mod idleness;
+mod listeners;
 mod subject;
 mod thousand_programs;
 mod worker_death;
