@@ -12,6 +12,8 @@ pub mod events;
 pub mod http;
 pub mod keeper;
 pub mod logs;
+pub mod migration;
+pub mod pidproxy;
 pub mod rpc;
 #[expect(unsafe_code, reason = "the one room where system calls without a safe wrapper are made")]
 pub mod sys;

@@ -21,8 +21,7 @@ impl Worker {
             FromKeeper::SpawnFailed { id, forking, errno } => {
                 let Some(process) = self.spawning.remove(&id) else { return };
                 let name = self.bare_name(process);
-                let error = SpawnError::Failed(spawn_failure(&name, forking, errno));
-                self.feed(Input::SpawnFailed { process, error });
+                self.spawn_failed(process, SpawnError::Failed(spawn_failure(&name, forking, errno)));
             }
             FromKeeper::ExecFailed { id, stage, errno } => self.exec_failed(id, stage, errno),
             FromKeeper::Exited { id, ended } => self.exited(id, ended),
@@ -109,7 +108,14 @@ impl Worker {
     /// Tells the engine of exits whose output is in the logs; the keeper forgets children that are drained.
     pub(super) fn tell_exits(&mut self) {
         while let Some((id, process, pid, Ended { exit, at })) = self.children.told(now().mono) {
+            // Supervisor says so when the signal comes; here it is known which child it was for.
+            log(Level::Debug, &format!("received {} indicating a child quit", signal_name(libc::SIGCHLD)));
+            // An earlier run's end, told to a successor: its socket is the present run's.
+            let is_present = self.engine.process(process).is_some_and(|view| view.pid == Some(pid));
             self.feed(Input::Exited { process, pid, exit, at });
+            if is_present {
+                self.leave_socket(process);
+            }
             self.told_and_silent(id);
         }
     }

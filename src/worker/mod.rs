@@ -3,7 +3,6 @@
 mod answers;
 mod calls;
 mod children;
-mod command;
 mod describe;
 mod ear;
 mod effects;
@@ -15,6 +14,9 @@ mod keeper_events;
 mod launch;
 mod logfiles;
 mod memory;
+mod pidfile;
+mod program_socket;
+mod program_sockets;
 mod outbox;
 mod reply;
 mod report;
@@ -23,6 +25,7 @@ mod reread;
 mod sample;
 mod spawning;
 mod startup;
+mod twiddling;
 mod tap;
 mod taps;
 #[expect(clippy::module_inception, reason = "the room is named after what it makes")]

@@ -18,11 +18,14 @@ use super::journal::{self, Journal, Snapshot};
 use super::launch::{self, LaunchRecord};
 use super::logfiles::{Clearing, make_auto_logs};
 use super::memory;
+use super::pidfile::{self, Claim};
+use super::program_sockets::{ProgramSockets, test_sockets};
 use super::report;
 use super::spawning::{Heritage, SpawnQueue, Wanted};
 use super::taps::Taps;
+use super::twiddling;
 use super::worker::{Worker, now};
-use crate::config::{Config, DaemonLog, GroupConfig, GroupKind, LogLevelName, ServerAuth, ServerConfig};
+use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, ServerAuth, ServerConfig};
 use crate::engine::{Engine, Input, ProcessState};
 use crate::events::{self, Events};
 use crate::http::{self, BoundListener};
@@ -149,7 +152,9 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let call = call(&invocation, &launch)?;
     let loaded = call.load().map_err(|error| Unable::Configuration(error.to_string()))?;
     let warnings = report::log_lines(&loaded);
+    let claim = Claim::of(&call, &loaded).map_err(|error| Unable::Configuration(error.to_string()))?;
     let Some(mut config) = loaded.config else { return Err(Unable::Configuration(warnings.join("\n"))) };
+    let locked = inventory.held.remove(pidfile::HELD_NAME);
 
     let activity = open_activity(&config)?;
     if nix::unistd::geteuid().is_root() && config.daemon.user.is_none() {
@@ -169,18 +174,23 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     if !config.daemon.nocleanup {
         clean_up(&config);
     }
-    for group in config.groups.iter_mut().filter(|group| is_served(group)) {
+    for group in &mut config.groups {
         for problem in make_auto_logs(group, &config.daemon) {
             log(Level::Warn, &problem);
         }
     }
     let groups = std::mem::take(&mut config.groups);
-    for group in groups.iter().filter(|group| !is_served(group)) {
-        log(Level::Warn, &not_served(group));
+    // The first time, the launcher has tested them.
+    if inventory.generation > 1 {
+        for failed in groups.iter().filter_map(|group| test_sockets(group, &BTreeSet::new()).err()) {
+            log(Level::Critical, &failed);
+        }
     }
-    let pending = groups.iter().any(|group| !is_served(group)).then(|| groups.clone());
-    let active: IndexMap<_, _> =
-        groups.into_iter().filter(is_served).map(|group| (group.name.clone(), group)).collect();
+    let mut active = IndexMap::new();
+    for group in groups {
+        // Of two groups with one name the first counts, as in the engine.
+        active.entry(group.name.clone()).or_insert(group);
+    }
     let listeners = renew_listeners(&config, &mut inventory.held, &mut keeper)?;
     let groups = active.values().map(GroupConfig::spec).collect();
     let next_serial = inventory.held.remove(SERIAL_HELD_NAME).map(memory::read).and_then(Result::ok).unwrap_or(0);
@@ -190,7 +200,7 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         environment: invocation.environment,
         launch,
         config,
-        pending,
+        pending: None,
         active,
         engine: Engine::new(),
         events,
@@ -206,7 +216,15 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     }
     worker.release_leftovers();
     worker.feed(Input::Begin { groups });
-    worker.write_pidfile();
+    worker.close_unused_sockets();
+    if let Err(refusal) = worker.take_pidfile(&claim, locked) {
+        // After a reload, when everything had to be stopped, it is too late to give up.
+        if inventory.generation == 1 {
+            worker.socket_files.iter().for_each(|file| drop(file.remove()));
+            return Err(Unable::Configuration(refusal));
+        }
+        log(Level::Critical, &refusal);
+    }
     log(Level::Info, &format!("supervisord started with pid {pid}"));
     // The keeper takes a ready worker's successor for one that has a journal.
     worker.settle();
@@ -224,10 +242,8 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let activity = open_activity(&config)?;
     let listeners = adopt_listeners(&config, &mut inventory.held)?;
     let engine = Engine::restore(mood, engine, next_process);
-    let specs: Vec<_> = active
-        .values()
-        .map(|group| events::GroupSpec::of(group, |name| engine.find(&group.name, name)))
-        .collect();
+    let specs: Vec<_> =
+        active.values().map(|group| events::GroupSpec::of(group, |name| engine.find(&group.name, name))).collect();
     let events = Events::restore(config.daemon.identifier.clone(), &specs, events);
     let state = State {
         call: call(&invocation, &launch)?,
@@ -257,6 +273,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     worker.release_leftovers();
     let Worker { engine, effects, .. } = &mut worker;
     engine.resume(now(), effects);
+    worker.close_unused_sockets();
     worker.tell_keeper(&ToKeeper::Ready);
     Ok(worker)
 }
@@ -278,6 +295,9 @@ impl Worker {
         let awaited = matches!(view.state, ProcessState::Starting | ProcessState::Stopping) && view.pid.is_none();
         let living = view.pid == Some(pid);
         self.adopt(id, process, pid, [has_stdin, has_stderr], descriptors);
+        if current {
+            self.enter_socket(process);
+        }
         if current && awaited {
             self.feed(Input::Spawned { process, pid, at: started });
             if let Some((stage, errno)) = exec_failed {
@@ -292,21 +312,6 @@ impl Worker {
     }
 }
 
-/// Whether programs of this kind of group can be run: `FastCGI` programs need their socket, which is not there yet.
-pub(super) fn is_served(group: &GroupConfig) -> bool {
-    matches!(group.kind, GroupKind::Program | GroupKind::EventListener { .. })
-}
-
-/// Why a group is not started.
-pub(super) fn not_served(group: &GroupConfig) -> String {
-    let what = match group.kind {
-        GroupKind::Program => "program",
-        GroupKind::EventListener { .. } => "event listener pool",
-        GroupKind::FastCgi { .. } => "FastCGI program",
-    };
-    format!("{what} '{}' was read and checked but is not started: this version does not serve its kind yet", group.name)
-}
-
 /// The first id that no child of the keeper has or had.
 fn next_child(programs: &[(HeldProgram, Vec<OwnedFd>)]) -> u64 {
     programs.iter().map(|(program, _)| program.id + 1).max().unwrap_or(1)
@@ -316,7 +321,7 @@ fn next_child(programs: &[(HeldProgram, Vec<OwnedFd>)]) -> u64 {
 fn call(invocation: &Invocation, launch: &LaunchRecord) -> Result<Call, Unable> {
     match invocation.read(&launch.origin) {
         Ok(Asked::Run(call)) => Ok(call),
-        Ok(Asked::Check { .. } | Asked::Print(_)) => Err(Unable::Missing("daemon to run")),
+        Ok(Asked::Check { .. } | Asked::Print(_) | Asked::Pidproxy { .. }) => Err(Unable::Missing("daemon to run")),
         Err(misunderstood) => Err(Unable::Configuration(misunderstood.text)),
     }
 }
@@ -352,18 +357,19 @@ fn assemble(
     let (prepared_sender, prepared) = mpsc::unbounded_channel();
     let (done_sender, done) = mpsc::unbounded_channel();
     let transits = transits(&mut held, &mut keeper)?;
+    let sockets = ProgramSockets::take_from(&mut held);
     let options = logs::Options { syslog_tag: SYSLOG_TAG.to_owned(), transits };
     let (plane, notices) = Plane::start(options)
         .map_err(|error| Unable::System { doing: "cannot start the log plane".to_owned(), error })?;
-    let taps =
-        Taps::new().map_err(|error| Unable::System { doing: "cannot wait for output".to_owned(), error })?;
+    let interfaces = Arc::new(twiddling::interfaces(&config));
+    let taps = Taps::new().map_err(|error| Unable::System { doing: "cannot wait for output".to_owned(), error })?;
     let mut endpoints = Vec::new();
     let mut socket_files = Vec::new();
     for (listener, server) in listeners {
         if let BoundListener::Unix(unix) = &listener {
             socket_files.extend(unix.socket_file());
         }
-        let endpoint = http::serve(listener, auth(&server), request_sender.clone())
+        let endpoint = http::serve(listener, auth(&server), request_sender.clone(), Arc::clone(&interfaces))
             .map_err(|error| Unable::System { doing: format!("cannot serve {}", section(&server)), error })?;
         endpoints.push(endpoint);
     }
@@ -390,6 +396,7 @@ fn assemble(
         children: Children::default(),
         next_child,
         spawns: SpawnQueue::new(prepared_sender),
+        sockets,
         prepared,
         done,
         done_sender,

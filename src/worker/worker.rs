@@ -14,9 +14,11 @@ use super::invocation::Call;
 use super::ear::TapRecord;
 use super::journal::{self, Change, Journal, Snapshot};
 use super::launch::LaunchRecord;
+use super::program_sockets::ProgramSockets;
 use super::reply::Reply;
 use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
 use super::startup::Ended;
+use super::twiddling::ReadProgram;
 use super::taps::{Ready, Taps};
 use crate::config::{Config, GroupConfig, Loaded, NotFound};
 use crate::engine::{
@@ -52,6 +54,8 @@ pub(super) enum Done {
     Loaded { purpose: Purpose, loaded: Result<Box<Loaded>, NotFound> },
     /// The AUTO logs of a group to add were made.
     LogsMade { group: Box<GroupConfig>, problems: Vec<String>, reply: Reply },
+    /// A program that a client described was read.
+    ProgramRead(ReadProgram),
 }
 
 /// Why a configuration was read.
@@ -102,6 +106,8 @@ pub(super) struct Worker {
     pub(super) next_child: u64,
     pub(super) heritage: Heritage,
     pub(super) spawns: SpawnQueue,
+    /// The listening sockets of programs.
+    pub(super) sockets: ProgramSockets,
     pub(super) prepared: mpsc::UnboundedReceiver<(Wanted, Prepared)>,
     pub(super) done: mpsc::UnboundedReceiver<Done>,
     pub(super) done_sender: mpsc::UnboundedSender<Done>,
