@@ -21,6 +21,7 @@ mod report;
 mod reread;
 #[cfg(test)]
 mod sample;
+mod socket_watch;
 mod spawning;
 mod startup;
 #[expect(clippy::module_inception, reason = "the room is named after what it makes")]

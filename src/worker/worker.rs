@@ -1,6 +1,6 @@
 //! The control loop: the world's events become inputs of the engine, its effects become deeds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use super::journal::{self, Journal, Snapshot};
 use super::launch::LaunchRecord;
 use super::program_sockets::ProgramSockets;
 use super::reply::Reply;
+use super::socket_watch::{Restored, SocketWatch};
 use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
 use super::startup::Ended;
 use crate::config::{Config, GroupConfig, Loaded, NotFound};
@@ -49,6 +50,8 @@ pub(super) enum Done {
     Loaded { purpose: Purpose, loaded: Result<Box<Loaded>, NotFound> },
     /// The AUTO logs of a group to add were made.
     LogsMade { group: Box<GroupConfig>, problems: Vec<String>, reply: Reply },
+    /// The file of a control socket was put back.
+    SocketBack(Box<Restored>),
 }
 
 /// Why a configuration was read.
@@ -93,7 +96,13 @@ pub(super) struct Worker {
     pub(super) done: mpsc::UnboundedReceiver<Done>,
     pub(super) done_sender: mpsc::UnboundedSender<Done>,
     pub(super) requests: mpsc::Receiver<Incoming>,
+    /// For endpoints that are added.
+    pub(super) request_sender: mpsc::Sender<Incoming>,
+    /// In the order of the configuration's servers.
     pub(super) endpoints: Vec<Endpoint>,
+    /// Of sockets whose file was deleted and put back as another one.
+    pub(super) former_endpoints: VecDeque<Endpoint>,
+    pub(super) socket_watch: Option<SocketWatch>,
     pub(super) socket_files: Vec<SocketFile>,
     /// Children asked of the keeper and not answered for.
     pub(super) spawning: BTreeMap<u64, ProcessId>,
