@@ -139,13 +139,11 @@ fn event_listener(reader: &mut Reader<'_>, section: &str) -> GroupConfig {
         let text = format!("[{section}] section sets invalid buffer_size ({buffer_size})");
         reader.complain(here, "buffer_size", Complaint::new(text, "set it to 1 or more"));
     }
-    let result_handler = reader.typed(here, "result_handler", &scope, |text, _| {
-        if is_reference_to(text, RESULT_HANDLER) {
-            return Ok(RESULT_HANDLER.to_owned());
-        }
-        let help = format!("remove the line: only {RESULT_HANDLER} is there, Python code cannot be loaded");
-        Err(Complaint::new(format!("{text} cannot be resolved within [{section}]"), help))
-    });
+    if let Ok(Some(text)) = reader.written(here, "result_handler", &scope)
+        && !is_reference_to(&text, RESULT_HANDLER)
+    {
+        reader.report_plugin(here, "result_handler", &text);
+    }
     let events = events(reader, here, &scope);
     if reader.boolean(here, "redirect_stderr", &scope) {
         let text = format!(
@@ -155,7 +153,7 @@ fn event_listener(reader: &mut Reader<'_>, section: &str) -> GroupConfig {
         reader.complain(here, "redirect_stderr", Complaint::new(text, "remove redirect_stderr"));
     }
     let processes: Vec<ProcessConfig> = processes(reader, section, here.kind, &name);
-    let result_handler = result_handler.unwrap_or_else(|| RESULT_HANDLER.to_owned());
+    let result_handler = RESULT_HANDLER.to_owned();
     GroupConfig { name, priority, kind: GroupKind::EventListener { buffer_size, events, result_handler }, processes }
 }
 

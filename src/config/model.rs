@@ -121,11 +121,14 @@ pub struct ServerAuth {
     pub password: String,
 }
 
-/// `[rpcinterface:x]`; only Supervisor's own factory is known.
+/// `[rpcinterface:x]`, of a factory that is built in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RpcInterface {
     pub name: String,
     pub factory: String,
+    /// `whitelist` of the twiddler: the methods that may be called; empty: all.
+    #[serde(default)]
+    pub whitelist: Vec<String>,
 }
 
 /// A group: of a `[program:x]` of its own, of a `[group:x]`, a listener pool or a `FastCGI` pool.

@@ -201,6 +201,16 @@ impl Problems {
         self.errors().next().is_some()
     }
 
+    /// What a plain message tells of the first error: Supervisor's text; of an error that only we see, where it stands,
+    /// what is wrong and what would be right.
+    #[must_use]
+    pub fn first_told(&self) -> Option<String> {
+        self.errors().next().map(|problem| match &problem.supervisor_text {
+            Some(text) => text.clone(),
+            None => problem.to_string().trim_start_matches("error: ").to_owned(),
+        })
+    }
+
     /// What supervisord would print after `Error: `; for an error that only we see, its message.
     #[must_use]
     pub fn first_supervisor_error(&self) -> Option<&str> {

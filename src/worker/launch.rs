@@ -200,7 +200,7 @@ fn go_to_background(config: &Config, record: &mut LaunchRecord) -> Result<(), Re
 fn configuration(call: &Call) -> Result<(Config, Claim), Refused> {
     let loaded = call.load().map_err(|error| Refused::Usage(error.to_string()))?;
     let report = report::for_terminal(&loaded);
-    let exact = loaded.problems.first_supervisor_error().map(str::to_owned);
+    let exact = loaded.problems.first_told();
     let claim = Claim::of(call, &loaded).map_err(|error| Refused::Usage(error.to_string()))?;
     match (loaded.config, exact) {
         (Some(config), _) => {

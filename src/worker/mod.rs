@@ -3,7 +3,6 @@
 mod answers;
 mod calls;
 mod children;
-mod command;
 mod describe;
 mod effects;
 mod ending;
@@ -24,6 +23,7 @@ mod sample;
 mod socket_watch;
 mod spawning;
 mod startup;
+mod twiddling;
 #[expect(clippy::module_inception, reason = "the room is named after what it makes")]
 mod worker;
 

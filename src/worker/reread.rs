@@ -44,6 +44,7 @@ impl Worker {
                     self.feed(Input::Restart);
                 }
             }
+            Done::ProgramRead(read) => self.add_read(read),
             Done::LogsMade { group, problems, reply } => {
                 for problem in problems {
                     log(Level::Warn, &problem);
@@ -63,8 +64,8 @@ impl Worker {
         if let Some(config) = loaded.config {
             return Ok(config);
         }
-        let exact = loaded.problems.first_supervisor_error().filter(|_| self.call.is_supervisord);
-        let text = exact.map_or_else(|| report::plain(&loaded), str::to_owned);
+        let exact = loaded.problems.first_told().filter(|_| self.call.is_supervisord);
+        let text = exact.unwrap_or_else(|| report::plain(&loaded));
         log(Level::Warn, "the new configuration is not used; nothing was changed");
         Err(Fault::with(FaultCode::CantReread, text.trim_end()))
     }

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use super::ending::FAREWELL_MAX;
 use super::startup::{auth, listener_name};
+use super::twiddling::interfaces;
 use super::worker::{Done, Worker};
 use crate::config::{ServerConfig, UnixServer};
 use crate::http::{self, BoundListener, SocketFile};
@@ -162,7 +163,11 @@ impl Watched {
                 Some(Restored { server, listener })
             }
             Err(error) => {
-                let reason = if fs::symlink_metadata(&self.server.file).is_ok() { "is not ours any more" } else { "was deleted" };
+                let reason = if fs::symlink_metadata(&self.server.file).is_ok() {
+                    "is not ours any more"
+                } else {
+                    "was deleted"
+                };
                 let text = format!("the socket file {shown} {reason} and cannot be put back: {error}");
                 if self.complaint.as_ref() != Some(&text) {
                     log(Level::Warn, &format!("{text}; it is tried again when something changes there"));
@@ -225,7 +230,8 @@ impl Worker {
             Ok(copy) => self.tell_keeper_to_hold(&name, copy),
             Err(error) => log(Level::Warn, &format!("the keeper cannot hold {name}: {error}")),
         }
-        match http::serve(listener, auth(&server), self.request_sender.clone()) {
+        let interfaces = Arc::new(interfaces(&self.config));
+        match http::serve(listener, auth(&server), self.request_sender.clone(), interfaces) {
             Ok(endpoint) => {
                 if let Some(known) = self.endpoints.get_mut(place) {
                     self.former_endpoints.push_back(std::mem::replace(known, endpoint));
@@ -259,8 +265,13 @@ mod tests {
     use super::*;
 
     fn watched(file: &Path) -> Watched {
-        let server =
-            UnixServer { section: "unix_http_server".to_owned(), file: file.to_owned(), chmod: 0o640, chown: None, auth: None };
+        let server = UnixServer {
+            section: "unix_http_server".to_owned(),
+            file: file.to_owned(),
+            chmod: 0o640,
+            chown: None,
+            auth: None,
+        };
         Watched { server, file: None, complaint: None }
     }
 

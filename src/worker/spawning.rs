@@ -14,10 +14,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::command;
 use super::launch::LaunchRecord;
 use super::program_sockets::SharedSocket;
-use crate::config::{Config, ProcessConfig, ServerConfig};
+use crate::config::{Config, ProcessConfig, ServerConfig, find_command};
 use crate::engine::{Moment, ProcessId, SpawnError};
 use crate::sys::plan::{ExecPlan, SoftLimit, Stderr, Stdin, User};
 
@@ -97,7 +96,7 @@ pub(super) fn serverurl(config: &Config) -> Option<String> {
 
 /// Makes the plan for one process. Looks files up: not for the control loop.
 pub(super) fn prepare(group: &str, process: &ProcessConfig, heritage: &Heritage) -> Prepared {
-    let command = command::find(process, heritage.path())?;
+    let command = find_command(process, heritage.path())?;
     let unusable = |what: &str| SpawnError::NotExecutable(format!("{what} holds a NUL byte"));
     let text = |text: &[u8], what: &str| CString::new(text).map_err(|_| unusable(what));
     let mut argv = Vec::with_capacity(command.argv.len());

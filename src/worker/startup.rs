@@ -21,6 +21,7 @@ use super::program_sockets::{ProgramSockets, test_sockets};
 use super::report;
 use super::socket_watch::SocketWatch;
 use super::spawning::{Heritage, SpawnQueue, Wanted};
+use super::twiddling;
 use super::worker::{Worker, now};
 use crate::config::{Config, DaemonLog, GroupConfig, GroupKind, LogLevelName, ServerAuth, ServerConfig};
 use crate::engine::{Engine, Input, ProcessState};
@@ -354,6 +355,7 @@ fn assemble(
     let options = logs::Options { syslog_tag: SYSLOG_TAG.to_owned(), transits };
     let (plane, notices) = Plane::start(options)
         .map_err(|error| Unable::System { doing: "cannot start the log plane".to_owned(), error })?;
+    let interfaces = Arc::new(twiddling::interfaces(&config));
     let mut endpoints = Vec::new();
     let mut socket_files = Vec::new();
     let mut watched = Vec::new();
@@ -362,7 +364,7 @@ fn assemble(
             socket_files.extend(unix.socket_file());
             watched.push((server.clone(), unix.socket_file()));
         }
-        let endpoint = http::serve(listener, auth(&server), request_sender.clone())
+        let endpoint = http::serve(listener, auth(&server), request_sender.clone(), Arc::clone(&interfaces))
             .map_err(|error| Unable::System { doing: format!("cannot serve {}", section(&server)), error })?;
         endpoints.push(endpoint);
     }

@@ -17,6 +17,7 @@ use super::reply::Reply;
 use super::socket_watch::{Restored, SocketWatch};
 use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
 use super::startup::Ended;
+use super::twiddling::ReadProgram;
 use crate::config::{Config, GroupConfig, Loaded, NotFound};
 use crate::engine::{
     Effect, Engine, GroupSpec, Input, Moment, Mood, Now, ProcessId, ProcessRecord, Request, RequestId,
@@ -52,6 +53,8 @@ pub(super) enum Done {
     LogsMade { group: Box<GroupConfig>, problems: Vec<String>, reply: Reply },
     /// The file of a control socket was put back.
     SocketBack(Box<Restored>),
+    /// A program that a client described was read.
+    ProgramRead(ReadProgram),
 }
 
 /// Why a configuration was read.

@@ -33,6 +33,7 @@ mod interactive;
 mod life;
 mod lifecycle;
 mod logs;
+mod migration;
 mod options;
 mod rpc_faults;
 mod rpc_methods;

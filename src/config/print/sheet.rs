@@ -59,7 +59,10 @@ pub(super) fn sections(config: &Config) -> Result<Vec<Sheet>, PrintError> {
     let mut sheets = vec![daemon];
     sheets.extend(config.servers.iter().map(server));
     sheets.extend(config.rpcinterfaces.iter().map(|interface| {
-        let cells = IndexMap::from([("supervisor.rpcinterface_factory", text(&interface.factory))]);
+        let mut cells = IndexMap::from([("supervisor.rpcinterface_factory", text(&interface.factory))]);
+        if !interface.whitelist.is_empty() {
+            cells.insert("whitelist", Cell::Names(interface.whitelist.iter().map(|name| escaped(name)).collect()));
+        }
         Sheet::new(SectionKind::RpcInterface, &interface.name, cells)
     }));
     let mut groups = Groups::default();
