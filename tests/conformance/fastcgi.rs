@@ -25,6 +25,7 @@ daemons![
     the_backlog_is_the_configured_one,
     a_crash_of_the_only_process_makes_a_new_socket,
     a_start_that_fails_closes_the_socket,
+    a_program_that_is_none_closes_the_socket,
     groups_of_fastcgi_programs_are_added_changed_and_removed,
     a_socket_that_cannot_be_made_refuses_the_start,
 ];
@@ -210,6 +211,17 @@ fn a_start_that_fails_closes_the_socket(subject: Subject) {
     );
     daemon.wait_state("f", "FATAL");
     Transcript::of(&daemon).log(&daemon, &["socket", "spawn"]).ctl(&daemon, &["start", "g"]).check("fastcgi_failed");
+}
+
+fn a_program_that_is_none_closes_the_socket(subject: Subject) {
+    let mut daemon =
+        folder(subject, "[fcgi-program:f]\ncommand=%(here)s/none\nsocket=unix://%(here)s/f.sock\nstartretries=0\n");
+    fs::write(daemon.path("none"), "\u{1}").unwrap();
+    fs::set_permissions(daemon.path("none"), fs::Permissions::from_mode(0o755)).unwrap();
+    daemon.run();
+    daemon.wait_state("f", "FATAL");
+    until_true("the socket to be closed", || is_refused(&daemon, "f.sock"));
+    Transcript::of(&daemon).log(&daemon, &["socket", "spawned", "exited"]).check("fastcgi_none");
 }
 
 fn groups_of_fastcgi_programs_are_added_changed_and_removed(subject: Subject) {
