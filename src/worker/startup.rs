@@ -240,6 +240,8 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         Journal::resume(journal).map_err(|error| Unable::Unreadable { what: journal::HELD_NAME, error })?;
     let Snapshot { mood, next_process, next_child: journalled, launch, config, pending, active, engine, events, taps } =
         snapshot;
+    // The keeper alone holds the lock, so that it can let go of it.
+    inventory.held.remove(pidfile::HELD_NAME);
     let activity = open_activity(&config)?;
     let listeners = adopt_listeners(&config, &mut inventory.held)?;
     let engine = Engine::restore(mood, engine, next_process);
