@@ -50,12 +50,10 @@ impl Worker {
                 log(level_of(level), &message);
                 reply.send(Ok(true.into()));
             }
-            Twiddle::AddProgramToGroup { group, program, options } => {
-                match self.twiddled_group(&group) {
-                    Ok(()) => self.read_program(group, program, options, reply),
-                    Err(fault) => reply.send(Err(fault)),
-                };
-            }
+            Twiddle::AddProgramToGroup { group, program, options } => match self.twiddled_group(&group) {
+                Ok(()) => self.read_program(group, program, options, reply),
+                Err(fault) => reply.send(Err(fault)),
+            },
             Twiddle::RemoveProcessFromGroup { group, process } => self.remove_process(&group, &process, reply),
         }
     }
