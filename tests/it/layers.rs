@@ -13,6 +13,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["engine"]),
     ("ctl", &["cli", "config", "engine", "http", "migration", "rpc", "sys"]),
     ("engine", &[]),
+    ("events", &["config", "engine"]),
     ("http", &["config", "engine", "logs", "rpc", "sys"]),
     ("keeper", &["engine", "sys"]),
     ("logs", &["engine", "sys"]),
@@ -20,7 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("pidproxy", &["sys"]),
     ("rpc", &["engine"]),
     ("sys", &[]),
-    ("worker", &["cli", "config", "engine", "http", "keeper", "logs", "pidproxy", "rpc", "sys"]),
+    ("worker", &["cli", "config", "engine", "events", "http", "keeper", "logs", "pidproxy", "rpc", "sys"]),
 ];
 
 /// Constants of the crate itself, which any room may name.
