@@ -118,13 +118,19 @@ fn add_event(lines: &mut Vec<String>, kind: &str, line: String) {
     }
 }
 
-/// Both serials count from 0 without a gap, as whoever subscribes to EVENT sees them.
+/// Both serials count up without a gap, as whoever subscribes to EVENT sees them; a pool that is made anew counts from 0 again,
+/// and events that came while there was none are missing.
 fn gaps(serials: &[(String, String)]) -> String {
-    let odd: Vec<_> = serials
-        .iter()
-        .enumerate()
-        .filter(|(place, (serial, pool))| *serial != place.to_string() || *pool != place.to_string())
-        .map(|(place, (serial, pool))| format!("event {place} has serial {serial}, poolserial {pool}"))
+    let number = |text: &String| text.parse::<i64>().unwrap_or(-1);
+    let before = [(-1, -1)].into_iter().chain(serials.iter().map(|(serial, pool)| (number(serial), number(pool))));
+    let odd: Vec<_> = before
+        .zip(serials)
+        .filter(|((serial, pool), (next, of_pool))| {
+            let follows = number(next) == serial + 1 && number(of_pool) == pool + 1;
+            let anew = number(next) > *serial && number(of_pool) == 0;
+            !follows && !anew
+        })
+        .map(|(before, next)| format!("{next:?} after {before:?}"))
         .collect();
     odd.join("\n")
 }
