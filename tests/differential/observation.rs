@@ -19,6 +19,9 @@ pub(crate) struct Observation {
     pub(crate) pieces: Vec<(String, String)>,
     /// Why the steps could not be finished.
     pub(crate) failure: Option<String>,
+    /// The length of what was recorded when the daemon was first asked to end. What the recorder still hears after that is
+    /// chance on either side: the daemon does not wait for its listeners.
+    pub(crate) events_until: Option<usize>,
     /// Names of differences of the log that were seen (see `differences.rs`).
     pub(crate) log_differences: Vec<&'static str>,
 }
@@ -55,7 +58,9 @@ impl Observation {
         for (name, lines) in lines {
             self.add(&name, lines.join("\n"));
         }
-        self.events(&daemon.text(EVENTS), scenario, plain);
+        let recorded = daemon.text(EVENTS);
+        let until = self.events_until.unwrap_or(recorded.len());
+        self.events(recorded.get(..until).unwrap_or(&recorded), scenario, plain);
     }
 
     fn events(&mut self, recorded: &str, scenario: &Scenario, plain: &Plain) {

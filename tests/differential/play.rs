@@ -19,7 +19,7 @@ use crate::daemon::{Daemon, Outcome, finish};
 use crate::observation::{EVENTS, Observation};
 use crate::plain::Plain;
 use crate::recorder;
-use crate::scenario::{Head, Recorded, Scenario, Started, listeners_served};
+use crate::scenario::{Head, Recorded, Scenario, Started};
 use crate::step::Step;
 use crate::subject::Side;
 use crate::wait::{until, until_true};
@@ -146,13 +146,13 @@ impl Play<'_> {
         if self.daemon.subject.daemon == Side::Galaxyd {
             told("main.log", "audit: supervisor.sendRemoteCommEvent differential");
         }
-        if self.records() {
+        if self.records() && self.observation.events_until.is_none() {
             told(EVENTS, end);
         }
     }
 
     fn records(&self) -> bool {
-        self.scenario.recorded == Recorded::Yes && self.scenario.head == Head::Usual && listeners_served()
+        self.scenario.recorded == Recorded::Yes && self.scenario.head == Head::Usual
     }
 
     fn call(&self, body: &[u8]) -> std::io::Result<String> {
@@ -203,6 +203,10 @@ impl Play<'_> {
     }
 
     fn step(&mut self, step: &Step) {
+        if step.ends_the_daemon() && self.observation.events_until.is_none() {
+            self.catch_up();
+            self.observation.events_until = Some(self.daemon.text(EVENTS).len());
+        }
         match step.verb.as_str() {
             "config" => {
                 let wanted = self.scenario.configs.iter().find(|(name, _)| *name == step.rest);
@@ -213,11 +217,20 @@ impl Play<'_> {
             "wait" | "log" | "event" | "text" | "absent" | "ready" | "alive" | "dead" | "gone" => self.wait(step),
             "write" | "append" | "remove" | "rename" => self.change_files(step),
             "signal" => self.daemon.signal(signal(&step.rest)),
-            "kill" => kill(Pid::from_raw(self.daemon.process_pid(step.word(0))), signal(step.word(1))).unwrap(),
+            "kill" => self.kill(step.word(0), signal(step.word(1))),
             "end" | "shutdown" => self.end(step),
             "show" | "sorted" | "files" | "mode" | "output" => self.look(step),
             _ => self.ask(step),
         }
+    }
+
+    /// The pid is asked for until there is one: 0 would be this process's own group.
+    fn kill(&self, process: &str, signal: Signal) {
+        let pid = until(&format!("the pid of {process}"), || match self.daemon.process_pid(process) {
+            0 => Err("0".to_owned()),
+            pid => Ok(pid),
+        });
+        kill(Pid::from_raw(pid), signal).unwrap();
     }
 
     /// Steps that wait for something and compare nothing.
