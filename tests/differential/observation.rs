@@ -86,6 +86,11 @@ impl Observation {
                 Some((_, rest)) => rest.split_whitespace().next().unwrap_or("?").to_owned(),
                 None => "the daemon".to_owned(),
             };
+            // Between an output and a state, and between two channels, the order is that of the moment.
+            let of = match kind.rsplit_once('_') {
+                Some(("PROCESS_LOG" | "PROCESS_COMMUNICATION", channel)) => format!("{of} about {channel}"),
+                _ => of,
+            };
             if scenario.ordered.iter().any(|wanted| kind.ends_with(wanted.as_str())) {
                 ordered.push(line.clone());
             }
