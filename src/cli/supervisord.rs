@@ -72,7 +72,13 @@ pub(super) const ROWS: &[Row] = &[
     row(DaemonOption::Nocleanup, Some('k'), "nocleanup", None, "Keep the AUTO logs of former runs"),
     row(DaemonOption::Minfds, Some('a'), "minfds", Some("NUM"), "Refuse to start with fewer file descriptors"),
     row(DaemonOption::StripAnsi, Some('t'), "strip_ansi", None, "Take colour codes out of programs' output"),
-    row(DaemonOption::IgnorePlugins, None, IGNORE_PLUGINS, None, "Warn of Python plug-ins instead of refusing the file"),
+    row(
+        DaemonOption::IgnorePlugins,
+        None,
+        IGNORE_PLUGINS,
+        None,
+        "Warn of Python plug-ins instead of refusing the file",
+    ),
     row(DaemonOption::Minprocs, None, "minprocs", Some("NUM"), "Refuse to start with fewer processes allowed"),
 ];
 

@@ -55,8 +55,8 @@ pub use model::{
     ProcessConfig, RpcInterface, ServerAuth, ServerConfig, SocketConfig, UnixServer, User,
 };
 pub use nearest::nearest;
-pub use plugin::InterfaceKind;
 pub use overrides::{DaemonOption, Overrides};
+pub use plugin::InterfaceKind;
 pub use print::{Format, PrintError, print};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use process::NUMPROCS_MAX;

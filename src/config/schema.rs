@@ -91,7 +91,9 @@ impl SectionKind {
             Self::RpcInterface => {
                 "Makes the XML-RPC methods available; Supervisor's own interface is the only one known."
             }
-            Self::CtlPlugin => "A plugin of Supervisor's client; refused unless `--ignore-plugins` is given, as Python code cannot be loaded.",
+            Self::CtlPlugin => {
+                "A plugin of Supervisor's client; refused unless `--ignore-plugins` is given, as Python code cannot be loaded."
+            }
         }
     }
 }

@@ -32,9 +32,8 @@ impl Settings {
         let mut address_origin = AddressOrigin::Default;
         if let Some(path) = configuration.as_deref().filter(|_| !is_local(personality, options)) {
             (ctl, address_origin) = match personality {
-                Personality::Galaxyctl => {
-                    server_of(path, options.plugins).map_or_else(|| read_file(personality, argv0, path, options.plugins), Ok)?
-                }
+                Personality::Galaxyctl => server_of(path, options.plugins)
+                    .map_or_else(|| read_file(personality, argv0, path, options.plugins), Ok)?,
                 _ => read_file(personality, argv0, path, options.plugins)?,
             };
         }

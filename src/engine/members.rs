@@ -138,8 +138,14 @@ mod tests {
             engine.processes_by_priority().map(|view| view.name.to_owned()).collect()
         };
         assert_eq!(names(&engine), ["b", "a", "c"]);
-        assert_eq!(ask(&mut engine, 2, add(&[("d", true, 1), ("c", true, 9)])).0, Answer::Refused(Refusal::AlreadyAdded));
-        assert_eq!(ask(&mut engine, 3, add(&[("d", true, 1), ("d", true, 9)])).0, Answer::Refused(Refusal::AlreadyAdded));
+        assert_eq!(
+            ask(&mut engine, 2, add(&[("d", true, 1), ("c", true, 9)])).0,
+            Answer::Refused(Refusal::AlreadyAdded)
+        );
+        assert_eq!(
+            ask(&mut engine, 3, add(&[("d", true, 1), ("d", true, 9)])).0,
+            Answer::Refused(Refusal::AlreadyAdded)
+        );
         assert_eq!(names(&engine), ["b", "a", "c"]);
         let nowhere = Request::AddMembers { group: "h".to_owned(), members: Vec::new() };
         assert_eq!(ask(&mut engine, 4, nowhere).0, Answer::Refused(Refusal::BadName));

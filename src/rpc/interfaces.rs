@@ -192,7 +192,8 @@ mod tests {
 
     #[test]
     fn options_are_texts_and_what_reads_like_texts() {
-        let options = |value: Value| match both().method("twiddler.addProgramToGroup", &["g".into(), "p".into(), value]) {
+        let options = |value: Value| match both().method("twiddler.addProgramToGroup", &["g".into(), "p".into(), value])
+        {
             Ok(Method::Twiddler(Twiddle::AddProgramToGroup { options, .. })) => Ok(options),
             Err(fault) => Err(fault.code),
             other => panic!("{other:?}"),

@@ -20,10 +20,20 @@ pub enum Twiddle {
     GetApiVersion,
     GetGroupNames,
     /// `level` is the number of one of Supervisor's levels.
-    Log { message: String, level: u64 },
+    Log {
+        message: String,
+        level: u64,
+    },
     /// The options are those of a `[program:x]`, as text.
-    AddProgramToGroup { group: String, program: String, options: Vec<(String, String)> },
-    RemoveProcessFromGroup { group: String, process: String },
+    AddProgramToGroup {
+        group: String,
+        program: String,
+        options: Vec<(String, String)>,
+    },
+    RemoveProcessFromGroup {
+        group: String,
+        process: String,
+    },
 }
 
 /// Sorted by name.
@@ -52,13 +62,9 @@ pub(super) static ENTRIES: [Entry; 5] = [
         "Tells which version of the twiddler's interface is spoken.",
         |_| Ok(Method::Twiddler(Twiddle::GetApiVersion)),
     ),
-    entry(
-        "getGroupNames",
-        &[],
-        ("array", "the names"),
-        "Lists the groups that exist.",
-        |_| Ok(Method::Twiddler(Twiddle::GetGroupNames)),
-    ),
+    entry("getGroupNames", &[], ("array", "the names"), "Lists the groups that exist.", |_| {
+        Ok(Method::Twiddler(Twiddle::GetGroupNames))
+    }),
     entry(
         "log",
         &[
@@ -93,9 +99,7 @@ fn refused<T>() -> Result<T, Fault> {
 /// A struct, or what Python's `dict` makes one of: pairs of a name and a value.
 fn options(args: &mut Arguments<'_>) -> Result<Vec<(String, String)>, Fault> {
     match args.any()? {
-        Value::Struct(members) => {
-            members.iter().map(|(name, value)| Ok((name.clone(), option_text(value)?))).collect()
-        }
+        Value::Struct(members) => members.iter().map(|(name, value)| Ok((name.clone(), option_text(value)?))).collect(),
         Value::Array(pairs) => pairs
             .iter()
             .map(|pair| match pair.as_array() {

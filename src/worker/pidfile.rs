@@ -66,9 +66,10 @@ impl Claim {
 
     /// The byte to lock: FNV-1a of the text, below the largest offset of a file and beyond any pidfile's end.
     fn offset(&self) -> i64 {
-        let hash = self.text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let hash = self
+            .text
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         i64::try_from((hash >> 2) | (1 << 32)).unwrap_or(i64::MAX - 1)
     }
 

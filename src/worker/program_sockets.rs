@@ -189,7 +189,11 @@ mod tests {
         let mut sockets = ProgramSockets::default();
         let (a, b) = (ProcessId(1), ProcessId(2));
         sockets.enter(a, &config.url).make(&config).unwrap();
-        let inode = || std::fs::metadata(folder.path().join("s")).map(|status| std::os::unix::fs::MetadataExt::ino(&status)).unwrap();
+        let inode = || {
+            std::fs::metadata(folder.path().join("s"))
+                .map(|status| std::os::unix::fs::MetadataExt::ino(&status))
+                .unwrap()
+        };
         let first = inode();
         sockets.enter(b, &config.url).make(&config).unwrap();
         assert_eq!(inode(), first, "made once");

@@ -86,7 +86,8 @@ fn a_unix_socket_is_standard_input_and_closed_after_the_last_exit(subject: Subje
     assert_eq!(asked(&daemon, "f.sock"), pid);
     let input = fs::read_link(format!("/proc/{pid}/fd/0")).unwrap();
     assert!(input.to_str().unwrap().starts_with("socket:"), "{input:?}");
-    transcript.rpc(&daemon, json!([["supervisor.sendProcessStdin", ["f", "text"]], ["supervisor.getAllConfigInfo", []]]));
+    transcript
+        .rpc(&daemon, json!([["supervisor.sendProcessStdin", ["f", "text"]], ["supervisor.getAllConfigInfo", []]]));
     transcript.ctl(&daemon, &["stop", "f"]);
     until_true("the socket to be closed", || is_refused(&daemon, "f.sock"));
     assert!(fs::symlink_metadata(daemon.path("f.sock")).unwrap().file_type().is_socket(), "the file stays");

@@ -73,7 +73,10 @@ fn a_second_daemon_with_the_same_configuration_is_refused_and_told_who_runs() {
 
 #[test]
 fn where_the_socket_is_taken_supervisors_text_is_kept() {
-    let daemon = galaxyd("", &format!("{PROGRAM}[fcgi-program:f]\ncommand=sleep 1000\nsocket=unix://%(here)s/f.sock\nstartsecs=0\n"));
+    let daemon = galaxyd(
+        "",
+        &format!("{PROGRAM}[fcgi-program:f]\ncommand=sleep 1000\nsocket=unix://%(here)s/f.sock\nstartsecs=0\n"),
+    );
     daemon.wait_running(&["f"]);
     let outcome = daemon.supervisord(&["-n", "-c", &daemon.path("supervisord.conf").display().to_string()]);
     assert_eq!(outcome.code, Some(2), "{outcome:?}");

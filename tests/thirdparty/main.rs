@@ -27,5 +27,6 @@ mod ansible;
 mod end_to_end;
 mod gravity;
 mod instance;
+mod listeners;
 mod node;
 mod transport;
