@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod ctl;
 pub mod engine;
+pub mod events;
 pub mod http;
 pub mod keeper;
 pub mod logs;

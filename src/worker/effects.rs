@@ -18,7 +18,7 @@ impl Worker {
                 }
             }
             Effect::Halted { mood } => self.halted = Some(mood),
-            // `restructure` followed the groups; nobody hears events, as event listeners are not served yet.
+            // `restructure` followed the groups, the events room was told in `announce`.
             Effect::GroupAdded { .. } | Effect::GroupRemoved { .. } | Effect::Event(_) => {}
         }
     }

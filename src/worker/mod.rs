@@ -4,8 +4,10 @@ mod answers;
 mod calls;
 mod children;
 mod describe;
+mod ear;
 mod effects;
 mod ending;
+mod hearing;
 mod invocation;
 mod journal;
 mod keeper_events;
@@ -15,6 +17,7 @@ mod memory;
 mod pidfile;
 mod program_socket;
 mod program_sockets;
+mod outbox;
 mod reply;
 mod report;
 mod reread;
@@ -23,6 +26,8 @@ mod sample;
 mod spawning;
 mod startup;
 mod twiddling;
+mod tap;
+mod taps;
 #[expect(clippy::module_inception, reason = "the room is named after what it makes")]
 mod worker;
 

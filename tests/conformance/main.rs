@@ -32,6 +32,7 @@ mod fastcgi;
 mod interactive;
 mod life;
 mod lifecycle;
+mod listeners;
 mod logs;
 mod migration;
 mod options;
