@@ -94,7 +94,9 @@ impl Taps {
 
     /// Whether some output of this child is not all heard.
     pub(super) fn has_child(&self, child: u64) -> bool {
-        [Channel::Stdout, Channel::Stderr].into_iter().any(|channel| self.taps.contains_key(&SourceId { child, channel }))
+        [Channel::Stdout, Channel::Stderr]
+            .into_iter()
+            .any(|channel| self.taps.contains_key(&SourceId { child, channel }))
     }
 
     /// Its output is drained.

@@ -32,7 +32,7 @@ impl Post {
         let bin = venv.join("bin").display().to_string();
         let daemon = Daemon::folder(subject, "");
         let script = daemon.path("sendmail");
-        fs::write(&script, format!("cat >> '{}'\necho ================\n", daemon.path("mails").display())).unwrap();
+        fs::write(&script, format!("cat >> '{}'\n", daemon.path("mails").display())).unwrap();
         let sendmail = format!("/bin/sh {}", script.display());
         daemon.rewrite(&sections.replace("BIN", &bin).replace("SENDMAIL", &sendmail));
         let mut post = Post { daemon, bin };
@@ -73,7 +73,7 @@ fn memmon_restarts_what_has_grown(subject: Subject) {
         "[program:fat]\ncommand = BIN/python -c \"{fat}\"\nstartsecs = 0\n\
          [program:thin]\ncommand = /bin/cat\nstartsecs = 0\n\
          [eventlistener:memmon]\nevents = TICK_5\n\
-         command = BIN/memmon -n host -p fat=30MB -p thin=30MB -m admin@example.org -s \"SENDMAIL\"\n"
+         command = BIN/memmon -p fat=30MB -p thin=30MB -n host -m admin@example.org -s \"SENDMAIL\"\n"
     );
     if !Path::new("/bin/ps").exists() && !Path::new("/usr/bin/ps").exists() {
         or_told::<()>(&Err("memmon: there is no ps (package procps)".to_string()));

@@ -21,6 +21,7 @@ mod daemon;
 mod wait;
 
 mod parcels;
+mod plugins;
 mod script;
 
 mod ansible;
