@@ -7,6 +7,7 @@ mod diagnostic;
 mod difference;
 pub mod environment;
 mod expansion;
+mod exposure;
 mod find;
 mod groups;
 mod host;
@@ -48,7 +49,7 @@ pub use literal::{ascii_literal, literal};
 pub use loader::{Loaded, load};
 pub use model::{
     Config, DaemonConfig, DaemonLog, GroupConfig, GroupKind, InetServer, LogConfig, LogFile, LogLevelName, Owner,
-    ProcessConfig, RpcInterface, ServerAuth, ServerConfig, UnixServer, User,
+    PageConfig, ProcessConfig, RpcInterface, ServerAuth, ServerConfig, UnixServer, User,
 };
 pub use nearest::nearest;
 pub use overrides::{DaemonOption, Overrides};

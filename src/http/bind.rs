@@ -322,6 +322,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
+    use crate::config::PageConfig;
 
     fn unix(file: PathBuf) -> ServerConfig {
         ServerConfig::Unix(UnixServer {
@@ -330,6 +331,7 @@ mod tests {
             chmod: 0o600,
             chown: None,
             auth: None,
+            page: PageConfig::default(),
         })
     }
 
@@ -339,6 +341,8 @@ mod tests {
             host: host.to_owned(),
             port,
             auth: None,
+            allow_unauthenticated: false,
+            page: PageConfig::default(),
         })
     }
 

@@ -14,11 +14,12 @@ use super::bind::BoundListener;
 use super::connection;
 use super::incoming::{Incoming, Peer};
 use super::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, CONNECTIONS_RESERVED, Times};
+use super::pages::Site;
 use super::phase::Phases;
 use super::reply;
 use super::service::Service;
 use super::stream::Stream;
-use crate::config::ServerAuth;
+use crate::config::{PageConfig, ServerAuth};
 
 /// A served endpoint. Dropping it ends all connections at once.
 #[derive(Debug)]
@@ -49,16 +50,17 @@ impl Drop for Endpoint {
 /// With `auth` every URL wants these credentials.
 ///
 /// # Errors
-/// When the listener cannot be made non-blocking or is not registered with the runtime.
+/// When the listener cannot be made non-blocking or is not registered with the runtime, or the kernel gives no randomness.
 ///
 /// # Panics
 /// Outside of a tokio runtime.
 pub fn serve(
     listener: BoundListener,
     auth: Option<ServerAuth>,
+    page: &PageConfig,
     control: mpsc::Sender<Incoming>,
 ) -> io::Result<Endpoint> {
-    serve_with(listener, auth, control, Times::default())
+    serve_with(listener, auth, page, control, Times::default())
 }
 
 /// The same with other times.
@@ -71,6 +73,7 @@ pub fn serve(
 pub fn serve_with(
     listener: BoundListener,
     auth: Option<ServerAuth>,
+    page: &PageConfig,
     control: mpsc::Sender<Incoming>,
     times: Times,
 ) -> io::Result<Endpoint> {
@@ -86,8 +89,9 @@ pub fn serve_with(
         }
     };
     let (stop, stopped) = watch::channel(None);
+    let site = Arc::new(Site::open(page, auth.is_some())?);
     let auth = auth.map(Arc::new);
-    let server = Server { name, acceptor, auth, control, times, open: Vec::new(), tasks: JoinSet::new() };
+    let server = Server { name, acceptor, auth, site, control, times, open: Vec::new(), tasks: JoinSet::new() };
     Ok(Endpoint { task: tokio::spawn(server.run(stopped)), stop })
 }
 
@@ -117,6 +121,7 @@ struct Server {
     name: String,
     acceptor: Acceptor,
     auth: Option<Arc<ServerAuth>>,
+    site: Arc<Site>,
     control: mpsc::Sender<Incoming>,
     times: Times,
     /// The phases of every open connection; those of closed ones are swept out when one is accepted.
@@ -170,7 +175,8 @@ impl Server {
         }
         let phases = Arc::new(Phases::new(self.times));
         self.open.push(Arc::clone(&phases));
-        let service = Service { auth: self.auth.clone(), control: self.control.clone(), peer, phases };
+        let (auth, site) = (self.auth.clone(), Arc::clone(&self.site));
+        let service = Service { auth, control: self.control.clone(), peer, phases, site };
         self.tasks.spawn(connection::serve(stream, service));
     }
 

@@ -19,7 +19,7 @@ use super::memory;
 use super::report;
 use super::spawning::{Heritage, SpawnQueue, Wanted};
 use super::worker::{Worker, now};
-use crate::config::{Config, DaemonLog, GroupConfig, GroupKind, LogLevelName, ServerAuth, ServerConfig};
+use crate::config::{Config, DaemonLog, GroupConfig, GroupKind, LogLevelName, PageConfig, ServerAuth, ServerConfig};
 use crate::engine::{Engine, Input, ProcessState};
 use crate::http::{self, BoundListener};
 use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ToKeeper};
@@ -337,7 +337,7 @@ fn assemble(
         if let BoundListener::Unix(unix) = &listener {
             socket_files.extend(unix.socket_file());
         }
-        let endpoint = http::serve(listener, auth(&server), request_sender.clone())
+        let endpoint = http::serve(listener, auth(&server), page(&server), request_sender.clone())
             .map_err(|error| Unable::System { doing: format!("cannot serve {}", section(&server)), error })?;
         endpoints.push(endpoint);
     }
@@ -466,6 +466,13 @@ fn auth(server: &ServerConfig) -> Option<ServerAuth> {
     match server {
         ServerConfig::Unix(server) => server.auth.clone(),
         ServerConfig::Inet(server) => server.auth.clone(),
+    }
+}
+
+fn page(server: &ServerConfig) -> &PageConfig {
+    match server {
+        ServerConfig::Unix(server) => &server.page,
+        ServerConfig::Inet(server) => &server.page,
     }
 }
 

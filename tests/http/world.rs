@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use galaxyd::config::{InetServer, ServerAuth, ServerConfig, UnixServer};
+use galaxyd::config::{InetServer, PageConfig, ServerAuth, ServerConfig, UnixServer};
 use galaxyd::http::limits::Times;
 use galaxyd::http::{BoundListener, Endpoint, Incoming, bind, serve_with};
 use galaxyd::logs::Channel;
@@ -36,6 +36,7 @@ pub(crate) struct Build {
     pub(crate) auth: Option<ServerAuth>,
     pub(crate) inet: bool,
     pub(crate) times: Times,
+    pub(crate) page: PageConfig,
 }
 
 pub(crate) fn auth(username: &str, password: &str) -> ServerAuth {
@@ -62,10 +63,12 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let server = if build.inet {
             let (section, host) = ("inet_http_server".to_owned(), "127.0.0.1".to_owned());
-            ServerConfig::Inet(InetServer { section, host, port: 0, auth: build.auth.clone() })
+            let (auth, page) = (build.auth.clone(), build.page.clone());
+            ServerConfig::Inet(InetServer { section, host, port: 0, auth, allow_unauthenticated: false, page })
         } else {
             let (section, file) = ("unix_http_server".to_owned(), folder.path().join("s.sock"));
-            ServerConfig::Unix(UnixServer { section, file, chmod: 0o700, chown: None, auth: build.auth.clone() })
+            let (auth, page) = (build.auth.clone(), build.page.clone());
+            ServerConfig::Unix(UnixServer { section, file, chmod: 0o700, chown: None, auth, page })
         };
         let listener = bind(&server).unwrap();
         let port = match &listener {
@@ -73,7 +76,7 @@ impl World {
             BoundListener::Unix(_) => 0,
         };
         let (control, requests) = mpsc::channel(4);
-        let endpoint = Some(serve_with(listener, build.auth, control, build.times).unwrap());
+        let endpoint = Some(serve_with(listener, build.auth, &build.page, control, build.times).unwrap());
         let asked = Asked::default();
         let (giving_up, given_up) = mpsc::unbounded_channel();
         tokio::task::spawn_local(control_loop(requests, folder.path().to_owned(), Rc::clone(&asked), giving_up));

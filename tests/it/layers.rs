@@ -13,11 +13,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["engine"]),
     ("ctl", &["cli", "config", "engine", "http", "rpc"]),
     ("engine", &[]),
-    ("http", &["config", "engine", "logs", "rpc", "sys"]),
+    ("http", &["config", "engine", "logs", "rpc", "sys", "web"]),
     ("keeper", &["engine", "sys"]),
     ("logs", &["engine", "sys"]),
     ("rpc", &["engine"]),
     ("sys", &[]),
+    ("web", &["rpc"]),
     ("worker", &["cli", "config", "engine", "http", "keeper", "logs", "rpc", "sys"]),
 ];
 
