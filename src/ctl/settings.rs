@@ -138,8 +138,7 @@ mod tests {
 
     #[test]
     fn the_daemons_own_socket_is_used_where_the_client_has_none() {
-        let text =
-            "[supervisord]\n[inet_http_server]\nport=127.0.0.1:9\n[unix_http_server]\nfile=/run/a.sock\nusername=u\npassword=p\n";
+        let text = "[supervisord]\n[inet_http_server]\nport=127.0.0.1:9\n[unix_http_server]\nfile=/run/a.sock\nusername=u\npassword=p\n";
         for more in ["", "[supervisorctl]\nprompt=x\n"] {
             let settings = read(&format!("{text}{more}"), CtlOptions::default());
             assert_eq!(settings.ctl.serverurl, "unix:///run/a.sock");

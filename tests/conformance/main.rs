@@ -36,3 +36,4 @@ mod options;
 mod rpc_faults;
 mod rpc_methods;
 mod spawning;
+mod status_page;

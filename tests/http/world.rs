@@ -115,6 +115,25 @@ impl World {
     }
 }
 
+/// What the process `web` has printed.
+pub(crate) const PRINTED: &str = "<script>alert(1)</script>\u{1b}[31mred\u{1b}[0m\n";
+
+/// The made-up processes: one that runs, and one with a name that would like to be markup.
+fn processes() -> Value {
+    let info = |group: &str, name: &str, state: &str, description: &str| {
+        Value::object([
+            ("group", group.into()),
+            ("name", name.into()),
+            ("statename", state.into()),
+            ("description", description.into()),
+        ])
+    };
+    Value::Array(vec![
+        info("web", "web", "RUNNING", "pid 7, uptime 0:00:01"),
+        info("g", "<img src=x onerror='alert(1)'>", "FATAL", "\u{1b}[31m\"bad\" & worse"),
+    ])
+}
+
 async fn control_loop(
     mut requests: mpsc::Receiver<Incoming>,
     folder: PathBuf,
@@ -137,6 +156,12 @@ async fn control_loop(
                     }
                     Method::StartProcess { name, .. } if name == "dropped" => continue,
                     Method::StartProcess { name, .. } => Err(Fault::with(FaultCode::BadName, name)),
+                    Method::GetAllProcessInfo => Ok(processes()),
+                    Method::GetIdentification => Ok("<b>supervisor</b>".into()),
+                    Method::ReadProcessLog { name, .. } if name == "web" => Ok(PRINTED.into()),
+                    Method::ReadProcessLog { name, .. } => Err(Fault::with(FaultCode::NoFile, name)),
+                    Method::StopProcess { name, .. } if name == "web" => Ok(true.into()),
+                    Method::StopProcess { name, .. } => Err(Fault::with(FaultCode::NotRunning, name)),
                     Method::ReadLog { length, .. } => Ok("x".repeat(usize::try_from(length).unwrap()).into()),
                     Method::SendProcessStdin { chars, .. } => Ok(chars.into()),
                     _ => Ok(true.into()),
