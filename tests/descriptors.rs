@@ -29,7 +29,7 @@ fn without_descriptors_accepting_waits_without_spinning_and_goes_on_when_there_a
     runtime.block_on(async {
         let _endpoint = serve(listener, None, &PageConfig::default(), control).unwrap();
         let mut client = UnixStream::connect(&file).unwrap();
-        client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        client.write_all(b"GET /nope HTTP/1.0\r\n\r\n").unwrap();
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         setrlimit(Resource::RLIMIT_NOFILE, 3, hard).unwrap();
         let before = getrusage(UsageWho::RUSAGE_SELF).unwrap();

@@ -91,7 +91,7 @@ fn unsafe_code_lives_in_one_room() {
 fn files_stay_readable() {
     let mut long = Vec::new();
     for path in files("src") {
-        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        let lines = fs::read(&path).unwrap().split(|byte| *byte == b'\n').count();
         if lines > 1000 {
             long.push(format!("{}: {lines} lines", short(&path)));
         }
