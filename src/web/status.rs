@@ -144,7 +144,7 @@ fn group_item(body: &mut String, group: &Group<'_>) {
         body,
         format_args!(
             "        <li class=\"{class}\">\n          <a href=\"./?filter={}\">{}</a>\n          <span>{} of {} \
-             running</span>\n",
+             running</span>\n          <div>\n",
             percent::quote(&format!("{}:", group.name)),
             escaped(group.name),
             group.running,
@@ -158,12 +158,12 @@ fn group_item(body: &mut String, group: &Group<'_>) {
         put(
             body,
             format_args!(
-                "          <button type=\"submit\" formaction=\"{url}\" aria-label=\"{label}\">{}</button>\n",
+                "            <button type=\"submit\" formaction=\"{url}\" aria-label=\"{label}\">{}</button>\n",
                 verb.label()
             ),
         );
     }
-    body.push_str("        </li>\n");
+    body.push_str("          </div>\n        </li>\n");
 }
 
 fn table(body: &mut String, snapshot: &Snapshot, view: &StatusView<'_>) {

@@ -34,6 +34,10 @@ programs = gunicorn,handler,celery,tusd
 [program:reports]
 command = /bin/false
 startretries = 0
+";
+
+/// Names and output that are hard to show.
+const NASTY_SECTIONS: &str = "\
 [program:nasty]
 command = /bin/sh %(here)s/nasty.sh
 startsecs = 0
@@ -54,7 +58,17 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
+    /// With a deployment as there are many.
     pub(crate) fn start() -> Daemon {
+        Daemon::start_with("", 5)
+    }
+
+    /// With programs beside it whose names and output are no pleasure to show.
+    pub(crate) fn start_nasty() -> Daemon {
+        Daemon::start_with(NASTY_SECTIONS, 8)
+    }
+
+    fn start_with(more: &str, running: usize) -> Daemon {
         let folder = tempfile::Builder::new().prefix("web").tempdir().unwrap();
         // A port that was free a moment ago; the kernel gives it out last.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -64,7 +78,7 @@ impl Daemon {
              childlogdir = %(here)s\n[inet_http_server]\nport = 127.0.0.1:{port}\n[rpcinterface:supervisor]\n\
              supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n"
         );
-        fs::write(folder.path().join("supervisord.conf"), format!("{head}{SECTIONS}")).unwrap();
+        fs::write(folder.path().join("supervisord.conf"), format!("{head}{SECTIONS}{more}")).unwrap();
         let output = fs::File::create(folder.path().join("out")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_galaxyd"))
             .args(["-n", "-c"])
@@ -75,18 +89,18 @@ impl Daemon {
             .spawn()
             .unwrap();
         let mut daemon = Daemon { child, port, folder };
-        until("the daemon", || daemon.settled());
+        until("the daemon", || daemon.settled(running));
         daemon
     }
 
-    /// Whether everything has begun and `reports` has failed.
-    fn settled(&mut self) -> Result<(), String> {
+    /// Whether so many run and `reports` has failed.
+    fn settled(&mut self, wanted: usize) -> Result<(), String> {
         if let Some(status) = self.child.try_wait().unwrap() {
             panic!("{status}: {}", fs::read_to_string(self.folder.path().join("out")).unwrap());
         }
         let live = self.http("GET /live.json HTTP/1.0\r\n\r\n").map_err(|error| error.to_string())?;
         let running = live.matches("\"running\"").count();
-        if running == 8 && live.contains("\"fatal\"") { Ok(()) } else { Err(live) }
+        if running == wanted && live.contains("\"fatal\"") { Ok(()) } else { Err(live) }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -27,9 +27,10 @@ const SHOWN: &str =
 
 const OVERFLOW: &str = "document.documentElement.scrollWidth - innerWidth";
 
-fn begin() -> Option<(Daemon, Browser)> {
+/// A browser and the daemon that it is to show; `None` without a browser.
+fn begin(daemon: fn() -> Daemon) -> Option<(Daemon, Browser)> {
     let browser = Browser::start()?;
-    Some((Daemon::start(), browser))
+    Some((daemon(), browser))
 }
 
 fn assert_no_complaints(browser: &mut Browser) {
@@ -39,7 +40,7 @@ fn assert_no_complaints(browser: &mut Browser) {
 
 #[test]
 fn the_page_is_live_and_its_buttons_act_without_leaving_it() {
-    let Some((daemon, mut browser)) = begin() else { return };
+    let Some((daemon, mut browser)) = begin(Daemon::start) else { return };
     browser.open(&daemon.url("/"));
     browser.eval("window.same = true");
     browser.wait("document.getElementById('live').textContent === 'live'");
@@ -47,6 +48,9 @@ fn the_page_is_live_and_its_buttons_act_without_leaving_it() {
     browser.colours("dark");
     browser.screenshot("status-dark");
     browser.colours("light");
+    browser.size(390, 844);
+    browser.screenshot("status-phone");
+    browser.size(1280, 800);
     // Someone else stops a process.
     daemon.call("supervisor.stopProcess", "galaxy:celery");
     browser.wait(&format!("{} === 'stopped'", state("galaxy:celery")));
@@ -89,7 +93,7 @@ fn the_page_is_live_and_its_buttons_act_without_leaving_it() {
 
 #[test]
 fn the_filter_hides_what_does_not_match_and_stays() {
-    let Some((daemon, mut browser)) = begin() else { return };
+    let Some((daemon, mut browser)) = begin(Daemon::start) else { return };
     browser.open(&daemon.url("/"));
     browser.wait("document.getElementById('live').textContent === 'live'");
     browser.click("#filter input");
@@ -116,7 +120,7 @@ fn the_filter_hides_what_does_not_match_and_stays() {
 
 #[test]
 fn what_programs_print_and_are_named_is_text() {
-    let Some((daemon, mut browser)) = begin() else { return };
+    let Some((daemon, mut browser)) = begin(Daemon::start_nasty) else { return };
     browser.open(&daemon.url("/?message=%3Cscript%3Ewindow.hacked=3%3C/script%3E"));
     browser.wait("document.getElementById('live').textContent === 'live'");
     let evil = "<script>alert(1)<b&'>";
@@ -151,16 +155,16 @@ fn what_programs_print_and_are_named_is_text() {
 
 #[test]
 fn a_phone_shows_everything_without_scrolling_sideways() {
-    let Some((daemon, mut browser)) = begin() else { return };
+    let Some((daemon, mut browser)) = begin(Daemon::start_nasty) else { return };
     browser.size(390, 844);
     browser.open(&daemon.url("/"));
     browser.wait("document.getElementById('live').textContent === 'live'");
     assert_eq!(browser.eval(OVERFLOW), json!(0));
-    browser.screenshot("status-phone");
+    browser.screenshot("names-phone");
     browser.eval("document.querySelector('tbody').scrollIntoView()");
-    browser.screenshot("status-phone-table");
+    browser.screenshot("names-phone-table");
     browser.colours("dark");
-    browser.screenshot("status-phone-table-dark");
+    browser.screenshot("names-phone-table-dark");
     browser.click(&control("galaxy:celery", "Stop"));
     browser.wait(&format!("{} === 'stopped'", state("galaxy:celery")));
     browser.open(&daemon.url("/tail.html?processname=nasty"));
@@ -178,7 +182,7 @@ fn a_phone_shows_everything_without_scrolling_sideways() {
 
 #[test]
 fn without_javascript_forms_and_links_do_the_same() {
-    let Some((daemon, mut browser)) = begin() else { return };
+    let Some((daemon, mut browser)) = begin(Daemon::start_nasty) else { return };
     browser.without_javascript();
     browser.open(&daemon.url("/"));
     assert_eq!(browser.eval("document.getElementById('live').offsetHeight"), json!(0));
