@@ -91,7 +91,9 @@ impl SectionKind {
             Self::RpcInterface => {
                 "Makes the XML-RPC methods available; Supervisor's own interface is the only one known."
             }
-            Self::CtlPlugin => "A plugin of Supervisor's client; checked, but Python code cannot be loaded.",
+            Self::CtlPlugin => {
+                "A plugin of Supervisor's client; refused unless `--ignore-plugins` is given, as Python code cannot be loaded."
+            }
         }
     }
 }
@@ -513,8 +515,10 @@ pub const KEYS: &[Key] = &[
     // [eventlistener:x]
     key(S::EventListener, "events", V::Events, Required, N::Here, E::Update,
         "The events to receive; a family name means all of its members."),
-    key(S::EventListener, "buffer_size", V::Integer, Text("10"), N::Here, E::Update,
+    key(S::EventListener, "buffer_size", V::Integer, Text("1024"), N::Here, E::Update,
         "How many events wait for a free listener before the oldest is dropped."),
+    key(S::EventListener, "len_in_bytes", V::Boolean, Text("false"), N::Here, E::Update,
+        "`len:` of an event counts the bytes of its payload instead of its characters: for listeners that read bytes."),
     key(S::EventListener, "result_handler", V::PythonObject, Text("supervisor.dispatchers:default_handler"), N::Here,
         E::Update, "Judge of the listeners' answers; only the default exists."),
     key(S::EventListener, "priority", V::Integer, Absent("-1 for the pool, 999 for its processes"), N::Here, E::Update,
@@ -531,14 +535,20 @@ pub const KEYS: &[Key] = &[
         "Files to read after this one, relative to its directory; later files override earlier ones key by key."),
     // [rpcinterface:x]
     key(S::RpcInterface, "supervisor.rpcinterface_factory", V::PythonObject, Required, N::Environment, E::Reload,
-        "Always `supervisor.rpcinterface:make_main_rpcinterface`."),
+        "`supervisor.rpcinterface:make_main_rpcinterface`, or \
+         `supervisor_twiddler.rpcinterface:make_twiddler_rpcinterface`, which is built in."),
+    key(S::RpcInterface, "whitelist", V::Names, Absent("all"), N::Environment, E::Reload,
+        "Of `supervisor_twiddler` only: the methods that may be called."),
     // [ctlplugin:x]
     key(S::CtlPlugin, "supervisor.ctl_factory", V::PythonObject, Required, N::Environment, E::Client,
         "Python code for Supervisor's own client."),
 ];
 
-/// The one factory that `[rpcinterface:x]` may name.
+/// Supervisor's own factory of `[rpcinterface:x]`.
 pub const RPC_FACTORY: &str = "supervisor.rpcinterface:make_main_rpcinterface";
+
+/// The factory of `supervisor_twiddler`, whose interface is built in.
+pub const TWIDDLER_FACTORY: &str = "supervisor_twiddler.rpcinterface:make_twiddler_rpcinterface";
 
 /// The one `result_handler` of event listeners.
 pub const RESULT_HANDLER: &str = "supervisor.dispatchers:default_handler";

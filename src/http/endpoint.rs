@@ -20,6 +20,7 @@ use super::reply;
 use super::service::Service;
 use super::stream::Stream;
 use crate::config::{PageConfig, ServerAuth};
+use crate::rpc::Interfaces;
 
 /// A served endpoint. Dropping it ends all connections at once.
 #[derive(Debug)]
@@ -59,8 +60,9 @@ pub fn serve(
     auth: Option<ServerAuth>,
     page: &PageConfig,
     control: mpsc::Sender<Incoming>,
+    interfaces: Arc<Interfaces>,
 ) -> io::Result<Endpoint> {
-    serve_with(listener, auth, page, control, Times::default())
+    serve_with(listener, auth, page, control, interfaces, Times::default())
 }
 
 /// The same with other times.
@@ -75,6 +77,7 @@ pub fn serve_with(
     auth: Option<ServerAuth>,
     page: &PageConfig,
     control: mpsc::Sender<Incoming>,
+    interfaces: Arc<Interfaces>,
     times: Times,
 ) -> io::Result<Endpoint> {
     let name = listener.to_string();
@@ -91,7 +94,8 @@ pub fn serve_with(
     let (stop, stopped) = watch::channel(None);
     let site = Arc::new(Site::open(page, auth.is_some())?);
     let auth = auth.map(Arc::new);
-    let server = Server { name, acceptor, auth, site, control, times, open: Vec::new(), tasks: JoinSet::new() };
+    let (open, tasks) = (Vec::new(), JoinSet::new());
+    let server = Server { name, acceptor, auth, site, control, interfaces, times, open, tasks };
     Ok(Endpoint { task: tokio::spawn(server.run(stopped)), stop })
 }
 
@@ -123,6 +127,7 @@ struct Server {
     auth: Option<Arc<ServerAuth>>,
     site: Arc<Site>,
     control: mpsc::Sender<Incoming>,
+    interfaces: Arc<Interfaces>,
     times: Times,
     /// The phases of every open connection; those of closed ones are swept out when one is accepted.
     open: Vec<Arc<Phases>>,
@@ -176,7 +181,8 @@ impl Server {
         let phases = Arc::new(Phases::new(self.times));
         self.open.push(Arc::clone(&phases));
         let (auth, site) = (self.auth.clone(), Arc::clone(&self.site));
-        let service = Service { auth, control: self.control.clone(), peer, phases, site };
+        let (control, interfaces) = (self.control.clone(), Arc::clone(&self.interfaces));
+        let service = Service { auth, control, interfaces, peer, phases, site };
         self.tasks.spawn(connection::serve(stream, service));
     }
 

@@ -3,6 +3,7 @@
 use super::catalogue;
 use super::fault::{Fault, FaultCode};
 use super::printable::printable;
+use super::twiddler::Twiddle;
 use super::value::Value;
 
 /// One of a process's two output channels, as methods name them.
@@ -100,20 +101,18 @@ pub enum Method {
         name: String,
     },
     ClearAllProcessLogs,
+    /// Of a namespace that the configuration enables.
+    Twiddler(Twiddle),
 }
 
 impl Method {
     /// Understands a call of the `supervisor` namespace.
     ///
     /// # Errors
-    /// Fault 1 for a name that is not in the table (`system.*` is answered before, see [`super::introspect`] and
+    /// Fault 1 for a name that is not in the table (`system.*` is answered before, see [`super::Interfaces`] and
     /// [`super::multicall`]), fault 2 for a wrong number or type of parameters.
     pub fn from_call(name: &str, params: &[Value]) -> Result<Method, Fault> {
-        let entry = catalogue::find(name).ok_or_else(|| Fault::new(FaultCode::UnknownMethod))?;
-        if !entry.takes(params.len()) {
-            return Err(Fault::new(FaultCode::IncorrectParameters));
-        }
-        entry.build(params).ok_or_else(|| Fault::new(FaultCode::UnknownMethod))?
+        catalogue::find(name).ok_or_else(|| Fault::new(FaultCode::UnknownMethod))?.method(params)
     }
 
     /// The full name, aliases resolved: `supervisor.startProcess`.
@@ -152,6 +151,7 @@ impl Method {
             Method::TailProcessLog { output: Output::Stderr, .. } => "supervisor.tailProcessStderrLog",
             Method::ClearProcessLogs { .. } => "supervisor.clearProcessLogs",
             Method::ClearAllProcessLogs => "supervisor.clearAllProcessLogs",
+            Method::Twiddler(twiddle) => twiddle.qualified(),
         }
     }
 
@@ -189,6 +189,7 @@ impl Method {
             | Method::SendRemoteCommEvent { .. }
             | Method::ClearProcessLogs { .. }
             | Method::ClearAllProcessLogs => true,
+            Method::Twiddler(twiddle) => twiddle.changes_something(),
         }
     }
 
@@ -216,6 +217,7 @@ impl Method {
             | Method::StartAllProcesses { .. }
             | Method::StopAllProcesses { .. }
             | Method::ClearAllProcessLogs => String::new(),
+            Method::Twiddler(twiddle) => twiddle.argument(),
             Method::AddProcessGroup { name }
             | Method::RemoveProcessGroup { name }
             | Method::GetProcessInfo { name }

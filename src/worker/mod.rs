@@ -3,16 +3,21 @@
 mod answers;
 mod calls;
 mod children;
-mod command;
 mod describe;
+mod ear;
 mod effects;
 mod ending;
+mod hearing;
 mod invocation;
 mod journal;
 mod keeper_events;
 mod launch;
 mod logfiles;
 mod memory;
+mod outbox;
+mod pidfile;
+mod program_socket;
+mod program_sockets;
 mod reply;
 mod report;
 mod reread;
@@ -20,6 +25,9 @@ mod reread;
 mod sample;
 mod spawning;
 mod startup;
+mod tap;
+mod taps;
+mod twiddling;
 #[expect(clippy::module_inception, reason = "the room is named after what it makes")]
 mod worker;
 

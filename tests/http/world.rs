@@ -37,6 +37,7 @@ pub(crate) struct Build {
     pub(crate) inet: bool,
     pub(crate) times: Times,
     pub(crate) page: PageConfig,
+    pub(crate) interfaces: std::sync::Arc<galaxyd::rpc::Interfaces>,
 }
 
 pub(crate) fn auth(username: &str, password: &str) -> ServerAuth {
@@ -76,7 +77,8 @@ impl World {
             BoundListener::Unix(_) => 0,
         };
         let (control, requests) = mpsc::channel(4);
-        let endpoint = Some(serve_with(listener, build.auth, &build.page, control, build.times).unwrap());
+        let Build { auth, page, interfaces, times, .. } = build;
+        let endpoint = Some(serve_with(listener, auth, &page, control, interfaces, times).unwrap());
         let asked = Asked::default();
         let (giving_up, given_up) = mpsc::unbounded_channel();
         tokio::task::spawn_local(control_loop(requests, folder.path().to_owned(), Rc::clone(&asked), giving_up));

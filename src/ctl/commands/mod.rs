@@ -11,6 +11,7 @@ mod fg;
 mod help;
 mod maintail;
 mod man;
+mod migrate;
 mod open;
 mod pid;
 mod quit;
@@ -59,6 +60,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "help" => help::run,
         "maintail" => maintail::run,
         "man" => man::run,
+        "migrate" => migrate::run,
         "open" => open::run,
         "pid" => pid::run,
         "reload" => reload::run,
