@@ -421,6 +421,10 @@ pub const KEYS: &[Key] = &[
         "Name that clients must give."),
     key(S::UnixHttpServer, "password", V::Text, Absent("no authentication"), N::Environment, E::Reload,
         "Password that clients must give: clear text, or `{SHA}` and the SHA-1 of it in lower-case hex."),
+    key(S::UnixHttpServer, "allowed_hosts", V::Names, Absent("addresses and `localhost`; with a password any"), N::Environment, E::Reload,
+        "Names under which browsers may reach the status page, for instance behind a proxy."),
+    key(S::UnixHttpServer, "get_actions", V::Boolean, Text("false"), N::Environment, E::Reload,
+        "Let Supervisor's links (`index.html?processname=x&action=stop`) act; otherwise actions are sent by POST with a token."),
     // [inet_http_server]
     key(S::InetHttpServer, "port", V::Address, Required, N::Environment, E::Reload,
         "Address to listen on; without a host, all IPv4 interfaces."),
@@ -428,6 +432,12 @@ pub const KEYS: &[Key] = &[
         "Name that clients must give."),
     key(S::InetHttpServer, "password", V::Text, Absent("no authentication"), N::Environment, E::Reload,
         "Password that clients must give: clear text, or `{SHA}` and the SHA-1 of it in lower-case hex."),
+    key(S::InetHttpServer, "allow_unauthenticated", V::Boolean, Text("false"), N::Environment, E::Reload,
+        "Serve without a password although others than this host can reach the port: whoever does controls every program."),
+    key(S::InetHttpServer, "allowed_hosts", V::Names, Absent("addresses and `localhost`; with a password any"), N::Environment, E::Reload,
+        "Names under which browsers may reach the status page, for instance behind a proxy."),
+    key(S::InetHttpServer, "get_actions", V::Boolean, Text("false"), N::Environment, E::Reload,
+        "Let Supervisor's links (`index.html?processname=x&action=stop`) act; otherwise actions are sent by POST with a token."),
     // [supervisorctl]
     key(S::Supervisorctl, "serverurl", V::Url, Text("http://localhost:9001"), N::Here, E::Client,
         "Where the daemon is: `unix:///path` or `http://host:port`."),

@@ -343,6 +343,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
+    use crate::config::PageConfig;
 
     fn unix(file: PathBuf) -> ServerConfig {
         ServerConfig::Unix(UnixServer {
@@ -351,6 +352,7 @@ mod tests {
             chmod: 0o600,
             chown: None,
             auth: None,
+            page: PageConfig::default(),
         })
     }
 
@@ -360,6 +362,8 @@ mod tests {
             host: host.to_owned(),
             port,
             auth: None,
+            allow_unauthenticated: false,
+            page: PageConfig::default(),
         })
     }
 

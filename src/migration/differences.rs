@@ -82,6 +82,7 @@ const CONCERNS: &[Concern] = &[
     ("[::1]:9001, hosts that have IPv6 only", |config| {
         config.servers.iter().any(|server| matches!(server, ServerConfig::Inet(inet) if inet.host.contains(':')))
     }),
+    ("actions of the status page by GET", |config| !config.servers.is_empty()),
     ("two processes of one name in a group", has_collisions),
 ];
 

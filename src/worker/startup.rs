@@ -26,7 +26,7 @@ use super::spawning::{Heritage, SpawnQueue, Wanted};
 use super::taps::Taps;
 use super::twiddling;
 use super::worker::{Worker, now};
-use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, ServerAuth, ServerConfig};
+use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, PageConfig, ServerAuth, ServerConfig};
 use crate::engine::{Engine, Input, ProcessState};
 use crate::events::{self, Events};
 use crate::http::{self, BoundListener};
@@ -374,7 +374,8 @@ fn assemble(
             socket_files.extend(unix.socket_file());
             watched.push((server.clone(), unix.socket_file()));
         }
-        let endpoint = http::serve(listener, auth(&server), request_sender.clone(), Arc::clone(&interfaces))
+        let (control, interfaces) = (request_sender.clone(), Arc::clone(&interfaces));
+        let endpoint = http::serve(listener, auth(&server), page(&server), control, interfaces)
             .map_err(|error| Unable::System { doing: format!("cannot serve {}", section(&server)), error })?;
         endpoints.push(endpoint);
     }
@@ -515,6 +516,13 @@ pub(super) fn auth(server: &ServerConfig) -> Option<ServerAuth> {
     match server {
         ServerConfig::Unix(server) => server.auth.clone(),
         ServerConfig::Inet(server) => server.auth.clone(),
+    }
+}
+
+pub(super) fn page(server: &ServerConfig) -> &PageConfig {
+    match server {
+        ServerConfig::Unix(server) => &server.page,
+        ServerConfig::Inet(server) => &server.page,
     }
 }
 
