@@ -24,6 +24,8 @@ pub struct CtlOptions {
     pub timeout: Option<Duration>,
     /// `--json`, galaxyctl only.
     pub json: bool,
+    /// `--quiet`, galaxyctl only.
+    pub quiet: bool,
     /// `--ignore-plugins`
     pub plugins: Plugins,
     /// The command and what follows it; empty opens the prompt.
@@ -132,6 +134,7 @@ mod tests {
             interactive: true,
             timeout: None,
             json: false,
+            quiet: false,
             plugins: Plugins::Refused,
             words: vec!["tail".into(), "-f".into(), "x".into()],
         };

@@ -152,7 +152,12 @@ pub enum GroupKind {
         /// `len:` counts bytes instead of characters.
         len_in_bytes: bool,
     },
-    FastCgi { socket: String, backlog: Option<u32>, owner: Option<Owner>, mode: Option<u32> },
+    FastCgi {
+        socket: String,
+        backlog: Option<u32>,
+        owner: Option<Owner>,
+        mode: Option<u32>,
+    },
 }
 
 /// The listening socket of a `[fcgi-program:x]`, which the daemon makes and its processes share.

@@ -142,7 +142,8 @@ impl Worker {
                 Err((pipe, error)) => {
                     let name = self.bare_name(process);
                     let channel = source.channel.name();
-                    let text = format!("no events can be made of {name}'s {channel}, its output is only logged: {error}");
+                    let text =
+                        format!("no events can be made of {name}'s {channel}, its output is only logged: {error}");
                     log(Level::Critical, &text);
                     pipe
                 }
@@ -212,7 +213,12 @@ impl Worker {
     }
 
     /// A listener's standard input goes through an outbox that outlives us.
-    pub(super) fn outbox(&mut self, id: u64, process: ProcessId, pipe: OwnedFd) -> Result<Outbox, (OwnedFd, io::Error)> {
+    pub(super) fn outbox(
+        &mut self,
+        id: u64,
+        process: ProcessId,
+        pipe: OwnedFd,
+    ) -> Result<Outbox, (OwnedFd, io::Error)> {
         let name = outbox_name(id);
         if let Some(file) = self.held.remove(&name) {
             self.remembered.insert(name);
@@ -324,7 +330,8 @@ impl Worker {
 
     /// The keeper need not hold a child's memory any longer.
     pub(super) fn release_memory(&mut self, child: u64) {
-        let names = [Channel::Stdout, Channel::Stderr].into_iter().flat_map(|channel| tap_names(SourceId { child, channel }));
+        let names =
+            [Channel::Stdout, Channel::Stderr].into_iter().flat_map(|channel| tap_names(SourceId { child, channel }));
         for name in names.chain([outbox_name(child)]) {
             if self.remembered.remove(&name) {
                 self.tell_keeper(&ToKeeper::Release { name });

@@ -325,7 +325,7 @@ fn next_child(programs: &[(HeldProgram, Vec<OwnedFd>)]) -> u64 {
 fn call(invocation: &Invocation, launch: &LaunchRecord) -> Result<Call, Unable> {
     match invocation.read(&launch.origin) {
         Ok(Asked::Run(call)) => Ok(call),
-        Ok(Asked::Check { .. } | Asked::Print(_)) => Err(Unable::Missing("daemon to run")),
+        Ok(Asked::Check { .. } | Asked::Print(_) | Asked::Pidproxy { .. }) => Err(Unable::Missing("daemon to run")),
         Err(misunderstood) => Err(Unable::Configuration(misunderstood.text)),
     }
 }

@@ -53,10 +53,7 @@ pub(super) struct Tap {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// `at` is the place of the first of these bytes in all that the child wrote.
-    Bytes {
-        at: u64,
-        bytes: Vec<u8>,
-    },
+    Bytes { at: u64, bytes: Vec<u8> },
     /// Nothing at present.
     Nothing,
     /// The log does not keep up.

@@ -74,6 +74,8 @@ impl Taps {
             let mut events = [EpollEvent::empty(); EVENTS_MAX];
             let count = self.epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
             if count > 0 {
+                // A program that never rests must not keep the connections' tasks from theirs.
+                tokio::task::yield_now().await;
                 return events.iter().take(count).filter_map(|event| ready(event.data())).collect();
             }
             if self.watched.readable().await.is_err() {
@@ -94,7 +96,9 @@ impl Taps {
 
     /// Whether some output of this child is not all heard.
     pub(super) fn has_child(&self, child: u64) -> bool {
-        [Channel::Stdout, Channel::Stderr].into_iter().any(|channel| self.taps.contains_key(&SourceId { child, channel }))
+        [Channel::Stdout, Channel::Stderr]
+            .into_iter()
+            .any(|channel| self.taps.contains_key(&SourceId { child, channel }))
     }
 
     /// Its output is drained.

@@ -10,8 +10,8 @@ use indexmap::IndexMap;
 use tokio::sync::mpsc;
 
 use super::children::Children;
-use super::invocation::Call;
 use super::ear::TapRecord;
+use super::invocation::Call;
 use super::journal::{self, Change, Journal, Snapshot};
 use super::launch::LaunchRecord;
 use super::program_sockets::ProgramSockets;
@@ -19,8 +19,8 @@ use super::reply::Reply;
 use super::socket_watch::{Restored, SocketWatch};
 use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
 use super::startup::Ended;
-use super::twiddling::ReadProgram;
 use super::taps::{Ready, Taps};
+use super::twiddling::ReadProgram;
 use crate::config::{Config, GroupConfig, Loaded, NotFound};
 use crate::engine::{
     Effect, Engine, GroupSpec, Input, Moment, Mood, Now, ProcessId, ProcessRecord, Request, RequestId,

@@ -91,7 +91,9 @@ fn told(daemon: &Daemon) -> String {
 }
 
 fn remote(daemon: &Daemon, kind: &str, data: &str) {
-    let params = format!("<param><value><string>{kind}</string></value></param><param><value><string>{data}</string></value></param>");
+    let params = format!(
+        "<param><value><string>{kind}</string></value></param><param><value><string>{data}</string></value></param>"
+    );
     let answer = daemon.call("supervisor.sendRemoteCommEvent", &params).unwrap();
     assert!(answer.contains("<boolean>1</boolean>"), "{answer}");
 }
@@ -136,12 +138,15 @@ fn output_is_told(subject: Subject) {
     let daemon = start(subject, &sections);
     daemon.wait_running(&["l", "p"]);
     for (at, word) in ["one", "two"].into_iter().enumerate() {
-        let params = format!("<param><value><string>p</string></value></param><param><value><string>{word}\n</string></value></param>");
+        let params = format!(
+            "<param><value><string>p</string></value></param><param><value><string>{word}\n</string></value></param>"
+        );
         daemon.call("supervisor.sendProcessStdin", &params).unwrap();
         wait_told(&daemon, "PROCESS_LOG_STDERR", at + 1);
         wait_told(&daemon, "PROCESS_LOG_STDOUT", at + 1);
     }
-    let mut lines: Vec<_> = told(&daemon).lines().map(|line| line.split(" eventname:").nth(1).unwrap().to_owned()).collect();
+    let mut lines: Vec<_> =
+        told(&daemon).lines().map(|line| line.split(" eventname:").nth(1).unwrap().to_owned()).collect();
     lines.sort();
     Transcript::of(&daemon).note(lines.join("\n")).note(daemon.text("p.log")).check("listeners_output");
 }
@@ -159,7 +164,8 @@ fn blocks_between_tags_are_told(subject: Subject) {
     wait_told(&daemon, "PROCESS_COMMUNICATION_STDERR", 1);
     daemon.wait_text("p.log", "in the log\n");
     daemon.wait_text("p.err", "in the log\n");
-    let mut lines: Vec<_> = told(&daemon).lines().map(|line| line.split(" eventname:").nth(1).unwrap().to_owned()).collect();
+    let mut lines: Vec<_> =
+        told(&daemon).lines().map(|line| line.split(" eventname:").nth(1).unwrap().to_owned()).collect();
     lines.sort();
     Transcript::of(&daemon)
         .note(lines.join("\n"))

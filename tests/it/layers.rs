@@ -18,9 +18,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("keeper", &["engine", "sys"]),
     ("logs", &["engine", "sys"]),
     ("migration", &["config", "engine"]),
+    ("pidproxy", &["sys"]),
     ("rpc", &["engine"]),
     ("sys", &[]),
-    ("worker", &["cli", "config", "engine", "events", "http", "keeper", "logs", "rpc", "sys"]),
+    ("worker", &["cli", "config", "engine", "events", "http", "keeper", "logs", "pidproxy", "rpc", "sys"]),
 ];
 
 /// Constants of the crate itself, which any room may name.
