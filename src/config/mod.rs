@@ -7,6 +7,7 @@ mod diagnostic;
 mod difference;
 pub mod environment;
 mod expansion;
+mod extra;
 mod find;
 mod groups;
 mod host;
@@ -47,8 +48,8 @@ pub use host::HostSource;
 pub use literal::{ascii_literal, literal};
 pub use loader::{Loaded, load};
 pub use model::{
-    Config, DaemonConfig, DaemonLog, GroupConfig, GroupKind, InetServer, LogConfig, LogFile, LogLevelName, Owner,
-    ProcessConfig, RpcInterface, ServerAuth, ServerConfig, UnixServer, User,
+    Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind, InetServer, LogConfig, LogFile,
+    LogLevelName, Owner, ProcessConfig, RpcInterface, ServerAuth, ServerConfig, UnixServer, User,
 };
 pub use nearest::nearest;
 pub use overrides::{DaemonOption, Overrides};

@@ -17,6 +17,7 @@ impl Worker {
                     reply(waiting, answer);
                 }
             }
+            Effect::Sweep { process, pid, .. } => self.feed(Input::Swept { process, pid }),
             Effect::Halted { mood } => self.halted = Some(mood),
             // `restructure` followed the groups; nobody hears events, as event listeners are not served yet.
             Effect::GroupAdded { .. } | Effect::GroupRemoved { .. } | Effect::Event(_) => {}
