@@ -17,7 +17,7 @@ impl Worker {
                     reply(waiting, answer);
                 }
             }
-            Effect::Sweep { process, pid, .. } => self.feed(Input::Swept { process, pid }),
+            Effect::Sweep { process, pid, signal, insist_at } => self.sweep(process, pid, signal, insist_at),
             Effect::Halted { mood } => self.halted = Some(mood),
             // `restructure` followed the groups; nobody hears events, as event listeners are not served yet.
             Effect::GroupAdded { .. } | Effect::GroupRemoved { .. } | Effect::Event(_) => {}
@@ -28,7 +28,8 @@ impl Worker {
     pub(super) fn restructure(&mut self, effect: &Effect) {
         match effect {
             Effect::GroupAdded { .. } => self.restructured = true,
-            Effect::GroupRemoved { group, .. } => {
+            Effect::GroupRemoved { group, processes } => {
+                processes.iter().for_each(|process| self.morgue.forget(*process));
                 if self.pending.is_none() {
                     self.pending = Some(self.active.values().cloned().collect());
                 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::journal;
 use super::startup::Ended;
-use super::worker::Worker;
+use super::worker::{Done, Worker};
 use crate::engine::Mood;
 use crate::keeper::ToKeeper;
 use crate::logs::{Level, log};
@@ -27,6 +27,7 @@ impl Worker {
     pub(super) async fn end(mut self) -> Ended {
         // Logs on a hung file system and clients that do not read are left behind.
         let _ = tokio::time::timeout(FAREWELL_MAX, self.finish_logs()).await;
+        let _ = tokio::time::timeout(FAREWELL_MAX, self.finish_examinations()).await;
         for endpoint in std::mem::take(&mut self.endpoints) {
             endpoint.close(FAREWELL_MAX).await;
         }
@@ -42,6 +43,18 @@ impl Worker {
         // Writes what waits for the activity log.
         drop(self);
         if restart { Ended::Restart } else { Ended::Exit(ExitCode::SUCCESS) }
+    }
+
+    /// The last programs' ends are being looked into: what they left behind is told.
+    async fn finish_examinations(&mut self) {
+        while !self.morgue.is_idle() {
+            match self.done.recv().await {
+                Some(Done::Examined(findings)) => self.examined(findings),
+                // Everything is stopped; whoever asked for something else is told by the closing connection.
+                Some(_) => {}
+                None => return,
+            }
+        }
     }
 
     async fn finish_logs(&mut self) {

@@ -31,6 +31,7 @@ impl Worker {
             }
             FromKeeper::OrphanReaped { pid, exit } => {
                 log(Level::Info, &format!("reaped unknown pid {pid} ({exit})"));
+                self.morgue.orphan_ended(pid);
             }
             // Only while taking over, see `startup`.
             FromKeeper::Welcome { .. }
@@ -99,6 +100,10 @@ impl Worker {
     pub(super) fn tell_exits(&mut self) {
         while let Some((process, pid, Ended { exit, at })) = self.children.told(now().mono) {
             self.feed(Input::Exited { process, pid, exit, at });
+            // With `killtree` the exit does not count yet.
+            if !self.engine.process(process).is_some_and(|view| view.sweeping) {
+                self.examine(process);
+            }
         }
     }
 

@@ -10,9 +10,11 @@ mod ending;
 mod invocation;
 mod journal;
 mod keeper_events;
+mod last_words;
 mod launch;
 mod logfiles;
 mod memory;
+mod post_mortem;
 mod reply;
 mod report;
 mod reread;
@@ -20,6 +22,8 @@ mod reread;
 mod sample;
 mod spawning;
 mod startup;
+mod survey;
+mod sweeping;
 #[expect(clippy::module_inception, reason = "the room is named after what it makes")]
 mod worker;
 

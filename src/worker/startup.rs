@@ -1,6 +1,6 @@
 //! A worker's first steps: from nothing (a start or a reload), or from what a predecessor left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
@@ -16,6 +16,7 @@ use super::journal::{self, Journal, Snapshot};
 use super::launch::{self, LaunchRecord};
 use super::logfiles::{Clearing, make_auto_logs};
 use super::memory;
+use super::post_mortem::Morgue;
 use super::report;
 use super::spawning::{Heritage, SpawnQueue, Wanted};
 use super::worker::{Worker, now};
@@ -367,6 +368,8 @@ fn assemble(
         waiting: BTreeMap::new(),
         next_request: 0,
         clearing: Clearing::default(),
+        morgue: Morgue::default(),
+        sweeping: BTreeSet::new(),
         plane,
         notices,
         activity: Arc::new(activity),

@@ -1,6 +1,6 @@
 //! The control loop: the world's events become inputs of the engine, its effects become deeds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +12,14 @@ use super::children::Children;
 use super::invocation::Call;
 use super::journal::{self, Journal, Snapshot};
 use super::launch::LaunchRecord;
+use super::post_mortem::{Case, Morgue};
 use super::reply::Reply;
 use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
 use super::startup::Ended;
+use super::survey::Survivor;
 use crate::config::{Config, GroupConfig, Loaded, NotFound};
 use crate::engine::{
-    Effect, Engine, GroupSpec, Input, Moment, Mood, Now, ProcessId, ProcessRecord, Request, RequestId,
+    Effect, Engine, GroupSpec, Input, Moment, Mood, Now, Pid, ProcessId, ProcessRecord, Request, RequestId,
 };
 use crate::http::{Endpoint, Incoming, SocketFile};
 use crate::keeper::{FromKeeper, KeeperLink, LinkError, ToKeeper};
@@ -46,6 +48,10 @@ pub(super) enum Done {
     Checked { request: Request, reply: Reply, shape: Shape },
     /// A configuration was read.
     Loaded { purpose: Purpose, loaded: Result<Box<Loaded>, NotFound> },
+    /// The ends of children were looked into.
+    Examined(Vec<(Case, Vec<Survivor>, Vec<String>)>),
+    /// What was left of a child's tree is ended.
+    Swept { process: ProcessId, pid: Pid },
     /// The AUTO logs of a group to add were made.
     LogsMade { group: Box<GroupConfig>, problems: Vec<String>, reply: Reply },
 }
@@ -97,6 +103,9 @@ pub(super) struct Worker {
     pub(super) waiting: BTreeMap<RequestId, Waiting>,
     pub(super) next_request: RequestId,
     pub(super) clearing: super::logfiles::Clearing,
+    pub(super) morgue: Morgue,
+    /// Children whose trees are being ended.
+    pub(super) sweeping: BTreeSet<(ProcessId, Pid)>,
     pub(super) plane: Plane,
     pub(super) notices: Notices,
     pub(super) activity: Arc<Activity>,
