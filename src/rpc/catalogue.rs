@@ -5,14 +5,14 @@ use super::fault::{Fault, FaultCode};
 use super::method::{Method, Output};
 use super::value::Value;
 
-type Build = fn(&mut Arguments<'_>) -> Result<Method, Fault>;
+pub(super) type Build = fn(&mut Arguments<'_>) -> Result<Method, Fault>;
 
 /// A parameter: its type as `system.methodSignature` spells it, its name, what it means.
-struct Param {
-    kind: &'static str,
-    name: &'static str,
-    text: &'static str,
-    optional: bool,
+pub(super) struct Param {
+    pub(super) kind: &'static str,
+    pub(super) name: &'static str,
+    pub(super) text: &'static str,
+    pub(super) optional: bool,
 }
 
 const fn param(kind: &'static str, name: &'static str, text: &'static str) -> Param {
@@ -31,7 +31,7 @@ pub(super) struct Entry {
     build: Option<Build>,
 }
 
-const fn entry(
+pub(super) const fn entry(
     name: &'static str,
     params: &'static [Param],
     (returns, result): (&'static str, &'static str),
@@ -51,7 +51,7 @@ const fn system(
 }
 
 const GROUP: Param = param("string", "name", "the group's name");
-const PROCESS: Param = param("string", "name", "a process: NAME or GROUP:NAME");
+pub(super) const PROCESS: Param = param("string", "name", "a process: NAME or GROUP:NAME");
 const PROCESS_OR_GROUP: Param = param("string", "name", "a process: NAME or GROUP:NAME, or a whole group: GROUP:*");
 const SIGNAL: Param = param("string", "signal", "a name, with or without SIG, or a number");
 const OFFSET: Param = param("int", "offset", "first byte to read; below zero with length 0: the last bytes");
@@ -294,7 +294,7 @@ fn tail_process_log(args: &mut Arguments<'_>, output: Output) -> Result<Method, 
 
 /// The row of this full name.
 pub(super) fn find(name: &str) -> Option<&'static Entry> {
-    ENTRIES.iter().find(|entry| entry.name == name)
+    ENTRIES.iter().chain(&super::own_methods::OWN).find(|entry| entry.name == name)
 }
 
 impl Entry {

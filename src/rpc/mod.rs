@@ -7,6 +7,7 @@ mod fault;
 mod message;
 mod method;
 mod multicall;
+mod own_methods;
 mod printable;
 mod reader;
 mod value;

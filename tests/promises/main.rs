@@ -16,6 +16,7 @@ mod wait;
 mod bad_configuration;
 mod household;
 mod idleness;
+mod left_behind;
 mod subject;
 mod thousand_programs;
 mod worker_death;

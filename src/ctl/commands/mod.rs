@@ -7,6 +7,7 @@ mod check;
 mod clear;
 mod completions;
 mod config;
+mod env;
 mod fg;
 mod help;
 mod maintail;
@@ -28,6 +29,7 @@ mod tail;
 mod tests;
 mod update;
 mod version;
+mod why;
 
 use super::shell::{Flow, Shell};
 use super::trouble::Trouble;
@@ -54,6 +56,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "clear" => clear::run,
         "completions" => completions::run,
         "config" => config::run,
+        "env" => env::run,
         "exit" | "quit" => quit::run,
         "fg" => fg::run,
         "help" => help::run,
@@ -73,6 +76,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "tail" => tail::run,
         "update" => update::run,
         "version" => version::run,
+        "why" => why::run,
         _ => return None,
     })
 }
