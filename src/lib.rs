@@ -11,6 +11,7 @@ pub mod engine;
 pub mod http;
 pub mod keeper;
 pub mod logs;
+pub mod migration;
 pub mod rpc;
 #[expect(unsafe_code, reason = "the one room where system calls without a safe wrapper are made")]
 pub mod sys;

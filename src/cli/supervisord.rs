@@ -46,6 +46,9 @@ const fn row(
     Row { option, short, long, value, help }
 }
 
+/// Ours; Supervisor's own can be shortened as if it were not there.
+const IGNORE_PLUGINS: &str = "ignore-plugins";
+
 /// In the order of Supervisor's help.
 pub(super) const ROWS: &[Row] = &[
     row(DaemonOption::Nodaemon, Some('n'), "nodaemon", None, "Stay in the foreground"),
@@ -69,6 +72,13 @@ pub(super) const ROWS: &[Row] = &[
     row(DaemonOption::Nocleanup, Some('k'), "nocleanup", None, "Keep the AUTO logs of former runs"),
     row(DaemonOption::Minfds, Some('a'), "minfds", Some("NUM"), "Refuse to start with fewer file descriptors"),
     row(DaemonOption::StripAnsi, Some('t'), "strip_ansi", None, "Take colour codes out of programs' output"),
+    row(
+        DaemonOption::IgnorePlugins,
+        None,
+        IGNORE_PLUGINS,
+        None,
+        "Warn of Python plug-ins instead of refusing the file",
+    ),
     row(DaemonOption::Minprocs, None, "minprocs", Some("NUM"), "Refuse to start with fewer processes allowed"),
 ];
 
@@ -82,6 +92,9 @@ fn table() -> Vec<Opt<Key>> {
     ];
     table.extend(ROWS.iter().map(|row| {
         let takes = if row.value.is_some() { Takes::Value } else { Takes::Nothing };
+        if row.long == IGNORE_PLUGINS {
+            return Opt::whole(Key::Over(row.option), row.long, takes);
+        }
         Opt::new(Key::Over(row.option), row.short, Some(row.long), takes)
     }));
     table

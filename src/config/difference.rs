@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::model::{GroupConfig, GroupKind, LogConfig, LogFile, ProcessConfig};
+use super::model::{GroupConfig, GroupKind, LogConfig, LogFile, ProcessConfig, SocketConfig};
 
 /// Names of groups: added and changed in the order of the new configuration, removed in that of the old one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,10 +62,12 @@ fn same_kind(active: &GroupKind, pending: &GroupKind) -> bool {
     }
 }
 
-/// Everything counts but the section a process comes from; of its account, the number.
+/// Everything counts but the section a process comes from; of its account, the number, of its socket the address.
 fn same_process(active: &ProcessConfig, pending: &ProcessConfig) -> bool {
     let uid = |process: &ProcessConfig| process.user.as_ref().map(|user| user.uid);
+    let address = |socket: &SocketConfig| SocketConfig { backlog: None, owner: None, mode: None, ..socket.clone() };
     let comparable = |process: &ProcessConfig| ProcessConfig {
+        socket: process.socket.as_ref().map(address),
         section: String::new(),
         user: None,
         stdout: LogConfig { file: LogFile::None, ..process.stdout.clone() },

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::assembly::{Assembly, dialect_of};
+use super::client::warn_of_plugins;
 use super::daemon;
 use super::groups::groups;
 use super::model::Config;
@@ -42,12 +43,14 @@ pub fn load(path: &Path, overrides: &Overrides, source: &dyn Source) -> Loaded {
         problems.push(problem.help("add a line [supervisord]; it may be empty"));
     }
     let mut reader = Reader::new(&sections, source, &mut problems, &name, &directories);
+    reader.ignores_plugins = overrides.ignore_plugins;
     let section = daemon::section(&mut reader);
     let rpcinterfaces = rpc_interfaces(&mut reader);
     let mut groups = groups(&mut reader);
     let servers = servers(&mut reader);
     let daemon = daemon::settle(&mut reader, section, overrides);
     refuse_extra_keys(&mut reader);
+    warn_of_plugins(&mut reader);
     for process in groups.iter_mut().flat_map(|group| &mut group.processes) {
         let own = std::mem::replace(&mut process.environment, daemon.environment.clone());
         process.environment.extend(own);

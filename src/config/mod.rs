@@ -2,6 +2,7 @@
 
 mod assembly;
 mod client;
+mod command;
 mod daemon;
 mod diagnostic;
 mod difference;
@@ -24,10 +25,12 @@ mod overrides;
 mod path;
 mod pattern;
 pub mod percent;
+mod plugin;
 mod policy;
 mod print;
 mod problem;
 mod process;
+mod program;
 mod raw;
 mod reader;
 mod reference;
@@ -40,7 +43,8 @@ mod suspicion;
 pub mod value;
 
 pub use assembly::FILES_MAX;
-pub use client::{CtlConfig, CtlLoaded, load_ctl};
+pub use client::{CtlConfig, CtlLoaded, Plugins, load_ctl};
+pub use command::{Command, find_command};
 pub use diagnostic::{EXIT_REFUSED, Rendering, check, render};
 pub use difference::{Difference, difference};
 pub use find::{NotFound, find, search_paths};
@@ -49,13 +53,15 @@ pub use literal::{ascii_literal, literal};
 pub use loader::{Loaded, load};
 pub use model::{
     Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind, InetServer, LogConfig, LogFile,
-    LogLevelName, Owner, ProcessConfig, RpcInterface, ServerAuth, ServerConfig, UnixServer, User,
+    LogLevelName, Owner, ProcessConfig, RpcInterface, ServerAuth, ServerConfig, SocketConfig, UnixServer, User,
 };
 pub use nearest::nearest;
 pub use overrides::{DaemonOption, Overrides};
+pub use plugin::InterfaceKind;
 pub use print::{Format, PrintError, print};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use process::NUMPROCS_MAX;
+pub use program::processes_of;
 pub use reference::reference_markdown;
 pub use source::{Account, FILE_BYTES_MAX, FileStatus, ReadError, Source};
 pub use span::{FileId, Span, line_column};

@@ -237,6 +237,7 @@ fn one(reader: &mut Reader<'_>, place: Place<'_>, scope: &mut Scope, common: &Co
         environment,
         serverurl: common.serverurl.clone(),
         extras: common.extras.clone(),
+        socket: None,
     })
 }
 

@@ -91,7 +91,9 @@ impl SectionKind {
             Self::RpcInterface => {
                 "Makes the XML-RPC methods available; Supervisor's own interface is the only one known."
             }
-            Self::CtlPlugin => "A plugin of Supervisor's client; checked, but Python code cannot be loaded.",
+            Self::CtlPlugin => {
+                "A plugin of Supervisor's client; refused unless `--ignore-plugins` is given, as Python code cannot be loaded."
+            }
         }
     }
 }
@@ -544,14 +546,20 @@ pub const KEYS: &[Key] = &[
         "Files to read after this one, relative to its directory; later files override earlier ones key by key."),
     // [rpcinterface:x]
     key(S::RpcInterface, "supervisor.rpcinterface_factory", V::PythonObject, Required, N::Environment, E::Reload,
-        "Always `supervisor.rpcinterface:make_main_rpcinterface`."),
+        "`supervisor.rpcinterface:make_main_rpcinterface`, or \
+         `supervisor_twiddler.rpcinterface:make_twiddler_rpcinterface`, which is built in."),
+    key(S::RpcInterface, "whitelist", V::Names, Absent("all"), N::Environment, E::Reload,
+        "Of `supervisor_twiddler` only: the methods that may be called."),
     // [ctlplugin:x]
     key(S::CtlPlugin, "supervisor.ctl_factory", V::PythonObject, Required, N::Environment, E::Client,
         "Python code for Supervisor's own client."),
 ];
 
-/// The one factory that `[rpcinterface:x]` may name.
+/// Supervisor's own factory of `[rpcinterface:x]`.
 pub const RPC_FACTORY: &str = "supervisor.rpcinterface:make_main_rpcinterface";
+
+/// The factory of `supervisor_twiddler`, whose interface is built in.
+pub const TWIDDLER_FACTORY: &str = "supervisor_twiddler.rpcinterface:make_twiddler_rpcinterface";
 
 /// The one `result_handler` of event listeners.
 pub const RESULT_HANDLER: &str = "supervisor.dispatchers:default_handler";

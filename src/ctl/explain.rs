@@ -119,6 +119,8 @@ mod tests {
             prompt: String::new(),
             configuration: Some(conf),
             format: String::new(),
+            migration: crate::cli::galaxyctl::Migration::default(),
+            plugins: crate::config::Plugins::Refused,
         };
         let lines = connection(&CallError::NoSuchFile, &session).join("\n");
         assert!(lines.contains("nor a directory"), "{lines}");

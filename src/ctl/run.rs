@@ -19,7 +19,7 @@ use crate::config::HostSource;
 pub fn main(personality: Personality, argv0: &str, args: &[String]) -> u8 {
     let parsed = match personality {
         Personality::Supervisorctl => match supervisorctl::parse(argv0, args) {
-            Ok(Parsed::Run(options)) => Ok(Parsed::Run(galaxyctl::Galaxyctl { options, format: String::new() })),
+            Ok(Parsed::Run(options)) => Ok(Parsed::Run(galaxyctl::Galaxyctl::supervisorctl(options))),
             Ok(Parsed::Print(text)) => Ok(Parsed::Print(text)),
             Err(error) => Err(refuse(&error.text(argv0))),
         },
@@ -50,7 +50,7 @@ pub(super) fn refuse(text: &str) -> u8 {
 }
 
 fn run(personality: Personality, argv0: &str, line: galaxyctl::Galaxyctl) -> u8 {
-    let galaxyctl::Galaxyctl { options, format } = line;
+    let galaxyctl::Galaxyctl { options, format, migration } = line;
     let settings = match Settings::read(personality, argv0, &options) {
         Ok(settings) => settings,
         Err(exit) => return exit,
@@ -65,6 +65,8 @@ fn run(personality: Personality, argv0: &str, line: galaxyctl::Galaxyctl) -> u8 
         prompt: settings.ctl.prompt,
         configuration: settings.configuration,
         format,
+        migration,
+        plugins: options.plugins,
     };
     let (form, hints) = match personality {
         Personality::Galaxyctl if options.json => (Form::Json, Hints::Shown),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::policy::GroupSpec;
+use super::policy::{GroupSpec, MemberSpec};
 use super::signal::signal_name;
 use super::state::ProcessState;
 use super::time::{Moment, Now};
@@ -98,6 +98,13 @@ pub enum Request {
     /// `removeProcessGroup`: refused while a member is not in a stopped state (UNKNOWN is one: its child, if it
     /// lives, is then nobody's).
     RemoveGroup(String),
+    /// New members at the end of a group, the autostart ones started; all or none.
+    AddMembers {
+        group: String,
+        members: Vec<MemberSpec>,
+    },
+    /// Refused while the process is not in a stopped state or has a child.
+    RemoveMember(ProcessId),
     Shutdown,
     /// `supervisor.restart`, SIGHUP: stop everything, then `Effect::Halted`.
     Restart,

@@ -171,6 +171,15 @@ pub fn bind(server: &ServerConfig) -> Result<BoundListener, BindError> {
     }
 }
 
+/// Whether somebody else listens where `server` wants to.
+#[must_use]
+pub fn is_in_use(server: &ServerConfig) -> bool {
+    match server {
+        ServerConfig::Unix(unix) => is_served(&unix.file).unwrap_or(false),
+        ServerConfig::Inet(inet) => matches!(bind_inet(inet), Err(BindError::InUse)),
+    }
+}
+
 /// Takes up a socket that was bound for the same address before, with the access that `server` gives now; binds anew
 /// if its file has vanished.
 ///

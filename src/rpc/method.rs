@@ -3,6 +3,7 @@
 use super::catalogue;
 use super::fault::{Fault, FaultCode};
 use super::printable::printable;
+use super::twiddler::Twiddle;
 use super::value::Value;
 
 /// One of a process's two output channels, as methods name them.
@@ -108,20 +109,18 @@ pub enum Method {
         name: String,
         redacted: bool,
     },
+    /// Of a namespace that the configuration enables.
+    Twiddler(Twiddle),
 }
 
 impl Method {
     /// Understands a call of the `supervisor` namespace.
     ///
     /// # Errors
-    /// Fault 1 for a name that is not in the table (`system.*` is answered before, see [`super::introspect`] and
+    /// Fault 1 for a name that is not in the table (`system.*` is answered before, see [`super::Interfaces`] and
     /// [`super::multicall`]), fault 2 for a wrong number or type of parameters.
     pub fn from_call(name: &str, params: &[Value]) -> Result<Method, Fault> {
-        let entry = catalogue::find(name).ok_or_else(|| Fault::new(FaultCode::UnknownMethod))?;
-        if !entry.takes(params.len()) {
-            return Err(Fault::new(FaultCode::IncorrectParameters));
-        }
-        entry.build(params).ok_or_else(|| Fault::new(FaultCode::UnknownMethod))?
+        catalogue::find(name).ok_or_else(|| Fault::new(FaultCode::UnknownMethod))?.method(params)
     }
 
     /// The full name, aliases resolved: `supervisor.startProcess`.
@@ -163,6 +162,7 @@ impl Method {
             Method::ExplainProcess { .. } => "galaxyd.explainProcess",
             Method::ExplainAllProcesses => "galaxyd.explainAllProcesses",
             Method::GetProcessPlan { .. } => "galaxyd.getProcessPlan",
+            Method::Twiddler(twiddle) => twiddle.qualified(),
         }
     }
 
@@ -205,6 +205,7 @@ impl Method {
             | Method::ClearProcessLogs { .. }
             | Method::ClearAllProcessLogs
             | Method::GetProcessPlan { redacted: false, .. } => true,
+            Method::Twiddler(twiddle) => twiddle.changes_something(),
         }
     }
 
@@ -233,6 +234,7 @@ impl Method {
             | Method::StopAllProcesses { .. }
             | Method::ClearAllProcessLogs
             | Method::ExplainAllProcesses => String::new(),
+            Method::Twiddler(twiddle) => twiddle.argument(),
             Method::AddProcessGroup { name }
             | Method::RemoveProcessGroup { name }
             | Method::GetProcessInfo { name }

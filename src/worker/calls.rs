@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use super::answers::outcome_struct;
 use super::children::StdinError;
-use super::command;
 use super::describe;
 use super::logfiles::ClearingFor;
 use super::reply::Reply;
 use super::spawning::{LOOKUP_MAX, LOOKUP_TOO_LONG};
 use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker, now};
-use crate::config::{ProcessConfig, value};
+use crate::config::{ProcessConfig, find_command, value};
 use crate::engine::{Mood, ProcessId, ProcessState, ProcessView, Refusal, Request, SpawnError, Target};
 use crate::http::{Incoming, Peer};
 use crate::logs::{Channel, Level, SliceError, log, read_slice, tail};
@@ -95,6 +94,7 @@ impl Worker {
                 self.clear_logs(processes, ClearingFor::All, reply);
             }
             Method::GetProcessPlan { name, redacted } => self.process_plan(&name, redacted, reply),
+            Method::Twiddler(call) => self.twiddle(call, reply),
             immediate => reply.send(self.answer(immediate)),
         }
     }
@@ -213,7 +213,7 @@ impl Worker {
         tokio::spawn(async move {
             let look_up = tokio::task::spawn_blocking(move || -> Vec<(ProcessId, SpawnError)> {
                 let wanting = |(process, config): &(ProcessId, ProcessConfig)| {
-                    Some((*process, command::find(config, heritage.path()).err()?))
+                    Some((*process, find_command(config, heritage.path()).err()?))
                 };
                 commands.iter().filter_map(wanting).collect()
             });

@@ -15,23 +15,18 @@ use crate::logs::{Level, log};
 const FAREWELL_MAX: Duration = Duration::from_secs(2);
 
 impl Worker {
-    /// Writes the keeper's pid where the configuration wants it.
-    pub(super) fn write_pidfile(&mut self) {
-        let pidfile = &self.config.daemon.pidfile;
-        if fs::write(pidfile, format!("{}\n", self.pid)).is_err() {
-            log(Level::Critical, &format!("could not write pidfile {}", pidfile.display()));
-        }
-    }
-
     /// Lets go of everything; the keeper ends or starts a fresh worker.
     pub(super) async fn end(mut self) -> Ended {
+        let restart = self.halted == Some(Mood::Restarting);
+        if !restart {
+            self.release_pidfile();
+        }
         // Logs on a hung file system and clients that do not read are left behind.
         let _ = tokio::time::timeout(FAREWELL_MAX, self.finish_logs()).await;
         let _ = tokio::time::timeout(FAREWELL_MAX, self.finish_examinations()).await;
         for endpoint in std::mem::take(&mut self.endpoints) {
             endpoint.close(FAREWELL_MAX).await;
         }
-        let restart = self.halted == Some(Mood::Restarting);
         if restart {
             self.tell_keeper(&ToKeeper::Release { name: journal::HELD_NAME.to_owned() });
             self.tell_keeper(&ToKeeper::StartAfresh);

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use super::children::Child;
 use super::worker::{Asker, Purpose, Worker, now};
-use crate::engine::{Input, Mood, Pid, ProcessId, SpawnError, signal_name};
+use crate::engine::{Input, Mood, Pid, ProcessId, ProcessView, SpawnError, signal_name};
 use crate::keeper::{Ended, FromKeeper, Stage, ToKeeper};
 use crate::logs::{Channel, Command, Level, SourceId, log};
 use crate::sys::errno;
@@ -20,8 +20,7 @@ impl Worker {
             FromKeeper::SpawnFailed { id, forking, errno } => {
                 let Some(process) = self.spawning.remove(&id) else { return };
                 let name = self.bare_name(process);
-                let error = SpawnError::Failed(spawn_failure(&name, forking, errno));
-                self.feed(Input::SpawnFailed { process, error });
+                self.spawn_failed(process, SpawnError::Failed(spawn_failure(&name, forking, errno)));
             }
             FromKeeper::ExecFailed { id, stage, errno } => self.exec_failed(id, stage, errno),
             FromKeeper::Exited { id, ended } => self.exited(id, ended),
@@ -99,9 +98,15 @@ impl Worker {
     /// Tells the engine of exits whose output is in the logs; the keeper forgets children that are drained.
     pub(super) fn tell_exits(&mut self) {
         while let Some((process, pid, Ended { exit, at })) = self.children.told(now().mono) {
+            // An earlier run's end, told to a successor: its socket is the present run's.
+            let is_present = self.engine.process(process).is_some_and(|view| view.pid == Some(pid));
             self.feed(Input::Exited { process, pid, exit, at });
+            if is_present {
+                self.leave_socket(process);
+            }
             // With `killtree` the exit does not count yet.
-            if !self.engine.process(process).is_some_and(|view| view.sweeping) {
+            let counts = |view: ProcessView<'_>| !view.sweeping && view.last_exit.is_some_and(|last| last.pid == pid);
+            if self.engine.process(process).is_some_and(counts) {
                 self.examine(process);
             }
         }

@@ -3,7 +3,6 @@
 mod answers;
 mod calls;
 mod children;
-mod command;
 mod describe;
 mod effects;
 mod ending;
@@ -16,8 +15,11 @@ mod last_words;
 mod launch;
 mod logfiles;
 mod memory;
+mod pidfile;
 mod post_mortem;
 mod process_plan;
+mod program_socket;
+mod program_sockets;
 mod reply;
 mod report;
 mod reread;
@@ -27,6 +29,7 @@ mod spawning;
 mod startup;
 mod survey;
 mod sweeping;
+mod twiddling;
 #[expect(clippy::module_inception, reason = "the room is named after what it makes")]
 mod worker;
 

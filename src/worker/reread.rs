@@ -1,6 +1,7 @@
 //! Reading the configuration again: reread, add, reload. A bad one changes nothing.
 
 use super::logfiles::make_auto_logs;
+use super::program_sockets::test_sockets;
 use super::reply::Reply;
 use super::report;
 use super::startup::{is_served, not_served};
@@ -45,6 +46,7 @@ impl Worker {
             }
             Done::Examined(findings) => self.examined(findings),
             Done::Swept { process, pid } => self.swept(process, pid),
+            Done::ProgramRead(read) => self.add_read(read),
             Done::LogsMade { group, problems, reply } => {
                 for problem in problems {
                     log(Level::Warn, &problem);
@@ -63,8 +65,8 @@ impl Worker {
         if let Some(config) = loaded.config {
             return Ok(config);
         }
-        let exact = loaded.problems.first_supervisor_error().filter(|_| self.call.is_supervisord);
-        let text = exact.map_or_else(|| report::plain(&loaded), str::to_owned);
+        let exact = loaded.problems.first_told().filter(|_| self.call.is_supervisord);
+        let text = exact.unwrap_or_else(|| report::plain(&loaded));
         log(Level::Warn, "the new configuration is not used; nothing was changed");
         Err(Fault::with(FaultCode::CantReread, text.trim_end()))
     }
@@ -108,7 +110,11 @@ impl Worker {
         let mut group = Box::new(group.clone());
         let daemon = self.config.daemon.clone();
         let done = self.done_sender.clone();
+        let open = self.sockets.urls();
         tokio::task::spawn_blocking(move || {
+            if let Err(failed) = test_sockets(&group, &open) {
+                return reply.send(Err(Fault::with(FaultCode::Failed, failed)));
+            }
             let problems = make_auto_logs(&mut group, &daemon);
             // The receiver is gone only when the worker ends.
             let _ = done.send(Done::LogsMade { group, problems, reply });

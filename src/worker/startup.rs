@@ -16,9 +16,12 @@ use super::journal::{self, Journal, Snapshot};
 use super::launch::{self, LaunchRecord};
 use super::logfiles::{Clearing, make_auto_logs};
 use super::memory;
+use super::pidfile::{self, Claim};
 use super::post_mortem::Morgue;
+use super::program_sockets::{ProgramSockets, test_sockets};
 use super::report;
 use super::spawning::{Heritage, SpawnQueue, Wanted};
+use super::twiddling;
 use super::worker::{Worker, now};
 use crate::config::{Config, DaemonLog, GroupConfig, GroupKind, LogLevelName, ServerAuth, ServerConfig};
 use crate::engine::{Engine, Input, ProcessState};
@@ -144,7 +147,9 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let call = call(&invocation, &launch)?;
     let loaded = call.load().map_err(|error| Unable::Configuration(error.to_string()))?;
     let warnings = report::log_lines(&loaded);
+    let claim = Claim::of(&call, &loaded).map_err(|error| Unable::Configuration(error.to_string()))?;
     let Some(mut config) = loaded.config else { return Err(Unable::Configuration(warnings.join("\n"))) };
+    let locked = inventory.held.remove(pidfile::HELD_NAME);
 
     let activity = open_activity(&config)?;
     if nix::unistd::geteuid().is_root() && config.daemon.user.is_none() {
@@ -170,6 +175,12 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         }
     }
     let groups = std::mem::take(&mut config.groups);
+    // The first time, the launcher has tested them.
+    if inventory.generation > 1 {
+        for failed in groups.iter().filter_map(|group| test_sockets(group, &BTreeSet::new()).err()) {
+            log(Level::Critical, &failed);
+        }
+    }
     for group in groups.iter().filter(|group| !is_served(group)) {
         log(Level::Warn, &not_served(group));
     }
@@ -196,7 +207,15 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         worker.tell_keeper(&ToKeeper::Forget { id: program.id });
     }
     worker.feed(Input::Begin { groups });
-    worker.write_pidfile();
+    worker.close_unused_sockets();
+    if let Err(refusal) = worker.take_pidfile(&claim, locked) {
+        // After a reload, when everything had to be stopped, it is too late to give up.
+        if inventory.generation == 1 {
+            worker.socket_files.iter().for_each(|file| drop(file.remove()));
+            return Err(Unable::Configuration(refusal));
+        }
+        log(Level::Critical, &refusal);
+    }
     log(Level::Info, &format!("supervisord started with pid {pid}"));
     // The keeper takes a ready worker's successor for one that has a journal.
     worker.settle();
@@ -236,6 +255,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     }
     let Worker { engine, effects, .. } = &mut worker;
     engine.resume(now(), effects);
+    worker.close_unused_sockets();
     worker.tell_keeper(&ToKeeper::Ready);
     Ok(worker)
 }
@@ -257,6 +277,9 @@ impl Worker {
         let awaited = matches!(view.state, ProcessState::Starting | ProcessState::Stopping) && view.pid.is_none();
         let living = view.pid == Some(pid);
         self.adopt(id, process, pid, [has_stdin, has_stderr], descriptors);
+        if current {
+            self.enter_socket(process);
+        }
         if current && awaited {
             self.feed(Input::Spawned { process, pid, at: started });
             if let Some((stage, errno)) = exec_failed {
@@ -271,10 +294,9 @@ impl Worker {
     }
 }
 
-/// Whether programs of this kind of group can be run: event listeners need events, `FastCGI` programs their socket, and
-/// neither is there yet.
+/// Whether programs of this kind of group can be run: event listeners need events, which are not there yet.
 pub(super) fn is_served(group: &GroupConfig) -> bool {
-    matches!(group.kind, GroupKind::Program)
+    matches!(group.kind, GroupKind::Program | GroupKind::FastCgi { .. })
 }
 
 /// Why a group is not started.
@@ -329,16 +351,18 @@ fn assemble(
     let (prepared_sender, prepared) = mpsc::unbounded_channel();
     let (done_sender, done) = mpsc::unbounded_channel();
     let transits = transits(&mut held, &mut keeper)?;
+    let sockets = ProgramSockets::take_from(&mut held);
     let options = logs::Options { syslog_tag: SYSLOG_TAG.to_owned(), transits };
     let (plane, notices) = Plane::start(options)
         .map_err(|error| Unable::System { doing: "cannot start the log plane".to_owned(), error })?;
+    let interfaces = Arc::new(twiddling::interfaces(&config));
     let mut endpoints = Vec::new();
     let mut socket_files = Vec::new();
     for (listener, server) in listeners {
         if let BoundListener::Unix(unix) = &listener {
             socket_files.extend(unix.socket_file());
         }
-        let endpoint = http::serve(listener, auth(&server), request_sender.clone())
+        let endpoint = http::serve(listener, auth(&server), request_sender.clone(), Arc::clone(&interfaces))
             .map_err(|error| Unable::System { doing: format!("cannot serve {}", section(&server)), error })?;
         endpoints.push(endpoint);
     }
@@ -358,6 +382,7 @@ fn assemble(
         children: Children::default(),
         next_child,
         spawns: SpawnQueue::new(prepared_sender),
+        sockets,
         prepared,
         done,
         done_sender,

@@ -13,10 +13,12 @@ use super::invocation::Call;
 use super::journal::{self, Journal, Snapshot};
 use super::launch::LaunchRecord;
 use super::post_mortem::{Case, Morgue};
+use super::program_sockets::ProgramSockets;
 use super::reply::Reply;
 use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
 use super::startup::Ended;
 use super::survey::Survivor;
+use super::twiddling::ReadProgram;
 use crate::config::{Config, GroupConfig, Loaded, NotFound};
 use crate::engine::{
     Effect, Engine, GroupSpec, Input, Moment, Mood, Now, Pid, ProcessId, ProcessRecord, Request, RequestId,
@@ -54,6 +56,8 @@ pub(super) enum Done {
     Swept { process: ProcessId, pid: Pid },
     /// The AUTO logs of a group to add were made.
     LogsMade { group: Box<GroupConfig>, problems: Vec<String>, reply: Reply },
+    /// A program that a client described was read.
+    ProgramRead(ReadProgram),
 }
 
 /// Why a configuration was read.
@@ -92,6 +96,8 @@ pub(super) struct Worker {
     pub(super) next_child: u64,
     pub(super) heritage: Heritage,
     pub(super) spawns: SpawnQueue,
+    /// The listening sockets of programs.
+    pub(super) sockets: ProgramSockets,
     pub(super) prepared: mpsc::UnboundedReceiver<(Wanted, Prepared)>,
     pub(super) done: mpsc::UnboundedReceiver<Done>,
     pub(super) done_sender: mpsc::UnboundedSender<Done>,

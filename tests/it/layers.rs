@@ -11,11 +11,12 @@ use crate::tree::{files, root, short};
 const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["config", "engine"]),
     ("config", &["engine"]),
-    ("ctl", &["cli", "config", "engine", "http", "rpc"]),
+    ("ctl", &["cli", "config", "engine", "http", "migration", "rpc", "sys"]),
     ("engine", &[]),
     ("http", &["config", "engine", "logs", "rpc", "sys"]),
     ("keeper", &["engine", "sys"]),
     ("logs", &["engine", "sys"]),
+    ("migration", &["config", "engine"]),
     ("rpc", &["engine"]),
     ("sys", &[]),
     ("worker", &["cli", "config", "engine", "http", "keeper", "logs", "rpc", "sys"]),

@@ -49,3 +49,15 @@ pub(crate) fn activity(pid: i32) -> (u64, u64) {
     }
     (ticks, switches)
 }
+
+/// Kills the worker and waits until another one answers.
+pub(crate) fn kill_worker(daemon: &Daemon, keeper: i32) {
+    let old = worker_of(keeper);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(old), nix::sys::signal::Signal::SIGKILL).unwrap();
+    until("a successor", || {
+        if worker_of(keeper) == old {
+            return Err("the old worker".to_string());
+        }
+        daemon.call("supervisor.getState", "").map(drop)
+    });
+}

@@ -281,6 +281,7 @@ impl<'a> Watch<'a> {
             }
             Request::Signal { .. } => "signal",
             Request::AddGroup(_) | Request::RemoveGroup(_) => "group",
+            Request::AddMembers { .. } | Request::RemoveMember(_) => "member",
             Request::Shutdown | Request::Restart => "end",
         };
         match answer {

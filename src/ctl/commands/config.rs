@@ -1,7 +1,7 @@
 //! `config [FILE] [--format ini|toml|json]`
 
-use super::check::{file, rendering};
-use crate::config::{self, Format, Overrides};
+use super::check::{file, overrides, rendering};
+use crate::config::{self, Format};
 use crate::ctl::exit::ExitCode;
 use crate::ctl::render::Form;
 use crate::ctl::run::host;
@@ -21,7 +21,7 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         return Ok(Flow::Continue);
     };
     let source = host();
-    let loaded = config::load(&path, &Overrides::default(), &source);
+    let loaded = config::load(&path, &overrides(shell), &source);
     if !loaded.problems.is_empty() {
         let problems = config::render(&loaded.problems, &loaded.files, rendering(shell));
         shell.screen.complain(problems.trim_end());
