@@ -1,5 +1,7 @@
 //! galaxyd's own answers about a process: why it is in its state, and how it would be started.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use super::answer::{self, ProcessInfo};
@@ -68,7 +70,8 @@ impl Explanation {
             text.push_str(line);
         }
         for (pid, command) in &self.left_behind {
-            text.push_str(&format!("\n    left behind: {pid} {command}"));
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\n    left behind: {pid} {command}");
         }
         text
     }

@@ -26,6 +26,7 @@ pub enum Kind {
 
 /// The rules for one process. Sources: the keys of the same name of Supervisor 4.3 `[program:x]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the configuration")]
 pub struct Policy {
     pub autostart: bool,
     pub autorestart: AutoRestart,

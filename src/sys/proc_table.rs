@@ -70,7 +70,7 @@ fn read(path: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// A line of /proc/PID/stat; the name in it may hold blanks and brackets. Source: proc_pid_stat(5).
+/// A line of /proc/PID/stat; the name in it may hold blanks and brackets. Source: `proc_pid_stat(5)`.
 fn parse(line: &str) -> Option<Entry> {
     let (pid, rest) = line.split_once(" (")?;
     let (name, rest) = rest.rsplit_once(") ")?;

@@ -29,7 +29,9 @@ impl Worker {
         match effect {
             Effect::GroupAdded { .. } => self.restructured = true,
             Effect::GroupRemoved { group, processes } => {
-                processes.iter().for_each(|process| self.morgue.forget(*process));
+                for process in processes {
+                    self.morgue.forget(*process);
+                }
                 if self.pending.is_none() {
                     self.pending = Some(self.active.values().cloned().collect());
                 }

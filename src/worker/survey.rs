@@ -89,15 +89,25 @@ fn attribute(
         children.entry(entry.parent).or_default().push(entry);
     }
     let pids: BTreeSet<Pid> = table.iter().map(|entry| entry.identity.pid).collect();
-    let orphans = children.remove(&household.keeper).unwrap_or_default();
-    for orphan in orphans.iter().filter(|orphan| !household.known.contains(&orphan.identity.pid)) {
+    let adopted = children.remove(&household.keeper).unwrap_or_default();
+    let (mains, orphans): (Vec<&Entry>, Vec<&Entry>) =
+        adopted.into_iter().partition(|entry| household.known.contains(&entry.identity.pid));
+    // When the present run of each began, if there is one: later orphans with its marks are its own.
+    let mut successors: BTreeMap<usize, Option<u64>> = BTreeMap::new();
+    let began = |one: &Traces| {
+        let is_next = |main: &&&Entry| environment(main.identity.pid).is_some_and(|marks| one.are_in(&marks));
+        mains.iter().find(is_next).map(|main| main.identity.start)
+    };
+    for orphan in &orphans {
         // A number is not given out again while a group has it: where the leader is back, it is somebody else.
         let by_group = wanted.iter().position(|one| one.pid == orphan.group && !pids.contains(&one.pid));
-        let by_mark = || {
-            let environment = environment(orphan.identity.pid)?;
-            wanted.iter().position(|one| one.are_in(&environment))
+        let mut by_mark = || {
+            let marks = environment(orphan.identity.pid)?;
+            let (place, one) = wanted.iter().enumerate().find(|(_, one)| one.are_in(&marks))?;
+            let successor = *successors.entry(place).or_insert_with(|| began(one));
+            successor.is_none_or(|began| orphan.identity.start < began).then_some(place)
         };
-        let Some(list) = by_group.or_else(by_mark).and_then(|place| found.get_mut(place)) else { continue };
+        let Some(list) = by_group.or_else(&mut by_mark).and_then(|place| found.get_mut(place)) else { continue };
         let mut next = vec![*orphan];
         while let Some(entry) = next.pop() {
             list.push(entry.identity);
@@ -173,6 +183,14 @@ mod tests {
             assert_eq!(found(&table, |_| environment(&other)), [vec![0; 0], vec![]], "{other}");
         }
         assert_eq!(found(&table, |_| None), [vec![0; 0], vec![]]);
+    }
+
+    #[test]
+    fn orphans_of_the_next_run_are_not_the_last_ones() {
+        let mark = "SUPERVISOR_PROCESS_NAME=a\0SUPERVISOR_GROUP_NAME=g\0SUPERVISOR_SERVER_URL=unix:///s";
+        let at = |entry: Entry, start| Entry { identity: Identity { start, ..entry.identity }, ..entry };
+        let table = [at(entry(20, KEEPER, 20), 5), at(entry(50, KEEPER, 50), 4), at(entry(51, KEEPER, 51), 5)];
+        assert_eq!(found(&table, |_| Some(mark.as_bytes().to_vec())), [vec![50], vec![]]);
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Document {
 
 fn list_of(command: &str) -> Option<&'static str> {
     Some(match command {
-        "status" | "open" => "processes",
+        "status" | "open" | "why" => "processes",
         "pid" => "pids",
         "start" | "stop" | "restart" | "signal" | "clear" | "add" | "remove" | "update" | "shutdown" | "reload" => {
             "results"
@@ -90,7 +90,6 @@ fn list_of(command: &str) -> Option<&'static str> {
         "reread" => "changes",
         "avail" => "available",
         "tail" | "maintail" => "logs",
-        "why" => "processes",
         "env" => "plans",
         _ => return None,
     })
