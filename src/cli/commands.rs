@@ -100,6 +100,7 @@ pub const COMMANDS: &[CommandLine] = &[
         about: "print the effective configuration, every default filled in",
         forms: &[
             ("config", "Print the configuration in use"),
+            ("config --sample", "Print a sample configuration to begin with"),
             ("config <file> --format ini|toml|json", "Print that of this file, in this dialect (default ini)"),
         ],
         words: Words::File,

@@ -53,6 +53,7 @@ fn options() -> Vec<Arg> {
         ),
         flag("ignore-plugins", "Warn of Python plug-ins that the configuration names instead of refusing it"),
         flag("json", "Print one JSON document instead of lines"),
+        flag("quiet", "Print nothing: the exit code tells").conflicts_with("json"),
     ]
 }
 
@@ -79,7 +80,7 @@ fn subcommand(line: &'static CommandLine) -> Command {
         Words::Program => command.arg(words.value_parser(["galaxyctl", "galaxyd"]).num_args(0..=1)),
         Words::File => {
             let command = command.arg(words.num_args(0..=1).value_hint(ValueHint::FilePath));
-            if name == "config" { command.arg(format_option()) } else { command }
+            if name == "config" { command.arg(format_option()).arg(sample_option()) } else { command }
         }
         Words::Migration => {
             let command = command.arg(words.num_args(0..=1).value_hint(ValueHint::FilePath));
@@ -97,6 +98,14 @@ fn format_option() -> Arg {
         .value_parser(["ini", "toml", "json"])
         .default_value("ini")
         .help("In which dialect to print")
+}
+
+fn sample_option() -> Arg {
+    Arg::new("sample")
+        .long("sample")
+        .action(ArgAction::SetTrue)
+        .conflicts_with("words")
+        .help("Print a sample to begin one with, as echo_supervisord_conf does")
 }
 
 fn migration_options() -> [Arg; 3] {
@@ -130,7 +139,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Galaxyctl {
     pub options: CtlOptions,
-    /// `config --format`.
+    /// `config --format`; `sample` for `config --sample`.
     pub format: String,
     pub migration: Migration,
 }
@@ -266,7 +275,11 @@ fn is_general(definition: &Command, option: &str) -> bool {
 
 fn read(matches: &ArgMatches, words: Vec<String>) -> Galaxyctl {
     let text = |name: &str| matches.get_one::<String>(name).cloned();
-    let format = matches.subcommand_matches("config").and_then(|config| config.get_one::<String>("format").cloned());
+    let config = matches.subcommand_matches("config");
+    let format = match config {
+        Some(config) if config.get_flag("sample") => Some("sample".to_owned()),
+        config => config.and_then(|config| config.get_one::<String>("format").cloned()),
+    };
     Galaxyctl {
         options: CtlOptions {
             configuration: matches.get_one::<PathBuf>("configuration").cloned(),
@@ -277,6 +290,7 @@ fn read(matches: &ArgMatches, words: Vec<String>) -> Galaxyctl {
             interactive: matches.get_flag("interactive"),
             timeout: matches.get_one::<Duration>("timeout").copied(),
             json: matches.get_flag("json"),
+            quiet: matches.get_flag("quiet"),
             plugins: if matches.get_flag("ignore-plugins") { Plugins::Ignored } else { Plugins::Refused },
             words,
         },

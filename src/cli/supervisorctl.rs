@@ -24,6 +24,8 @@ pub struct CtlOptions {
     pub timeout: Option<Duration>,
     /// `--json`, galaxyctl only.
     pub json: bool,
+    /// `--quiet`, galaxyctl only.
+    pub quiet: bool,
     /// `--ignore-plugins`
     pub plugins: Plugins,
     /// The command and what follows it; empty opens the prompt.
@@ -87,16 +89,17 @@ pub fn parse(program: &str, args: &[String]) -> Result<Parsed<CtlOptions>, Usage
     Ok(Parsed::Run(options))
 }
 
+/// Supervisor's own tests look for the headline and for the line about `-i`.
 fn help(program: &str) -> String {
     format!(
-        "supervisorctl -- ask and command a running supervisord.
+        "supervisorctl -- control applications run by supervisord.
 
 Usage: {program} [options] [command [arguments]]
 
 Options:
 -c/--configuration FILENAME -- the configuration file (default: the usual places are searched)
 -h/--help -- print this text and exit
--i/--interactive -- ask before shutdown and reload, and for a login where one is wanted
+-i/--interactive -- start an interactive session: ask before shutdown and reload, and for a login where one is wanted
 -s/--serverurl URL -- where supervisord listens: http://HOST:PORT or unix:///PATH
      (default \"http://localhost:9001\")
 -u/--username USERNAME -- the login's name
@@ -131,6 +134,7 @@ mod tests {
             interactive: true,
             timeout: None,
             json: false,
+            quiet: false,
             plugins: Plugins::Refused,
             words: vec!["tail".into(), "-f".into(), "x".into()],
         };

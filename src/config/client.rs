@@ -13,6 +13,7 @@ use super::raw::{Dialect, RawValue};
 use super::reader::{Level, Place, Reader};
 use super::schema::SectionKind;
 use super::source::Source;
+use super::span::Span;
 
 /// What the client takes from the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +86,7 @@ pub fn load_ctl(path: &Path, plugins: Plugins, source: &dyn Source) -> CtlLoaded
     if is_read {
         if dialect_of(&name) == Dialect::Ini && !sections.sections.contains_key("supervisorctl") {
             let problem = Problem::error(".ini file does not include supervisorctl section");
-            problems.push(problem.help("add a line [supervisorctl]; it may be empty"));
+            problems.push(problem.at(Span::BEGINNING).help("add a line [supervisorctl]; it may be empty"));
         }
         // The client expands ~ in the name of its file, the daemon does not.
         let directories = [path::dirname(&path::resolve(&name, source)).to_owned()];

@@ -145,6 +145,7 @@ fn event_listener(reader: &mut Reader<'_>, section: &str) -> GroupConfig {
         reader.report_plugin(here, "result_handler", &text);
     }
     let events = events(reader, here, &scope);
+    let len_in_bytes = reader.boolean(here, "len_in_bytes", &scope);
     if reader.boolean(here, "redirect_stderr", &scope) {
         let text = format!(
             "[{section}] section sets redirect_stderr=true but this is not allowed because it will interfere with the \
@@ -154,7 +155,8 @@ fn event_listener(reader: &mut Reader<'_>, section: &str) -> GroupConfig {
     }
     let processes: Vec<ProcessConfig> = processes(reader, section, here.kind, &name);
     let result_handler = RESULT_HANDLER.to_owned();
-    GroupConfig { name, priority, kind: GroupKind::EventListener { buffer_size, events, result_handler }, processes }
+    let kind = GroupKind::EventListener { buffer_size, events, result_handler, len_in_bytes };
+    GroupConfig { name, priority, kind, processes }
 }
 
 /// Whether the text names the object, blanks around the colon allowed.

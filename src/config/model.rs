@@ -145,7 +145,13 @@ pub struct GroupConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum GroupKind {
     Program,
-    EventListener { buffer_size: i64, events: Vec<String>, result_handler: String },
+    EventListener {
+        buffer_size: i64,
+        events: Vec<String>,
+        result_handler: String,
+        /// `len:` counts bytes instead of characters.
+        len_in_bytes: bool,
+    },
     FastCgi { socket: String, backlog: Option<u32>, owner: Option<Owner>, mode: Option<u32> },
 }
 

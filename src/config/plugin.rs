@@ -72,8 +72,7 @@ const KNOWN: &[Known] = &[
 /// What to do instead of using the Python object `reference`.
 pub(crate) fn instead(reference: &str) -> Option<&'static str> {
     let module = reference.split(':').next().unwrap_or_default().trim();
-    let is_in =
-        |package: &str| module.strip_prefix(package).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let is_in = |package: &str| module.strip_prefix(package).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     KNOWN.iter().find(|known| is_in(known.module)).map(|known| known.instead)
 }
 
@@ -85,11 +84,16 @@ impl Reader<'_> {
             let text = format!("{reference} is ignored, as --ignore-plugins says: Python code cannot be loaded");
             Problem::own_warning(text).help(instead.unwrap_or("what it did has to be done by other means"))
         } else {
-            let text =
-                format!("{reference} cannot be resolved within [{}]: Python code cannot be loaded", place.section);
+            let text = format!("{reference} cannot be resolved within [{}]", place.section);
             let (instead, semicolon) = instead.map_or(("", ""), |instead| (instead, "; "));
             let help = format!("{instead}{semicolon}remove it, or do without it by --ignore-plugins");
-            Problem::own_error(text).help(help)
+            let mut problem = Problem::error(text.clone()).help(help);
+            if reference.contains(':') {
+                // Supervisor would have loaded it: its words do not say why we do not.
+                problem.message = format!("{text}: Python code cannot be loaded");
+                problem.in_full = true;
+            }
+            problem
         };
         self.report(place, key, problem);
     }

@@ -45,6 +45,8 @@ pub struct Problem {
     pub found: Option<String>,
     /// What would be right.
     pub help: Option<String>,
+    /// Supervisor's text alone would not do: a plain message tells everything.
+    pub in_full: bool,
 }
 
 impl Problem {
@@ -81,6 +83,7 @@ impl Problem {
             key: None,
             found: None,
             help: None,
+            in_full: false,
         }
     }
 
@@ -206,8 +209,8 @@ impl Problems {
     #[must_use]
     pub fn first_told(&self) -> Option<String> {
         self.errors().next().map(|problem| match &problem.supervisor_text {
-            Some(text) => text.clone(),
-            None => problem.to_string().trim_start_matches("error: ").to_owned(),
+            Some(text) if !problem.in_full => text.clone(),
+            Some(_) | None => problem.to_string().trim_start_matches("error: ").to_owned(),
         })
     }
 

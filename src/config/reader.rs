@@ -274,6 +274,10 @@ impl<'a> Reader<'a> {
                 "write %% for a percent sign: Supervisor would insert a list of all names here"
             }
         };
+        let help = match percent::corrected(text, &view) {
+            Some(corrected) => format!("write `{corrected}`? ({help})"),
+            None => help.to_owned(),
+        };
         let message = percent::message(&error, text, label, &view);
         let mut problem = match &error {
             PercentError::BareConversion { .. } => Problem::own_error(message),

@@ -528,8 +528,10 @@ pub const KEYS: &[Key] = &[
     // [eventlistener:x]
     key(S::EventListener, "events", V::Events, Required, N::Here, E::Update,
         "The events to receive; a family name means all of its members."),
-    key(S::EventListener, "buffer_size", V::Integer, Text("10"), N::Here, E::Update,
+    key(S::EventListener, "buffer_size", V::Integer, Text("1024"), N::Here, E::Update,
         "How many events wait for a free listener before the oldest is dropped."),
+    key(S::EventListener, "len_in_bytes", V::Boolean, Text("false"), N::Here, E::Update,
+        "`len:` of an event counts the bytes of its payload instead of its characters: for listeners that read bytes."),
     key(S::EventListener, "result_handler", V::PythonObject, Text("supervisor.dispatchers:default_handler"), N::Here,
         E::Update, "Judge of the listeners' answers; only the default exists."),
     key(S::EventListener, "priority", V::Integer, Absent("-1 for the pool, 999 for its processes"), N::Here, E::Update,

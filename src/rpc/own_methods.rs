@@ -36,3 +36,19 @@ pub(super) static OWN: [Entry; 3] = [
         |args| Ok(Method::GetProcessPlan { name: args.text("name")?, redacted: args.switch() }),
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::Value;
+
+    #[test]
+    fn each_builds_with_its_own_types_and_secrets_are_hidden_by_default() {
+        for own in &OWN {
+            let params: Vec<Value> = if own.takes(0) { Vec::new() } else { vec!["x".into()] };
+            let method = own.build(&params).unwrap().unwrap();
+            assert_eq!(method.name(), own.name());
+            assert!(!method.changes_something(), "{method:?}");
+        }
+    }
+}

@@ -11,6 +11,7 @@ use super::spawning::{LOOKUP_MAX, LOOKUP_TOO_LONG};
 use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker, now};
 use crate::config::{ProcessConfig, find_command, value};
 use crate::engine::{Mood, ProcessId, ProcessState, ProcessView, Refusal, Request, SpawnError, Target};
+use crate::events;
 use crate::http::{Incoming, Peer};
 use crate::logs::{Channel, Level, SliceError, log, read_slice, tail};
 use crate::rpc::{Fault, FaultCode, Method, Output, Value};
@@ -126,8 +127,10 @@ impl Worker {
                 Ok(Value::Array(self.engine.processes().map(|view| self.explanation(&view)).collect()))
             }
             Method::SendProcessStdin { name, chars } => self.send_stdin(&name, chars.as_bytes()),
-            // Emits an event; nobody listens yet.
-            Method::SendRemoteCommEvent { .. } => Ok(true.into()),
+            Method::SendRemoteCommEvent { kind, data } => {
+                self.hear(events::Input::Remote { kind, data });
+                Ok(true.into())
+            }
             other => Err(Fault::with(FaultCode::Failed, format!("bug: {} was not answered", other.name()))),
         }
     }
@@ -264,10 +267,10 @@ impl Worker {
     fn send_stdin(&mut self, name: &str, bytes: &[u8]) -> Result<Value, Fault> {
         let process = self.member(name)?;
         let stopping = self.engine.process(process).is_none_or(|view| view.state == ProcessState::Stopping);
-        let Some((_, child)) = self.children.of_process(process).filter(|_| !stopping) else {
+        let Some((id, _)) = self.children.of_process(process).filter(|_| !stopping) else {
             return Err(Fault::refused(Refusal::NotRunning, name));
         };
-        match child.write(bytes) {
+        match self.write_stdin(id, bytes) {
             Ok(()) => Ok(true.into()),
             Err(StdinError::Closed) => Err(Fault::with(FaultCode::NoFile, name)),
             Err(StdinError::Full) => {

@@ -19,7 +19,7 @@ impl Worker {
             }
             Effect::Sweep { process, pid, signal, insist_at } => self.sweep(process, pid, signal, insist_at),
             Effect::Halted { mood } => self.halted = Some(mood),
-            // `restructure` followed the groups; nobody hears events, as event listeners are not served yet.
+            // `restructure` followed the groups, the events room was told in `announce`.
             Effect::GroupAdded { .. } | Effect::GroupRemoved { .. } | Effect::Event(_) => {}
         }
     }

@@ -4,10 +4,13 @@ use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::hearing::SERIAL_HELD_NAME;
 use super::journal;
+use super::memory;
 use super::startup::Ended;
 use super::worker::{Done, Worker};
 use crate::engine::Mood;
+use crate::events;
 use crate::keeper::ToKeeper;
 use crate::logs::{Level, log};
 
@@ -27,7 +30,10 @@ impl Worker {
         for endpoint in std::mem::take(&mut self.endpoints) {
             endpoint.close(FAREWELL_MAX).await;
         }
+        self.hear(events::Input::Halt);
+        drop(self.prepare_events());
         if restart {
+            self.keep_serial();
             self.tell_keeper(&ToKeeper::Release { name: journal::HELD_NAME.to_owned() });
             self.tell_keeper(&ToKeeper::StartAfresh);
         } else {
@@ -38,6 +44,16 @@ impl Worker {
         // Writes what waits for the activity log.
         drop(self);
         if restart { Ended::Restart } else { Ended::Exit(ExitCode::SUCCESS) }
+    }
+
+    /// Events are numbered on over a reload, as by Supervisor, whose process stays the same.
+    fn keep_serial(&mut self) {
+        let held = memory::document(c"galaxyd-serial", &self.events.next_serial());
+        let message = ToKeeper::Hold { name: SERIAL_HELD_NAME.to_owned() };
+        let kept = held.and_then(|held| self.keeper.send(&message, vec![held]).map_err(std::io::Error::other));
+        if let Err(error) = kept {
+            log(Level::Warn, &format!("events are numbered anew: {error}"));
+        }
     }
 
     /// The last programs' ends are being looked into: what they left behind is told.

@@ -21,6 +21,7 @@ use crate::cli::UsageError;
 use crate::config::{Config, DaemonLog, LogLevelName, User};
 use crate::http;
 use crate::keeper;
+use crate::pidproxy;
 use crate::sys::{daemonize, limits, users};
 
 /// The name under which the keeper holds the launch record.
@@ -111,6 +112,7 @@ fn attempt(invocation: &Invocation) -> Result<startup::Ended, Refused> {
             let _ = io::stdout().write_all(text.as_bytes());
             Ok(startup::Ended::Exit(ExitCode::SUCCESS))
         }
+        Ok(Asked::Pidproxy { program, words }) => Ok(startup::Ended::Exit(pidproxy::run(&program, &words))),
         Err(misunderstood) => {
             say(&misunderstood.text);
             Ok(startup::Ended::Exit(ExitCode::from(misunderstood.code)))

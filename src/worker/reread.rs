@@ -4,7 +4,6 @@ use super::logfiles::make_auto_logs;
 use super::program_sockets::test_sockets;
 use super::reply::Reply;
 use super::report;
-use super::startup::{is_served, not_served};
 use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker};
 use crate::config::{self, Config, DaemonConfig, GroupConfig, Loaded, NotFound};
 use crate::engine::{Input, Refusal, Request};
@@ -74,15 +73,11 @@ impl Worker {
     /// Makes `config` the pending one and says what differs from the active groups.
     fn reread(&mut self, config: Config) -> Value {
         let active: Vec<_> = self.active.values().cloned().collect();
-        // What cannot be started is not offered: `update` would fail over it.
-        let (served, unserved): (Vec<_>, Vec<_>) = config.groups.iter().cloned().partition(is_served);
-        for group in &unserved {
-            log(Level::Warn, &not_served(group));
-        }
-        let difference = config::difference(&active, &served);
+        let difference = config::difference(&active, &config.groups);
         let strip_ansi = config.daemon.strip_ansi;
         self.pending = (config.groups != active).then_some(config.groups);
         take_over(&mut self.config.daemon, config.daemon);
+        self.events.rename(&self.config.daemon.identifier);
         self.plane.send(Command::StripAnsi(strip_ansi));
         self.restructured = true;
         let names = |names: Vec<String>| Value::Array(names.into_iter().map(Value::from).collect());
@@ -103,10 +98,6 @@ impl Worker {
             reply.send(Err(Fault::with(FaultCode::BadName, name)));
             return;
         };
-        if !is_served(group) {
-            reply.send(Err(Fault::with(FaultCode::Failed, not_served(group))));
-            return;
-        }
         let mut group = Box::new(group.clone());
         let daemon = self.config.daemon.clone();
         let done = self.done_sender.clone();

@@ -11,6 +11,8 @@ use tokio::sync::mpsc;
 
 use super::Environment;
 use super::children::Children;
+use super::ear::TapRecord;
+use super::hearing::{SERIAL_HELD_NAME, latest};
 use super::invocation::{Asked, Call, Invocation};
 use super::journal::{self, Journal, Snapshot};
 use super::launch::{self, LaunchRecord};
@@ -21,13 +23,17 @@ use super::post_mortem::Morgue;
 use super::program_sockets::{ProgramSockets, test_sockets};
 use super::report;
 use super::spawning::{Heritage, SpawnQueue, Wanted};
+use super::taps::Taps;
 use super::twiddling;
 use super::worker::{Worker, now};
-use crate::config::{Config, DaemonLog, GroupConfig, GroupKind, LogLevelName, ServerAuth, ServerConfig};
+use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, ServerAuth, ServerConfig};
 use crate::engine::{Engine, Input, ProcessState};
+use crate::events::{self, Events};
 use crate::http::{self, BoundListener};
 use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ToKeeper};
-use crate::logs::{self, Activity, ActivitySettings, ActivityTarget, Level, Plane, Transits, clear_auto_logs, log};
+use crate::logs::{
+    self, Activity, ActivitySettings, ActivityTarget, Level, Plane, SourceId, Transits, clear_auto_logs, log,
+};
 use crate::sys::heap;
 
 /// Requests of clients that may wait for the control loop; more wait in their connections.
@@ -169,7 +175,7 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     if !config.daemon.nocleanup {
         clean_up(&config);
     }
-    for group in config.groups.iter_mut().filter(|group| is_served(group)) {
+    for group in &mut config.groups {
         for problem in make_auto_logs(group, &config.daemon) {
             log(Level::Warn, &problem);
         }
@@ -181,22 +187,25 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
             log(Level::Critical, &failed);
         }
     }
-    for group in groups.iter().filter(|group| !is_served(group)) {
-        log(Level::Warn, &not_served(group));
+    let mut active = IndexMap::new();
+    for group in groups {
+        // Of two groups with one name the first counts, as in the engine.
+        active.entry(group.name.clone()).or_insert(group);
     }
-    let pending = groups.iter().any(|group| !is_served(group)).then(|| groups.clone());
-    let active: IndexMap<_, _> =
-        groups.into_iter().filter(is_served).map(|group| (group.name.clone(), group)).collect();
     let listeners = renew_listeners(&config, &mut inventory.held, &mut keeper)?;
     let groups = active.values().map(GroupConfig::spec).collect();
+    let next_serial = inventory.held.remove(SERIAL_HELD_NAME).map(memory::read).and_then(Result::ok).unwrap_or(0);
+    let events = Events::new(config.daemon.identifier.clone(), next_serial);
     let state = State {
         call,
         environment: invocation.environment,
         launch,
         config,
-        pending,
+        pending: None,
         active,
         engine: Engine::new(),
+        events,
+        tap_records: BTreeMap::new(),
         journal: None,
         next_child: next_child(&inventory.programs),
         activity,
@@ -206,6 +215,7 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     for (program, _) in inventory.programs {
         worker.tell_keeper(&ToKeeper::Forget { id: program.id });
     }
+    worker.release_leftovers();
     worker.feed(Input::Begin { groups });
     worker.close_unused_sockets();
     if let Err(refusal) = worker.take_pidfile(&claim, locked) {
@@ -228,9 +238,14 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let journal = inventory.held.remove(journal::HELD_NAME).ok_or(Unable::Missing(journal::HELD_NAME))?;
     let (journal, snapshot) =
         Journal::resume(journal).map_err(|error| Unable::Unreadable { what: journal::HELD_NAME, error })?;
-    let Snapshot { mood, next_process, next_child: journalled, launch, config, pending, active, engine } = snapshot;
+    let Snapshot { mood, next_process, next_child: journalled, launch, config, pending, active, engine, events, taps } =
+        snapshot;
     let activity = open_activity(&config)?;
     let listeners = adopt_listeners(&config, &mut inventory.held)?;
+    let engine = Engine::restore(mood, engine, next_process);
+    let specs: Vec<_> =
+        active.values().map(|group| events::GroupSpec::of(group, |name| engine.find(&group.name, name))).collect();
+    let events = Events::restore(config.daemon.identifier.clone(), &specs, events);
     let state = State {
         call: call(&invocation, &launch)?,
         environment: invocation.environment,
@@ -238,7 +253,9 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         config,
         pending,
         active,
-        engine: Engine::restore(mood, engine, next_process),
+        engine,
+        events,
+        tap_records: latest(taps),
         journal: Some(journal),
         next_child: journalled.max(next_child(&inventory.programs)),
         activity,
@@ -253,6 +270,8 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     for (program, descriptors) in inventory.programs {
         worker.recover(program, descriptors);
     }
+    worker.resume_events();
+    worker.release_leftovers();
     let Worker { engine, effects, .. } = &mut worker;
     engine.resume(now(), effects);
     worker.close_unused_sockets();
@@ -294,21 +313,6 @@ impl Worker {
     }
 }
 
-/// Whether programs of this kind of group can be run: event listeners need events, which are not there yet.
-pub(super) fn is_served(group: &GroupConfig) -> bool {
-    matches!(group.kind, GroupKind::Program | GroupKind::FastCgi { .. })
-}
-
-/// Why a group is not started.
-pub(super) fn not_served(group: &GroupConfig) -> String {
-    let what = match group.kind {
-        GroupKind::Program => "program",
-        GroupKind::EventListener { .. } => "event listener pool",
-        GroupKind::FastCgi { .. } => "FastCGI program",
-    };
-    format!("{what} '{}' was read and checked but is not started: this version does not serve its kind yet", group.name)
-}
-
 /// The first id that no child of the keeper has or had.
 fn next_child(programs: &[(HeldProgram, Vec<OwnedFd>)]) -> u64 {
     programs.iter().map(|(program, _)| program.id + 1).max().unwrap_or(1)
@@ -318,7 +322,7 @@ fn next_child(programs: &[(HeldProgram, Vec<OwnedFd>)]) -> u64 {
 fn call(invocation: &Invocation, launch: &LaunchRecord) -> Result<Call, Unable> {
     match invocation.read(&launch.origin) {
         Ok(Asked::Run(call)) => Ok(call),
-        Ok(Asked::Check { .. } | Asked::Print(_)) => Err(Unable::Missing("daemon to run")),
+        Ok(Asked::Check { .. } | Asked::Print(_) | Asked::Pidproxy { .. }) => Err(Unable::Missing("daemon to run")),
         Err(misunderstood) => Err(Unable::Configuration(misunderstood.text)),
     }
 }
@@ -332,6 +336,8 @@ struct State {
     pending: Option<Vec<GroupConfig>>,
     active: IndexMap<String, GroupConfig>,
     engine: Engine,
+    events: Events,
+    tap_records: BTreeMap<SourceId, TapRecord>,
     journal: Option<Journal>,
     next_child: u64,
     activity: Activity,
@@ -346,7 +352,8 @@ fn assemble(
     pid: u32,
     listeners: Vec<Listener>,
 ) -> Result<Worker, Unable> {
-    let State { call, environment, launch, config, pending, active, engine, journal, next_child, activity } = state;
+    let State { call, environment, launch, config, pending, active, .. } = state;
+    let State { engine, events, tap_records, journal, next_child, activity, .. } = state;
     let (request_sender, requests) = mpsc::channel(REQUESTS_MAX);
     let (prepared_sender, prepared) = mpsc::unbounded_channel();
     let (done_sender, done) = mpsc::unbounded_channel();
@@ -356,6 +363,7 @@ fn assemble(
     let (plane, notices) = Plane::start(options)
         .map_err(|error| Unable::System { doing: "cannot start the log plane".to_owned(), error })?;
     let interfaces = Arc::new(twiddling::interfaces(&config));
+    let taps = Taps::new().map_err(|error| Unable::System { doing: "cannot wait for output".to_owned(), error })?;
     let mut endpoints = Vec::new();
     let mut socket_files = Vec::new();
     for (listener, server) in listeners {
@@ -375,6 +383,13 @@ fn assemble(
         active,
         engine,
         effects: Vec::new(),
+        events,
+        event_effects: Vec::new(),
+        taps,
+        gone: Vec::new(),
+        held,
+        tap_records,
+        remembered: BTreeSet::new(),
         restructured: journal.is_none(),
         journal,
         keeper,

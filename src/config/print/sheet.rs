@@ -169,10 +169,11 @@ impl Groups {
             some => block(some).ok_or_else(|| inexpressible("no template gives all processes of the pool"))?,
         };
         match &group.kind {
-            GroupKind::EventListener { buffer_size, events, result_handler } => {
+            GroupKind::EventListener { buffer_size, events, result_handler, len_in_bytes } => {
                 cells.insert("events", Cell::Names(events.iter().map(|event| escaped(event)).collect()));
                 cells.insert("buffer_size", Cell::Integer(*buffer_size));
                 cells.insert("result_handler", text(result_handler));
+                cells.insert("len_in_bytes", Cell::Boolean(*len_in_bytes));
                 // The pool's default is not that of its processes, and one key sets both.
                 let is_default = group.priority == -1 && processes.iter().all(|process| process.priority == 999);
                 cells.insert("priority", Cell::Integer(group.priority));

@@ -1,4 +1,4 @@
-//! `config [FILE] [--format ini|toml|json]`
+//! `config [FILE] [--format ini|toml|json]`, `config --sample`
 
 use super::check::{file, overrides, rendering};
 use crate::config::{self, Format};
@@ -8,8 +8,15 @@ use crate::ctl::run::host;
 use crate::ctl::shell::{Flow, Shell};
 use crate::ctl::trouble::Trouble;
 
+/// The format that `--sample` asks for; of the command line only.
+const SAMPLE: &str = "sample";
+
 #[expect(clippy::unnecessary_wraps, reason = "commands share one signature")]
 pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
+    if shell.session.format == SAMPLE {
+        shell.screen.write_text(config::sample().as_bytes());
+        return Ok(Flow::Continue);
+    }
     let asked = if shell.screen.form() == Form::Json { "json" } else { &shell.session.format };
     let format = match asked {
         "toml" => Format::Toml,
