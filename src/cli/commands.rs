@@ -23,6 +23,8 @@ pub enum Words {
     /// Options of its own, a process, a channel.
     Tail,
     Maintail,
+    /// Processes and `--reveal`.
+    Env,
     Groups,
     Commands,
     Url,
@@ -33,6 +35,14 @@ pub enum Words {
     Shell,
     /// One of ours.
     Program,
+}
+
+impl Words {
+    /// Whether they name processes, which only a daemon knows.
+    #[must_use]
+    pub fn are_processes(self) -> bool {
+        matches!(self, Words::Processes | Words::SignalAndProcesses | Words::Tail | Words::Env)
+    }
 }
 
 /// Who has the command.
@@ -94,6 +104,19 @@ pub const COMMANDS: &[CommandLine] = &[
             ("config <file> --format ini|toml|json", "Print that of this file, in this dialect (default ini)"),
         ],
         words: Words::File,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
+        name: "env",
+        about: "show how a process would be started: environment, user, directory, limits",
+        forms: &[
+            (
+                "env <name> [...]",
+                "Show what processes would be started with, without starting them; secrets are hidden",
+            ),
+            ("env <name> --reveal", "Show secrets as well; the daemon's log says who asked"),
+        ],
+        words: Words::Env,
         origin: Origin::Galaxyd,
     },
     CommandLine {
@@ -286,6 +309,17 @@ pub const COMMANDS: &[CommandLine] = &[
         forms: &[("version", "Print the version of Supervisor that the daemon is or keeps to")],
         words: Words::None,
         origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "why",
+        about: "say why processes are in their states",
+        forms: &[
+            ("why", "Say of every process that does not run, or left others behind, why, and what it said last"),
+            ("why <name> [...]", "Say it of these processes"),
+            ("why all", "Say it of all processes"),
+        ],
+        words: Words::Processes,
+        origin: Origin::Galaxyd,
     },
 ];
 

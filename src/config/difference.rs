@@ -138,6 +138,12 @@ mod tests {
             ("stdout_logfile=/tmp/x\n", "", false),
             ("stdout_logfile=/tmp/x\n", "stdout_logfile_maxbytes=1\n", true),
             ("unknown=1\n", "unknown=2\n", false),
+            ("type=service\n", "", false),
+            ("", "type=oneshot\n", true),
+            ("", "killtree=true\n", true),
+            ("", "user_environment=true\n", true),
+            ("", "clear_environment=true\n", true),
+            ("environment_file=/a\n", "environment_file=-/a\n", true),
         ] {
             assert_eq!(changed(&program(old), &program(new)), wanted, "{old:?} -> {new:?}");
         }

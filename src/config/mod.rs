@@ -9,6 +9,7 @@ mod difference;
 pub mod environment;
 mod expansion;
 mod exposure;
+mod extra;
 mod find;
 mod groups;
 mod host;
@@ -53,8 +54,8 @@ pub use host::HostSource;
 pub use literal::{ascii_literal, literal};
 pub use loader::{Loaded, load};
 pub use model::{
-    Config, DaemonConfig, DaemonLog, GroupConfig, GroupKind, InetServer, LogConfig, LogFile, LogLevelName, Owner,
-    PageConfig, ProcessConfig, RpcInterface, ServerAuth, ServerConfig, SocketConfig, UnixServer, User,
+    Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind, InetServer, LogConfig, LogFile,
+    LogLevelName, Owner, PageConfig, ProcessConfig, RpcInterface, ServerAuth, ServerConfig, SocketConfig, UnixServer, User,
 };
 pub use nearest::nearest;
 pub use overrides::{DaemonOption, Overrides};

@@ -2,6 +2,7 @@
 //! answer bad: nothing is guessed.
 
 use super::daemon::CallError;
+use super::explanation::Explanation;
 use super::name;
 use crate::rpc::Value;
 
@@ -23,6 +24,8 @@ pub struct ProcessInfo {
     pub spawnerr: String,
     pub stdout_logfile: String,
     pub stderr_logfile: String,
+    /// Why it is in its state, where that was asked for and the daemon knows.
+    pub explanation: Option<Explanation>,
 }
 
 /// The number of the state RUNNING.
@@ -60,6 +63,7 @@ impl ProcessInfo {
             spawnerr: text(value, "spawnerr")?,
             stdout_logfile: text(value, "stdout_logfile")?,
             stderr_logfile: text(value, "stderr_logfile")?,
+            explanation: None,
         })
     }
 }
@@ -159,17 +163,17 @@ pub(super) fn list<T>(value: &Value, read: impl Fn(&Value) -> Result<T, CallErro
         .collect()
 }
 
-fn member<'a>(value: &'a Value, name: &str) -> Result<&'a Value, CallError> {
+pub(super) fn member<'a>(value: &'a Value, name: &str) -> Result<&'a Value, CallError> {
     value.get(name).ok_or_else(|| CallError::BadAnswer(format!("`{name}` is missing")))
 }
 
-fn text(value: &Value, name: &str) -> Result<String, CallError> {
+pub(super) fn text(value: &Value, name: &str) -> Result<String, CallError> {
     let member = member(value, name)?;
     let text = member.as_str().ok_or_else(|| wrong_type(name, "string", member))?;
     Ok(text.to_owned())
 }
 
-fn int(value: &Value, name: &str) -> Result<i64, CallError> {
+pub(super) fn int(value: &Value, name: &str) -> Result<i64, CallError> {
     let member = member(value, name)?;
     member.as_int().ok_or_else(|| wrong_type(name, "int", member))
 }

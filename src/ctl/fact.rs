@@ -29,6 +29,8 @@ pub(super) enum Fact {
     Daemon(DaemonAct),
     /// Something went wrong; `name` is what it went wrong with.
     Problem { text: String, name: Option<String> },
+    /// One of galaxyd's own answers: an element of a list in a document, lines elsewhere.
+    Detail { list: &'static str, value: serde_json::Value, text: String },
     /// A line for people: help, hints, the greeting of a stream.
     Line(String),
 }

@@ -9,6 +9,7 @@ mod console;
 mod daemon;
 mod exit;
 mod explain;
+mod explanation;
 mod fact;
 #[cfg(test)]
 mod fake;

@@ -100,6 +100,7 @@ impl Engine {
             Input::Exited { process, pid, exit, at } => {
                 self.step(now, process, Step::Exited { pid, exit, at }, effects);
             }
+            Input::Swept { process, pid } => self.step(now, process, Step::Swept { pid }, effects),
             Input::Signalled { process, pid, signal } => self.delivered(now, process, pid, signal, effects),
             Input::KillFailed { process, pid, signal, text } => {
                 self.step(now, process, Step::KillFailed { pid, signal, text }, effects);

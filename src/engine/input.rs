@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::policy::{GroupSpec, MemberSpec};
 use super::signal::signal_name;
 use super::state::ProcessState;
-use super::time::Now;
+use super::time::{Moment, Now};
 
 /// Names one process for as long as it exists; never given to another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -188,6 +188,11 @@ pub enum Input {
         exit: Exit,
         at: Now,
     },
+    /// Answers `Effect::Sweep`: nothing of the child's tree is left, or it cannot be ended.
+    Swept {
+        process: ProcessId,
+        pid: Pid,
+    },
     /// Answers `Effect::Kill`: the signal was sent, or nobody was there any more (ESRCH).
     Signalled {
         process: ProcessId,
@@ -238,6 +243,15 @@ pub enum Effect {
     Kill {
         process: ProcessId,
         kill: Kill,
+    },
+    /// The child `pid` of a process with `killtree` was reaped: end what is left of its tree, first with `signal`, from
+    /// `insist_at` on with SIGKILL. Answered by `Input::Swept`, in bounded time; a second one for the same
+    /// child (after the worker's death) is the same request.
+    Sweep {
+        process: ProcessId,
+        pid: Pid,
+        signal: i32,
+        insist_at: Moment,
     },
     Event(Event),
     Log(LogLine),

@@ -26,8 +26,8 @@ pub use input::{
     Answer, Effect, Event, Exit, Input, Kill, LogLevel, LogLine, Mood, Outcome, Pid, ProcessId, Refusal, Request,
     RequestId, SpawnError, Target,
 };
-pub use policy::{AutoRestart, GroupSpec, MemberSpec, Policy};
-pub use record::{ProcessRecord, StopCause};
+pub use policy::{AutoRestart, GroupSpec, Kind, MemberSpec, Policy};
+pub use record::{LastExit, ProcessRecord, StopCause};
 pub use signal::signal_name;
 pub use state::ProcessState;
 pub use time::{Moment, Now};

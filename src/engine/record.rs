@@ -2,9 +2,11 @@
 //!
 //! The worker journals these before it performs effects; only the engine reads and changes what is inside.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::input::{Pid, ProcessId};
+use super::input::{Exit, Pid, ProcessId};
 use super::state::ProcessState;
 use super::time::{Moment, Now};
 
@@ -86,6 +88,25 @@ pub enum StopCause {
     GaveUp,
 }
 
+/// The end of a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastExit {
+    pub pid: Pid,
+    pub exit: Exit,
+    pub lived: Duration,
+    /// It ended before `startsecs` were over.
+    pub too_quickly: bool,
+}
+
+/// A main process that is gone while its tree is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Sweeping {
+    pub(super) exit: Exit,
+    pub(super) at: Now,
+    /// When SIGKILL follows.
+    pub(super) insist_at: Moment,
+}
+
 /// Everything about one process that its successor engine must know; its rules come from the `GroupSpec`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessRecord {
@@ -113,6 +134,12 @@ pub struct ProcessRecord {
     pub(super) exitstatus: Option<i32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) stop_cause: Option<StopCause>,
+    /// How the last child ended, and how long it had lived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) last_exit: Option<LastExit>,
+    /// The child was reaped, and what is left of its tree is being ended; the exit counts after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sweeping: Option<Sweeping>,
     /// It ended within a second of its start and was restarted at once; the next time waits.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) restarted_at_once: bool,
@@ -137,6 +164,8 @@ impl ProcessRecord {
             exec_error: None,
             exitstatus: None,
             stop_cause: None,
+            last_exit: None,
+            sweeping: None,
             restarted_at_once: false,
         }
     }
@@ -160,6 +189,12 @@ impl ProcessRecord {
     #[must_use]
     pub fn pid(&self) -> Option<Pid> {
         self.state.pid()
+    }
+
+    /// Whether the child was reaped and what is left of its tree is being ended.
+    #[must_use]
+    pub fn is_sweeping(&self) -> bool {
+        self.sweeping.is_some()
     }
 
     /// Spawns asked for, ever; the last one's `Effect::Spawn` carried this number.

@@ -102,7 +102,7 @@ impl Interfaces {
         let (namespace, method) = name.split_once('.')?;
         let interface = self.position(namespace).and_then(|index| self.0.get(index)).map(|(_, interface)| interface);
         let entry = match interface {
-            None if namespace == "system" => catalogue::find(name),
+            None if ["system", "galaxyd"].contains(&namespace) => catalogue::find(name),
             None => None,
             Some(Interface::Main) => catalogue::find(&format!("supervisor.{method}")),
             Some(Interface::Twiddler { .. }) => twiddler::ENTRIES.iter().find(|entry| entry.name() == method),

@@ -101,6 +101,14 @@ pub enum Method {
         name: String,
     },
     ClearAllProcessLogs,
+    ExplainProcess {
+        name: String,
+    },
+    ExplainAllProcesses,
+    GetProcessPlan {
+        name: String,
+        redacted: bool,
+    },
     /// Of a namespace that the configuration enables.
     Twiddler(Twiddle),
 }
@@ -151,11 +159,15 @@ impl Method {
             Method::TailProcessLog { output: Output::Stderr, .. } => "supervisor.tailProcessStderrLog",
             Method::ClearProcessLogs { .. } => "supervisor.clearProcessLogs",
             Method::ClearAllProcessLogs => "supervisor.clearAllProcessLogs",
+            Method::ExplainProcess { .. } => "galaxyd.explainProcess",
+            Method::ExplainAllProcesses => "galaxyd.explainAllProcesses",
+            Method::GetProcessPlan { .. } => "galaxyd.getProcessPlan",
             Method::Twiddler(twiddle) => twiddle.qualified(),
         }
     }
 
-    /// Whether the call may change a process, a log, the configuration or the daemon: such calls are audited.
+    /// Whether the call may change a process, a log, the configuration or the daemon, or shows secrets: such calls are
+    /// audited.
     #[must_use]
     pub fn changes_something(&self) -> bool {
         match self {
@@ -169,7 +181,10 @@ impl Method {
             | Method::GetAllProcessInfo
             | Method::GetAllConfigInfo
             | Method::ReadProcessLog { .. }
-            | Method::TailProcessLog { .. } => false,
+            | Method::TailProcessLog { .. }
+            | Method::ExplainProcess { .. }
+            | Method::ExplainAllProcesses
+            | Method::GetProcessPlan { redacted: true, .. } => false,
             Method::ClearLog
             | Method::Shutdown
             | Method::Restart
@@ -188,7 +203,8 @@ impl Method {
             | Method::SendProcessStdin { .. }
             | Method::SendRemoteCommEvent { .. }
             | Method::ClearProcessLogs { .. }
-            | Method::ClearAllProcessLogs => true,
+            | Method::ClearAllProcessLogs
+            | Method::GetProcessPlan { redacted: false, .. } => true,
             Method::Twiddler(twiddle) => twiddle.changes_something(),
         }
     }
@@ -216,7 +232,8 @@ impl Method {
             | Method::GetAllConfigInfo
             | Method::StartAllProcesses { .. }
             | Method::StopAllProcesses { .. }
-            | Method::ClearAllProcessLogs => String::new(),
+            | Method::ClearAllProcessLogs
+            | Method::ExplainAllProcesses => String::new(),
             Method::Twiddler(twiddle) => twiddle.argument(),
             Method::AddProcessGroup { name }
             | Method::RemoveProcessGroup { name }
@@ -225,7 +242,9 @@ impl Method {
             | Method::StartProcessGroup { name, .. }
             | Method::StopProcess { name, .. }
             | Method::StopProcessGroup { name, .. }
-            | Method::ClearProcessLogs { name } => name.clone(),
+            | Method::ClearProcessLogs { name }
+            | Method::ExplainProcess { name }
+            | Method::GetProcessPlan { name, .. } => name.clone(),
             Method::SignalProcess { name, signal } | Method::SignalProcessGroup { name, signal } => {
                 format!("{name} {signal}")
             }

@@ -8,6 +8,7 @@ mod interfaces;
 mod message;
 mod method;
 mod multicall;
+mod own_methods;
 mod printable;
 mod reader;
 mod twiddler;

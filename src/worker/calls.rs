@@ -94,6 +94,7 @@ impl Worker {
                 let processes = self.engine.processes_by_priority().map(|view| view.process).collect();
                 self.clear_logs(processes, ClearingFor::All, reply);
             }
+            Method::GetProcessPlan { name, redacted } => self.process_plan(&name, redacted, reply),
             Method::Twiddler(call) => self.twiddle(call, reply),
             immediate => reply.send(self.answer(immediate)),
         }
@@ -118,6 +119,13 @@ impl Worker {
                 Ok(Value::Array(self.engine.processes().map(|view| self.process_info(&view)).collect()))
             }
             Method::GetAllConfigInfo => Ok(self.config_infos()),
+            Method::ExplainProcess { name } => self.member(&name).and_then(|process| {
+                let view = self.engine.process(process).ok_or_else(|| Fault::with(FaultCode::BadName, &name))?;
+                Ok(self.explanation(&view))
+            }),
+            Method::ExplainAllProcesses => {
+                Ok(Value::Array(self.engine.processes().map(|view| self.explanation(&view)).collect()))
+            }
             Method::SendProcessStdin { name, chars } => self.send_stdin(&name, chars.as_bytes()),
             Method::SendRemoteCommEvent { kind, data } => {
                 self.hear(events::Input::Remote { kind, data });
@@ -149,7 +157,7 @@ impl Worker {
     }
 
     /// The one process that `name` means; a whole group (`group:*`) is no answer here.
-    fn member(&self, name: &str) -> Result<ProcessId, Fault> {
+    pub(super) fn member(&self, name: &str) -> Result<ProcessId, Fault> {
         self.process_of(name).ok_or_else(|| Fault::with(FaultCode::BadName, name))
     }
 

@@ -28,7 +28,7 @@ pub(super) fn process_info(view: &ProcessView<'_>, logs: [&str; 2], now: Now) ->
             ("logfile", stdout.into()),
             ("stdout_logfile", stdout.into()),
             ("stderr_logfile", stderr.into()),
-            ("pid", i64::from(view.pid.unwrap_or(0)).into()),
+            ("pid", i64::from(view.pid.filter(|_| !view.sweeping).unwrap_or(0)).into()),
             ("description", description(view, now).into()),
         ]
         .into_iter()

@@ -17,6 +17,7 @@ impl Worker {
                     reply(waiting, answer);
                 }
             }
+            Effect::Sweep { process, pid, signal, insist_at } => self.sweep(process, pid, signal, insist_at),
             Effect::Halted { mood } => self.halted = Some(mood),
             // `restructure` followed the groups, the events room was told in `announce`.
             Effect::GroupAdded { .. } | Effect::GroupRemoved { .. } | Effect::Event(_) => {}
@@ -27,7 +28,10 @@ impl Worker {
     pub(super) fn restructure(&mut self, effect: &Effect) {
         match effect {
             Effect::GroupAdded { .. } => self.restructured = true,
-            Effect::GroupRemoved { group, .. } => {
+            Effect::GroupRemoved { group, processes } => {
+                for process in processes {
+                    self.morgue.forget(*process);
+                }
                 if self.pending.is_none() {
                     self.pending = Some(self.active.values().cloned().collect());
                 }

@@ -43,6 +43,8 @@ impl Worker {
                     self.feed(Input::Restart);
                 }
             }
+            Done::Examined(findings) => self.examined(findings),
+            Done::Swept { process, pid } => self.swept(process, pid),
             Done::ProgramRead(read) => self.add_read(read),
             Done::LogsMade { group, problems, reply } => {
                 for problem in problems {

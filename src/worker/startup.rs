@@ -19,6 +19,7 @@ use super::launch::{self, LaunchRecord};
 use super::logfiles::{Clearing, make_auto_logs};
 use super::memory;
 use super::pidfile::{self, Claim};
+use super::post_mortem::Morgue;
 use super::program_sockets::{ProgramSockets, test_sockets};
 use super::report;
 use super::socket_watch::SocketWatch;
@@ -418,6 +419,8 @@ fn assemble(
         waiting: BTreeMap::new(),
         next_request: 0,
         clearing: Clearing::default(),
+        morgue: Morgue::default(),
+        sweeping: BTreeSet::new(),
         plane,
         notices,
         activity: Arc::new(activity),

@@ -14,16 +14,18 @@ use super::ear::TapRecord;
 use super::invocation::Call;
 use super::journal::{self, Change, Journal, Snapshot};
 use super::launch::LaunchRecord;
+use super::post_mortem::{Case, Morgue};
 use super::program_sockets::ProgramSockets;
 use super::reply::Reply;
 use super::socket_watch::{Restored, SocketWatch};
 use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
 use super::startup::Ended;
+use super::survey::Survivor;
 use super::taps::{Ready, Taps};
 use super::twiddling::ReadProgram;
 use crate::config::{Config, GroupConfig, Loaded, NotFound};
 use crate::engine::{
-    Effect, Engine, GroupSpec, Input, Moment, Mood, Now, ProcessId, ProcessRecord, Request, RequestId,
+    Effect, Engine, GroupSpec, Input, Moment, Mood, Now, Pid, ProcessId, ProcessRecord, Request, RequestId,
 };
 use crate::events::{self, Events};
 use crate::http::{Endpoint, Incoming, SocketFile};
@@ -53,6 +55,10 @@ pub(super) enum Done {
     Checked { request: Request, reply: Reply, shape: Shape },
     /// A configuration was read.
     Loaded { purpose: Purpose, loaded: Result<Box<Loaded>, NotFound> },
+    /// The ends of children were looked into.
+    Examined(Vec<(Case, Vec<Survivor>, Vec<String>)>),
+    /// What was left of a child's tree is ended.
+    Swept { process: ProcessId, pid: Pid },
     /// The AUTO logs of a group to add were made.
     LogsMade { group: Box<GroupConfig>, problems: Vec<String>, reply: Reply },
     /// The file of a control socket was put back.
@@ -128,6 +134,9 @@ pub(super) struct Worker {
     pub(super) waiting: BTreeMap<RequestId, Waiting>,
     pub(super) next_request: RequestId,
     pub(super) clearing: super::logfiles::Clearing,
+    pub(super) morgue: Morgue,
+    /// Children whose trees are being ended.
+    pub(super) sweeping: BTreeSet<(ProcessId, Pid)>,
     pub(super) plane: Plane,
     pub(super) notices: Notices,
     pub(super) activity: Arc<Activity>,

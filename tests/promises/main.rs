@@ -17,6 +17,7 @@ mod bad_configuration;
 mod household;
 mod idleness;
 mod listeners;
+mod left_behind;
 mod one_daemon;
 mod program_sockets;
 mod socket_file;

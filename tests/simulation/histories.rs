@@ -176,6 +176,7 @@ fn saw_everything(seen: &Seen, allowed: &Transitions) {
         "after performing",
         "a take-over",
         "a waiting line",
+        "a sweep",
         "a stop by shutdown",
     ] {
         assert!(seen.things.contains_key(thing), "no history had {thing}");

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use galaxyd::engine::{AutoRestart, GroupSpec, MemberSpec, Policy};
+use galaxyd::engine::{AutoRestart, GroupSpec, Kind, MemberSpec, Policy};
 
 use crate::dice::Dice;
 
@@ -150,6 +150,8 @@ fn policy(dice: &mut Dice) -> Policy {
         stopasgroup: dice.chance(30),
         killasgroup: dice.chance(30),
         priority: priority(dice),
+        kind: if dice.chance(15) { Kind::Oneshot } else { Kind::Service },
+        killtree: dice.chance(30),
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) enum Cause {
     Exit {
         at: Duration,
     },
+    /// An exit that was told before counts now.
+    Swept,
     Other,
 }
 
@@ -40,6 +42,7 @@ impl Cause {
             Input::Request { request: Request::Signal { .. }, .. } => Cause::Signal,
             Input::Request { request: Request::AddGroup(_), .. } | Input::Begin { .. } => Cause::Begin,
             Input::Deadline => Cause::Deadline,
+            Input::Swept { .. } => Cause::Swept,
             Input::Exited { at, .. } => Cause::Exit { at: at.mono.0 },
             _ => Cause::Other,
         }
@@ -154,7 +157,12 @@ impl<'a> Watch<'a> {
         match to {
             ProcessState::Starting => self.starts(now, cause, engine, process, from, *tries)?,
             ProcessState::Backoff => {
-                let at = if let Cause::Exit { at } = cause { at } else { now };
+                let at = match cause {
+                    Cause::Exit { at } => at,
+                    // The wait is counted from the exit.
+                    Cause::Swept => Duration::ZERO,
+                    _ => now,
+                };
                 let tries = tries.ok_or("BACKOFF without tries")?;
                 let retries = engine.process(process).map_or(0, |view| view.policy.startretries);
                 promise!(i64::from(tries) <= retries.max(0) + 1, "{process:?}: {tries} failures, {retries} retries");

@@ -7,6 +7,7 @@ mod check;
 mod clear;
 mod completions;
 mod config;
+mod env;
 mod fg;
 mod help;
 mod maintail;
@@ -29,6 +30,7 @@ mod tail;
 mod tests;
 mod update;
 mod version;
+mod why;
 
 use super::shell::{Flow, Shell};
 use super::trouble::Trouble;
@@ -55,6 +57,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "clear" => clear::run,
         "completions" => completions::run,
         "config" => config::run,
+        "env" => env::run,
         "exit" | "quit" => quit::run,
         "fg" => fg::run,
         "help" => help::run,
@@ -75,6 +78,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "tail" => tail::run,
         "update" => update::run,
         "version" => version::run,
+        "why" => why::run,
         _ => return None,
     })
 }

@@ -2,8 +2,10 @@
 
 use crate::ctl::answer::ProcessInfo;
 use crate::ctl::exit::ExitCode;
+use crate::ctl::explanation;
 use crate::ctl::fact::{Fact, Missing};
 use crate::ctl::name;
+use crate::ctl::render::Form;
 use crate::ctl::shell::{Flow, Shell, Upcheck};
 use crate::ctl::target::{Target, expand};
 use crate::ctl::trouble::Trouble;
@@ -27,6 +29,11 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
             }
             listed.extend(found);
         }
+    }
+    if shell.screen.form() != Form::Plain
+        && let Some(explanations) = shell.explanations()?
+    {
+        explanation::attach(&mut listed, &explanations);
     }
     let some_stopped = listed.iter().any(ProcessInfo::is_stopped);
     shell.screen.show(&Fact::Processes(listed));

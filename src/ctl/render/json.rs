@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::plain;
 use crate::ctl::answer::{ConfigInfo, ProcessInfo, RUNNING};
 use crate::ctl::exit::ExitCode;
+use crate::ctl::explanation::Explanation;
 use crate::ctl::fact::{Channel, DaemonAct, Done, Fact, GroupAct, Missing, Outcome};
 use crate::ctl::name;
 
@@ -59,6 +60,7 @@ impl Document {
                 self.errors.push(json!({ "name": name, "message": message }));
             }
             Fact::Problem { text, name } => self.errors.push(json!({ "name": name, "message": text })),
+            Fact::Detail { list, value, .. } => self.push(list, value.clone()),
             Fact::Line(_) => self.push("lines", json!(plain::lines(fact).trim_end_matches('\n'))),
         }
     }
@@ -85,7 +87,7 @@ impl Document {
 
 fn list_of(command: &str) -> Option<&'static str> {
     Some(match command {
-        "status" | "open" => "processes",
+        "status" | "open" | "why" => "processes",
         "pid" => "pids",
         "start" | "stop" | "restart" | "signal" | "clear" | "add" | "remove" | "update" | "shutdown" | "reload" => {
             "results"
@@ -93,12 +95,15 @@ fn list_of(command: &str) -> Option<&'static str> {
         "reread" => "changes",
         "avail" => "available",
         "tail" | "maintail" => "logs",
+        "env" => "plans",
         _ => return None,
     })
 }
 
 fn process(process: &ProcessInfo) -> Value {
     let uptime = (process.state == RUNNING).then(|| (process.now - process.start).max(0));
+    let explanation = process.explanation.as_ref().map(Explanation::json);
+    let explained = |member: &str| explanation.as_ref().and_then(|explanation| explanation.get(member).cloned());
     json!({
         "name": process.namespec(),
         "group": process.group,
@@ -116,6 +121,9 @@ fn process(process: &ProcessInfo) -> Value {
         "spawn_error": Some(&process.spawnerr).filter(|text| !text.is_empty()),
         "stdout_logfile": Some(&process.stdout_logfile).filter(|text| !text.is_empty()),
         "stderr_logfile": Some(&process.stderr_logfile).filter(|text| !text.is_empty()),
+        "reason": process.explanation.as_ref().map(|explanation| &explanation.reason),
+        "last_words": explained("last_words"),
+        "left_behind": explained("left_behind"),
     })
 }
 

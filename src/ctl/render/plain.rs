@@ -21,7 +21,9 @@ pub(super) fn lines(fact: &Fact) -> String {
         Fact::Version { supervisor, .. } => supervisor.clone(),
         Fact::Daemon(DaemonAct::ShutDown) => "Shut down".to_owned(),
         Fact::Daemon(DaemonAct::Restarted) => "Restarted supervisord".to_owned(),
-        Fact::Log { text, .. } | Fact::Problem { text, .. } | Fact::Line(text) => text.clone(),
+        Fact::Log { text, .. } | Fact::Problem { text, .. } | Fact::Detail { text, .. } | Fact::Line(text) => {
+            text.clone()
+        }
     };
     text.push('\n');
     text
