@@ -170,7 +170,8 @@ mod tests {
             assert_eq!(settings.ctl.serverurl, "unix:///run/a.sock");
             assert_eq!(settings.ctl.password.as_deref(), Some("p"));
         }
-        let inet = read("[supervisord]\n[inet_http_server]\nport=9001\nallow_unauthenticated=true\n", CtlOptions::default());
+        let inet =
+            read("[supervisord]\n[inet_http_server]\nport=9001\nallow_unauthenticated=true\n", CtlOptions::default());
         assert_eq!(inet.ctl.serverurl, "http://localhost:9001");
     }
 }
