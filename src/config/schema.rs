@@ -84,7 +84,9 @@ impl SectionKind {
             Self::InetHttpServer => "A TCP port on which the daemon is controlled.",
             Self::Supervisorctl => "Settings of the client; the daemon does not look at them.",
             Self::Program => "A program: one process, or `numprocs` alike.",
-            Self::FcgiProgram => "A program whose processes share a listening socket as their standard input.",
+            Self::FcgiProgram => {
+                "A program whose processes share a listening socket as their standard input; also as members of a `[group:x]`."
+            }
             Self::EventListener => "A program whose processes receive the daemon's events.",
             Self::Group => "Programs that are addressed together; they leave their own groups.",
             Self::Include => "Further files to read; only the main file's section counts.",
@@ -386,7 +388,7 @@ pub const KEYS: &[Key] = &[
     key(S::Supervisord, "loglevel", V::Level, Text("info"), N::Here, E::Reload,
         "The least important lines that the activity log keeps; `debug` and below add the output of the programs."),
     key(S::Supervisord, "pidfile", V::Path, Text("supervisord.pid"), N::Here, E::Reload,
-        "Where the daemon writes its process id."),
+        "Where the daemon writes its process id; locked, so that a configuration is not run twice."),
     key(S::Supervisord, "umask", V::Octal, Text("022"), N::Here, E::Start,
         "The daemon's umask; set only when it goes into the background."),
     key(S::Supervisord, "nodaemon", V::Boolean, Text("false"), N::Here, E::Reload,

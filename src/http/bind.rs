@@ -151,12 +151,24 @@ impl BoundUnix {
 }
 
 impl SocketFile {
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.file
+    }
+
+    /// Whether the file is there and still ours.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        identity(&self.file) == Some(self.identity)
+    }
+
     /// Removes the file, unless another daemon has put its own there meanwhile.
     ///
     /// # Errors
     /// When the file is ours and cannot be removed.
     pub fn remove(&self) -> io::Result<()> {
-        if identity(&self.file) == Some(self.identity) { fs::remove_file(&self.file) } else { Ok(()) }
+        if self.is_there() { fs::remove_file(&self.file) } else { Ok(()) }
     }
 }
 
