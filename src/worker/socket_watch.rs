@@ -263,6 +263,7 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::PageConfig;
 
     fn watched(file: &Path) -> Watched {
         let server = UnixServer {
@@ -271,7 +272,7 @@ mod tests {
             chmod: 0o640,
             chown: None,
             auth: None,
-            page: crate::config::PageConfig::default(),
+            page: PageConfig::default(),
         };
         Watched { server, file: None, complaint: None }
     }

@@ -221,6 +221,7 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     if let Err(refusal) = worker.take_pidfile(&claim, locked) {
         // After a reload, when everything had to be stopped, it is too late to give up.
         if inventory.generation == 1 {
+            log(Level::Critical, &refusal);
             worker.socket_files.iter().for_each(|file| drop(file.remove()));
             return Err(Unable::Configuration(refusal));
         }
