@@ -17,6 +17,7 @@ mod shutdown;
 mod signal;
 mod state;
 mod time;
+mod update;
 mod view;
 mod wait;
 
@@ -26,8 +27,9 @@ pub use input::{
     RequestId, SpawnError, Target,
 };
 pub use policy::{AutoRestart, GroupSpec, MemberSpec, Policy};
-pub use record::{ProcessRecord, StopCause};
+pub use record::{ProcessRecord, StopCause, Then};
 pub use signal::signal_name;
 pub use state::ProcessState;
 pub use time::{Moment, Now};
+pub use update::GroupChange;
 pub use view::{Description, GroupView, ProcessView, namespec, uptime_text};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::input::{Effect, Event, Exit, Kill, LogLine, Mood, Pid, SpawnError};
 use super::policy::{AutoRestart, Policy};
-use super::record::{ProcessRecord, State, StopCause};
+use super::record::{ProcessRecord, State, StopCause, Then};
 use super::signal::SIGKILL;
 use super::state::ProcessState;
 use super::time::{Moment, Now};
@@ -101,6 +101,19 @@ impl Process {
         self.record.state.shown()
     }
 
+    /// The rules that the present child is stopped and judged by: while an update waits for its end, its former ones.
+    pub(super) fn rules(&self) -> &Policy {
+        self.record.change.as_ref().map_or(&self.policy, |change| &change.former)
+    }
+
+    /// Who is behind a stop that is not the daemon's end.
+    fn stop_cause(&self) -> StopCause {
+        match &self.record.change {
+            Some(change) if change.then != Then::Stay => StopCause::Update,
+            _ => StopCause::Request,
+        }
+    }
+
     /// When `Step::Due` is due; `None` while only events can move the process. Nothing is started while the daemon
     /// ends, so BACKOFF and a held back restart have no deadline then.
     pub(super) fn deadline(&self, mood: Mood) -> Option<Moment> {
@@ -125,6 +138,7 @@ impl Process {
             && self.policy.autostart
             && self.record.state == State::Stopped
             && self.record.started.is_none()
+            && self.record.change.is_none()
     }
 
     /// Applies `step`. Deterministic and never fails: exits, timeouts and requests race by nature, so a step that no
@@ -137,9 +151,9 @@ impl Process {
                 self.spawn(cx);
             }
             (S::Stopping { .. } | S::Cancelled, Step::Start) => log(cx, LogLine::already_running(&self.record.name)),
-            (S::Starting { pid, .. } | S::Running { pid }, Step::Stop) => self.stop(cx, pid, StopCause::Request),
+            (S::Starting { pid, .. } | S::Running { pid }, Step::Stop) => self.stop(cx, pid, self.stop_cause()),
             (S::Starting { pid, .. } | S::Running { pid }, Step::Halt) => self.stop(cx, pid, StopCause::Shutdown),
-            (S::Spawning, Step::Stop) => self.cancel(cx, StopCause::Request),
+            (S::Spawning, Step::Stop) => self.cancel(cx, self.stop_cause()),
             (S::Spawning, Step::Halt) => self.cancel(cx, StopCause::Shutdown),
             (S::Backoff { .. }, Step::Stop) => self.stop_in_backoff(cx),
             (S::Backoff { .. }, Step::Halt) => self.give_up(cx, StopCause::Shutdown),
@@ -315,7 +329,7 @@ impl Process {
 
     fn stop_in_backoff(&mut self, cx: &mut Context<'_>) {
         log(cx, LogLine::stop_in_backoff(&self.record.name));
-        self.record.stop_cause = Some(StopCause::Request);
+        self.record.stop_cause = Some(self.stop_cause());
         self.enter(cx, State::Stopped, Extra::pid(0));
     }
 
@@ -330,19 +344,19 @@ impl Process {
     }
 
     fn send_stop_signal(&mut self, cx: &mut Context<'_>, pid: Pid) {
-        let (signal, group) = (self.policy.stopsignal, self.policy.stopasgroup);
+        let (signal, group) = (self.rules().stopsignal, self.rules().stopasgroup);
         log(cx, LogLine::killing(&self.record.name, pid, signal, group));
-        let kill_at = cx.now.mono + self.policy.stopwaitsecs;
+        let kill_at = cx.now.mono + self.rules().stopwaitsecs;
         self.enter(cx, State::Stopping { pid, kill_at, insisting: false }, Extra::pid(pid));
         self.kill(cx, Kill { pid, signal, group });
     }
 
     /// STOPPING for too long: SIGKILL, and again after another `stopwaitsecs`.
     fn insist(&mut self, cx: &mut Context<'_>, pid: Pid) {
-        let group = self.policy.killasgroup;
+        let group = self.rules().killasgroup;
         log(cx, LogLine::insisting(&self.record.name, pid));
         log(cx, LogLine::killing(&self.record.name, pid, SIGKILL, group));
-        let kill_at = cx.now.mono + self.policy.stopwaitsecs.max(KILL_SPACING_MIN);
+        let kill_at = cx.now.mono + self.rules().stopwaitsecs.max(KILL_SPACING_MIN);
         self.record.state = State::Stopping { pid, kill_at, insisting: true };
         self.kill(cx, Kill { pid, signal: SIGKILL, group });
     }
@@ -355,7 +369,7 @@ impl Process {
         }
         if insisting {
             self.insist(cx, pid);
-        } else if last != self.policy.stopsignal {
+        } else if last != self.rules().stopsignal {
             self.send_stop_signal(cx, pid);
         }
     }
@@ -372,7 +386,7 @@ impl Process {
 
     fn reaped(&mut self, cx: &mut Context<'_>, pid: Pid, exit: Exit, at: Now) {
         self.record.stopped = Some(at);
-        let expected = self.policy.exitcodes.contains(&exit.status());
+        let expected = self.rules().exitcodes.contains(&exit.status());
         match self.record.state {
             State::Stopping { .. } => {
                 self.record.exitstatus = Some(exit.status());
@@ -449,7 +463,7 @@ impl Process {
     /// The system refuses signals to the child. There is no way out of UNKNOWN but the group's removal.
     fn kill_failed(&mut self, cx: &mut Context<'_>, pid: Pid, signal: i32, text: &str) {
         let ours = matches!(self.record.state, State::Stopping { .. })
-            && (signal == SIGKILL || signal == self.policy.stopsignal);
+            && (signal == SIGKILL || signal == self.rules().stopsignal);
         let doing = if ours {
             format!("unknown problem killing {} ({pid}):{text}", self.record.name)
         } else {

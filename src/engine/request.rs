@@ -56,6 +56,7 @@ impl Engine {
             }
             Request::AddGroup(spec) => self.add_group(now, id, spec, effects),
             Request::RemoveGroup(name) => self.remove_group(id, &name, effects),
+            Request::Update { changes, wait } => self.update(now, id, changes, wait, effects),
             Request::Shutdown => {
                 answer(effects, id, Answer::Done);
                 self.leave(now, Mood::Shutdown, effects);
@@ -144,6 +145,10 @@ impl Engine {
         if state.is_running() {
             return Verdict::Now(Err(Refusal::AlreadyStarted));
         }
+        if state.is_stopped() && self.is_leaving(process) {
+            let name = self.process(process).map(|view| view.namespec()).unwrap_or_default();
+            return Verdict::Now(Err(Refusal::Failed(format!("{name} is being removed by an update"))));
+        }
         if state == ProcessState::Unknown {
             return Verdict::Now(Err(Refusal::Failed(self.unknown_state_text(process))));
         }
@@ -163,6 +168,7 @@ impl Engine {
 
     fn stop(&mut self, now: Now, process: ProcessId, scope: Scope, wait: bool, effects: &mut Vec<Effect>) -> Verdict {
         let Some(state) = self.state(process) else { return Verdict::Absent };
+        self.call_off_start(process);
         // Also when it is not running: a stop calls off a restart that is held back.
         self.step(now, process, Step::Stop, effects);
         if !state.is_running() {
@@ -172,7 +178,7 @@ impl Engine {
             };
         }
         let Some(slot) = self.slots.get(&process) else { return Verdict::Absent };
-        let signal = slot.process.policy.stopsignal;
+        let signal = slot.process.rules().stopsignal;
         let forked = match slot.process.record.state {
             State::Stopping { .. } => true,
             State::Cancelled => false,
@@ -238,25 +244,21 @@ impl Engine {
             answer(effects, id, Answer::Refused(Refusal::StillRunning));
             return;
         }
-        let processes = group.members.clone();
-        for process in &processes {
-            if let Some(slot) = self.slots.remove(process)
-                && let Some(at) = slot.filed
-            {
-                self.deadlines.remove(&(at, *process));
-            }
-            self.unconfirmed.remove(process);
-            self.dirty.insert(*process);
-        }
-        if let Some(key) = self.group_names.remove(name) {
-            self.groups.remove(&key);
-        }
-        effects.push(Effect::GroupRemoved { group: name.to_owned(), processes });
-        effects.push(Effect::Event(Event::GroupRemoved { group: name.to_owned() }));
+        self.drop_group(name, effects);
         answer(effects, id, Answer::Done);
+    }
+
+    /// Forgets a group whose members are all stopped.
+    pub(super) fn drop_group(&mut self, name: &str, effects: &mut Vec<Effect>) {
+        let Some(group) = self.group_names.remove(name).and_then(|key| self.groups.remove(&key)) else { return };
+        for process in &group.members {
+            self.drop_slot(*process);
+        }
+        effects.push(Effect::GroupRemoved { group: name.to_owned(), processes: group.members });
+        effects.push(Effect::Event(Event::GroupRemoved { group: name.to_owned() }));
     }
 }
 
-fn answer(effects: &mut Vec<Effect>, id: RequestId, answer: Answer) {
+pub(super) fn answer(effects: &mut Vec<Effect>, id: RequestId, answer: Answer) {
     effects.push(Effect::Answer { id, answer });
 }

@@ -6,7 +6,7 @@ use super::group::Group;
 use super::input::{Pid, ProcessId};
 use super::policy::Policy;
 use super::process::Process;
-use super::record::StopCause;
+use super::record::{StopCause, Then};
 use super::state::ProcessState;
 use super::time::{Moment, Now};
 
@@ -36,6 +36,8 @@ pub struct ProcessView<'a> {
     pub stop_cause: Option<StopCause>,
     /// What the engine waits for next here (RUNNING, retry, SIGKILL by state), and until when.
     pub deadline: Option<Moment>,
+    /// What an update has in store for it once it is stopped.
+    pub then: Option<Then>,
     pub policy: &'a Policy,
 }
 
@@ -80,6 +82,7 @@ impl<'a> ProcessView<'a> {
             backoff: record.backoff,
             stop_cause: record.stop_cause,
             deadline,
+            then: record.change.as_ref().map(|change| change.then),
             policy: &process.policy,
         }
     }

@@ -36,6 +36,8 @@ pub(super) enum Want {
     /// A stop. `delivered` once the stop signal is known to have been sent; a later SIGKILL's failure is not the
     /// request's.
     Stopped { signal: i32, delivered: bool, report_at: Moment },
+    /// An update's restart, until it is stopped; then it becomes `Running`.
+    Restarted { signal: i32, delivered: bool, report_at: Moment },
 }
 
 impl Want {
@@ -43,7 +45,9 @@ impl Want {
     pub(super) fn expects(&self, sent: i32) -> bool {
         match self {
             Want::Delivered { signal } => *signal == sent,
-            Want::Stopped { signal, delivered, .. } => *signal == sent && !delivered,
+            Want::Stopped { signal, delivered, .. } | Want::Restarted { signal, delivered, .. } => {
+                *signal == sent && !delivered
+            }
             Want::Forked | Want::Running => false,
         }
     }
@@ -59,14 +63,17 @@ impl Want {
             }
             (Want::Running, Turn::Entered(_)) => Some(Err(Refusal::AbnormalTermination)),
             (Want::Delivered { .. }, Turn::Undelivered { text }) => Some(Err(Refusal::Failed(text.clone()))),
-            (Want::Stopped { delivered, .. }, Turn::Undelivered { text }) => {
+            (Want::Stopped { delivered, .. } | Want::Restarted { delivered, .. }, Turn::Undelivered { text }) => {
                 (!*delivered).then(|| Err(Refusal::Failed(text.clone())))
             }
             (Want::Stopped { .. }, Turn::Entered(state)) => state.is_stopped().then_some(Ok(())),
+            // The engine goes on from there, see `finish_change`.
+            (Want::Restarted { .. }, Turn::Entered(ProcessState::Stopped)) => None,
+            (Want::Restarted { .. }, Turn::Entered(_)) => Some(Err(Refusal::AbnormalTermination)),
             (Want::Forked, Turn::Entered(_) | Turn::Undelivered { .. } | Turn::Reaped)
             | (Want::Running, Turn::Forked | Turn::NotForked | Turn::Undelivered { .. } | Turn::Reaped)
             | (Want::Delivered { .. }, Turn::Entered(_) | Turn::Forked | Turn::NotForked)
-            | (Want::Stopped { .. }, Turn::Forked | Turn::NotForked | Turn::Reaped) => None,
+            | (Want::Stopped { .. } | Want::Restarted { .. }, Turn::Forked | Turn::NotForked | Turn::Reaped) => None,
         }
     }
 }

@@ -19,7 +19,10 @@ impl Worker {
             }
             Effect::Halted { mood } => self.halted = Some(mood),
             // `restructure` followed the groups; nobody hears events, as event listeners are not served yet.
-            Effect::GroupAdded { .. } | Effect::GroupRemoved { .. } | Effect::Event(_) => {}
+            Effect::GroupAdded { .. }
+            | Effect::GroupChanged { .. }
+            | Effect::GroupRemoved { .. }
+            | Effect::Event(_) => {}
         }
     }
 
