@@ -2,6 +2,7 @@
 
 mod assembly;
 mod client;
+mod consequence;
 mod daemon;
 mod diagnostic;
 mod difference;
@@ -23,6 +24,7 @@ mod overrides;
 mod path;
 mod pattern;
 pub mod percent;
+mod plan;
 mod policy;
 mod print;
 mod problem;
@@ -31,6 +33,7 @@ mod raw;
 mod reader;
 mod reference;
 pub mod schema;
+mod secret;
 mod servers;
 pub mod shlex;
 mod source;
@@ -40,6 +43,7 @@ pub mod value;
 
 pub use assembly::FILES_MAX;
 pub use client::{CtlConfig, CtlLoaded, load_ctl};
+pub use consequence::{Consequence, consequence};
 pub use diagnostic::{EXIT_REFUSED, Rendering, check, render};
 pub use difference::{Difference, difference};
 pub use find::{NotFound, find, search_paths};
@@ -52,6 +56,7 @@ pub use model::{
 };
 pub use nearest::nearest;
 pub use overrides::{DaemonOption, Overrides};
+pub use plan::{GroupFate, GroupPlan, KeyChange, ProcessFate, plan, settled};
 pub use print::{Format, PrintError, print};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use process::NUMPROCS_MAX;

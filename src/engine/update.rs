@@ -205,52 +205,67 @@ impl Engine {
 
     /// Gives a member its new rules; says what has to be done to it, if anything.
     fn judge(&mut self, process: ProcessId, policy: Policy, treatment: Treatment) -> Option<Then> {
+        let starts = self.starts(process, treatment, policy.autostart);
         let slot = self.slots.get_mut(&process)?;
         let former = std::mem::replace(&mut slot.process.policy, policy);
-        let changed = former != slot.process.policy;
-        let (state, autostart) = (slot.process.record.state, slot.process.policy.autostart);
-        let never_started = slot.process.wants_autostart(Mood::Running);
-        let then = slot.process.record.change.as_ref().map(|change| change.then);
+        let record = &mut slot.process.record;
+        let then = record.change.as_ref().map(|change| change.then);
         // An earlier update removes it and this one wants it back.
         let returns = matches!(then, Some(Then::Leave | Then::LeaveWithGroup));
-        if returns && state.shown().is_stopped() {
-            slot.process.record.change = None;
-            self.dirty.insert(process);
+        if starts {
+            self.mark(process, Some(former), Then::Start);
+            return Some(Then::Start);
         }
-        let starts = match (state, treatment) {
-            (State::Unknown { .. }, _) => false,
-            (_, Treatment::Restart) => true,
-            (State::Stopping { .. } | State::Cancelled, _) => {
+        match record.state {
+            State::Stopping { .. } | State::Cancelled => {
                 // Whoever stopped it did so under the former rules, and it stays stopped.
-                if changed || returns || treatment == Treatment::Renew {
-                    let back = if autostart { Then::Start } else { Then::Stay };
-                    self.mark(
-                        process,
-                        Some(former),
-                        then.filter(|_| !returns).unwrap_or(if returns { back } else { Then::Stay }),
-                    );
+                let back = if slot.process.policy.autostart { Then::Start } else { Then::Stay };
+                let then = if returns { back } else { then.unwrap_or(Then::Stay) };
+                if former != slot.process.policy || returns || treatment == Treatment::Renew {
+                    self.mark(process, Some(former), then);
                 }
-                return None;
             }
-            _ if returns => autostart,
-            (State::Exited { restart_at: Some(_) }, Treatment::Live)
-                if slot.process.policy.autorestart == AutoRestart::Never =>
-            {
-                slot.process.record.state = State::Exited { restart_at: None };
+            State::Exited { restart_at: Some(_) } if slot.process.policy.autorestart == AutoRestart::Never => {
+                record.state = State::Exited { restart_at: None };
                 self.dirty.insert(process);
                 self.file_deadline(process);
-                false
             }
+            _ if returns => {
+                record.change = None;
+                self.dirty.insert(process);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Whether a `Reshape` with these rules would start the process, stopping it first if it runs: what a rehearsal of
+    /// an update must know. `renewed` and `restarted` as in [`GroupChange::Reshape`].
+    #[must_use]
+    pub fn update_starts(&self, process: ProcessId, renewed: bool, restarted: bool, autostart: bool) -> bool {
+        let treatment = match (restarted, renewed) {
+            (true, _) => Treatment::Restart,
+            (false, true) => Treatment::Renew,
+            (false, false) => Treatment::Live,
+        };
+        self.starts(process, treatment, autostart)
+    }
+
+    fn starts(&self, process: ProcessId, treatment: Treatment, autostart: bool) -> bool {
+        let Some(record) = self.slots.get(&process).map(|slot| &slot.process.record) else { return false };
+        let never_started = record.state == State::Stopped && record.started.is_none() && autostart;
+        let returns = self.is_leaving(process);
+        match (record.state, treatment) {
+            (State::Unknown { .. }, _) => false,
+            (_, Treatment::Restart) => true,
+            (State::Stopping { .. } | State::Cancelled, _) => false,
+            _ if returns => autostart,
             (_, Treatment::Live) => never_started,
             (State::Spawning | State::Starting { .. } | State::Running { .. } | State::Backoff { .. }, _) => true,
             (State::Exited { restart_at }, Treatment::Renew) => restart_at.is_some() || autostart,
             (State::Fatal, Treatment::Renew) => autostart,
             (State::Stopped, Treatment::Renew) => never_started,
-        };
-        starts.then(|| {
-            self.mark(process, Some(former), Then::Start);
-            Then::Start
-        })
+        }
     }
 
     /// Notes what comes after the process is stopped; `former` are the rules until then, if they are others.

@@ -2,6 +2,7 @@
 
 use super::catalogue;
 use super::fault::{Fault, FaultCode};
+use super::own::OwnMethod;
 use super::printable::printable;
 use super::value::Value;
 
@@ -100,15 +101,20 @@ pub enum Method {
         name: String,
     },
     ClearAllProcessLogs,
+    /// One of the `galaxyd` namespace.
+    Own(OwnMethod),
 }
 
 impl Method {
-    /// Understands a call of the `supervisor` namespace.
+    /// Understands a call of the `supervisor` namespace, or of ours.
     ///
     /// # Errors
     /// Fault 1 for a name that is not in the table (`system.*` is answered before, see [`super::introspect`] and
     /// [`super::multicall`]), fault 2 for a wrong number or type of parameters.
     pub fn from_call(name: &str, params: &[Value]) -> Result<Method, Fault> {
+        if let Some(own) = OwnMethod::from_call(name, params) {
+            return own.map(Method::Own);
+        }
         let entry = catalogue::find(name).ok_or_else(|| Fault::new(FaultCode::UnknownMethod))?;
         if !entry.takes(params.len()) {
             return Err(Fault::new(FaultCode::IncorrectParameters));
@@ -152,6 +158,7 @@ impl Method {
             Method::TailProcessLog { output: Output::Stderr, .. } => "supervisor.tailProcessStderrLog",
             Method::ClearProcessLogs { .. } => "supervisor.clearProcessLogs",
             Method::ClearAllProcessLogs => "supervisor.clearAllProcessLogs",
+            Method::Own(own) => own.name(),
         }
     }
 
@@ -170,6 +177,7 @@ impl Method {
             | Method::GetAllConfigInfo
             | Method::ReadProcessLog { .. }
             | Method::TailProcessLog { .. } => false,
+            Method::Own(own) => own.changes_something(),
             Method::ClearLog
             | Method::Shutdown
             | Method::Restart
@@ -216,6 +224,7 @@ impl Method {
             | Method::StartAllProcesses { .. }
             | Method::StopAllProcesses { .. }
             | Method::ClearAllProcessLogs => String::new(),
+            Method::Own(own) => own.argument(),
             Method::AddProcessGroup { name }
             | Method::RemoveProcessGroup { name }
             | Method::GetProcessInfo { name }

@@ -9,12 +9,13 @@ use super::describe;
 use super::logfiles::ClearingFor;
 use super::reply::Reply;
 use super::spawning::{LOOKUP_MAX, LOOKUP_TOO_LONG};
+use super::update::Wish;
 use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker, now};
 use crate::config::{ProcessConfig, value};
 use crate::engine::{Mood, ProcessId, ProcessState, ProcessView, Refusal, Request, SpawnError, Target};
 use crate::http::{Incoming, Peer};
 use crate::logs::{Channel, Level, SliceError, log, read_slice, tail};
-use crate::rpc::{Fault, FaultCode, Method, Output, Value};
+use crate::rpc::{Fault, FaultCode, Method, Output, OwnMethod, Value};
 
 /// Version of the XML-RPC interface.
 const API_VERSION: &str = "3.0";
@@ -73,6 +74,14 @@ impl Worker {
                 self.request_for(Request::Shutdown, Waiting { reply, shape: Shape::List });
             }
             Method::Restart => self.read_configuration(Purpose::Restart(Asker::Client(reply))),
+            Method::Own(OwnMethod::PlanUpdate { names, restart }) => {
+                let wish = Wish { names, restart, wait: false, rehearsal: true };
+                self.read_configuration(Purpose::Update(wish, reply));
+            }
+            Method::Own(OwnMethod::Update { names, restart, wait }) => {
+                let wish = Wish { names, restart, wait, rehearsal: false };
+                self.read_configuration(Purpose::Update(wish, reply));
+            }
             Method::ReloadConfig => self.read_configuration(Purpose::Reread(reply)),
             Method::ReadLog { offset, length } => {
                 let path = self.activity_file();

@@ -14,6 +14,7 @@ impl Worker {
             Effect::Log(line) => write(&line),
             Effect::Answer { id, answer } => {
                 if let Some(waiting) = self.waiting.remove(&id) {
+                    self.grow();
                     reply(waiting, answer);
                 }
             }
@@ -30,7 +31,16 @@ impl Worker {
     pub(super) fn restructure(&mut self, effect: &Effect) {
         match effect {
             Effect::GroupAdded { .. } => self.restructured = true,
-            Effect::GroupRemoved { group, .. } => {
+            Effect::GroupChanged { settled, removed, .. } => {
+                for process in settled.iter().chain(removed) {
+                    self.leaving.remove(process);
+                }
+                self.restructured = true;
+            }
+            Effect::GroupRemoved { group, processes } => {
+                for process in processes {
+                    self.leaving.remove(process);
+                }
                 if self.pending.is_none() {
                     self.pending = Some(self.active.values().cloned().collect());
                 }

@@ -20,6 +20,8 @@ mod reread;
 mod sample;
 mod spawning;
 mod startup;
+mod update;
+mod update_report;
 #[expect(clippy::module_inception, reason = "the room is named after what it makes")]
 mod worker;
 

@@ -43,6 +43,13 @@ impl Worker {
                     self.feed(Input::Restart);
                 }
             }
+            Done::Loaded { purpose: Purpose::Update(wish, reply), loaded } => self.plan_update(wish, loaded, reply),
+            Done::UpdateReady { prospect, problems, reply } => {
+                for problem in problems {
+                    log(Level::Warn, &problem);
+                }
+                self.begin_update(*prospect, reply);
+            }
             Done::LogsMade { group, problems, reply } => {
                 for problem in problems {
                     log(Level::Warn, &problem);
@@ -53,7 +60,7 @@ impl Worker {
     }
 
     /// The configuration, or the fault that says everything that is wrong with it.
-    fn accept(&mut self, loaded: Result<Box<Loaded>, NotFound>) -> Result<Config, Fault> {
+    pub(super) fn accept(&mut self, loaded: Result<Box<Loaded>, NotFound>) -> Result<Config, Fault> {
         let loaded = loaded.map_err(|error| Fault::with(FaultCode::CantReread, error.to_string()))?;
         for line in report::log_lines(&loaded) {
             log(Level::Warn, &line);
@@ -76,17 +83,23 @@ impl Worker {
             log(Level::Warn, &not_served(group));
         }
         let difference = config::difference(&active, &served);
-        let strip_ansi = config.daemon.strip_ansi;
-        self.pending = (config.groups != active).then_some(config.groups);
-        take_over(&mut self.config.daemon, config.daemon);
-        self.plane.send(Command::StripAnsi(strip_ansi));
-        self.restructured = true;
+        self.make_pending(config);
         let names = |names: Vec<String>| Value::Array(names.into_iter().map(Value::from).collect());
         Value::Array(vec![Value::Array(vec![
             names(difference.added),
             names(difference.changed),
             names(difference.removed),
         ])])
+    }
+
+    /// Takes over what a reread takes over, and keeps the groups for `add`.
+    pub(super) fn make_pending(&mut self, config: Config) {
+        let active: Vec<_> = self.active.values().cloned().collect();
+        let strip_ansi = config.daemon.strip_ansi;
+        self.pending = (config.groups != active).then_some(config.groups);
+        take_over(&mut self.config.daemon, config.daemon);
+        self.plane.send(Command::StripAnsi(strip_ansi));
+        self.restructured = true;
     }
 
     /// `addProcessGroup`: the pending group becomes active.

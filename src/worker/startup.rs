@@ -208,7 +208,18 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let journal = inventory.held.remove(journal::HELD_NAME).ok_or(Unable::Missing(journal::HELD_NAME))?;
     let (journal, snapshot) =
         Journal::resume(journal).map_err(|error| Unable::Unreadable { what: journal::HELD_NAME, error })?;
-    let Snapshot { mood, next_process, next_child: journalled, launch, config, pending, active, engine } = snapshot;
+    let Snapshot {
+        mood,
+        next_process,
+        next_child: journalled,
+        launch,
+        config,
+        pending,
+        active,
+        leaving,
+        growing,
+        engine,
+    } = snapshot;
     let activity = open_activity(&config)?;
     let listeners = adopt_listeners(&config, &mut inventory.held)?;
     let state = State {
@@ -224,6 +235,8 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         activity,
     };
     let mut worker = assemble(state, keeper, inventory.held, pid, listeners)?;
+    worker.leaving = leaving;
+    worker.growing = growing;
     let text = format!(
         "a new worker took over {} programs from one that ended unexpectedly (worker number {})",
         inventory.programs.len(),
@@ -348,6 +361,8 @@ fn assemble(
         config,
         pending,
         active,
+        leaving: BTreeMap::new(),
+        growing: Vec::new(),
         engine,
         effects: Vec::new(),
         restructured: journal.is_none(),

@@ -15,7 +15,9 @@ use super::launch::LaunchRecord;
 use super::reply::Reply;
 use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
 use super::startup::Ended;
-use crate::config::{Config, GroupConfig, Loaded, NotFound};
+use super::update::{Growth, Prospect, Wish};
+use super::update_report::UpdateReport;
+use crate::config::{Config, GroupConfig, Loaded, NotFound, ProcessConfig};
 use crate::engine::{
     Effect, Engine, GroupSpec, Input, Moment, Mood, Now, ProcessId, ProcessRecord, Request, RequestId,
 };
@@ -38,6 +40,8 @@ pub(super) enum Shape {
     Single { name: String },
     /// An array of results.
     List,
+    /// What an update was to do; the results are added.
+    Update(Box<UpdateReport>),
 }
 
 /// What side threads bring back to the loop.
@@ -48,12 +52,15 @@ pub(super) enum Done {
     Loaded { purpose: Purpose, loaded: Result<Box<Loaded>, NotFound> },
     /// The AUTO logs of a group to add were made.
     LogsMade { group: Box<GroupConfig>, problems: Vec<String>, reply: Reply },
+    /// The AUTO logs of an update were made.
+    UpdateReady { prospect: Box<Prospect>, problems: Vec<String>, reply: Reply },
 }
 
 /// Why a configuration was read.
 pub(super) enum Purpose {
     Reread(Reply),
     Restart(Asker),
+    Update(Wish, Reply),
 }
 
 /// Who wants a restart.
@@ -74,6 +81,10 @@ pub(super) struct Worker {
     pub(super) pending: Option<Vec<GroupConfig>>,
     /// The active groups.
     pub(super) active: IndexMap<String, GroupConfig>,
+    /// What the present children were made from, of processes that an update stops.
+    pub(super) leaving: BTreeMap<ProcessId, ProcessConfig>,
+    /// What an update adds when everything that it removes is gone.
+    pub(super) growing: Vec<Growth>,
     pub(super) engine: Engine,
     pub(super) effects: Vec<Effect>,
     /// The set of groups changed: the journal must be begun anew.
@@ -120,6 +131,7 @@ enum Wake {
 impl Worker {
     /// Runs until everything is stopped; the code is for the keeper.
     pub(super) async fn run(mut self) -> Ended {
+        self.grow();
         self.settle();
         while self.halted.is_none() {
             match self.wake().await {
@@ -138,6 +150,7 @@ impl Worker {
             }
             self.tell_exits();
             self.send_spawns();
+            self.grow();
             self.settle();
             self.forget_finished();
             for message in std::mem::take(&mut self.after_settling) {
@@ -235,6 +248,8 @@ impl Worker {
             config: self.config.clone(),
             pending: self.pending.clone(),
             active: self.active.clone(),
+            leaving: self.leaving.clone(),
+            growing: self.growing.clone(),
             engine: self.records(),
         };
         let journal = Journal::begin(&snapshot)?;
@@ -259,7 +274,7 @@ impl Worker {
             .groups()
             .filter_map(|group| {
                 let records = group.members.iter().filter_map(|process| self.engine.record(*process)).collect();
-                Some((self.active.get(group.name)?.spec(), records))
+                Some((self.engine.spec(group.name)?, records))
             })
             .collect()
     }

@@ -369,9 +369,8 @@ impl<'a> Watch<'a> {
         for view in engine.processes() {
             let Some(then) = view.then else { continue };
             let group = engine.group(view.group).ok_or("a process without a group")?;
-            let stopping = |process: &ProcessId| {
-                engine.process(*process).is_some_and(|view| view.state == ProcessState::Stopping)
-            };
+            let stopping =
+                |process: &ProcessId| engine.process(*process).is_some_and(|view| view.state == ProcessState::Stopping);
             if then == Then::LeaveWithGroup {
                 promise!(group.members.iter().any(stopping), "{:?} waits for its group for ever", view.process);
             } else {
