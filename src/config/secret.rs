@@ -1,7 +1,7 @@
 //! Values that are not shown: passwords and the like, recognised by the names they go by.
 
 /// What stands in their place.
-pub const HIDDEN: &str = "(hidden)";
+pub(super) const HIDDEN: &str = "(hidden)";
 
 /// Parts of names that promise a secret.
 const TELLTALES: [&str; 10] =
@@ -9,14 +9,14 @@ const TELLTALES: [&str; 10] =
 
 /// Whether what goes by this name is hardly meant to be seen.
 #[must_use]
-pub fn is_secret(name: &str) -> bool {
+pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     TELLTALES.iter().any(|telltale| name.contains(telltale))
 }
 
 /// The text with the passwords of URLs and the values of telling options (`--token=x`, `PGPASSWORD=x`) hidden.
 #[must_use]
-pub fn without_secrets(text: &str) -> String {
+pub(super) fn without_secrets(text: &str) -> String {
     text.split_inclusive(char::is_whitespace).map(word_without_secrets).collect()
 }
 

@@ -55,6 +55,8 @@ pub struct Engine {
     /// After the worker's death: processes whose last `Spawn` or `Kill` may not have reached the keeper, with the
     /// attempt it belonged to.
     pub(super) unconfirmed: BTreeMap<ProcessId, u32>,
+    /// Requests whose next stage is to be told when this input is done with.
+    pub(super) staged: Vec<RequestId>,
     /// Kept for its allocation.
     turns: Vec<Turn>,
 }
@@ -82,6 +84,7 @@ impl Engine {
             leaving: None,
             halted: false,
             unconfirmed: BTreeMap::new(),
+            staged: Vec::new(),
             turns: Vec::new(),
         }
     }
@@ -108,6 +111,9 @@ impl Engine {
             Input::Begin { groups } => self.begin(now, groups, effects),
             Input::Shutdown => self.leave(now, Mood::Shutdown, effects),
             Input::Restart => self.leave(now, Mood::Restarting, effects),
+        }
+        while let Some(id) = self.staged.pop() {
+            self.advance_stages(now, id, effects);
         }
         self.advance_leaving(now, effects);
     }
@@ -385,8 +391,10 @@ impl Engine {
     ) {
         let Some(outcome) = self.outcome(process, result) else { return };
         let Some(pending) = self.pending.get_mut(&request) else { return };
-        pending.decided(now.mono, outcome);
-        if pending.is_complete()
+        pending.concluded(now.mono, outcome);
+        if pending.is_complete() && pending.has_stages() {
+            self.staged.push(request);
+        } else if pending.is_complete()
             && let Some(pending) = self.pending.remove(&request)
         {
             effects.push(Effect::Answer { id: request, answer: pending.into_answer() });

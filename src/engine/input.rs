@@ -89,6 +89,10 @@ pub enum Request {
         target: Target,
         wait: bool,
     },
+    /// By descending priority, each rank when the one before has stopped.
+    StopOrdered {
+        processes: Vec<ProcessId>,
+    },
     /// `signal` is a number already understood; Supervisor's `signalProcess`. Never to a group of processes.
     Signal {
         target: Target,

@@ -13,7 +13,7 @@ use super::view::namespec;
 use super::wait::{Pending, STOP_REPORT_SPACING, Wait, Want};
 
 /// What a request comes to at one process.
-enum Verdict {
+pub(super) enum Verdict {
     Now(Result<(), Refusal>),
     Later(Want),
     /// A request to several does not apply to this one: it is absent from the answer.
@@ -22,7 +22,7 @@ enum Verdict {
 
 /// Whether a request names one process, or several of which only the fitting ones are meant.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Scope {
+pub(super) enum Scope {
     One,
     Several,
 }
@@ -49,6 +49,7 @@ impl Engine {
                     engine.stop(now, process, scope, wait, effects)
                 });
             }
+            Request::StopOrdered { processes } => self.stop_ordered(now, id, processes, effects),
             Request::Signal { target, signal } => {
                 self.each(id, Pending::new(now.mono, false), &target, effects, |engine, process, scope, effects| {
                     engine.signal(now, process, scope, signal, effects)
@@ -166,7 +167,14 @@ impl Engine {
         format!("{name} is in an unknown process state")
     }
 
-    fn stop(&mut self, now: Now, process: ProcessId, scope: Scope, wait: bool, effects: &mut Vec<Effect>) -> Verdict {
+    pub(super) fn stop(
+        &mut self,
+        now: Now,
+        process: ProcessId,
+        scope: Scope,
+        wait: bool,
+        effects: &mut Vec<Effect>,
+    ) -> Verdict {
         let Some(state) = self.state(process) else { return Verdict::Absent };
         self.call_off_start(process);
         // Also when it is not running: a stop calls off a restart that is held back.

@@ -57,9 +57,8 @@ impl OwnMethod {
 
     /// Whom it is about, for the audit line.
     pub(super) fn argument(&self) -> String {
-        let (OwnMethod::PlanUpdate { names, .. }
-        | OwnMethod::Update { names, .. }
-        | OwnMethod::StopOrdered { names }) = self;
+        let (OwnMethod::PlanUpdate { names, .. } | OwnMethod::Update { names, .. } | OwnMethod::StopOrdered { names }) =
+            self;
         names.join(" ")
     }
 }

@@ -74,6 +74,7 @@ impl Worker {
                 self.request_for(Request::Shutdown, Waiting { reply, shape: Shape::List });
             }
             Method::Restart => self.read_configuration(Purpose::Restart(Asker::Client(reply))),
+            Method::Own(OwnMethod::StopOrdered { names }) => self.stop_ordered(&names, reply),
             Method::Own(OwnMethod::PlanUpdate { names, restart }) => {
                 let wish = Wish { names, restart, wait: false, rehearsal: true };
                 self.read_configuration(Purpose::Update(wish, reply));
@@ -184,6 +185,26 @@ impl Worker {
         }
         let shape = shape(&target, name);
         self.request_for(request(target), Waiting { reply, shape });
+    }
+
+    /// Names of processes and groups; none: all.
+    fn stop_ordered(&mut self, names: &[String], reply: Reply) {
+        let targets: Result<Vec<Target>, Fault> = names.iter().map(|name| self.target(name)).collect();
+        let targets = match targets {
+            Ok(targets) if targets.is_empty() => vec![Target::All],
+            Ok(targets) => targets,
+            Err(fault) => return reply.send(Err(fault)),
+        };
+        let mut processes = Vec::new();
+        for target in targets {
+            let meant = match target {
+                Target::One(process) => vec![process],
+                Target::Group(group) => self.members(&group),
+                Target::All => self.engine.processes_by_priority().map(|view| view.process).collect(),
+            };
+            processes.extend(meant.into_iter().filter(|one| !processes.contains(one)).collect::<Vec<_>>());
+        }
+        self.request_for(Request::StopOrdered { processes }, Waiting { reply, shape: Shape::List });
     }
 
     fn start(&mut self, name: String, wait: bool, reply: Reply) {

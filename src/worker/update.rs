@@ -85,7 +85,9 @@ impl Worker {
             let mut group = group.clone();
             for process in self.engine.group_members(&group.name).unwrap_or_default() {
                 let known = self.leaving.get(process);
-                group.processes.extend(known.filter(|left| !has(&group, &left.name)).cloned().into_iter().collect::<Vec<_>>());
+                group
+                    .processes
+                    .extend(known.filter(|left| !has(&group, &left.name)).cloned().into_iter().collect::<Vec<_>>());
             }
             group
         });
@@ -254,7 +256,13 @@ impl Worker {
             (ProcessFate::Removed, _) => Outlook::Remove,
             (ProcessFate::Added, _) => Outlook::Add,
             (_, GroupFate::Replaced) if view.state.is_running() => Outlook::Restart,
-            (_, GroupFate::Replaced) => if autostart { Outlook::Start } else { Outlook::NextStart },
+            (_, GroupFate::Replaced) => {
+                if autostart {
+                    Outlook::Start
+                } else {
+                    Outlook::NextStart
+                }
+            }
             _ => match (self.engine.update_starts(view.process, spawn, forced, autostart), running) {
                 (true, true) => Outlook::Restart,
                 (true, false) => Outlook::Start,

@@ -63,8 +63,9 @@ impl UpdateReport {
         let groups = self.groups.iter().map(|group| {
             let processes = group.processes.iter().map(|process| {
                 let told = outcomes.iter().find(|one| one.group == group.group && one.name == process.name);
-                let (status, description) =
-                    told.map_or((FaultCode::Success as i64, "OK".to_owned()), |one| outcome(&one.group, &one.name, &one.result));
+                let (status, description) = told.map_or((FaultCode::Success as i64, "OK".to_owned()), |one| {
+                    outcome(&one.group, &one.name, &one.result)
+                });
                 Value::object([
                     ("name", process.name.as_str().into()),
                     ("group", group.group.as_str().into()),
@@ -98,10 +99,8 @@ fn fate(fate: GroupFate) -> &'static str {
 fn keys(keys: &[KeyChange]) -> Value {
     let key = |key: &KeyChange| {
         let consequence = if key.consequence == Consequence::Live { "live" } else { "restart" };
-        let mut members = vec![
-            ("key".to_owned(), Value::from(key.key.as_str())),
-            ("consequence".to_owned(), consequence.into()),
-        ];
+        let mut members =
+            vec![("key".to_owned(), Value::from(key.key.as_str())), ("consequence".to_owned(), consequence.into())];
         members.extend(key.old.as_ref().map(|old| ("old".to_owned(), old.as_str().into())));
         members.extend(key.new.as_ref().map(|new| ("new".to_owned(), new.as_str().into())));
         Value::Struct(members)

@@ -203,6 +203,8 @@ fn saw_everything(seen: &Seen, allowed: &Transitions) {
         "signal: ok",
         "signal: failed",
         "signal: not running",
+        "ordered stop: ok",
+        "ordered stop: failed",
         "update: ok",
         "update: abnormal",
         "update: spawn error",

@@ -32,6 +32,7 @@ pub(crate) enum Action {
         whom: Whom,
         wait: bool,
     },
+    StopOrdered(Whom),
     Signal {
         whom: Whom,
         signal: i32,
@@ -182,7 +183,7 @@ fn update(dice: &mut Dice) -> Action {
 }
 
 fn action(dice: &mut Dice) -> Action {
-    match dice.below(46) {
+    match dice.below(48) {
         0..12 => Action::Start { whom: whom(dice), wait: dice.chance(60), found_wanting: dice.chance(8) },
         12..24 => Action::Stop { whom: whom(dice), wait: dice.chance(60) },
         24..28 => Action::Signal { whom: whom(dice), signal: dice.pick(&[1, 15, 10, 9, 0]) },
@@ -194,6 +195,7 @@ fn action(dice: &mut Dice) -> Action {
         34 => Action::SetClock(i64::try_from(dice.below(200_000)).unwrap_or(0) - 100_000),
         35 | 36 => Action::HangUp,
         40..46 => update(dice),
+        46 | 47 => Action::StopOrdered(whom(dice)),
         _ => match dice.below(8) {
             0 => Action::AskShutdown,
             1 => Action::AskRestart,

@@ -282,6 +282,7 @@ impl<'a> Watch<'a> {
                 }
             }
             Request::Signal { .. } => "signal",
+            Request::StopOrdered { .. } => "ordered stop",
             Request::Update { wait, .. } => {
                 if wait {
                     "update"

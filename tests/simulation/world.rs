@@ -299,6 +299,15 @@ impl World<'_> {
                 let Some(target) = target(engine, whom) else { return Ok(()) };
                 Request::Signal { target, signal }
             }
+            Action::StopOrdered(whom) => {
+                let Some(target) = target(engine, whom) else { return Ok(()) };
+                let processes = match &target {
+                    Target::One(process) => vec![*process],
+                    Target::Group(group) => engine.group_members(group).unwrap_or_default().to_vec(),
+                    Target::All => engine.processes_by_priority().map(|view| view.process).collect(),
+                };
+                Request::StopOrdered { processes }
+            }
             Action::Add(spec) => Request::AddGroup(spec),
             Action::Remove(place) => Request::RemoveGroup(group_name(place)),
             Action::Update { changes, wait } => Request::Update { changes, wait },

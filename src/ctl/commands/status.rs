@@ -4,6 +4,7 @@ use crate::ctl::answer::ProcessInfo;
 use crate::ctl::exit::ExitCode;
 use crate::ctl::fact::{Fact, Missing};
 use crate::ctl::name;
+use crate::ctl::selection::is_excluded;
 use crate::ctl::shell::{Flow, Shell, Upcheck};
 use crate::ctl::target::{Target, expand};
 use crate::ctl::trouble::Trouble;
@@ -15,12 +16,12 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         return Ok(Flow::Continue);
     }
     let known = shell.known()?;
-    let words: Vec<&str> = rest.split_whitespace().collect();
+    let selection = shell.selection(rest, &[]);
     let mut listed = Vec::new();
-    if words.is_empty() || words.contains(&"all") {
+    if selection.is_empty() || selection.words.contains(&"all") {
         listed.clone_from(&known);
     } else {
-        for word in words {
+        for word in selection.words {
             let found = matching(shell, word, &known);
             if found.is_empty() {
                 missing(shell, word);
@@ -28,6 +29,7 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
             listed.extend(found);
         }
     }
+    listed.retain(|one| !is_excluded(&one.namespec(), &selection.excluded));
     let some_stopped = listed.iter().any(ProcessInfo::is_stopped);
     shell.screen.show(&Fact::Processes(listed));
     if some_stopped {
