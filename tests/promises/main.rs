@@ -18,4 +18,5 @@ mod household;
 mod idleness;
 mod subject;
 mod thousand_programs;
+mod update;
 mod worker_death;
