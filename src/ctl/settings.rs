@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::exit::ExitCode;
 use super::run::{host, refuse};
 use super::shell::AddressOrigin;
-use crate::cli::commands::{self, Origin};
+use crate::cli::commands::{self, Origin, Words};
 use crate::cli::supervisorctl::CtlOptions;
 use crate::cli::{Personality, UsageError};
 use crate::config::{self, CtlConfig, Overrides, Rendering, ServerAuth, ServerConfig};
@@ -50,11 +50,9 @@ impl Settings {
 /// galaxyctl's own commands work on files, also on such that are no good for talking to a daemon.
 fn is_local(personality: Personality, options: &CtlOptions) -> bool {
     personality == Personality::Galaxyctl
-        && options
-            .words
-            .first()
-            .and_then(|name| commands::command(name))
-            .is_some_and(|line| line.origin == Origin::Galaxyd || line.name == "help")
+        && options.words.first().and_then(|name| commands::command(name)).is_some_and(|line| {
+            (line.origin == Origin::Galaxyd && line.words != Words::Processes) || line.name == "help"
+        })
 }
 
 fn read_file(personality: Personality, argv0: &str, path: &Path) -> Result<(CtlConfig, AddressOrigin), u8> {
