@@ -8,9 +8,12 @@ pub mod cli;
 pub mod config;
 pub mod ctl;
 pub mod engine;
+pub mod events;
 pub mod http;
 pub mod keeper;
 pub mod logs;
+pub mod migration;
+pub mod pidproxy;
 pub mod rpc;
 #[expect(unsafe_code, reason = "the one room where system calls without a safe wrapper are made")]
 pub mod sys;

@@ -20,7 +20,7 @@ fn without_descriptors_accepting_waits_without_spinning_and_goes_on_when_there_a
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (control, _requests) = mpsc::channel(1);
     runtime.block_on(async {
-        let _endpoint = serve(listener, None, control).unwrap();
+        let _endpoint = serve(listener, None, control, std::sync::Arc::default()).unwrap();
         let mut client = UnixStream::connect(&file).unwrap();
         client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();

@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let argv0 = program_path(&argv0, &path.to_string_lossy());
     let personality = match personality(&argv0) {
-        Personality::Supervisorctl => Personality::Supervisorctl,
+        own @ (Personality::Supervisorctl | Personality::EchoSupervisordConf) => own,
         _ => Personality::Galaxyctl,
     };
     ExitCode::from(galaxyd::ctl::main(personality, &argv0, &args))

@@ -28,6 +28,8 @@ pub enum Words {
     Url,
     /// A configuration file.
     File,
+    /// A configuration file, and what to do with it.
+    Migration,
     Shell,
     /// One of ours.
     Program,
@@ -101,6 +103,7 @@ pub const COMMANDS: &[CommandLine] = &[
         about: "print the effective configuration, every default filled in",
         forms: &[
             ("config", "Print the configuration in use"),
+            ("config --sample", "Print a sample configuration to begin with"),
             ("config <file> --format ini|toml|json", "Print that of this file, in this dialect (default ini)"),
         ],
         words: Words::File,
@@ -143,6 +146,20 @@ pub const COMMANDS: &[CommandLine] = &[
         about: "print a manual page",
         forms: &[("man", "Print galaxyctl's manual page, for `man -l -`"), ("man galaxyd", "Print galaxyd's")],
         words: Words::Program,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
+        name: "migrate",
+        about: "say what becomes of a Supervisor configuration",
+        forms: &[
+            ("migrate <file>", "Say for each key what happens to it, what will differ, and whether this host is ready"),
+            ("migrate <file> --unit", "Print the systemd unit for this configuration"),
+            (
+                "migrate <file> --shadow [--for <seconds>]",
+                "Watch the supervisord that runs with this file and report where galaxyd would have decided otherwise",
+            ),
+        ],
+        words: Words::Migration,
         origin: Origin::Galaxyd,
     },
     CommandLine {

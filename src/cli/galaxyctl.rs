@@ -10,7 +10,7 @@ use super::Parsed;
 use super::commands::{self, COMMANDS, CommandLine, Origin, Words};
 use super::getopt::{Opt, Takes, getopt};
 use super::supervisorctl::CtlOptions;
-use crate::config;
+use crate::config::{self, Plugins};
 
 /// How processes and groups are named.
 pub(super) const NAMES: &str = "Names are `process`, `group:process`, `group:` or `group:*` for all of a group, the bare name of \
@@ -51,7 +51,9 @@ fn options() -> Vec<Arg> {
         Arg::new("timeout").long("timeout").value_name("SECONDS").value_parser(seconds).help(
             "How long the daemon may take to answer [default: 10, and without limit for what waits for processes]",
         ),
+        flag("ignore-plugins", "Warn of Python plug-ins that the configuration names instead of refusing it"),
         flag("json", "Print one JSON document instead of lines"),
+        flag("quiet", "Print nothing: the exit code tells").conflicts_with("json"),
     ]
 }
 
@@ -78,7 +80,11 @@ fn subcommand(line: &'static CommandLine) -> Command {
         Words::Program => command.arg(words.value_parser(["galaxyctl", "galaxyd"]).num_args(0..=1)),
         Words::File => {
             let command = command.arg(words.num_args(0..=1).value_hint(ValueHint::FilePath));
-            if name == "config" { command.arg(format_option()) } else { command }
+            if name == "config" { command.arg(format_option()).arg(sample_option()) } else { command }
+        }
+        Words::Migration => {
+            let command = command.arg(words.num_args(0..=1).value_hint(ValueHint::FilePath));
+            command.args(migration_options())
         }
         Words::Shell => command.arg(words.value_parser(value_parser!(clap_complete::Shell)).num_args(1).required(true)),
         _ => command.arg(words),
@@ -92,6 +98,27 @@ fn format_option() -> Arg {
         .value_parser(["ini", "toml", "json"])
         .default_value("ini")
         .help("In which dialect to print")
+}
+
+fn sample_option() -> Arg {
+    Arg::new("sample")
+        .long("sample")
+        .action(ArgAction::SetTrue)
+        .conflicts_with("words")
+        .help("Print a sample to begin one with, as echo_supervisord_conf does")
+}
+
+fn migration_options() -> [Arg; 3] {
+    [
+        flag("unit", "Print the systemd unit"),
+        flag("shadow", "Watch the running supervisord and judge what it does").conflicts_with("unit"),
+        Arg::new("for")
+            .long("for")
+            .value_name("SECONDS")
+            .value_parser(seconds)
+            .default_value("60")
+            .help("How long to watch"),
+    ]
 }
 
 /// Any text that Supervisor takes for an address.
@@ -112,8 +139,27 @@ fn seconds(text: &str) -> Result<Duration, String> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Galaxyctl {
     pub options: CtlOptions,
-    /// `config --format`.
+    /// `config --format`; `sample` for `config --sample`.
     pub format: String,
+    pub migration: Migration,
+}
+
+impl Galaxyctl {
+    /// A command line of supervisorctl, which has none of galaxyctl's own options.
+    #[must_use]
+    pub fn supervisorctl(options: CtlOptions) -> Self {
+        Self { options, format: String::new(), migration: Migration::default() }
+    }
+}
+
+/// What `migrate` is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Migration {
+    #[default]
+    Report,
+    Unit,
+    /// Watch a running daemon for so long.
+    Shadow(Duration),
 }
 
 /// Reads `args`, which do not include the program's name.
@@ -229,7 +275,11 @@ fn is_general(definition: &Command, option: &str) -> bool {
 
 fn read(matches: &ArgMatches, words: Vec<String>) -> Galaxyctl {
     let text = |name: &str| matches.get_one::<String>(name).cloned();
-    let format = matches.subcommand_matches("config").and_then(|config| config.get_one::<String>("format").cloned());
+    let config = matches.subcommand_matches("config");
+    let format = match config {
+        Some(config) if config.get_flag("sample") => Some("sample".to_owned()),
+        config => config.and_then(|config| config.get_one::<String>("format").cloned()),
+    };
     Galaxyctl {
         options: CtlOptions {
             configuration: matches.get_one::<PathBuf>("configuration").cloned(),
@@ -240,9 +290,21 @@ fn read(matches: &ArgMatches, words: Vec<String>) -> Galaxyctl {
             interactive: matches.get_flag("interactive"),
             timeout: matches.get_one::<Duration>("timeout").copied(),
             json: matches.get_flag("json"),
+            quiet: matches.get_flag("quiet"),
+            plugins: if matches.get_flag("ignore-plugins") { Plugins::Ignored } else { Plugins::Refused },
             words,
         },
         format: format.unwrap_or_else(|| "ini".to_owned()),
+        migration: matches.subcommand_matches("migrate").map(migration).unwrap_or_default(),
+    }
+}
+
+fn migration(matches: &ArgMatches) -> Migration {
+    let watch = matches.get_one::<Duration>("for").copied().unwrap_or_default();
+    match (matches.get_flag("unit"), matches.get_flag("shadow")) {
+        (true, _) => Migration::Unit,
+        (false, true) => Migration::Shadow(watch),
+        (false, false) => Migration::Report,
     }
 }
 
@@ -284,6 +346,11 @@ mod tests {
         }
         assert_eq!(run("config --format=json").format, "json");
         assert_eq!(run("config").format, "ini");
+        assert_eq!(run("migrate a.conf").migration, Migration::Report);
+        assert_eq!(run("migrate --unit a.conf").migration, Migration::Unit);
+        let shadow = run("migrate a.conf --shadow --for 2.5");
+        assert_eq!(shadow.migration, Migration::Shadow(Duration::from_millis(2500)));
+        assert_eq!(shadow.options.words, ["migrate", "a.conf"]);
     }
 
     #[test]

@@ -40,6 +40,11 @@ pub enum KeeperMode {
     Together,
 }
 
+/// What the binary is besides a daemon.
+const AFTER_HELP: &str = "galaxyd pidproxy PIDFILE COMMAND [ARGS] runs a command that starts a daemon of its own, hands \
+    HUP, INT, QUIT, TERM, USR1 and USR2 on to the process that PIDFILE names, and ends with the command. Under the names \
+    supervisord, pidproxy and echo_supervisord_conf (links to it) it is what Supervisor has under these names.";
+
 /// The whole definition.
 #[must_use]
 pub fn definition() -> Command {
@@ -48,6 +53,7 @@ pub fn definition() -> Command {
         .about("Starts the programs of a deployment and keeps them running")
         .infer_long_args(true)
         .disable_version_flag(true)
+        .after_help(AFTER_HELP)
         .args([
             Arg::new("configuration")
                 .short('c')

@@ -16,11 +16,18 @@ pub struct Opt<K> {
     pub short: Option<char>,
     pub long: Option<String>,
     pub takes: Takes,
+    /// The long name is ours: it is taken written out only, so that the names next to it can be shortened as ever.
+    pub whole: bool,
 }
 
 impl<K> Opt<K> {
     pub fn new(key: K, short: Option<char>, long: Option<&str>, takes: Takes) -> Self {
-        Self { key, short, long: long.map(str::to_owned), takes }
+        Self { key, short, long: long.map(str::to_owned), takes, whole: false }
+    }
+
+    /// A long option that cannot be shortened.
+    pub fn whole(key: K, long: &str, takes: Takes) -> Self {
+        Self { whole: true, ..Self::new(key, None, Some(long), takes) }
     }
 }
 
@@ -103,7 +110,7 @@ fn long_option<'t, K>(table: &'t [Opt<K>], name: &str) -> Result<(&'t Opt<K>, &'
     let candidates: Vec<(&Opt<K>, &str)> = table
         .iter()
         .filter_map(|opt| Some((opt, opt.long.as_deref()?)))
-        .filter(|(_, long)| long.starts_with(name))
+        .filter(|(opt, long)| if opt.whole { *long == name } else { long.starts_with(name) })
         .collect();
     match candidates.as_slice() {
         [] => Err(GetoptError::Unknown(format!("--{name}"))),

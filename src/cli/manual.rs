@@ -42,6 +42,10 @@ pub fn galaxyctl_page() -> io::Result<Vec<u8>> {
 /// Only what writing to memory can fail with.
 pub fn galaxyd_page() -> io::Result<Vec<u8>> {
     let mut page = begin(galaxyd::definition(), "8")?;
+    section(&mut page, "OTHER NAMES")?;
+    for (name, meaning) in OTHER_NAMES {
+        item(&mut page, name, meaning)?;
+    }
     section(&mut page, "SIGNALS")?;
     for (signals, meaning) in SIGNALS {
         item(&mut page, signals, meaning)?;
@@ -59,6 +63,17 @@ const EXIT_STATUS: &[(&str, &str)] = &[
     ("4", "status: an unknown name, or no daemon. Others: nothing listens at the address."),
     ("5", "The daemon's API has another version."),
     ("7", "A process does not run or could not be started; the socket's file is missing."),
+];
+
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("supervisord", "A link of this name takes Supervisor's options and prints its text."),
+    (
+        "pidproxy PIDFILE COMMAND [ARGS]",
+        "Runs COMMAND and hands HUP, INT, QUIT, TERM, USR1 and USR2 on to the process whose number is in PIDFILE. Exits with \
+         the command's code (128 and the signal's number if one ended it), and at once with 0 after INT, QUIT and TERM. \
+         galaxyd pidproxy is the same.",
+    ),
+    ("echo_supervisord_conf", "Prints a sample configuration, as galaxyctl config --sample does."),
 ];
 
 const SIGNALS: &[(&str, &str)] = &[

@@ -9,15 +9,22 @@ pub enum Personality {
     Supervisorctl,
     Galaxyd,
     Galaxyctl,
+    /// Prints a sample configuration; of both binaries.
+    EchoSupervisordConf,
+    /// Runs a command and hands signals on to the process of a pidfile; of the daemon's binary.
+    Pidproxy,
 }
 
-/// Chooses by the last component of `argv0`. A name that is none of the four (a renamed binary)
-/// gives `Galaxyd`; `galaxyctl`'s own binary takes everything but `Supervisorctl` for `Galaxyctl`.
+/// Chooses by the last component of `argv0`. A name that is none of these (a renamed binary)
+/// gives `Galaxyd`; `galaxyctl`'s own binary takes everything but `Supervisorctl` and `EchoSupervisordConf`
+/// for `Galaxyctl`.
 #[must_use]
 pub fn personality(argv0: &str) -> Personality {
     match Path::new(argv0).file_name().and_then(|name| name.to_str()) {
         Some("supervisord") => Personality::Supervisord,
         Some("supervisorctl") => Personality::Supervisorctl,
+        Some("echo_supervisord_conf") => Personality::EchoSupervisordConf,
+        Some("pidproxy") => Personality::Pidproxy,
         Some("galaxyctl") => Personality::Galaxyctl,
         _ => Personality::Galaxyd,
     }
@@ -34,6 +41,8 @@ mod tests {
             ("/usr/bin/supervisorctl", Personality::Supervisorctl),
             ("./galaxyctl", Personality::Galaxyctl),
             ("target/debug/galaxyd", Personality::Galaxyd),
+            ("/usr/bin/echo_supervisord_conf", Personality::EchoSupervisordConf),
+            ("pidproxy", Personality::Pidproxy),
             ("renamed", Personality::Galaxyd),
             ("", Personality::Galaxyd),
         ] {

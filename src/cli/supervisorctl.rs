@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::getopt::{Found, Opt, Takes, getopt};
 use super::{Parsed, UsageError};
-use crate::config::{literal, value};
+use crate::config::{Plugins, literal, value};
 
 /// How long a daemon may leave a question unanswered when nobody said otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,6 +24,10 @@ pub struct CtlOptions {
     pub timeout: Option<Duration>,
     /// `--json`, galaxyctl only.
     pub json: bool,
+    /// `--quiet`, galaxyctl only.
+    pub quiet: bool,
+    /// `--ignore-plugins`
+    pub plugins: Plugins,
     /// The command and what follows it; empty opens the prompt.
     pub words: Vec<String>,
 }
@@ -38,6 +42,7 @@ enum Key {
     Username,
     Password,
     HistoryFile,
+    IgnorePlugins,
 }
 
 fn table() -> Vec<Opt<Key>> {
@@ -50,6 +55,7 @@ fn table() -> Vec<Opt<Key>> {
         Opt::new(Key::Username, Some('u'), Some("username"), Takes::Value),
         Opt::new(Key::Password, Some('p'), Some("password"), Takes::Value),
         Opt::new(Key::HistoryFile, Some('r'), Some("history_file"), Takes::Value),
+        Opt::whole(Key::IgnorePlugins, "ignore-plugins", Takes::Nothing),
     ]
 }
 
@@ -73,6 +79,7 @@ pub fn parse(program: &str, args: &[String]) -> Result<Parsed<CtlOptions>, Usage
             }
             Key::Username => options.username.replace(value).is_none(),
             Key::Password => options.password.replace(value).is_none(),
+            Key::IgnorePlugins => std::mem::replace(&mut options.plugins, Plugins::Ignored) == Plugins::Refused,
             Key::HistoryFile => options.history_file.replace(value.into()).is_none(),
         };
         if !first {
@@ -82,21 +89,23 @@ pub fn parse(program: &str, args: &[String]) -> Result<Parsed<CtlOptions>, Usage
     Ok(Parsed::Run(options))
 }
 
+/// Supervisor's own tests look for the headline and for the line about `-i`.
 fn help(program: &str) -> String {
     format!(
-        "supervisorctl -- ask and command a running supervisord.
+        "supervisorctl -- control applications run by supervisord.
 
 Usage: {program} [options] [command [arguments]]
 
 Options:
 -c/--configuration FILENAME -- the configuration file (default: the usual places are searched)
 -h/--help -- print this text and exit
--i/--interactive -- ask before shutdown and reload, and for a login where one is wanted
+-i/--interactive -- start an interactive session: ask before shutdown and reload, and for a login where one is wanted
 -s/--serverurl URL -- where supervisord listens: http://HOST:PORT or unix:///PATH
      (default \"http://localhost:9001\")
 -u/--username USERNAME -- the login's name
 -p/--password PASSWORD -- the login's password
 -r/--history_file FILENAME -- keep the history of the prompt in this file
+--ignore-plugins -- warn of Python plug-ins that the configuration names instead of refusing it
 
 command [arguments] -- as \"status\" or \"tail -f web\". The command \"help\" lists them all.
 Without a command a prompt opens that reads one command a line.
@@ -125,6 +134,8 @@ mod tests {
             interactive: true,
             timeout: None,
             json: false,
+            quiet: false,
+            plugins: Plugins::Refused,
             words: vec!["tail".into(), "-f".into(), "x".into()],
         };
         assert_eq!(run(&args), Ok(Parsed::Run(expected)));

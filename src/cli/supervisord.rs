@@ -46,6 +46,9 @@ const fn row(
     Row { option, short, long, value, help }
 }
 
+/// Ours; Supervisor's own can be shortened as if it were not there.
+const IGNORE_PLUGINS: &str = "ignore-plugins";
+
 /// In the order of Supervisor's help.
 pub(super) const ROWS: &[Row] = &[
     row(DaemonOption::Nodaemon, Some('n'), "nodaemon", None, "Stay in the foreground"),
@@ -53,7 +56,7 @@ pub(super) const ROWS: &[Row] = &[
     row(DaemonOption::User, Some('u'), "user", Some("USER"), "Run as this account (name or number)"),
     row(DaemonOption::Umask, Some('m'), "umask", Some("OCTAL"), "The umask of the daemon and its programs"),
     row(DaemonOption::Directory, Some('d'), "directory", Some("DIR"), "Change to this directory when daemonized"),
-    row(DaemonOption::Logfile, Some('l'), "logfile", Some("FILE"), "The daemon's own log"),
+    row(DaemonOption::Logfile, Some('l'), "logfile", Some("FILENAME"), "Use FILENAME as the daemon's own log"),
     row(DaemonOption::LogfileMaxbytes, Some('y'), "logfile_maxbytes", Some("BYTES"), "Rotate that log at this size"),
     row(DaemonOption::LogfileBackups, Some('z'), "logfile_backups", Some("NUM"), "How many rotated logs to keep"),
     row(
@@ -69,6 +72,13 @@ pub(super) const ROWS: &[Row] = &[
     row(DaemonOption::Nocleanup, Some('k'), "nocleanup", None, "Keep the AUTO logs of former runs"),
     row(DaemonOption::Minfds, Some('a'), "minfds", Some("NUM"), "Refuse to start with fewer file descriptors"),
     row(DaemonOption::StripAnsi, Some('t'), "strip_ansi", None, "Take colour codes out of programs' output"),
+    row(
+        DaemonOption::IgnorePlugins,
+        None,
+        IGNORE_PLUGINS,
+        None,
+        "Warn of Python plug-ins instead of refusing the file",
+    ),
     row(DaemonOption::Minprocs, None, "minprocs", Some("NUM"), "Refuse to start with fewer processes allowed"),
 ];
 
@@ -82,6 +92,9 @@ fn table() -> Vec<Opt<Key>> {
     ];
     table.extend(ROWS.iter().map(|row| {
         let takes = if row.value.is_some() { Takes::Value } else { Takes::Nothing };
+        if row.long == IGNORE_PLUGINS {
+            return Opt::whole(Key::Over(row.option), row.long, takes);
+        }
         Opt::new(Key::Over(row.option), row.short, Some(row.long), takes)
     }));
     table
@@ -117,9 +130,10 @@ pub fn parse(program: &str, args: &[String], source: &dyn Source) -> Result<Pars
     Ok(Parsed::Run(options))
 }
 
+/// Supervisor's own tests look for the headline and for the line about the log.
 fn help(program: &str) -> String {
     let mut text = format!(
-        "supervisord -- start programs and keep them running.
+        "supervisord -- run a set of applications as daemons.
 
 Usage: {program} [options]
 
@@ -132,7 +146,8 @@ Options:
     for row in ROWS {
         let short = row.short.map(|letter| format!("-{letter}/")).unwrap_or_default();
         let value = row.value.map(|name| format!(" {name}")).unwrap_or_default();
-        text.extend([&short, "--", row.long, &value, " -- ", row.help, "\n"]);
+        let (first, rest) = row.help.split_at_checked(1).unwrap_or_default();
+        text.extend([&short, "--", row.long, &value, " -- ", &first.to_lowercase(), rest, "\n"]);
     }
     text.push_str("--profile_options OPTIONS -- of Python's profiler: taken, and without effect\n");
     text

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use super::assembly::{Assembly, dialect_of};
 use super::lookup::Complaint;
 use super::path;
+use super::plugin;
 use super::problem::{Problem, Problems};
-use super::raw::Dialect;
+use super::raw::{Dialect, RawValue};
 use super::reader::{Level, Place, Reader};
 use super::schema::SectionKind;
 use super::source::Source;
+use super::span::Span;
 
 /// What the client takes from the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +51,33 @@ pub struct CtlLoaded {
 
 const PLACE: Place<'static> = Place { section: "supervisorctl", kind: SectionKind::Supervisorctl, level: Level::Group };
 
+/// Names a plugin of Supervisor's client.
+const CTL_FACTORY_KEY: &str = "supervisor.ctl_factory";
+
+/// Whether Python plugins that the file names are refused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Plugins {
+    #[default]
+    Refused,
+    /// `--ignore-plugins`
+    Ignored,
+}
+
+impl CtlLoaded {
+    /// Whether a plugin is among what is wrong.
+    #[must_use]
+    pub fn has_refused_plugin(&self) -> bool {
+        self.problems.errors().any(|problem| problem.key.as_deref() == Some(CTL_FACTORY_KEY))
+    }
+
+    /// A warning for each plugin that is left out.
+    pub fn ignored_plugins(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.warnings().filter(|problem| problem.key.as_deref() == Some(CTL_FACTORY_KEY))
+    }
+}
+
 /// Reads the client's settings.
-pub fn load_ctl(path: &Path, source: &dyn Source) -> CtlLoaded {
+pub fn load_ctl(path: &Path, plugins: Plugins, source: &dyn Source) -> CtlLoaded {
     let name = path.to_string_lossy();
     let mut assembly = Assembly::new(source);
     let is_read = assembly.read_main(&name);
@@ -59,16 +86,30 @@ pub fn load_ctl(path: &Path, source: &dyn Source) -> CtlLoaded {
     if is_read {
         if dialect_of(&name) == Dialect::Ini && !sections.sections.contains_key("supervisorctl") {
             let problem = Problem::error(".ini file does not include supervisorctl section");
-            problems.push(problem.help("add a line [supervisorctl]; it may be empty"));
+            problems.push(problem.at(Span::BEGINNING).help("add a line [supervisorctl]; it may be empty"));
         }
         // The client expands ~ in the name of its file, the daemon does not.
         let directories = [path::dirname(&path::resolve(&name, source)).to_owned()];
         let mut reader = Reader::new(&sections, source, &mut problems, &name, &directories);
+        reader.ignores_plugins = plugins == Plugins::Ignored;
         config = Some(section(&mut reader));
-        plugins(&mut reader);
+        ctl_plugins(&mut reader);
     }
     problems.locate(&files);
     CtlLoaded { config: config.filter(|_| !problems.has_errors()), problems, files }
+}
+
+/// For the daemon, whom the client's plugins do not concern: the clients will refuse the file.
+pub(crate) fn warn_of_plugins(reader: &mut Reader<'_>) {
+    for section in reader.sections(SectionKind::CtlPlugin) {
+        let place = Place { section, kind: SectionKind::CtlPlugin, level: Level::Group };
+        let Some(text) = reader.raw_value(place, CTL_FACTORY_KEY).map(RawValue::shown) else { continue };
+        let instead = plugin::instead(&text).unwrap_or("remove the section if nobody needs the plugin");
+        let problem = Problem::own_warning(format!(
+            "{text} cannot be loaded: galaxyctl and supervisorctl refuse this file unless given --ignore-plugins"
+        ));
+        reader.report(place, CTL_FACTORY_KEY, problem.help(instead));
+    }
 }
 
 fn section(reader: &mut Reader<'_>) -> CtlConfig {
@@ -89,19 +130,16 @@ fn section(reader: &mut Reader<'_>) -> CtlConfig {
     CtlConfig { serverurl, username, password, prompt, history_file }
 }
 
-/// Python plugins cannot be loaded, so each is an error, as one that Supervisor cannot find.
-fn plugins(reader: &mut Reader<'_>) {
-    const KEY: &str = "supervisor.ctl_factory";
+/// Python plugins cannot be loaded: each is an error, or a warning where they are ignored.
+fn ctl_plugins(reader: &mut Reader<'_>) {
+    const KEY: &str = CTL_FACTORY_KEY;
     for section in reader.sections(SectionKind::CtlPlugin) {
         let place = Place { section, kind: SectionKind::CtlPlugin, level: Level::Group };
         let scope = reader.bare_scope();
-        let help = "remove the section: Python code cannot be loaded";
         match reader.written(place, KEY, &scope) {
-            Ok(Some(text)) => {
-                let text = format!("{text} cannot be resolved within [{section}]");
-                reader.complain(place, KEY, Complaint::new(text, help));
-            }
+            Ok(Some(text)) => reader.report_plugin(place, KEY, &text),
             Ok(None) => {
+                let help = "remove the section: Python code cannot be loaded";
                 let text = format!("section [{section}] does not specify a {KEY}");
                 reader.complain(place, KEY, Complaint::new(text, help));
             }

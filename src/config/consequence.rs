@@ -62,6 +62,7 @@ const CONSEQUENCES: &[(SectionKind, &str, Consequence)] = &[
     (S::EventListener, "events", C::Group),
     (S::EventListener, "buffer_size", C::Group),
     (S::EventListener, "result_handler", C::Group),
+    (S::EventListener, "len_in_bytes", C::Group),
     (S::EventListener, "priority", C::Live),
     (S::FcgiProgram, "socket", C::Group),
     (S::FcgiProgram, "socket_backlog", C::Reload),

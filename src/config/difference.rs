@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::model::{GroupConfig, GroupKind, LogConfig, LogFile, ProcessConfig};
+use super::model::{GroupConfig, GroupKind, LogConfig, LogFile, ProcessConfig, SocketConfig};
 
 /// Names of groups: added and changed in the order of the new configuration, removed in that of the old one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,21 +51,31 @@ pub(super) fn same_kind(active: &GroupKind, pending: &GroupKind) -> bool {
     match (active, pending) {
         (K::Program, K::Program) => true,
         (
-            K::EventListener { buffer_size, events, result_handler },
-            K::EventListener { buffer_size: new_size, events: new_events, result_handler: new_handler },
+            K::EventListener { buffer_size, events, result_handler, len_in_bytes },
+            K::EventListener {
+                buffer_size: new_size,
+                events: new_events,
+                result_handler: new_handler,
+                len_in_bytes: new_len_in_bytes,
+            },
         ) => {
             let set = |events: &[String]| events.iter().cloned().collect::<BTreeSet<_>>();
-            buffer_size == new_size && result_handler == new_handler && set(events) == set(new_events)
+            buffer_size == new_size
+                && result_handler == new_handler
+                && len_in_bytes == new_len_in_bytes
+                && set(events) == set(new_events)
         }
         (K::FastCgi { socket, .. }, K::FastCgi { socket: new_socket, .. }) => socket == new_socket,
         (K::Program | K::EventListener { .. } | K::FastCgi { .. }, _) => false,
     }
 }
 
-/// Everything counts but the section a process comes from; of its account, the number.
+/// Everything counts but the section a process comes from; of its account, the number, of its socket the address.
 pub(super) fn same_process(active: &ProcessConfig, pending: &ProcessConfig) -> bool {
     let uid = |process: &ProcessConfig| process.user.as_ref().map(|user| user.uid);
+    let address = |socket: &SocketConfig| SocketConfig { backlog: None, owner: None, mode: None, ..socket.clone() };
     let comparable = |process: &ProcessConfig| ProcessConfig {
+        socket: process.socket.as_ref().map(address),
         section: String::new(),
         user: None,
         stdout: LogConfig { file: LogFile::None, ..process.stdout.clone() },
@@ -142,5 +152,8 @@ mod tests {
         assert!(!changed(&socket("socket=unix:///tmp/s\n"), &socket("socket=unix:///tmp/s\nsocket_mode=0777\n")));
         assert!(changed(&socket("socket=unix:///tmp/s\n"), &socket("socket=unix:///tmp/t\n")));
         assert!(changed(&socket("socket=unix:///tmp/s\n"), "[program:a]\ncommand=a\n"));
+        let member = |keys: &str| format!("{}[group:g]\nprograms=a\n", socket(keys));
+        assert!(!changed(&member("socket=unix:///tmp/s\n"), &member("socket=unix:///tmp/s\nsocket_backlog=9\n")));
+        assert!(changed(&member("socket=unix:///tmp/s\n"), &member("socket=unix:///tmp/t\n")));
     }
 }

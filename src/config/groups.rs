@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::expansion::Scope;
 use super::lookup::Complaint;
-use super::model::{GroupConfig, GroupKind, Owner, ProcessConfig};
+use super::model::{GroupConfig, GroupKind, Owner, ProcessConfig, SocketConfig};
 use super::path;
 use super::problem::Problem;
 use super::process::processes;
@@ -92,7 +92,14 @@ fn heterogeneous<'a>(reader: &mut Reader<'a>, section: &'a str, grouped: &mut BT
                 continue;
             }
         };
+        let first = members.len();
         members.extend(processes(reader, &member, kind, &name));
+        if kind == SectionKind::FcgiProgram {
+            let socket = member_socket(reader, &member);
+            for process in members.iter_mut().skip(first) {
+                process.socket.clone_from(&socket);
+            }
+        }
         grouped.insert(member.clone());
         blamed = member;
     }
@@ -134,14 +141,13 @@ fn event_listener(reader: &mut Reader<'_>, section: &str) -> GroupConfig {
         let text = format!("[{section}] section sets invalid buffer_size ({buffer_size})");
         reader.complain(here, "buffer_size", Complaint::new(text, "set it to 1 or more"));
     }
-    let result_handler = reader.typed(here, "result_handler", &scope, |text, _| {
-        if is_reference_to(text, RESULT_HANDLER) {
-            return Ok(RESULT_HANDLER.to_owned());
-        }
-        let help = format!("remove the line: only {RESULT_HANDLER} is there, Python code cannot be loaded");
-        Err(Complaint::new(format!("{text} cannot be resolved within [{section}]"), help))
-    });
+    if let Ok(Some(text)) = reader.written(here, "result_handler", &scope)
+        && !is_reference_to(&text, RESULT_HANDLER)
+    {
+        reader.report_plugin(here, "result_handler", &text);
+    }
     let events = events(reader, here, &scope);
+    let len_in_bytes = reader.boolean(here, "len_in_bytes", &scope);
     if reader.boolean(here, "redirect_stderr", &scope) {
         let text = format!(
             "[{section}] section sets redirect_stderr=true but this is not allowed because it will interfere with the \
@@ -150,8 +156,9 @@ fn event_listener(reader: &mut Reader<'_>, section: &str) -> GroupConfig {
         reader.complain(here, "redirect_stderr", Complaint::new(text, "remove redirect_stderr"));
     }
     let processes: Vec<ProcessConfig> = processes(reader, section, here.kind, &name);
-    let result_handler = result_handler.unwrap_or_else(|| RESULT_HANDLER.to_owned());
-    GroupConfig { name, priority, kind: GroupKind::EventListener { buffer_size, events, result_handler }, processes }
+    let result_handler = RESULT_HANDLER.to_owned();
+    let kind = GroupKind::EventListener { buffer_size, events, result_handler, len_in_bytes };
+    GroupConfig { name, priority, kind, processes }
 }
 
 /// Whether the text names the object, blanks around the colon allowed.
@@ -193,11 +200,38 @@ fn events(reader: &mut Reader<'_>, here: Place<'_>, scope: &Scope) -> Vec<String
     wanted
 }
 
+/// The socket of a `[fcgi-program:x]` that a group lists. Supervisor does not look at its keys there, so a mistake in
+/// them does not refuse the configuration.
+fn member_socket(reader: &mut Reader<'_>, section: &str) -> Option<SocketConfig> {
+    let here = place(section, SectionKind::FcgiProgram);
+    let known = reader.problems.count();
+    let name = bare_name(section).trim().to_owned();
+    let scope = reader.scope();
+    let socket = socket(reader, here, &scope, Some(&name));
+    reader.problems.soften(known, "; so it is started without a socket, as Supervisor starts members of groups");
+    socket
+}
+
 fn fastcgi(reader: &mut Reader<'_>, section: &str) -> Option<GroupConfig> {
     let here = place(section, SectionKind::FcgiProgram);
     let name = group_name(reader, here);
     let scope = reader.scope();
     let priority = priority(reader, here, &scope);
+    let socket = socket(reader, here, &scope, name.as_deref());
+    let name = name?;
+    let mut processes = processes(reader, section, here.kind, &name);
+    for process in &mut processes {
+        process.socket.clone_from(&socket);
+    }
+    let unreadable = || SocketConfig { url: String::new(), backlog: None, owner: None, mode: None };
+    let SocketConfig { url, backlog, owner, mode } = socket.unwrap_or_else(unreadable);
+    let kind = GroupKind::FastCgi { socket: url, backlog, owner, mode };
+    Some(GroupConfig { name, priority, kind, processes })
+}
+
+/// What the socket keys say; `None` if there is a mistake in them, which is reported.
+fn socket(reader: &mut Reader<'_>, here: Place<'_>, scope: &Scope, name: Option<&str>) -> Option<SocketConfig> {
+    let (section, scope) = (here.section, scope.clone());
     let user = reader.typed(here, "user", &scope, |text, lookup| lookup.user(text));
     let backlog = reader.typed(here, "socket_backlog", &scope, |text, _| {
         let number = value::integer(text)?;
@@ -214,16 +248,15 @@ fn fastcgi(reader: &mut Reader<'_>, section: &str) -> Option<GroupConfig> {
         value::octal(text)
             .map_err(|_| Complaint::new(format!("Invalid socket_mode value {text}"), "write octal digits, like 0700"))
     });
-    let scope = match &name {
+    let scope = match name {
         Some(name) => scope.with("program_name", name),
         None => scope,
     };
-    let socket = reader.written(here, "socket", &scope);
-    let kind = match socket {
+    match reader.written(here, "socket", &scope) {
         Ok(Some(url)) if !url.is_empty() => {
             let uid = reader.lookup.source.uid();
             let account = user.filter(|user| user.uid != uid).map(|user| Owner { uid: user.uid, gid: Some(user.gid) });
-            socket_kind(reader, here, &url, Wanted { backlog, owner, mode, account })
+            read_socket(reader, here, &url, Wanted { backlog, owner, mode, account })
         }
         Ok(_) => {
             let text = format!("[{section}] section requires a \"socket\" line");
@@ -231,11 +264,7 @@ fn fastcgi(reader: &mut Reader<'_>, section: &str) -> Option<GroupConfig> {
             None
         }
         Err(_) => None,
-    };
-    let name = name?;
-    let processes = processes(reader, section, here.kind, &name);
-    let unreadable = GroupKind::FastCgi { socket: String::new(), backlog: None, owner: None, mode: None };
-    Some(GroupConfig { name, priority, kind: kind.unwrap_or(unreadable), processes })
+    }
 }
 
 /// What is set about a socket, and the account its processes run as if it is not ours.
@@ -246,7 +275,7 @@ struct Wanted {
     account: Option<Owner>,
 }
 
-fn socket_kind(reader: &mut Reader<'_>, here: Place<'_>, url: &str, wanted: Wanted) -> Option<GroupKind> {
+fn read_socket(reader: &mut Reader<'_>, here: Place<'_>, url: &str, wanted: Wanted) -> Option<SocketConfig> {
     let section = here.section;
     let help = "write unix:///path or tcp://host:port";
     let refuse = |reader: &mut Reader<'_>, text: String, help: &str| {
@@ -260,9 +289,9 @@ fn socket_kind(reader: &mut Reader<'_>, here: Place<'_>, url: &str, wanted: Want
         if !file.starts_with('/') {
             return refuse(reader, tuple("Unix socket path %s is not an absolute path", file), help);
         }
-        let socket = format!("unix://{}", path::resolve(file, reader.lookup.source));
+        let url = format!("unix://{}", path::resolve(file, reader.lookup.source));
         let (owner, mode) = (owner.or(account), Some(mode.unwrap_or(0o700)));
-        return Some(GroupKind::FastCgi { socket, backlog, owner, mode });
+        return Some(SocketConfig { url, backlog, owner, mode });
     }
     if owner.is_some() || mode.is_some() {
         let text = "socket_owner and socket_mode params should only be used with a Unix domain socket";
@@ -278,8 +307,8 @@ fn socket_kind(reader: &mut Reader<'_>, here: Place<'_>, url: &str, wanted: Want
     };
     match value::port_number(port) {
         Ok(port) => {
-            let socket = format!("tcp://{}:{port}", host.to_lowercase());
-            Some(GroupKind::FastCgi { socket, backlog, owner: None, mode: None })
+            let url = format!("tcp://{}:{port}", host.to_lowercase());
+            Some(SocketConfig { url, backlog, owner: None, mode: None })
         }
         Err(error) => refuse(reader, error.to_string(), error.wanted()),
     }

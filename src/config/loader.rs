@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::assembly::{Assembly, dialect_of};
+use super::client::warn_of_plugins;
 use super::daemon;
 use super::groups::groups;
 use super::model::Config;
@@ -12,6 +13,7 @@ use super::raw::Dialect;
 use super::reader::Reader;
 use super::servers::{refuse_extra_keys, rpc_interfaces, servers};
 use super::source::Source;
+use super::span::Span;
 use super::suspicion;
 
 /// What loading found.
@@ -39,15 +41,17 @@ pub fn load(path: &Path, overrides: &Overrides, source: &dyn Source) -> Loaded {
     let Assembly { sections, files, directories, mut problems, infos, .. } = assembly;
     if dialect_of(&name) == Dialect::Ini && !sections.sections.contains_key("supervisord") {
         let problem = Problem::error(".ini file does not include supervisord section");
-        problems.push(problem.help("add a line [supervisord]; it may be empty"));
+        problems.push(problem.at(Span::BEGINNING).help("add a line [supervisord]; it may be empty"));
     }
     let mut reader = Reader::new(&sections, source, &mut problems, &name, &directories);
+    reader.ignores_plugins = overrides.ignore_plugins;
     let section = daemon::section(&mut reader);
     let rpcinterfaces = rpc_interfaces(&mut reader);
     let mut groups = groups(&mut reader);
     let servers = servers(&mut reader);
     let daemon = daemon::settle(&mut reader, section, overrides);
     refuse_extra_keys(&mut reader);
+    warn_of_plugins(&mut reader);
     for process in groups.iter_mut().flat_map(|group| &mut group.processes) {
         let own = std::mem::replace(&mut process.environment, daemon.environment.clone());
         process.environment.extend(own);
@@ -135,6 +139,42 @@ mod tests {
                 "10:1 warning: section [Program:c] is not known and has no effect",
             ],
         );
+    }
+
+    #[test]
+    fn a_semicolon_that_cuts_a_command_is_a_warning() {
+        for (command, is_cut) in [
+            ("/bin/setup ; /bin/serve", true),
+            ("setup ; exec serve", true),
+            ("setup ; test -e x && serve", true),
+            ("setup;/bin/serve", false),
+            ("/bin/cat ; the program", false),
+            ("/bin/cat # /bin/other", false),
+        ] {
+            let loaded = load_text("/etc/x.conf", &format!("[supervisord]\n[program:a]\ncommand={command}\n"));
+            let warning = "what follows the semicolon in `command` is a comment and not run";
+            let found = told(&loaded);
+            assert_eq!(found.len(), usize::from(is_cut), "{command}: {found:?}");
+            assert!(found.iter().all(|line| line.starts_with("3:") && line.ends_with(warning)), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn percent_errors_say_how_it_is_written() {
+        for (command, wanted) in [
+            ("date +%s", Some("`date +%%s`")),
+            ("backup --full=100% %(here)s", Some("`backup --full=100%% %(here)s`")),
+            ("run %(progam_name)s %d %Y", Some("`run %(program_name)s %%d %%Y`")),
+            ("run %(ENV_HOMEE)s", Some("`run %(ENV_HOME)s`")),
+            ("run %(nothing_of_the_kind)s", None),
+        ] {
+            let loaded = load_text("/etc/x.conf", &format!("[supervisord]\n[program:a]\ncommand={command}\n"));
+            let help = loaded.problems.errors().next().and_then(|problem| problem.help.clone()).unwrap();
+            match wanted {
+                Some(wanted) => assert!(help.contains(wanted), "{command}: {help}"),
+                None => assert!(!help.contains('`'), "{command}: {help}"),
+            }
+        }
     }
 
     #[test]
@@ -255,7 +295,7 @@ mod tests {
         check(
             "/etc/x.conf",
             "[program:a]\ncommand=x\n",
-            &["0:0 error: .ini file does not include supervisord section"],
+            &["1:1 error: .ini file does not include supervisord section"],
         );
     }
 

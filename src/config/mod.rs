@@ -2,6 +2,7 @@
 
 mod assembly;
 mod client;
+mod command;
 mod consequence;
 mod daemon;
 mod diagnostic;
@@ -25,13 +26,16 @@ mod path;
 mod pattern;
 pub mod percent;
 mod plan;
+mod plugin;
 mod policy;
 mod print;
 mod problem;
 mod process;
+mod program;
 mod raw;
 mod reader;
 mod reference;
+mod sample;
 pub mod schema;
 mod secret;
 mod servers;
@@ -42,7 +46,8 @@ mod suspicion;
 pub mod value;
 
 pub use assembly::FILES_MAX;
-pub use client::{CtlConfig, CtlLoaded, load_ctl};
+pub use client::{CtlConfig, CtlLoaded, Plugins, load_ctl};
+pub use command::{Command, find_command};
 pub use consequence::{Consequence, consequence};
 pub use diagnostic::{EXIT_REFUSED, Rendering, check, render};
 pub use difference::{Difference, difference};
@@ -52,14 +57,17 @@ pub use literal::{ascii_literal, literal};
 pub use loader::{Loaded, load};
 pub use model::{
     Config, DaemonConfig, DaemonLog, GroupConfig, GroupKind, InetServer, LogConfig, LogFile, LogLevelName, Owner,
-    ProcessConfig, RpcInterface, ServerAuth, ServerConfig, UnixServer, User,
+    ProcessConfig, RpcInterface, ServerAuth, ServerConfig, SocketConfig, UnixServer, User,
 };
 pub use nearest::nearest;
 pub use overrides::{DaemonOption, Overrides};
 pub use plan::{GroupFate, GroupPlan, KeyChange, ProcessFate, plan, settled};
+pub use plugin::InterfaceKind;
 pub use print::{Format, PrintError, print};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use process::NUMPROCS_MAX;
+pub use program::processes_of;
 pub use reference::reference_markdown;
+pub use sample::sample;
 pub use source::{Account, FILE_BYTES_MAX, FileStatus, ReadError, Source};
 pub use span::{FileId, Span, line_column};

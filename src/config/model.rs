@@ -121,11 +121,14 @@ pub struct ServerAuth {
     pub password: String,
 }
 
-/// `[rpcinterface:x]`; only Supervisor's own factory is known.
+/// `[rpcinterface:x]`, of a factory that is built in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RpcInterface {
     pub name: String,
     pub factory: String,
+    /// `whitelist` of the twiddler: the methods that may be called; empty: all.
+    #[serde(default)]
+    pub whitelist: Vec<String>,
 }
 
 /// A group: of a `[program:x]` of its own, of a `[group:x]`, a listener pool or a `FastCGI` pool.
@@ -142,8 +145,32 @@ pub struct GroupConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum GroupKind {
     Program,
-    EventListener { buffer_size: i64, events: Vec<String>, result_handler: String },
-    FastCgi { socket: String, backlog: Option<u32>, owner: Option<Owner>, mode: Option<u32> },
+    EventListener {
+        buffer_size: i64,
+        events: Vec<String>,
+        result_handler: String,
+        /// `len:` counts bytes instead of characters.
+        len_in_bytes: bool,
+    },
+    FastCgi {
+        socket: String,
+        backlog: Option<u32>,
+        owner: Option<Owner>,
+        mode: Option<u32>,
+    },
+}
+
+/// The listening socket of a `[fcgi-program:x]`, which the daemon makes and its processes share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketConfig {
+    /// `unix:///PATH` or `tcp://HOST:PORT`; who names the same shares one socket.
+    pub url: String,
+    /// `None`: the system's limit.
+    pub backlog: Option<u32>,
+    /// Of a Unix socket; `None`: unchanged.
+    pub owner: Option<Owner>,
+    /// Of a Unix socket; `None` for TCP.
+    pub mode: Option<u32>,
 }
 
 /// One process, every template filled in.
@@ -177,6 +204,8 @@ pub struct ProcessConfig {
     pub environment: IndexMap<String, String>,
     /// `None`: AUTO.
     pub serverurl: Option<String>,
+    /// What becomes its standard input, for processes of a `[fcgi-program:x]`.
+    pub socket: Option<SocketConfig>,
 }
 
 /// The `stdout_*` or `stderr_*` keys.

@@ -75,6 +75,38 @@ pub fn expand(format: &str, names: &dyn Names) -> Result<String, PercentError> {
     Ok(out)
 }
 
+/// Longer formats are not rewritten for a message.
+const CORRECTED_LENGTH_MAX: usize = 1_000;
+
+/// More mistakes than this are not put right in one message.
+const CORRECTIONS_MAX: usize = 16;
+
+/// The format as it was probably meant: stray percent signs doubled, names that are nearly right put right. `None` if
+/// there is a name that is like no other.
+#[must_use]
+pub fn corrected(format: &str, names: &dyn Names) -> Option<String> {
+    if format.len() > CORRECTED_LENGTH_MAX {
+        return None;
+    }
+    let mut text = format.to_owned();
+    for _ in 0..CORRECTIONS_MAX {
+        match expand(&text, names) {
+            Ok(_) => return Some(text),
+            Err(PercentError::UnknownName { name, offset }) => {
+                let all = names.names();
+                let near = super::nearest(&name, all.iter().map(String::as_str))?;
+                let begin = offset + "%(".len();
+                text.get(begin..begin + name.len())?;
+                text.replace_range(begin..begin + name.len(), near);
+            }
+            Err(PercentError::BadFormat { offset, .. } | PercentError::BareConversion { offset }) => {
+                text.insert(offset, '%');
+            }
+        }
+    }
+    None
+}
+
 /// Supervisor's text for an error. `label` is `SECTION.KEY`, or what it calls the value.
 #[must_use]
 pub fn message(error: &PercentError, format: &str, label: &str, names: &dyn Names) -> String {

@@ -112,7 +112,12 @@ fn changed(active: &GroupConfig, pending: &GroupConfig) -> Option<GroupPlan> {
     }
     let membership = processes.iter().any(|(_, fate)| matches!(fate, ProcessFate::Added | ProcessFate::Removed));
     let is_pool = !matches!((&active.kind, &pending.kind), (GroupKind::Program, GroupKind::Program));
-    let replaced = keys.iter().any(|key| key.consequence == Consequence::Group) || (is_pool && membership);
+    let of_processes = processes.iter().filter_map(|(_, fate)| match fate {
+        ProcessFate::Changed(keys) => Some(keys),
+        ProcessFate::Added | ProcessFate::Removed => None,
+    });
+    let another = keys.iter().chain(of_processes.flatten()).any(|key| key.consequence == Consequence::Group);
+    let replaced = another || (is_pool && membership);
     if processes.is_empty() && keys.is_empty() {
         let order = |group: &GroupConfig| group.processes.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
         if order(active) == order(pending) {
@@ -161,11 +166,12 @@ fn group_keys(active: &GroupConfig, pending: &GroupConfig) -> Vec<KeyChange> {
 fn kind_values(kind: &GroupKind) -> Vec<(&'static str, String)> {
     match kind {
         GroupKind::Program => vec![("section", "program".to_owned())],
-        GroupKind::EventListener { buffer_size, events, result_handler, .. } => vec![
+        GroupKind::EventListener { buffer_size, events, result_handler, len_in_bytes } => vec![
             ("section", "eventlistener".to_owned()),
             ("events", events.join(",")),
             ("buffer_size", buffer_size.to_string()),
             ("result_handler", result_handler.clone()),
+            ("len_in_bytes", len_in_bytes.to_string()),
         ],
         GroupKind::FastCgi { socket, .. } => {
             vec![("section", "fcgi-program".to_owned()), ("socket", socket.clone())]
@@ -184,6 +190,8 @@ fn process_keys(old: &ProcessConfig, new: &ProcessConfig) -> Vec<KeyChange> {
     };
     let (old_values, new_values) = (values(old), values(new));
     let mut keys = Vec::new();
+    let pooled = old.socket.is_some() || new.socket.is_some();
+    let kind = if pooled { SectionKind::FcgiProgram } else { SectionKind::Program };
     let names = new_values.keys().chain(old_values.keys().filter(|key| !new_values.contains_key(*key)));
     for name in names {
         let (before, after) = (old_values.get(name), new_values.get(name));
@@ -192,7 +200,7 @@ fn process_keys(old: &ProcessConfig, new: &ProcessConfig) -> Vec<KeyChange> {
         }
         let shown = |value: Option<&String>| value.map(|value| shown(name, value));
         let key = name.split_once('.').map_or(name.as_str(), |(key, _)| key);
-        let consequence = consequence(SectionKind::Program, key).unwrap_or(Consequence::Spawn);
+        let consequence = consequence(kind, key).unwrap_or(Consequence::Spawn);
         keys.push(KeyChange { key: name.clone(), old: shown(before), new: shown(after), consequence });
     }
     if keys.is_empty() {

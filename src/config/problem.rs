@@ -45,6 +45,8 @@ pub struct Problem {
     pub found: Option<String>,
     /// What would be right.
     pub help: Option<String>,
+    /// Supervisor's text alone would not do: a plain message tells everything.
+    pub in_full: bool,
 }
 
 impl Problem {
@@ -81,6 +83,7 @@ impl Problem {
             key: None,
             found: None,
             help: None,
+            in_full: false,
         }
     }
 
@@ -162,6 +165,22 @@ impl Problems {
         }
     }
 
+    /// How many there are; for [`Problems::soften`].
+    pub(crate) fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Makes warnings of the errors that came after the first `known` problems, because Supervisor does not read what
+    /// they are about; `consequence` is added to their messages.
+    pub(crate) fn soften(&mut self, known: usize, consequence: &str) {
+        let errors = self.all.iter_mut().skip(known).filter(|problem| problem.severity == Severity::Error);
+        for problem in errors {
+            problem.severity = Severity::Warning;
+            problem.supervisor_text = None;
+            problem.message.push_str(consequence);
+        }
+    }
+
     /// In the order in which Supervisor would come upon them.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.all.iter()
@@ -183,6 +202,16 @@ impl Problems {
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.errors().next().is_some()
+    }
+
+    /// What a plain message tells of the first error: Supervisor's text; of an error that only we see, where it stands,
+    /// what is wrong and what would be right.
+    #[must_use]
+    pub fn first_told(&self) -> Option<String> {
+        self.errors().next().map(|problem| match &problem.supervisor_text {
+            Some(text) if !problem.in_full => text.clone(),
+            Some(_) | None => problem.to_string().trim_start_matches("error: ").to_owned(),
+        })
     }
 
     /// What supervisord would print after `Error: `; for an error that only we see, its message.

@@ -232,6 +232,7 @@ fn one(reader: &mut Reader<'_>, place: Place<'_>, scope: &mut Scope, common: &Co
         stderr,
         environment,
         serverurl: common.serverurl.clone(),
+        socket: None,
     })
 }
 

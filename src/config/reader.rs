@@ -50,6 +50,8 @@ pub(crate) struct Reader<'a> {
     /// `[supervisord] environment` could not be read.
     pub(crate) lacks_variables: bool,
     pub(crate) node_name: String,
+    /// Python code that is named is left out instead of refused.
+    pub(crate) ignores_plugins: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -69,6 +71,7 @@ impl<'a> Reader<'a> {
             globals: globals_of(source),
             lacks_variables: false,
             node_name: source.node_name(),
+            ignores_plugins: false,
         }
     }
 
@@ -270,6 +273,10 @@ impl<'a> Reader<'a> {
             PercentError::BareConversion { .. } => {
                 "write %% for a percent sign: Supervisor would insert a list of all names here"
             }
+        };
+        let help = match percent::corrected(text, &view) {
+            Some(corrected) => format!("write `{corrected}`? ({help})"),
+            None => help.to_owned(),
         };
         let message = percent::message(&error, text, label, &view);
         let mut problem = match &error {

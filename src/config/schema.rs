@@ -84,14 +84,18 @@ impl SectionKind {
             Self::InetHttpServer => "A TCP port on which the daemon is controlled.",
             Self::Supervisorctl => "Settings of the client; the daemon does not look at them.",
             Self::Program => "A program: one process, or `numprocs` alike.",
-            Self::FcgiProgram => "A program whose processes share a listening socket as their standard input.",
+            Self::FcgiProgram => {
+                "A program whose processes share a listening socket as their standard input; also as members of a `[group:x]`."
+            }
             Self::EventListener => "A program whose processes receive the daemon's events.",
             Self::Group => "Programs that are addressed together; they leave their own groups.",
             Self::Include => "Further files to read; only the main file's section counts.",
             Self::RpcInterface => {
                 "Makes the XML-RPC methods available; Supervisor's own interface is the only one known."
             }
-            Self::CtlPlugin => "A plugin of Supervisor's client; checked, but Python code cannot be loaded.",
+            Self::CtlPlugin => {
+                "A plugin of Supervisor's client; refused unless `--ignore-plugins` is given, as Python code cannot be loaded."
+            }
         }
     }
 }
@@ -384,7 +388,7 @@ pub const KEYS: &[Key] = &[
     key(S::Supervisord, "loglevel", V::Level, Text("info"), N::Here, E::Reload,
         "The least important lines that the activity log keeps; `debug` and below add the output of the programs."),
     key(S::Supervisord, "pidfile", V::Path, Text("supervisord.pid"), N::Here, E::Reload,
-        "Where the daemon writes its process id."),
+        "Where the daemon writes its process id; locked, so that a configuration is not run twice."),
     key(S::Supervisord, "umask", V::Octal, Text("022"), N::Here, E::Start,
         "The daemon's umask; set only when it goes into the background."),
     key(S::Supervisord, "nodaemon", V::Boolean, Text("false"), N::Here, E::Reload,
@@ -503,8 +507,10 @@ pub const KEYS: &[Key] = &[
     // [eventlistener:x]
     key(S::EventListener, "events", V::Events, Required, N::Here, E::Update,
         "The events to receive; a family name means all of its members."),
-    key(S::EventListener, "buffer_size", V::Integer, Text("10"), N::Here, E::Update,
+    key(S::EventListener, "buffer_size", V::Integer, Text("1024"), N::Here, E::Update,
         "How many events wait for a free listener before the oldest is dropped."),
+    key(S::EventListener, "len_in_bytes", V::Boolean, Text("false"), N::Here, E::Update,
+        "`len:` of an event counts the bytes of its payload instead of its characters: for listeners that read bytes."),
     key(S::EventListener, "result_handler", V::PythonObject, Text("supervisor.dispatchers:default_handler"), N::Here,
         E::Update, "Judge of the listeners' answers; only the default exists."),
     key(S::EventListener, "priority", V::Integer, Absent("-1 for the pool, 999 for its processes"), N::Here, E::Update,
@@ -521,14 +527,20 @@ pub const KEYS: &[Key] = &[
         "Files to read after this one, relative to its directory; later files override earlier ones key by key."),
     // [rpcinterface:x]
     key(S::RpcInterface, "supervisor.rpcinterface_factory", V::PythonObject, Required, N::Environment, E::Reload,
-        "Always `supervisor.rpcinterface:make_main_rpcinterface`."),
+        "`supervisor.rpcinterface:make_main_rpcinterface`, or \
+         `supervisor_twiddler.rpcinterface:make_twiddler_rpcinterface`, which is built in."),
+    key(S::RpcInterface, "whitelist", V::Names, Absent("all"), N::Environment, E::Reload,
+        "Of `supervisor_twiddler` only: the methods that may be called."),
     // [ctlplugin:x]
     key(S::CtlPlugin, "supervisor.ctl_factory", V::PythonObject, Required, N::Environment, E::Client,
         "Python code for Supervisor's own client."),
 ];
 
-/// The one factory that `[rpcinterface:x]` may name.
+/// Supervisor's own factory of `[rpcinterface:x]`.
 pub const RPC_FACTORY: &str = "supervisor.rpcinterface:make_main_rpcinterface";
+
+/// The factory of `supervisor_twiddler`, whose interface is built in.
+pub const TWIDDLER_FACTORY: &str = "supervisor_twiddler.rpcinterface:make_twiddler_rpcinterface";
 
 /// The one `result_handler` of event listeners.
 pub const RESULT_HANDLER: &str = "supervisor.dispatchers:default_handler";

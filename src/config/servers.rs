@@ -1,17 +1,18 @@
 //! Endpoints and RPC interfaces. Source: Supervisor 4.3.0, `options.py`, `server_configs_from_parser()` and
 //! `get_plugins()`.
 
-use super::groups::is_reference_to;
 use super::lookup::Complaint;
 use super::model::{InetServer, RpcInterface, ServerAuth, ServerConfig, UnixServer};
 use super::path;
+use super::plugin::InterfaceKind;
 use super::problem::Problem;
-use super::raw::Dialect;
+use super::raw::{Dialect, RawValue};
 use super::reader::{Level, Place, Reader};
-use super::schema::{RPC_FACTORY, SectionKind};
+use super::schema::{RPC_FACTORY, SectionKind, TWIDDLER_FACTORY};
 use super::value;
 
 const FACTORY_KEY: &str = "supervisor.rpcinterface_factory";
+const WHITELIST: &str = "whitelist";
 
 fn place(section: &str, kind: SectionKind) -> Place<'_> {
     Place { section, kind, level: Level::Group }
@@ -24,12 +25,13 @@ pub(crate) fn rpc_interfaces(reader: &mut Reader<'_>) -> Vec<RpcInterface> {
         let here = place(section, SectionKind::RpcInterface);
         let name = section.split_once(':').map_or("", |(_, name)| name);
         let scope = reader.bare_scope();
-        match reader.written(here, FACTORY_KEY, &scope) {
-            Ok(Some(text)) if !is_reference_to(&text, RPC_FACTORY) => {
-                let help = format!("write {RPC_FACTORY}: it is the only one there is, Python code cannot be loaded");
-                let text = format!("{text} cannot be resolved within [{section}]");
-                reader.complain(here, FACTORY_KEY, Complaint::new(text, help));
-            }
+        let factory = reader.written(here, FACTORY_KEY, &scope);
+        let kind = match &factory {
+            Ok(Some(text)) => InterfaceKind::of(text),
+            Ok(None) | Err(_) => Some(InterfaceKind::Main),
+        };
+        match &factory {
+            Ok(Some(text)) if kind.is_none() => reader.report_plugin(here, FACTORY_KEY, text),
             Ok(None) if !is_native(reader, section) => {
                 let text = format!("section [{section}] does not specify a {FACTORY_KEY}");
                 reader.complain(here, FACTORY_KEY, Complaint::new(text, format!("add {FACTORY_KEY} = {RPC_FACTORY}")));
@@ -40,7 +42,12 @@ pub(crate) fn rpc_interfaces(reader: &mut Reader<'_>) -> Vec<RpcInterface> {
             // Supervisor expands the values first.
             let _expanded = reader.written(here, &key, &scope);
         }
-        made.push(RpcInterface { name: name.to_owned(), factory: RPC_FACTORY.to_owned() });
+        let Some(kind) = kind else { continue };
+        let (factory, whitelist) = match kind {
+            InterfaceKind::Main => (RPC_FACTORY, Vec::new()),
+            InterfaceKind::Twiddler => (TWIDDLER_FACTORY, reader.names(here, WHITELIST, &scope)),
+        };
+        made.push(RpcInterface { name: name.to_owned(), factory: factory.to_owned(), whitelist });
     }
     made
 }
@@ -49,10 +56,22 @@ pub(crate) fn rpc_interfaces(reader: &mut Reader<'_>) -> Vec<RpcInterface> {
 pub(crate) fn refuse_extra_keys(reader: &mut Reader<'_>) {
     for section in reader.sections(SectionKind::RpcInterface) {
         let name = section.split_once(':').map_or("", |(_, name)| name);
-        for key in extra_keys(reader, section) {
+        let here = place(section, SectionKind::RpcInterface);
+        let kind = match reader.raw_value(here, FACTORY_KEY).map(RawValue::shown) {
+            // A reference with names in it is not looked through: its interface takes the fewest keys.
+            Some(text) => InterfaceKind::of(&text).or(text.contains('%').then_some(InterfaceKind::Main)),
+            None => Some(InterfaceKind::Main),
+        };
+        let refused = |key: &String| match kind {
+            Some(InterfaceKind::Main) => true,
+            Some(InterfaceKind::Twiddler) => key != WHITELIST,
+            // It is not made at all.
+            None => false,
+        };
+        for key in extra_keys(reader, section).into_iter().filter(refused) {
             let problem = Problem::error(format!("Could not make {name} rpc interface"))
-                .help(format!("remove `{key}`: the interface takes no settings (a key of [DEFAULT] counts as one)"));
-            reader.report(place(section, SectionKind::RpcInterface), &key, problem);
+                .help(format!("remove `{key}`: the interface does not take it (a key of [DEFAULT] counts as one)"));
+            reader.report(here, &key, problem);
         }
     }
 }

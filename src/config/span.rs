@@ -12,6 +12,11 @@ pub struct Span {
     pub end: usize,
 }
 
+impl Span {
+    /// Where the main file begins: for what it lacks as a whole.
+    pub const BEGINNING: Span = Span { file: FileId(0), start: 0, end: 0 };
+}
+
 /// Line and column of `offset` in `text`, both counted from one, the column in characters.
 ///
 /// LF, CRLF and a lone CR end a line, as for the ini reader. An offset behind the text, or

@@ -20,12 +20,12 @@ pub(crate) fn report(reader: &mut Reader<'_>, config: &Config, files: &[(PathBuf
     let raw = reader.raw;
     for (name, section) in &raw.sections {
         match SectionKind::of(name) {
-            Some(kind) => known_section(reader, name, kind, section),
+            Some(kind) => known_section(reader, name, kind, section, files),
             None => unknown_section(reader, name, section),
         }
     }
     for (key, value) in &raw.defaults {
-        cut_quote(reader, "DEFAULT", key, value);
+        cut_value(reader, "DEFAULT", key, value, files);
     }
     collisions(reader, config);
     open_files(reader, files);
@@ -51,14 +51,20 @@ fn unknown_section(reader: &mut Reader<'_>, name: &str, section: &RawSection) {
     reader.report_section(name, problem);
 }
 
-fn known_section(reader: &mut Reader<'_>, name: &str, kind: SectionKind, section: &RawSection) {
+fn known_section(
+    reader: &mut Reader<'_>,
+    name: &str,
+    kind: SectionKind,
+    section: &RawSection,
+    files: &[(PathBuf, String)],
+) {
     for (key, value) in &section.entries {
         // The native reader has refused what it does not know.
         let is_known = schema::takes_any_key(kind) || schema::key_of(kind, key).is_some();
         if !is_known && value.dialect == Dialect::Ini {
             unknown_key(reader, name, kind, key, value);
         }
-        cut_quote(reader, name, key, value);
+        cut_value(reader, name, key, value, files);
         swallowed_key(reader, name, kind, key, value);
     }
 }
@@ -72,14 +78,34 @@ fn unknown_key(reader: &mut Reader<'_>, section: &str, kind: SectionKind, key: &
     reader.problems.push(problem);
 }
 
-fn cut_quote(reader: &mut Reader<'_>, section: &str, key: &str, value: &RawValue) {
+fn cut_value(reader: &mut Reader<'_>, section: &str, key: &str, value: &RawValue, files: &[(PathBuf, String)]) {
     let (Some(comment), RawData::Text(text)) = (value.cut_comment, &value.data) else { return };
-    if !matches!(shlex::split(text), Err(SplitError::NoClosingQuotation { .. })) {
+    let (what, help) = if matches!(shlex::split(text), Err(SplitError::NoClosingQuotation { .. })) {
+        let help = "a ; or # after a blank begins a comment even inside quotes: take the blank away, or put the text into a script";
+        (format!("the comment cuts the value of `{key}` inside quotes"), help)
+    } else if key == "command" && written(comment, files).is_some_and(reads_like_a_command) {
+        let help = "a ; after a blank begins a comment, and no shell reads the command: put it into a script, or into \
+                    sh -c '...;...' without a blank before the semicolon";
+        (format!("what follows the semicolon in `{key}` is a comment and not run"), help)
+    } else {
         return;
-    }
-    let problem = Problem::own_warning(format!("the comment cuts the value of `{key}` inside quotes"));
-    let help = "a ; or # after a blank begins a comment even inside quotes: take the blank away, or put the text into a script";
+    };
+    let problem = Problem::own_warning(what);
     reader.problems.push(problem.at(comment).in_section(section).with_key(key).finding(text.clone()).help(help));
+}
+
+fn written(span: Span, files: &[(PathBuf, String)]) -> Option<&str> {
+    let (_, text) = files.get(span.file.0 as usize)?;
+    text.get(span.start..span.end)
+}
+
+/// Whether a comment is rather the second half of `a ; b` in the manner of a shell. Comments for people begin with other
+/// words.
+fn reads_like_a_command(comment: &str) -> bool {
+    const BEGINNINGS: &[&str] =
+        &["/", "./", "../", "$", "cd ", "echo ", "exec ", "export ", "exit ", "sleep ", "source "];
+    let Some(text) = comment.strip_prefix(';').map(str::trim) else { return false };
+    BEGINNINGS.iter().any(|beginning| text.starts_with(beginning)) || text.contains(" && ") || text.contains(" || ")
 }
 
 /// A line that looks like a key but is indented deeper than the key above belongs to that key's value.

@@ -178,6 +178,8 @@ impl Stage {
             prompt: "supervisor".to_owned(),
             configuration: None,
             format: "ini".to_owned(),
+            migration: crate::cli::galaxyctl::Migration::default(),
+            plugins: crate::config::Plugins::Refused,
         };
         let screen = Screen::new(self.form, hints, out.clone(), err.clone());
         let mut shell = Shell::new(session, Box::new(self.script.clone()), screen, Box::new(person));

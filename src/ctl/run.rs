@@ -6,23 +6,25 @@ use std::sync::{Arc, Mutex};
 use super::client::Connection;
 use super::exit::ExitCode;
 use super::prompt;
-use super::render::{Form, Hints, Screen, form_for};
+use super::render::{Form, Hints, Screen, Sink, form_for};
 use super::settings::Settings;
 use super::shell::{Session, Shell};
 use super::terminal::{OnInterrupt, Terminal};
 use crate::cli::supervisorctl;
 use crate::cli::{Parsed, Personality, UsageError, galaxyctl};
-use crate::config::HostSource;
+use crate::config::{HostSource, sample};
 
 /// Runs the client: `argv0` as it was typed, `args` without it. Gives the exit code.
 #[must_use]
 pub fn main(personality: Personality, argv0: &str, args: &[String]) -> u8 {
     let parsed = match personality {
         Personality::Supervisorctl => match supervisorctl::parse(argv0, args) {
-            Ok(Parsed::Run(options)) => Ok(Parsed::Run(galaxyctl::Galaxyctl { options, format: String::new() })),
+            Ok(Parsed::Run(options)) => Ok(Parsed::Run(galaxyctl::Galaxyctl::supervisorctl(options))),
             Ok(Parsed::Print(text)) => Ok(Parsed::Print(text)),
             Err(error) => Err(refuse(&error.text(argv0))),
         },
+        // As the original, it looks at no word.
+        Personality::EchoSupervisordConf => Ok(Parsed::Print(sample())),
         _ => galaxyctl::parse(args).map_err(|error| refuse(&error.render().ansi().to_string())),
     };
     match parsed {
@@ -50,7 +52,10 @@ pub(super) fn refuse(text: &str) -> u8 {
 }
 
 fn run(personality: Personality, argv0: &str, line: galaxyctl::Galaxyctl) -> u8 {
-    let galaxyctl::Galaxyctl { options, format } = line;
+    let galaxyctl::Galaxyctl { options, format, migration } = line;
+    if options.quiet && options.words.is_empty() {
+        return refuse("error: --quiet wants a command: nobody could see what the prompt says\n");
+    }
     let settings = match Settings::read(personality, argv0, &options) {
         Ok(settings) => settings,
         Err(exit) => return exit,
@@ -65,13 +70,21 @@ fn run(personality: Personality, argv0: &str, line: galaxyctl::Galaxyctl) -> u8 
         prompt: settings.ctl.prompt,
         configuration: settings.configuration,
         format,
+        migration,
+        plugins: options.plugins,
     };
     let (form, hints) = match personality {
+        Personality::Galaxyctl if options.quiet => (Form::Plain, Hints::Hidden),
         Personality::Galaxyctl if options.json => (Form::Json, Hints::Shown),
         Personality::Galaxyctl => (form_for(&io::stdout()), Hints::Shown),
         _ => (Form::Plain, Hints::Hidden),
     };
-    let screen = Screen::new(form, hints, Arc::new(Mutex::new(io::stdout())), Arc::new(Mutex::new(io::stderr())));
+    let (out, err): (Sink, Sink) = if options.quiet {
+        (Arc::new(Mutex::new(io::sink())), Arc::new(Mutex::new(io::sink())))
+    } else {
+        (Arc::new(Mutex::new(io::stdout())), Arc::new(Mutex::new(io::stderr())))
+    };
+    let screen = Screen::new(form, hints, out, err);
     let mut terminal = Terminal::new(if is_prompt { OnInterrupt::Leave } else { OnInterrupt::Die });
     if is_prompt && let Err(error) = terminal.arm() {
         return refuse(&format!("error: cannot catch signals: {error}\n"));

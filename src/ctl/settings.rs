@@ -9,7 +9,7 @@ use super::shell::AddressOrigin;
 use crate::cli::commands::{self, Origin, Words};
 use crate::cli::supervisorctl::CtlOptions;
 use crate::cli::{Personality, UsageError};
-use crate::config::{self, CtlConfig, Overrides, Rendering, ServerAuth, ServerConfig};
+use crate::config::{self, CtlConfig, CtlLoaded, Overrides, Plugins, Rendering, ServerAuth, ServerConfig};
 
 /// What holds once the command line stands over the configuration.
 pub(super) struct Settings {
@@ -32,8 +32,9 @@ impl Settings {
         let mut address_origin = AddressOrigin::Default;
         if let Some(path) = configuration.as_deref().filter(|_| !is_local(personality, options)) {
             (ctl, address_origin) = match personality {
-                Personality::Galaxyctl => server_of(path).map_or_else(|| read_file(personality, argv0, path), Ok)?,
-                _ => read_file(personality, argv0, path)?,
+                Personality::Galaxyctl => server_of(path, options.plugins)
+                    .map_or_else(|| read_file(personality, argv0, path, options.plugins), Ok)?,
+                _ => read_file(personality, argv0, path, options.plugins)?,
             };
         }
         if let Some(url) = &options.serverurl {
@@ -55,8 +56,20 @@ fn is_local(personality: Personality, options: &CtlOptions) -> bool {
         })
 }
 
-fn read_file(personality: Personality, argv0: &str, path: &Path) -> Result<(CtlConfig, AddressOrigin), u8> {
-    let loaded = config::load_ctl(path, &host());
+/// How the daemon of this configuration is reached, with what keeps it from being known.
+pub(super) fn daemon_of(path: &Path, plugins: Plugins) -> Result<CtlConfig, u8> {
+    let read = || read_file(Personality::Galaxyctl, "galaxyctl", path, plugins);
+    server_of(path, plugins).map_or_else(read, Ok).map(|(ctl, _)| ctl)
+}
+
+fn read_file(
+    personality: Personality,
+    argv0: &str,
+    path: &Path,
+    plugins: Plugins,
+) -> Result<(CtlConfig, AddressOrigin), u8> {
+    let loaded = config::load_ctl(path, plugins, &host());
+    warn(&loaded);
     if let Some(config) = loaded.config {
         return Ok((config, AddressOrigin::File(path.to_owned())));
     }
@@ -66,7 +79,7 @@ fn read_file(personality: Personality, argv0: &str, path: &Path) -> Result<(CtlC
         let rendering = Rendering::for_terminal(is_terminal, no_color.as_deref());
         return Err(refuse(&config::render(&loaded.problems, &loaded.files, rendering)));
     }
-    let message = loaded.problems.first_supervisor_error().unwrap_or("the configuration cannot be used").to_owned();
+    let message = loaded.problems.first_told().unwrap_or_else(|| "the configuration cannot be used".to_owned());
     refuse(&UsageError::new(message).text(argv0));
     let is_unparsable =
         loaded.files.first().is_some_and(|(_, text)| config::ini::parse(text, config::FileId(0)).is_err());
@@ -74,17 +87,30 @@ fn read_file(personality: Personality, argv0: &str, path: &Path) -> Result<(CtlC
     Err(if is_unparsable { ExitCode::Generic.code() } else { ExitCode::Usage.code() })
 }
 
+/// Says what was ignored, as far as anything was.
+fn warn(loaded: &CtlLoaded) {
+    for problem in loaded.ignored_plugins() {
+        refuse(&format!("{problem}\n"));
+    }
+}
+
 /// galaxyctl does without a `serverurl` where the file tells the daemon's own sockets: the first unix socket, else the first
 /// inet one. `None` if there is a `serverurl`, or no such socket.
-fn server_of(path: &Path) -> Option<(CtlConfig, AddressOrigin)> {
+fn server_of(path: &Path, plugins: Plugins) -> Option<(CtlConfig, AddressOrigin)> {
     let source = host();
-    let ctl = config::load_ctl(path, &source);
+    let ctl = config::load_ctl(path, plugins, &source);
+    if ctl.has_refused_plugin() {
+        return None;
+    }
+    warn(&ctl);
     let ctl = match ctl.config {
         Some(ctl) if ctl.serverurl != CtlConfig::default().serverurl => return None,
         Some(ctl) => ctl,
         None => CtlConfig::default(),
     };
-    let servers = config::load(path, &Overrides::default(), &source).config?.servers;
+    // The daemon has judged its own plugins; only its address is wanted here.
+    let overrides = Overrides { ignore_plugins: true, ..Overrides::default() };
+    let servers = config::load(path, &overrides, &source).config?.servers;
     let unix = servers.iter().find(|server| matches!(server, ServerConfig::Unix(_)));
     let (section, serverurl, auth) = match unix.or(servers.first())? {
         ServerConfig::Unix(server) => {

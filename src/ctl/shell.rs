@@ -15,6 +15,7 @@ use super::suggest;
 use super::trouble::Trouble;
 use crate::cli::Personality;
 use crate::cli::commands::{CommandLine, command as cli_command};
+use crate::cli::galaxyctl::Migration;
 use crate::config;
 use crate::rpc::{FaultCode, Value};
 
@@ -36,6 +37,9 @@ pub(super) struct Session {
     pub configuration: Option<PathBuf>,
     /// `config --format`.
     pub format: String,
+    pub migration: Migration,
+    /// Whether plug-ins that a configuration names are refused.
+    pub plugins: config::Plugins,
 }
 
 /// Where the address comes from.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::policy::GroupSpec;
+use super::policy::{GroupSpec, MemberSpec};
 use super::signal::signal_name;
 use super::state::ProcessState;
 use super::time::Now;
@@ -110,6 +110,13 @@ pub enum Request {
         changes: Vec<GroupChange>,
         wait: bool,
     },
+    /// New members at the end of a group, the autostart ones started; all or none.
+    AddMembers {
+        group: String,
+        members: Vec<MemberSpec>,
+    },
+    /// Refused while the process is not in a stopped state or has a child.
+    RemoveMember(ProcessId),
     Shutdown,
     /// `supervisor.restart`, SIGHUP: stop everything, then `Effect::Halted`.
     Restart,

@@ -8,6 +8,7 @@ mod engine;
 mod group;
 mod input;
 mod logline;
+mod members;
 mod ordered;
 mod policy;
 mod process;

@@ -58,6 +58,8 @@ impl Engine {
             Request::AddGroup(spec) => self.add_group(now, id, spec, effects),
             Request::RemoveGroup(name) => self.remove_group(id, &name, effects),
             Request::Update { changes, wait } => self.update(now, id, changes, wait, effects),
+            Request::AddMembers { group, members } => self.add_members(now, (id, &group), members, effects),
+            Request::RemoveMember(process) => self.remove_member(id, process, effects),
             Request::Shutdown => {
                 answer(effects, id, Answer::Done);
                 self.leave(now, Mood::Shutdown, effects);

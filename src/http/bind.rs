@@ -151,12 +151,24 @@ impl BoundUnix {
 }
 
 impl SocketFile {
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.file
+    }
+
+    /// Whether the file is there and still ours.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        identity(&self.file) == Some(self.identity)
+    }
+
     /// Removes the file, unless another daemon has put its own there meanwhile.
     ///
     /// # Errors
     /// When the file is ours and cannot be removed.
     pub fn remove(&self) -> io::Result<()> {
-        if identity(&self.file) == Some(self.identity) { fs::remove_file(&self.file) } else { Ok(()) }
+        if self.is_there() { fs::remove_file(&self.file) } else { Ok(()) }
     }
 }
 
@@ -168,6 +180,15 @@ pub fn bind(server: &ServerConfig) -> Result<BoundListener, BindError> {
     match server {
         ServerConfig::Unix(unix) => bind_unix(unix).map(BoundListener::Unix),
         ServerConfig::Inet(inet) => bind_inet(inet).map(BoundListener::Inet),
+    }
+}
+
+/// Whether somebody else listens where `server` wants to.
+#[must_use]
+pub fn is_in_use(server: &ServerConfig) -> bool {
+    match server {
+        ServerConfig::Unix(unix) => is_served(&unix.file).unwrap_or(false),
+        ServerConfig::Inet(inet) => matches!(bind_inet(inet), Err(BindError::InUse)),
     }
 }
 

@@ -19,6 +19,7 @@ use super::reply;
 use super::service::Service;
 use super::stream::Stream;
 use crate::config::ServerAuth;
+use crate::rpc::Interfaces;
 
 /// A served endpoint. Dropping it ends all connections at once.
 #[derive(Debug)]
@@ -57,8 +58,9 @@ pub fn serve(
     listener: BoundListener,
     auth: Option<ServerAuth>,
     control: mpsc::Sender<Incoming>,
+    interfaces: Arc<Interfaces>,
 ) -> io::Result<Endpoint> {
-    serve_with(listener, auth, control, Times::default())
+    serve_with(listener, auth, control, interfaces, Times::default())
 }
 
 /// The same with other times.
@@ -72,6 +74,7 @@ pub fn serve_with(
     listener: BoundListener,
     auth: Option<ServerAuth>,
     control: mpsc::Sender<Incoming>,
+    interfaces: Arc<Interfaces>,
     times: Times,
 ) -> io::Result<Endpoint> {
     let name = listener.to_string();
@@ -87,7 +90,7 @@ pub fn serve_with(
     };
     let (stop, stopped) = watch::channel(None);
     let auth = auth.map(Arc::new);
-    let server = Server { name, acceptor, auth, control, times, open: Vec::new(), tasks: JoinSet::new() };
+    let server = Server { name, acceptor, auth, control, interfaces, times, open: Vec::new(), tasks: JoinSet::new() };
     Ok(Endpoint { task: tokio::spawn(server.run(stopped)), stop })
 }
 
@@ -118,6 +121,7 @@ struct Server {
     acceptor: Acceptor,
     auth: Option<Arc<ServerAuth>>,
     control: mpsc::Sender<Incoming>,
+    interfaces: Arc<Interfaces>,
     times: Times,
     /// The phases of every open connection; those of closed ones are swept out when one is accepted.
     open: Vec<Arc<Phases>>,
@@ -170,7 +174,8 @@ impl Server {
         }
         let phases = Arc::new(Phases::new(self.times));
         self.open.push(Arc::clone(&phases));
-        let service = Service { auth: self.auth.clone(), control: self.control.clone(), peer, phases };
+        let (control, interfaces) = (self.control.clone(), Arc::clone(&self.interfaces));
+        let service = Service { auth: self.auth.clone(), control, interfaces, peer, phases };
         self.tasks.spawn(connection::serve(stream, service));
     }
 

@@ -18,7 +18,7 @@ use super::reply::{self, Reply};
 use super::route::Route;
 use crate::config::ServerAuth;
 use crate::logs::Channel;
-use crate::rpc::{self, Call, CallError, Dispatch, Fault, FaultCode, Method};
+use crate::rpc::{self, Call, CallError, Dispatch, Fault, FaultCode, Interfaces, Method};
 
 /// Bytes of an unreadable request that the log looks at.
 const LOGGED_MAX: usize = 300;
@@ -31,6 +31,8 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 pub(super) struct Service {
     pub(super) auth: Option<Arc<ServerAuth>>,
     pub(super) control: mpsc::Sender<Incoming>,
+    /// The methods there are.
+    pub(super) interfaces: Arc<Interfaces>,
     /// Without the user: he may be another one with each request.
     pub(super) peer: Peer,
     pub(super) phases: Arc<Phases>,
@@ -97,7 +99,7 @@ impl Service {
     }
 
     fn caller(&self, user: Option<String>) -> Caller<'_> {
-        Caller { control: &self.control, peer: self.peer.as_user(user) }
+        Caller { control: &self.control, interfaces: &self.interfaces, peer: self.peer.as_user(user) }
     }
 
     async fn follow(&self, process: Option<(String, Channel)>) -> Reply {
@@ -120,6 +122,7 @@ impl Service {
 /// Makes the method calls of one request.
 struct Caller<'a> {
     control: &'a mpsc::Sender<Incoming>,
+    interfaces: &'a Interfaces,
     peer: Peer,
 }
 
@@ -149,9 +152,9 @@ impl Dispatch for Caller<'_> {
     async fn dispatch(&self, name: &str, params: &[rpc::Value]) -> Answer {
         let shown = rpc::printable(name);
         tracing::trace!("XML-RPC method called: {shown}()");
-        let answer = match rpc::introspect(name, params) {
+        let answer = match self.interfaces.introspect(name, params) {
             Some(answer) => answer,
-            None => match Method::from_call(name, params) {
+            None => match self.interfaces.method(name, params) {
                 Ok(method) => self.ask(method).await,
                 Err(fault) => Err(fault),
             },

@@ -385,6 +385,8 @@ impl Keeper {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
+            // It ended with messages of ours unread. This is told once, and before what it had said.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return true,
             // The end, or a connection that will not work again.
             Ok(_) | Err(_) => self.close_worker(),
         }

@@ -34,6 +34,7 @@ pub use board::LOST_MAX;
 pub use level::Level;
 pub use notices::{Notices, OUTPUT_BYTES_MAX};
 pub use plane::{Channel, Command, Notice, Options, Plane, Sink, SourceId};
+pub use strip::AnsiStripper;
 pub use tail::{SLICE_BYTES_MAX, SliceError, Tail, read_slice, tail};
 pub use target::{CHUNK_BYTES_MAX, DRAIN_WAIT, RETRY_EVERY};
 pub use transit::{TRANSITS_MAX, Transits};

@@ -10,7 +10,7 @@ const ESCAPE: u8 = 0x1b;
 /// Differs: a sequence that is split over two pieces is recognised; Supervisor forgets at the end of each
 /// read where it was.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum AnsiStripper {
+pub enum AnsiStripper {
     #[default]
     Text,
     /// The last byte was ESC; it is withheld until the next one says whether it begins a sequence.
@@ -20,7 +20,7 @@ pub(super) enum AnsiStripper {
 
 impl AnsiStripper {
     /// Appends to `output` what is left of `input`.
-    pub(super) fn strip(&mut self, input: &[u8], output: &mut Vec<u8>) {
+    pub fn strip(&mut self, input: &[u8], output: &mut Vec<u8>) {
         let mut rest = input;
         while let Some((&first, after)) = rest.split_first() {
             match self {
@@ -55,7 +55,7 @@ impl AnsiStripper {
     }
 
     /// The stream has ended: gives back an ESC that was withheld.
-    pub(super) fn finish(&mut self, output: &mut Vec<u8>) {
+    pub fn finish(&mut self, output: &mut Vec<u8>) {
         if *self == AnsiStripper::Escape {
             output.push(ESCAPE);
         }

@@ -20,6 +20,16 @@ impl<'a> Arguments<'a> {
         self.rest.next().ok_or_else(|| Fault::new(FaultCode::IncorrectParameters))
     }
 
+    /// A parameter of any type.
+    pub(super) fn any(&mut self) -> Result<&'a Value, Fault> {
+        self.next()
+    }
+
+    /// A parameter of any type that may have been left out.
+    pub(super) fn any_more(&mut self) -> Option<&'a Value> {
+        self.rest.next()
+    }
+
     /// A name: a string and nothing else.
     pub(super) fn text(&mut self, name: &str) -> Result<String, Fault> {
         match self.next()? {

@@ -8,15 +8,19 @@ use super::value::Value;
 type Build = fn(&mut Arguments<'_>) -> Result<Method, Fault>;
 
 /// A parameter: its type as `system.methodSignature` spells it, its name, what it means.
-struct Param {
+pub(super) struct Param {
     kind: &'static str,
     name: &'static str,
     text: &'static str,
     optional: bool,
 }
 
-const fn param(kind: &'static str, name: &'static str, text: &'static str) -> Param {
+pub(super) const fn param(kind: &'static str, name: &'static str, text: &'static str) -> Param {
     Param { kind, name, text, optional: false }
+}
+
+pub(super) const fn optional(kind: &'static str, name: &'static str, text: &'static str) -> Param {
+    Param { kind, name, text, optional: true }
 }
 
 /// One row of the table.
@@ -31,7 +35,7 @@ pub(super) struct Entry {
     build: Option<Build>,
 }
 
-const fn entry(
+pub(super) const fn entry(
     name: &'static str,
     params: &'static [Param],
     (returns, result): (&'static str, &'static str),
@@ -58,8 +62,7 @@ const OFFSET: Param = param("int", "offset", "first byte to read; below zero wit
 const LENGTH: Param = param("int", "length", "bytes to read, 0 for all up to the end");
 const TAIL_OFFSET: Param = param("int", "offset", "where the caller's last tail ended, 0 at first");
 const TAIL_LENGTH: Param = param("int", "length", "most bytes to return");
-const WAIT: Param =
-    Param { kind: "boolean", name: "wait", text: "answer when it is done (the default), not at once", optional: true };
+const WAIT: Param = optional("boolean", "wait", "answer when it is done (the default), not at once");
 
 const TRUE: (&str, &str) = ("boolean", "always true");
 const STATUSES: (&str, &str) = ("array", "a struct (name, group, status, description) for each process");
@@ -292,63 +295,58 @@ fn tail_process_log(args: &mut Arguments<'_>, output: Output) -> Result<Method, 
     Ok(Method::TailProcessLog { name, output, offset: args.whole("offset")?, length: args.whole("length")? })
 }
 
+/// The methods of a namespace, without it.
+pub(super) fn names(namespace: &str) -> impl Iterator<Item = &'static str> {
+    ENTRIES.iter().filter_map(move |entry| entry.name.strip_prefix(namespace)?.strip_prefix('.'))
+}
+
 /// The row of this full name.
 pub(super) fn find(name: &str) -> Option<&'static Entry> {
     ENTRIES.iter().find(|entry| entry.name == name)
 }
 
 impl Entry {
+    /// The name: with its namespace in this table, without it in that of an interface whose namespace is up to the
+    /// configuration.
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Whether the method can be called with so many parameters.
-    pub(super) fn takes(&self, count: usize) -> bool {
+    fn takes(&self, count: usize) -> bool {
         let needed = self.params.iter().filter(|param| !param.optional).count();
         (needed..=self.params.len()).contains(&count)
     }
 
-    /// The typed call; `None` for a method that is not for the control loop.
-    pub(super) fn build(&self, params: &[Value]) -> Option<Result<Method, Fault>> {
-        self.build.map(|build| build(&mut Arguments::new(params)))
+    /// The typed call: fault 2 for wrong parameters, fault 1 for a method that is not for the control loop.
+    pub(super) fn method(&self, params: &[Value]) -> Result<Method, Fault> {
+        if !self.takes(params.len()) {
+            return Err(Fault::new(FaultCode::IncorrectParameters));
+        }
+        let build = self.build.ok_or_else(|| Fault::new(FaultCode::UnknownMethod))?;
+        build(&mut Arguments::new(params))
     }
 
-    fn help(&self) -> String {
+    pub(super) fn help(&self) -> String {
         let params = self.params.iter().map(|Param { kind, name, text, .. }| format!("@param {kind} {name}  {text}\n"));
         let returns = format!("@return {} result  {}\n", self.returns, self.result);
         format!("{}\n\n{}{returns}", self.help, params.collect::<String>())
     }
 
-    fn signature(&self) -> Value {
+    pub(super) fn signature(&self) -> Value {
         let types = std::iter::once(self.returns).chain(self.params.iter().map(|param| param.kind));
         Value::from(types.collect::<Vec<_>>())
-    }
-}
-
-/// Answers `system.listMethods`, `system.methodHelp` and `system.methodSignature`; `None` for every other name.
-///
-/// The answer is fault 2 for wrong parameters and fault 4 for an unknown method's help or signature.
-#[must_use]
-pub fn introspect(name: &str, params: &[Value]) -> Option<Result<Value, Fault>> {
-    let about = |answer: fn(&Entry) -> Value| -> Result<Value, Fault> {
-        let [Value::String(method)] = params else { return Err(Fault::new(FaultCode::IncorrectParameters)) };
-        find(method).map(answer).ok_or_else(|| Fault::new(FaultCode::SignatureUnsupported))
-    };
-    match name {
-        "system.listMethods" if params.is_empty() => {
-            Some(Ok(Value::from(ENTRIES.iter().map(|entry| entry.name).collect::<Vec<_>>())))
-        }
-        "system.listMethods" => Some(Err(Fault::new(FaultCode::IncorrectParameters))),
-        "system.methodHelp" => Some(about(|entry| entry.help().into())),
-        "system.methodSignature" => Some(about(Entry::signature)),
-        // Ours; not listed, so that the list is Supervisor's.
-        "galaxyd.getVersion" => Some(match params {
-            [] => Ok(crate::VERSION.into()),
-            _ => Err(Fault::new(FaultCode::IncorrectParameters)),
-        }),
-        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rpc::Interfaces;
+
+    fn introspect(name: &str, params: &[Value]) -> Option<Result<Value, Fault>> {
+        Interfaces::default().introspect(name, params)
+    }
 
     /// What Supervisor 4.3.0 answers to `system.methodSignature` for each of its methods.
     const SIGNATURES: &str = "\

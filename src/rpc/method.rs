@@ -4,6 +4,7 @@ use super::catalogue;
 use super::fault::{Fault, FaultCode};
 use super::own::OwnMethod;
 use super::printable::printable;
+use super::twiddler::Twiddle;
 use super::value::Value;
 
 /// One of a process's two output channels, as methods name them.
@@ -103,23 +104,21 @@ pub enum Method {
     ClearAllProcessLogs,
     /// One of the `galaxyd` namespace.
     Own(OwnMethod),
+    /// Of a namespace that the configuration enables.
+    Twiddler(Twiddle),
 }
 
 impl Method {
     /// Understands a call of the `supervisor` namespace, or of ours.
     ///
     /// # Errors
-    /// Fault 1 for a name that is not in the table (`system.*` is answered before, see [`super::introspect`] and
+    /// Fault 1 for a name that is not in the table (`system.*` is answered before, see [`super::Interfaces`] and
     /// [`super::multicall`]), fault 2 for a wrong number or type of parameters.
     pub fn from_call(name: &str, params: &[Value]) -> Result<Method, Fault> {
         if let Some(own) = OwnMethod::from_call(name, params) {
             return own.map(Method::Own);
         }
-        let entry = catalogue::find(name).ok_or_else(|| Fault::new(FaultCode::UnknownMethod))?;
-        if !entry.takes(params.len()) {
-            return Err(Fault::new(FaultCode::IncorrectParameters));
-        }
-        entry.build(params).ok_or_else(|| Fault::new(FaultCode::UnknownMethod))?
+        catalogue::find(name).ok_or_else(|| Fault::new(FaultCode::UnknownMethod))?.method(params)
     }
 
     /// The full name, aliases resolved: `supervisor.startProcess`.
@@ -159,6 +158,7 @@ impl Method {
             Method::ClearProcessLogs { .. } => "supervisor.clearProcessLogs",
             Method::ClearAllProcessLogs => "supervisor.clearAllProcessLogs",
             Method::Own(own) => own.name(),
+            Method::Twiddler(twiddle) => twiddle.qualified(),
         }
     }
 
@@ -197,6 +197,7 @@ impl Method {
             | Method::SendRemoteCommEvent { .. }
             | Method::ClearProcessLogs { .. }
             | Method::ClearAllProcessLogs => true,
+            Method::Twiddler(twiddle) => twiddle.changes_something(),
         }
     }
 
@@ -225,6 +226,7 @@ impl Method {
             | Method::StopAllProcesses { .. }
             | Method::ClearAllProcessLogs => String::new(),
             Method::Own(own) => own.argument(),
+            Method::Twiddler(twiddle) => twiddle.argument(),
             Method::AddProcessGroup { name }
             | Method::RemoveProcessGroup { name }
             | Method::GetProcessInfo { name }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use super::answers::outcome_struct;
 use super::children::StdinError;
-use super::command;
 use super::describe;
 use super::logfiles::ClearingFor;
 use super::reply::Reply;
 use super::spawning::{LOOKUP_MAX, LOOKUP_TOO_LONG};
 use super::update::Wish;
 use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker, now};
-use crate::config::{ProcessConfig, value};
+use crate::config::{ProcessConfig, find_command, value};
 use crate::engine::{Mood, ProcessId, ProcessState, ProcessView, Refusal, Request, SpawnError, Target};
+use crate::events;
 use crate::http::{Incoming, Peer};
 use crate::logs::{Channel, Level, SliceError, log, read_slice, tail};
 use crate::rpc::{Fault, FaultCode, Method, Output, OwnMethod, Value};
@@ -104,6 +104,7 @@ impl Worker {
                 let processes = self.engine.processes_by_priority().map(|view| view.process).collect();
                 self.clear_logs(processes, ClearingFor::All, reply);
             }
+            Method::Twiddler(call) => self.twiddle(call, reply),
             immediate => reply.send(self.answer(immediate)),
         }
     }
@@ -128,8 +129,10 @@ impl Worker {
             }
             Method::GetAllConfigInfo => Ok(self.config_infos()),
             Method::SendProcessStdin { name, chars } => self.send_stdin(&name, chars.as_bytes()),
-            // Emits an event; nobody listens yet.
-            Method::SendRemoteCommEvent { .. } => Ok(true.into()),
+            Method::SendRemoteCommEvent { kind, data } => {
+                self.hear(events::Input::Remote { kind, data });
+                Ok(true.into())
+            }
             other => Err(Fault::with(FaultCode::Failed, format!("bug: {} was not answered", other.name()))),
         }
     }
@@ -235,7 +238,7 @@ impl Worker {
         tokio::spawn(async move {
             let look_up = tokio::task::spawn_blocking(move || -> Vec<(ProcessId, SpawnError)> {
                 let wanting = |(process, config): &(ProcessId, ProcessConfig)| {
-                    Some((*process, command::find(config, heritage.path()).err()?))
+                    Some((*process, find_command(config, heritage.path()).err()?))
                 };
                 commands.iter().filter_map(wanting).collect()
             });
@@ -286,10 +289,10 @@ impl Worker {
     fn send_stdin(&mut self, name: &str, bytes: &[u8]) -> Result<Value, Fault> {
         let process = self.member(name)?;
         let stopping = self.engine.process(process).is_none_or(|view| view.state == ProcessState::Stopping);
-        let Some((_, child)) = self.children.of_process(process).filter(|_| !stopping) else {
+        let Some((id, _)) = self.children.of_process(process).filter(|_| !stopping) else {
             return Err(Fault::refused(Refusal::NotRunning, name));
         };
-        match child.write(bytes) {
+        match self.write_stdin(id, bytes) {
             Ok(()) => Ok(true.into()),
             Err(StdinError::Closed) => Err(Fault::with(FaultCode::NoFile, name)),
             Err(StdinError::Full) => {

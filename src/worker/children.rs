@@ -9,6 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
+use super::outbox::{Outbox, Sent};
 use crate::engine::{Moment, Pid, ProcessId};
 use crate::keeper::Ended;
 use crate::logs::{Channel, SourceId};
@@ -52,6 +53,8 @@ enum Stdin {
     Idle(OwnedFd),
     /// The pipe was full: a task writes what is sent here; it ends when the child closes its end.
     Queued(mpsc::Sender<Vec<u8>>),
+    /// A listener's.
+    Outbox(Outbox),
 }
 
 /// Why bytes cannot be sent to a child.
@@ -68,11 +71,22 @@ impl Child {
         Child { process, pid, stdin: stdin.map_or(Stdin::None, Stdin::Idle), open, end: End::None }
     }
 
+    /// Sends through `outbox` from now on.
+    pub(super) fn with_outbox(self, outbox: Outbox) -> Child {
+        Child { stdin: Stdin::Outbox(outbox), ..self }
+    }
+
     /// Writes `bytes` to the child's standard input; what does not fit waits for it to read.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StdinError> {
         // Refused as a whole: what does not fit into the pipe must fit into the queue.
         if bytes.len() > STDIN_QUEUE_MAX_BYTES {
             return Err(StdinError::Full);
+        }
+        if let Stdin::Outbox(outbox) = &mut self.stdin {
+            if outbox.waiting().unwrap_or(u64::MAX) > STDIN_QUEUE_MAX_BYTES as u64 || outbox.append(bytes).is_err() {
+                return Err(StdinError::Full);
+            }
+            return if outbox.send() == Sent::Closed { Err(StdinError::Closed) } else { Ok(()) };
         }
         let mut rest = bytes;
         if let Stdin::Idle(pipe) = &self.stdin {
@@ -146,6 +160,33 @@ impl Children {
         self.by_id.get(&id)
     }
 
+    pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Child> {
+        self.by_id.get_mut(&id)
+    }
+
+    /// All that are not finished.
+    pub(super) fn ids(&self) -> Vec<u64> {
+        self.by_id.keys().copied().collect()
+    }
+
+    /// What waits for a listener.
+    pub(super) fn outbox(&mut self, id: u64) -> Option<&mut Outbox> {
+        match &mut self.by_id.get_mut(&id)?.stdin {
+            Stdin::Outbox(outbox) => Some(outbox),
+            Stdin::None | Stdin::Idle(_) | Stdin::Queued(_) => None,
+        }
+    }
+
+    /// Whether the keeper told its end.
+    pub(super) fn is_reaped(&self, id: u64) -> bool {
+        self.by_id.get(&id).is_some_and(|child| !matches!(child.end, End::None))
+    }
+
+    /// Whether the engine was told its end.
+    pub(super) fn is_told(&self, id: u64) -> bool {
+        self.by_id.get(&id).is_some_and(|child| matches!(child.end, End::Told))
+    }
+
     /// The newest child of a process, with its id.
     pub(super) fn of_process(&mut self, process: ProcessId) -> Option<(u64, &mut Child)> {
         let id = *self.by_process.get(&process)?;
@@ -164,7 +205,7 @@ impl Children {
     }
 
     /// The next exit to tell the engine: its output is drained, or has taken too long.
-    pub(super) fn told(&mut self, now: Moment) -> Option<(ProcessId, Pid, Ended)> {
+    pub(super) fn told(&mut self, now: Moment) -> Option<(u64, ProcessId, Pid, Ended)> {
         let due = |id: &u64| match self.by_id.get(id).map(|child| (child.end, child.open.is_empty())) {
             Some((End::Untold { untold_until, .. }, drained)) => drained || now >= untold_until,
             _ => false,
@@ -175,7 +216,7 @@ impl Children {
         if child.open.is_empty() {
             self.finished.insert(id);
         }
-        Some((child.process, child.pid, ended))
+        Some((id, child.process, child.pid, ended))
     }
 
     /// When patience with a drain ends.
@@ -237,7 +278,7 @@ mod tests {
     }
 
     fn told(children: &mut Children, now: Moment) -> Vec<u64> {
-        std::iter::from_fn(|| children.told(now)).map(|(process, ..)| process.0).collect()
+        std::iter::from_fn(|| children.told(now)).map(|(_, process, ..)| process.0).collect()
     }
 
     #[test]

@@ -19,7 +19,7 @@ impl Worker {
                 }
             }
             Effect::Halted { mood } => self.halted = Some(mood),
-            // `restructure` followed the groups; nobody hears events, as event listeners are not served yet.
+            // `restructure` followed the groups, the events room was told in `announce`.
             Effect::GroupAdded { .. }
             | Effect::GroupChanged { .. }
             | Effect::GroupRemoved { .. }
@@ -59,28 +59,35 @@ impl Worker {
             return;
         };
         let wanted = Wanted { process, attempt };
-        self.spawns.push(now().mono, wanted, group, config, self.heritage.clone());
+        let socket = self.enter_socket(process);
+        self.spawns.push(now().mono, wanted, group, config, self.heritage.clone(), socket);
     }
 
     /// Sends to the keeper what is prepared.
     pub(super) fn send_spawns(&mut self) {
         while let Some((wanted, prepared)) = self.spawns.pop(now().mono) {
             if let Err(error) = self.send_spawn(wanted, prepared) {
-                self.feed(Input::SpawnFailed { process: wanted.process, error });
+                self.spawn_failed(wanted.process, error);
             }
         }
+    }
+
+    pub(super) fn spawn_failed(&mut self, process: ProcessId, error: SpawnError) {
+        self.feed(Input::SpawnFailed { process, error });
+        self.leave_socket(process);
     }
 
     fn send_spawn(&mut self, wanted: Wanted, prepared: Prepared) -> Result<(), SpawnError> {
         let plan = prepared?;
         let name = self.bare_name(wanted.process);
         let failed = |error: std::io::Error| SpawnError::Failed(format!("cannot hand '{name}' to the keeper: {error}"));
-        let plan = plan.encode().map_err(failed)?;
+        let mut carried = vec![plan.encode().map_err(failed)?];
+        carried.extend(self.socket_for(wanted.process)?);
         let id = self.next_child;
         self.next_child += 1;
         let tag = wanted.to_string();
         self.keeper
-            .send(&ToKeeper::Spawn { id, tag }, vec![plan])
+            .send(&ToKeeper::Spawn { id, tag }, carried)
             .map_err(|error| failed(std::io::Error::other(error)))?;
         self.spawning.insert(id, wanted.process);
         Ok(())

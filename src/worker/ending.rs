@@ -4,34 +4,37 @@ use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::hearing::SERIAL_HELD_NAME;
 use super::journal;
+use super::memory;
 use super::startup::Ended;
 use super::worker::Worker;
 use crate::engine::Mood;
+use crate::events;
 use crate::keeper::ToKeeper;
 use crate::logs::{Level, log};
 
 /// How long each may take: the last bytes of logs, the last answers to clients, the removal of files.
-const FAREWELL_MAX: Duration = Duration::from_secs(2);
+pub(super) const FAREWELL_MAX: Duration = Duration::from_secs(2);
 
 impl Worker {
-    /// Writes the keeper's pid where the configuration wants it.
-    pub(super) fn write_pidfile(&mut self) {
-        let pidfile = &self.config.daemon.pidfile;
-        if fs::write(pidfile, format!("{}\n", self.pid)).is_err() {
-            log(Level::Critical, &format!("could not write pidfile {}", pidfile.display()));
-        }
-    }
-
     /// Lets go of everything; the keeper ends or starts a fresh worker.
     pub(super) async fn end(mut self) -> Ended {
+        let restart = self.halted == Some(Mood::Restarting);
+        if !restart {
+            self.release_pidfile();
+        }
         // Logs on a hung file system and clients that do not read are left behind.
         let _ = tokio::time::timeout(FAREWELL_MAX, self.finish_logs()).await;
-        for endpoint in std::mem::take(&mut self.endpoints) {
+        self.stop_socket_watch().await;
+        let former = std::mem::take(&mut self.former_endpoints);
+        for endpoint in std::mem::take(&mut self.endpoints).into_iter().chain(former) {
             endpoint.close(FAREWELL_MAX).await;
         }
-        let restart = self.halted == Some(Mood::Restarting);
+        self.hear(events::Input::Halt);
+        drop(self.prepare_events());
         if restart {
+            self.keep_serial();
             self.tell_keeper(&ToKeeper::Release { name: journal::HELD_NAME.to_owned() });
             self.tell_keeper(&ToKeeper::StartAfresh);
         } else {
@@ -42,6 +45,16 @@ impl Worker {
         // Writes what waits for the activity log.
         drop(self);
         if restart { Ended::Restart } else { Ended::Exit(ExitCode::SUCCESS) }
+    }
+
+    /// Events are numbered on over a reload, as by Supervisor, whose process stays the same.
+    fn keep_serial(&mut self) {
+        let held = memory::document(c"galaxyd-serial", &self.events.next_serial());
+        let message = ToKeeper::Hold { name: SERIAL_HELD_NAME.to_owned() };
+        let kept = held.and_then(|held| self.keeper.send(&message, vec![held]).map_err(std::io::Error::other));
+        if let Err(error) = kept {
+            log(Level::Warn, &format!("events are numbered anew: {error}"));
+        }
     }
 
     async fn finish_logs(&mut self) {

@@ -8,6 +8,9 @@ use crate::cli::supervisord::DaemonOptions;
 use crate::cli::{Parsed, Personality, UsageError, galaxyd, personality, supervisord};
 use crate::config::{self, HostSource, Loaded, NotFound};
 
+/// The word after which galaxyd's binary is a proxy of signals.
+const PIDPROXY: &str = "pidproxy";
+
 /// One call of the daemon: the same for the launcher and for every worker after it.
 #[derive(Debug, Clone)]
 pub struct Invocation {
@@ -27,6 +30,11 @@ pub(super) enum Asked {
     },
     /// Print this and exit 0.
     Print(String),
+    /// Be no daemon but a proxy of signals, with these words after the program's name.
+    Pidproxy {
+        program: String,
+        words: Vec<String>,
+    },
 }
 
 /// A command line that was not understood: what to print, and the exit code.
@@ -69,7 +77,20 @@ impl Invocation {
         let program = self.program().to_owned();
         let source = HostSource::new(as_text(&self.environment)).in_directory(origin);
         let arguments = self.arguments.get(1..).unwrap_or_default();
-        if personality(&program) == Personality::Supervisord {
+        let personality = personality(&program);
+        if personality == Personality::EchoSupervisordConf {
+            // As the original, it looks at no word.
+            return Ok(Asked::Print(config::sample()));
+        }
+        if personality == Personality::Pidproxy {
+            return Ok(Asked::Pidproxy { program, words: arguments.to_vec() });
+        }
+        if let (Personality::Galaxyd, Some((PIDPROXY, words))) =
+            (personality, arguments.split_first().map(|(first, words)| (first.as_str(), words)))
+        {
+            return Ok(Asked::Pidproxy { program: format!("{program} {PIDPROXY}"), words: words.to_vec() });
+        }
+        if personality == Personality::Supervisord {
             let parsed = supervisord::parse(&program, arguments, &source);
             return match parsed {
                 Ok(Parsed::Print(text)) => Ok(Asked::Print(text)),

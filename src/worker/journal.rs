@@ -1,7 +1,6 @@
 //! What a worker remembers for its successor: an anonymous file in memory that the keeper holds.
 //!
-//! One JSON document a line. The first line is a full [`Snapshot`]; each later line is the [`ProcessRecord`] of a
-//! process that changed. A line is written before the effects of the change are performed, so that a worker killed at
+//! One JSON document a line. The first line is a full [`Snapshot`]; each later line is a [`Change`]. A line is written before the effects of the change are performed, so that a worker killed at
 //! any instant leaves either the old or the new truth; a last line cut short by the kill is dropped.
 
 use std::collections::BTreeMap;
@@ -12,10 +11,12 @@ use std::os::fd::OwnedFd;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::ear::TapRecord;
 use super::launch::LaunchRecord;
 use super::update::Growth;
 use crate::config::{Config, GroupConfig, ProcessConfig};
 use crate::engine::{GroupSpec, Mood, ProcessId, ProcessRecord};
+use crate::events;
 
 /// The name under which the keeper holds the journal.
 pub(super) const HELD_NAME: &str = "journal";
@@ -43,6 +44,27 @@ pub(super) struct Snapshot {
     #[serde(default)]
     pub(super) growing: Vec<Growth>,
     pub(super) engine: Vec<(GroupSpec, Vec<ProcessRecord>)>,
+    pub(super) events: Vec<events::Record>,
+    /// How far the output was heard that events depend on.
+    pub(super) taps: Vec<TapRecord>,
+}
+
+/// What changed together: a successor knows all of it or nothing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Change {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) processes: Vec<ProcessRecord>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) events: Vec<events::Record>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) taps: Vec<TapRecord>,
+}
+
+impl Change {
+    pub(super) fn is_empty(&self) -> bool {
+        self.processes.is_empty() && self.events.is_empty() && self.taps.is_empty()
+    }
 }
 
 /// The journal being written.
@@ -90,9 +112,12 @@ impl Journal {
             if line.last() != Some(&b'\n') {
                 break;
             }
-            let record: ProcessRecord = serde_json::from_slice(&line)?;
+            let change: Change = serde_json::from_slice(&line)?;
             bytes += line.len() as u64;
-            latest.insert(record.process(), record);
+            latest.extend(change.processes.into_iter().map(|record| (record.process(), record)));
+            // Later records replace earlier ones of the same thing; whose they are is their rooms' business.
+            snapshot.events.extend(change.events);
+            snapshot.taps.extend(change.taps);
         }
         for record in snapshot.engine.iter_mut().flat_map(|(_, records)| records) {
             if let Some(newer) = latest.swap_remove(&record.process()) {
@@ -104,18 +129,15 @@ impl Journal {
         Ok((Journal { file, mood: snapshot.mood, snapshot_bytes, bytes }, snapshot))
     }
 
-    /// Adds the state of processes that changed; all in one write.
+    /// Adds what changed, as one line in one write.
     ///
     /// # Errors
     /// When memory for it cannot be had.
-    pub(super) fn append(&mut self, records: impl Iterator<Item = ProcessRecord>) -> io::Result<()> {
-        let mut lines = Vec::new();
-        for record in records {
-            serde_json::to_writer(&mut lines, &record)?;
-            lines.push(b'\n');
-        }
-        self.file.write_all(&lines)?;
-        self.bytes += lines.len() as u64;
+    pub(super) fn append(&mut self, change: &Change) -> io::Result<()> {
+        let mut line = serde_json::to_vec(change)?;
+        line.push(b'\n');
+        self.file.write_all(&line)?;
+        self.bytes += line.len() as u64;
         Ok(())
     }
 
@@ -168,8 +190,14 @@ mod tests {
             leaving: BTreeMap::new(),
             growing: Vec::new(),
             engine: specs.iter().map(|spec| (spec.clone(), records(spec))).collect(),
+            events: Vec::new(),
+            taps: Vec::new(),
         };
         (engine, snapshot)
+    }
+
+    fn change(processes: impl IntoIterator<Item = ProcessRecord>) -> Change {
+        Change { processes: processes.into_iter().collect(), ..Change::default() }
     }
 
     fn pids(snapshot: &Snapshot) -> Vec<Option<i32>> {
@@ -182,8 +210,8 @@ mod tests {
         let mut journal = Journal::begin(&snapshot).unwrap();
         let (a, b) = (engine.find("a", "a").unwrap(), engine.find("b", "b").unwrap());
         let asked = engine.record(b).unwrap();
-        journal.append([running(&mut engine, a, 11), asked].into_iter()).unwrap();
-        journal.append([running(&mut engine, b, 12)].into_iter()).unwrap();
+        journal.append(&change([running(&mut engine, a, 11), asked])).unwrap();
+        journal.append(&change([running(&mut engine, b, 12)])).unwrap();
         let (_, read) = Journal::resume(journal.descriptor().unwrap()).unwrap();
         assert_eq!(pids(&read), [Some(11), Some(12)]);
         assert_eq!((read.next_child, read.active), (7, snapshot.active));
@@ -194,12 +222,12 @@ mod tests {
         let (mut engine, snapshot) = begun();
         let mut journal = Journal::begin(&snapshot).unwrap();
         let (a, b) = (engine.find("a", "a").unwrap(), engine.find("b", "b").unwrap());
-        journal.append([running(&mut engine, a, 11)].into_iter()).unwrap();
-        let torn = serde_json::to_vec(&running(&mut engine, b, 12)).unwrap();
+        journal.append(&change([running(&mut engine, a, 11)])).unwrap();
+        let torn = serde_json::to_vec(&change([running(&mut engine, b, 12)])).unwrap();
         journal.file.write_all(&torn[..torn.len() / 2]).unwrap();
         let (mut resumed, read) = Journal::resume(journal.descriptor().unwrap()).unwrap();
         assert_eq!(pids(&read), [Some(11), None]);
-        resumed.append([engine.record(b).unwrap()].into_iter()).unwrap();
+        resumed.append(&change([engine.record(b).unwrap()])).unwrap();
         let (_, read) = Journal::resume(resumed.descriptor().unwrap()).unwrap();
         assert_eq!(pids(&read), [Some(11), Some(12)]);
     }
@@ -213,7 +241,7 @@ mod tests {
         let record = engine.record(engine.find("a", "a").unwrap()).unwrap();
         while journal.bytes <= journal.snapshot_bytes + LINES_MAX_BYTES {
             assert!(!journal.is_outdated(Mood::Running));
-            journal.append(std::iter::repeat_n(record.clone(), 1000)).unwrap();
+            journal.append(&change(std::iter::repeat_n(record.clone(), 1000))).unwrap();
         }
         assert!(journal.is_outdated(Mood::Running));
     }

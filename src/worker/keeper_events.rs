@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use super::children::Child;
 use super::worker::{Asker, Purpose, Worker, now};
 use crate::engine::{Input, Mood, Pid, ProcessId, SpawnError, signal_name};
+use crate::events;
 use crate::keeper::{Ended, FromKeeper, Stage, ToKeeper};
 use crate::logs::{Channel, Command, Level, SourceId, log};
 use crate::sys::errno;
@@ -20,8 +21,7 @@ impl Worker {
             FromKeeper::SpawnFailed { id, forking, errno } => {
                 let Some(process) = self.spawning.remove(&id) else { return };
                 let name = self.bare_name(process);
-                let error = SpawnError::Failed(spawn_failure(&name, forking, errno));
-                self.feed(Input::SpawnFailed { process, error });
+                self.spawn_failed(process, SpawnError::Failed(spawn_failure(&name, forking, errno)));
             }
             FromKeeper::ExecFailed { id, stage, errno } => self.exec_failed(id, stage, errno),
             FromKeeper::Exited { id, ended } => self.exited(id, ended),
@@ -53,15 +53,22 @@ impl Worker {
         let stdin = if has_stdin { descriptors.next() } else { None };
         let stdout = descriptors.next();
         let stderr = if has_stderr { descriptors.next() } else { None };
-        let mut open = Vec::new();
-        for (channel, pipe) in [(Channel::Stdout, stdout), (Channel::Stderr, stderr)] {
-            let Some(pipe) = pipe else { continue };
-            let source = SourceId { child: id, channel };
-            let sink = self.sink(process, channel);
-            self.plane.send(Command::Attach { source, pipe, sink });
-            open.push(channel);
+        let outputs = [(Channel::Stdout, stdout), (Channel::Stderr, stderr)];
+        let open = outputs.iter().filter(|(_, pipe)| pipe.is_some()).map(|(channel, _)| *channel).collect();
+        let child = match stdin {
+            Some(pipe) if self.is_listener(process) => match self.outbox(id, process, pipe) {
+                Ok(outbox) => Child::new(process, pid, None, open).with_outbox(outbox),
+                Err((pipe, _)) => Child::new(process, pid, Some(pipe), open),
+            },
+            stdin => Child::new(process, pid, stdin, open),
+        };
+        self.children.insert(id, child);
+        self.hear(events::Input::Born { process, child: id, pid });
+        for (channel, pipe) in outputs {
+            if let Some(pipe) = pipe {
+                self.attach(SourceId { child: id, channel }, process, pipe);
+            }
         }
-        self.children.insert(id, Child::new(process, pid, stdin, open));
     }
 
     pub(super) fn exec_failed(&mut self, id: u64, stage: Stage, errno: i32) {
@@ -90,21 +97,33 @@ impl Worker {
 
     /// The child is reaped: has its last output read. [`Worker::tell_exits`] goes on when that is done.
     pub(super) fn drain(&mut self, id: u64, ended: Ended) {
+        if let Some(outbox) = self.children.outbox(id) {
+            self.taps.forget_stdin(id, outbox.pipe());
+        }
         for source in self.children.reaped(id, ended, now().mono) {
-            self.plane.send(Command::Drain { source });
+            self.drain_channel(source);
         }
     }
 
     /// Tells the engine of exits whose output is in the logs; the keeper forgets children that are drained.
     pub(super) fn tell_exits(&mut self) {
-        while let Some((process, pid, Ended { exit, at })) = self.children.told(now().mono) {
+        while let Some((id, process, pid, Ended { exit, at })) = self.children.told(now().mono) {
+            // Supervisor says so when the signal comes; here it is known which child it was for.
+            log(Level::Debug, &format!("received {} indicating a child quit", signal_name(libc::SIGCHLD)));
+            // An earlier run's end, told to a successor: its socket is the present run's.
+            let is_present = self.engine.process(process).is_some_and(|view| view.pid == Some(pid));
             self.feed(Input::Exited { process, pid, exit, at });
+            if is_present {
+                self.leave_socket(process);
+            }
+            self.told_and_silent(id);
         }
     }
 
     /// The keeper may forget children whose end is known to the engine and journalled.
     pub(super) fn forget_finished(&mut self) {
         while let Some(id) = self.children.pop_finished() {
+            self.release_memory(id);
             self.tell_keeper(&ToKeeper::Forget { id });
         }
     }

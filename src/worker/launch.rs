@@ -12,12 +12,16 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 
 use super::invocation::{Asked, Call, Invocation};
+use super::pidfile::Claim;
+use super::program_socket;
+use super::program_sockets::sockets_of;
 use super::startup::{self, listener_name};
 use super::{memory, report};
 use crate::cli::UsageError;
 use crate::config::{Config, DaemonLog, LogLevelName, User};
 use crate::http;
 use crate::keeper;
+use crate::pidproxy;
 use crate::sys::{daemonize, limits, users};
 
 /// The name under which the keeper holds the launch record.
@@ -48,6 +52,9 @@ enum Refused {
     /// The activity log cannot be opened: exit code 1, as with Supervisor.
     #[error("cannot open the activity log {file}: {error}", file = file.display())]
     Log { file: PathBuf, error: io::Error },
+    /// The socket of a `FastCGI` program: exit code 1, as Supervisor ends with a traceback.
+    #[error("{0}")]
+    Socket(String),
     #[error("{doing}: {error}")]
     System { doing: &'static str, error: io::Error },
 }
@@ -56,7 +63,7 @@ impl Refused {
     fn code(&self) -> u8 {
         match self {
             Refused::Usage(_) | Refused::Report(_) => UsageError::EXIT_CODE,
-            Refused::Log { .. } | Refused::System { .. } => 1,
+            Refused::Log { .. } | Refused::Socket(_) | Refused::System { .. } => 1,
         }
     }
 
@@ -64,7 +71,7 @@ impl Refused {
         match self {
             Refused::Usage(message) => UsageError::new(message.as_str()).text(program),
             Refused::Report(report) => report.clone(),
-            Refused::Log { .. } | Refused::System { .. } => format!("Error: {self}\n"),
+            Refused::Log { .. } | Refused::Socket(_) | Refused::System { .. } => format!("Error: {self}\n"),
         }
     }
 }
@@ -105,6 +112,7 @@ fn attempt(invocation: &Invocation) -> Result<startup::Ended, Refused> {
             let _ = io::stdout().write_all(text.as_bytes());
             Ok(startup::Ended::Exit(ExitCode::SUCCESS))
         }
+        Ok(Asked::Pidproxy { program, words }) => Ok(startup::Ended::Exit(pidproxy::run(&program, &words))),
         Err(misunderstood) => {
             say(&misunderstood.text);
             Ok(startup::Ended::Exit(ExitCode::from(misunderstood.code)))
@@ -113,12 +121,14 @@ fn attempt(invocation: &Invocation) -> Result<startup::Ended, Refused> {
 }
 
 fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startup::Ended, Refused> {
-    let config = configuration(call)?;
+    let (config, claim) = configuration(call)?;
     let mut record =
         LaunchRecord { origin: origin.clone(), directory: origin, program_nofile: None, messages: Vec::new() };
     become_user(config.daemon.user.as_ref(), &mut record)?;
     raise_limits(&config, &mut record)?;
     try_log(&config)?;
+    refuse_a_second(&config, &claim)?;
+    test_sockets(&config, &mut record)?;
     let mut held = Vec::new();
     for server in &config.servers {
         let bound = http::bind(server).map_err(|error| Refused::Usage(error.to_string()))?;
@@ -145,6 +155,27 @@ fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startu
     Err(failed(keeper::become_keeper(&borrowed)))
 }
 
+/// Before anything is done that a daemon with the same configuration would suffer from. Where it has our sockets, that
+/// is what Supervisor says.
+fn refuse_a_second(config: &Config, claim: &Claim) -> Result<(), Refused> {
+    let refusal = claim.is_taken(config);
+    let has_program_sockets = config.groups.iter().any(|group| !sockets_of(group).is_empty());
+    if (refusal.is_some() || has_program_sockets) && config.servers.iter().any(http::is_in_use) {
+        return Err(Refused::Usage(http::BindError::InUse.to_string()));
+    }
+    refusal.map_or(Ok(()), |refusal| Err(Refused::Usage(refusal)))
+}
+
+/// Makes and closes the sockets of `FastCGI` programs, as Supervisor does when it makes their groups.
+fn test_sockets(config: &Config, record: &mut LaunchRecord) -> Result<(), Refused> {
+    for socket in config.groups.iter().flat_map(sockets_of) {
+        program_socket::test(socket).map_err(Refused::Socket)?;
+        let lines = [program_socket::creating(socket), program_socket::closing(&socket.url)];
+        record.messages.extend(lines.map(|line| (LogLevelName::Info, line)));
+    }
+    Ok(())
+}
+
 /// For the person at the terminal that the daemon now occupies.
 fn say_how_to_ask(call: &Call) {
     let (Ok(file), Ok(program)) = (call.file(), std::env::current_exe()) else { return };
@@ -167,17 +198,18 @@ fn go_to_background(config: &Config, record: &mut LaunchRecord) -> Result<(), Re
     Ok(())
 }
 
-/// The configuration, or everything that is wrong with it.
-fn configuration(call: &Call) -> Result<Config, Refused> {
+/// The configuration with the claim to be alone in running it, or everything that is wrong with it.
+fn configuration(call: &Call) -> Result<(Config, Claim), Refused> {
     let loaded = call.load().map_err(|error| Refused::Usage(error.to_string()))?;
     let report = report::for_terminal(&loaded);
-    let exact = loaded.problems.first_supervisor_error().map(str::to_owned);
+    let exact = loaded.problems.first_told();
+    let claim = Claim::of(call, &loaded).map_err(|error| Refused::Usage(error.to_string()))?;
     match (loaded.config, exact) {
         (Some(config), _) => {
             if !call.is_supervisord {
                 say(&report);
             }
-            Ok(config)
+            Ok((config, claim))
         }
         (None, Some(exact)) if call.is_supervisord => Err(Refused::Usage(exact)),
         (None, _) => Err(Refused::Report(report)),

@@ -3,23 +3,32 @@
 mod answers;
 mod calls;
 mod children;
-mod command;
 mod describe;
+mod ear;
 mod effects;
 mod ending;
+mod hearing;
 mod invocation;
 mod journal;
 mod keeper_events;
 mod launch;
 mod logfiles;
 mod memory;
+mod outbox;
+mod pidfile;
+mod program_socket;
+mod program_sockets;
 mod reply;
 mod report;
 mod reread;
 #[cfg(test)]
 mod sample;
+mod socket_watch;
 mod spawning;
 mod startup;
+mod tap;
+mod taps;
+mod twiddling;
 mod update;
 mod update_report;
 #[expect(clippy::module_inception, reason = "the room is named after what it makes")]

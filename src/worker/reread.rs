@@ -1,9 +1,9 @@
 //! Reading the configuration again: reread, add, reload. A bad one changes nothing.
 
 use super::logfiles::make_auto_logs;
+use super::program_sockets::test_sockets;
 use super::reply::Reply;
 use super::report;
-use super::startup::{is_served, not_served};
 use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker};
 use crate::config::{self, Config, DaemonConfig, GroupConfig, Loaded, NotFound};
 use crate::engine::{Input, Refusal, Request};
@@ -50,12 +50,14 @@ impl Worker {
                 }
                 self.begin_update(*prospect, reply);
             }
+            Done::ProgramRead(read) => self.add_read(read),
             Done::LogsMade { group, problems, reply } => {
                 for problem in problems {
                     log(Level::Warn, &problem);
                 }
                 self.add_made(*group, reply);
             }
+            Done::SocketBack(restored) => self.serve_again(*restored),
         }
     }
 
@@ -68,8 +70,8 @@ impl Worker {
         if let Some(config) = loaded.config {
             return Ok(config);
         }
-        let exact = loaded.problems.first_supervisor_error().filter(|_| self.call.is_supervisord);
-        let text = exact.map_or_else(|| report::plain(&loaded), str::to_owned);
+        let exact = loaded.problems.first_told().filter(|_| self.call.is_supervisord);
+        let text = exact.unwrap_or_else(|| report::plain(&loaded));
         log(Level::Warn, "the new configuration is not used; nothing was changed");
         Err(Fault::with(FaultCode::CantReread, text.trim_end()))
     }
@@ -77,12 +79,7 @@ impl Worker {
     /// Makes `config` the pending one and says what differs from the active groups.
     fn reread(&mut self, config: Config) -> Value {
         let active: Vec<_> = self.active.values().cloned().collect();
-        // What cannot be started is not offered: `update` would fail over it.
-        let (served, unserved): (Vec<_>, Vec<_>) = config.groups.iter().cloned().partition(is_served);
-        for group in &unserved {
-            log(Level::Warn, &not_served(group));
-        }
-        let difference = config::difference(&active, &served);
+        let difference = config::difference(&active, &config.groups);
         self.make_pending(config);
         let names = |names: Vec<String>| Value::Array(names.into_iter().map(Value::from).collect());
         Value::Array(vec![Value::Array(vec![
@@ -98,6 +95,7 @@ impl Worker {
         let strip_ansi = config.daemon.strip_ansi;
         self.pending = (config.groups != active).then_some(config.groups);
         take_over(&mut self.config.daemon, config.daemon);
+        self.events.rename(&self.config.daemon.identifier);
         self.plane.send(Command::StripAnsi(strip_ansi));
         self.restructured = true;
     }
@@ -112,14 +110,14 @@ impl Worker {
             reply.send(Err(Fault::with(FaultCode::BadName, name)));
             return;
         };
-        if !is_served(group) {
-            reply.send(Err(Fault::with(FaultCode::Failed, not_served(group))));
-            return;
-        }
         let mut group = Box::new(group.clone());
         let daemon = self.config.daemon.clone();
         let done = self.done_sender.clone();
+        let open = self.sockets.urls();
         tokio::task::spawn_blocking(move || {
+            if let Err(failed) = test_sockets(&group, &open) {
+                return reply.send(Err(Fault::with(FaultCode::Failed, failed)));
+            }
             let problems = make_auto_logs(&mut group, &daemon);
             // The receiver is gone only when the worker ends.
             let _ = done.send(Done::LogsMade { group, problems, reply });

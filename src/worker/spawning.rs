@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::command;
 use super::launch::LaunchRecord;
-use crate::config::{Config, ProcessConfig, ServerConfig};
+use super::program_sockets::SharedSocket;
+use crate::config::{Config, ProcessConfig, ServerConfig, find_command};
 use crate::engine::{Moment, ProcessId, SpawnError};
 use crate::sys::plan::{ExecPlan, SoftLimit, Stderr, Stdin, User};
 
@@ -96,7 +96,7 @@ pub(super) fn serverurl(config: &Config) -> Option<String> {
 
 /// Makes the plan for one process. Looks files up: not for the control loop.
 pub(super) fn prepare(group: &str, process: &ProcessConfig, heritage: &Heritage) -> Prepared {
-    let command = command::find(process, heritage.path())?;
+    let command = find_command(process, heritage.path())?;
     let unusable = |what: &str| SpawnError::NotExecutable(format!("{what} holds a NUL byte"));
     let text = |text: &[u8], what: &str| CString::new(text).map_err(|_| unusable(what));
     let mut argv = Vec::with_capacity(command.argv.len());
@@ -119,7 +119,7 @@ pub(super) fn prepare(group: &str, process: &ProcessConfig, heritage: &Heritage)
             groups: user.groups.clone(),
         }),
         limits: heritage.nofile.map(|soft| SoftLimit { resource: libc::RLIMIT_NOFILE, soft }).into_iter().collect(),
-        stdin: Stdin::Pipe,
+        stdin: if process.socket.is_some() { Stdin::Given } else { Stdin::Pipe },
         stderr: if process.redirect_stderr { Stderr::Stdout } else { Stderr::Pipe },
     })
 }
@@ -172,7 +172,7 @@ impl SpawnQueue {
         SpawnQueue { waiting: VecDeque::new(), done }
     }
 
-    /// Starts to prepare a spawn on a side thread.
+    /// Starts to prepare a spawn on a side thread, the socket first, as Supervisor does.
     pub(super) fn push(
         &mut self,
         now: Moment,
@@ -180,12 +180,17 @@ impl SpawnQueue {
         group: String,
         process: ProcessConfig,
         heritage: Heritage,
+        socket: Option<SharedSocket>,
     ) {
         self.waiting.push_back(Waiting { wanted, asked: now, prepared: None });
         let done = self.done.clone();
         tokio::task::spawn_blocking(move || {
+            let made = match socket.zip(process.socket.as_ref()) {
+                Some((socket, config)) => socket.make(config),
+                None => Ok(()),
+            };
             // The receiver is gone only when the worker ends.
-            let _ = done.send((wanted, prepare(&group, &process, &heritage)));
+            let _ = done.send((wanted, made.and_then(|()| prepare(&group, &process, &heritage))));
         });
     }
 

@@ -1,6 +1,6 @@
 //! A worker's first steps: from nothing (a start or a reload), or from what a predecessor left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
@@ -11,19 +11,29 @@ use tokio::sync::mpsc;
 
 use super::Environment;
 use super::children::Children;
+use super::ear::TapRecord;
+use super::hearing::{SERIAL_HELD_NAME, latest};
 use super::invocation::{Asked, Call, Invocation};
 use super::journal::{self, Journal, Snapshot};
 use super::launch::{self, LaunchRecord};
 use super::logfiles::{Clearing, make_auto_logs};
 use super::memory;
+use super::pidfile::{self, Claim};
+use super::program_sockets::{ProgramSockets, test_sockets};
 use super::report;
+use super::socket_watch::SocketWatch;
 use super::spawning::{Heritage, SpawnQueue, Wanted};
+use super::taps::Taps;
+use super::twiddling;
 use super::worker::{Worker, now};
-use crate::config::{Config, DaemonLog, GroupConfig, GroupKind, LogLevelName, ServerAuth, ServerConfig};
+use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, ServerAuth, ServerConfig};
 use crate::engine::{Engine, Input, ProcessState};
+use crate::events::{self, Events};
 use crate::http::{self, BoundListener};
 use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ToKeeper};
-use crate::logs::{self, Activity, ActivitySettings, ActivityTarget, Level, Plane, Transits, clear_auto_logs, log};
+use crate::logs::{
+    self, Activity, ActivitySettings, ActivityTarget, Level, Plane, SourceId, Transits, clear_auto_logs, log,
+};
 use crate::sys::heap;
 
 /// Requests of clients that may wait for the control loop; more wait in their connections.
@@ -143,7 +153,9 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let call = call(&invocation, &launch)?;
     let loaded = call.load().map_err(|error| Unable::Configuration(error.to_string()))?;
     let warnings = report::log_lines(&loaded);
+    let claim = Claim::of(&call, &loaded).map_err(|error| Unable::Configuration(error.to_string()))?;
     let Some(mut config) = loaded.config else { return Err(Unable::Configuration(warnings.join("\n"))) };
+    let locked = inventory.held.remove(pidfile::HELD_NAME);
 
     let activity = open_activity(&config)?;
     if nix::unistd::geteuid().is_root() && config.daemon.user.is_none() {
@@ -163,28 +175,37 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     if !config.daemon.nocleanup {
         clean_up(&config);
     }
-    for group in config.groups.iter_mut().filter(|group| is_served(group)) {
+    for group in &mut config.groups {
         for problem in make_auto_logs(group, &config.daemon) {
             log(Level::Warn, &problem);
         }
     }
     let groups = std::mem::take(&mut config.groups);
-    for group in groups.iter().filter(|group| !is_served(group)) {
-        log(Level::Warn, &not_served(group));
+    // The first time, the launcher has tested them.
+    if inventory.generation > 1 {
+        for failed in groups.iter().filter_map(|group| test_sockets(group, &BTreeSet::new()).err()) {
+            log(Level::Critical, &failed);
+        }
     }
-    let pending = groups.iter().any(|group| !is_served(group)).then(|| groups.clone());
-    let active: IndexMap<_, _> =
-        groups.into_iter().filter(is_served).map(|group| (group.name.clone(), group)).collect();
+    let mut active = IndexMap::new();
+    for group in groups {
+        // Of two groups with one name the first counts, as in the engine.
+        active.entry(group.name.clone()).or_insert(group);
+    }
     let listeners = renew_listeners(&config, &mut inventory.held, &mut keeper)?;
     let groups = active.values().map(GroupConfig::spec).collect();
+    let next_serial = inventory.held.remove(SERIAL_HELD_NAME).map(memory::read).and_then(Result::ok).unwrap_or(0);
+    let events = Events::new(config.daemon.identifier.clone(), next_serial);
     let state = State {
         call,
         environment: invocation.environment,
         launch,
         config,
-        pending,
+        pending: None,
         active,
         engine: Engine::new(),
+        events,
+        tap_records: BTreeMap::new(),
         journal: None,
         next_child: next_child(&inventory.programs),
         activity,
@@ -194,8 +215,17 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     for (program, _) in inventory.programs {
         worker.tell_keeper(&ToKeeper::Forget { id: program.id });
     }
+    worker.release_leftovers();
     worker.feed(Input::Begin { groups });
-    worker.write_pidfile();
+    worker.close_unused_sockets();
+    if let Err(refusal) = worker.take_pidfile(&claim, locked) {
+        // After a reload, when everything had to be stopped, it is too late to give up.
+        if inventory.generation == 1 {
+            worker.socket_files.iter().for_each(|file| drop(file.remove()));
+            return Err(Unable::Configuration(refusal));
+        }
+        log(Level::Critical, &refusal);
+    }
     log(Level::Info, &format!("supervisord started with pid {pid}"));
     // The keeper takes a ready worker's successor for one that has a journal.
     worker.settle();
@@ -219,9 +249,17 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         leaving,
         growing,
         engine,
+        events,
+        taps,
     } = snapshot;
+    // The keeper alone holds the lock, so that it can let go of it.
+    inventory.held.remove(pidfile::HELD_NAME);
     let activity = open_activity(&config)?;
     let listeners = adopt_listeners(&config, &mut inventory.held)?;
+    let engine = Engine::restore(mood, engine, next_process);
+    let specs: Vec<_> =
+        active.values().map(|group| events::GroupSpec::of(group, |name| engine.find(&group.name, name))).collect();
+    let events = Events::restore(config.daemon.identifier.clone(), &specs, events);
     let state = State {
         call: call(&invocation, &launch)?,
         environment: invocation.environment,
@@ -229,7 +267,9 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         config,
         pending,
         active,
-        engine: Engine::restore(mood, engine, next_process),
+        engine,
+        events,
+        tap_records: latest(taps),
         journal: Some(journal),
         next_child: journalled.max(next_child(&inventory.programs)),
         activity,
@@ -246,8 +286,11 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     for (program, descriptors) in inventory.programs {
         worker.recover(program, descriptors);
     }
+    worker.resume_events();
+    worker.release_leftovers();
     let Worker { engine, effects, .. } = &mut worker;
     engine.resume(now(), effects);
+    worker.close_unused_sockets();
     worker.tell_keeper(&ToKeeper::Ready);
     Ok(worker)
 }
@@ -269,6 +312,9 @@ impl Worker {
         let awaited = matches!(view.state, ProcessState::Starting | ProcessState::Stopping) && view.pid.is_none();
         let living = view.pid == Some(pid);
         self.adopt(id, process, pid, [has_stdin, has_stderr], descriptors);
+        if current {
+            self.enter_socket(process);
+        }
         if current && awaited {
             self.feed(Input::Spawned { process, pid, at: started });
             if let Some((stage, errno)) = exec_failed {
@@ -283,22 +329,6 @@ impl Worker {
     }
 }
 
-/// Whether programs of this kind of group can be run: event listeners need events, `FastCGI` programs their socket, and
-/// neither is there yet.
-pub(super) fn is_served(group: &GroupConfig) -> bool {
-    matches!(group.kind, GroupKind::Program)
-}
-
-/// Why a group is not started.
-pub(super) fn not_served(group: &GroupConfig) -> String {
-    let what = match group.kind {
-        GroupKind::Program => "program",
-        GroupKind::EventListener { .. } => "event listener pool",
-        GroupKind::FastCgi { .. } => "FastCGI program",
-    };
-    format!("{what} '{}' was read and checked but is not started: this version does not serve its kind yet", group.name)
-}
-
 /// The first id that no child of the keeper has or had.
 fn next_child(programs: &[(HeldProgram, Vec<OwnedFd>)]) -> u64 {
     programs.iter().map(|(program, _)| program.id + 1).max().unwrap_or(1)
@@ -308,7 +338,7 @@ fn next_child(programs: &[(HeldProgram, Vec<OwnedFd>)]) -> u64 {
 fn call(invocation: &Invocation, launch: &LaunchRecord) -> Result<Call, Unable> {
     match invocation.read(&launch.origin) {
         Ok(Asked::Run(call)) => Ok(call),
-        Ok(Asked::Check { .. } | Asked::Print(_)) => Err(Unable::Missing("daemon to run")),
+        Ok(Asked::Check { .. } | Asked::Print(_) | Asked::Pidproxy { .. }) => Err(Unable::Missing("daemon to run")),
         Err(misunderstood) => Err(Unable::Configuration(misunderstood.text)),
     }
 }
@@ -322,6 +352,8 @@ struct State {
     pending: Option<Vec<GroupConfig>>,
     active: IndexMap<String, GroupConfig>,
     engine: Engine,
+    events: Events,
+    tap_records: BTreeMap<SourceId, TapRecord>,
     journal: Option<Journal>,
     next_child: u64,
     activity: Activity,
@@ -336,24 +368,31 @@ fn assemble(
     pid: u32,
     listeners: Vec<Listener>,
 ) -> Result<Worker, Unable> {
-    let State { call, environment, launch, config, pending, active, engine, journal, next_child, activity } = state;
+    let State { call, environment, launch, config, pending, active, .. } = state;
+    let State { engine, events, tap_records, journal, next_child, activity, .. } = state;
     let (request_sender, requests) = mpsc::channel(REQUESTS_MAX);
     let (prepared_sender, prepared) = mpsc::unbounded_channel();
     let (done_sender, done) = mpsc::unbounded_channel();
     let transits = transits(&mut held, &mut keeper)?;
+    let sockets = ProgramSockets::take_from(&mut held);
     let options = logs::Options { syslog_tag: SYSLOG_TAG.to_owned(), transits };
     let (plane, notices) = Plane::start(options)
         .map_err(|error| Unable::System { doing: "cannot start the log plane".to_owned(), error })?;
+    let interfaces = Arc::new(twiddling::interfaces(&config));
+    let taps = Taps::new().map_err(|error| Unable::System { doing: "cannot wait for output".to_owned(), error })?;
     let mut endpoints = Vec::new();
     let mut socket_files = Vec::new();
+    let mut watched = Vec::new();
     for (listener, server) in listeners {
-        if let BoundListener::Unix(unix) = &listener {
+        if let (BoundListener::Unix(unix), ServerConfig::Unix(server)) = (&listener, &server) {
             socket_files.extend(unix.socket_file());
+            watched.push((server.clone(), unix.socket_file()));
         }
-        let endpoint = http::serve(listener, auth(&server), request_sender.clone())
+        let endpoint = http::serve(listener, auth(&server), request_sender.clone(), Arc::clone(&interfaces))
             .map_err(|error| Unable::System { doing: format!("cannot serve {}", section(&server)), error })?;
         endpoints.push(endpoint);
     }
+    let socket_watch = SocketWatch::start(watched, done_sender.clone());
     Ok(Worker {
         heritage: Heritage::new(&config, &launch, environment),
         call,
@@ -365,6 +404,13 @@ fn assemble(
         growing: Vec::new(),
         engine,
         effects: Vec::new(),
+        events,
+        event_effects: Vec::new(),
+        taps,
+        gone: Vec::new(),
+        held,
+        tap_records,
+        remembered: BTreeSet::new(),
         restructured: journal.is_none(),
         journal,
         keeper,
@@ -372,11 +418,15 @@ fn assemble(
         children: Children::default(),
         next_child,
         spawns: SpawnQueue::new(prepared_sender),
+        sockets,
         prepared,
         done,
         done_sender,
         requests,
+        request_sender,
         endpoints,
+        former_endpoints: VecDeque::new(),
+        socket_watch,
         socket_files,
         spawning: BTreeMap::new(),
         waiting: BTreeMap::new(),
@@ -477,7 +527,7 @@ pub(super) fn listener_name(server: &ServerConfig) -> String {
     }
 }
 
-fn auth(server: &ServerConfig) -> Option<ServerAuth> {
+pub(super) fn auth(server: &ServerConfig) -> Option<ServerAuth> {
     match server {
         ServerConfig::Unix(server) => server.auth.clone(),
         ServerConfig::Inet(server) => server.auth.clone(),

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::logfiles::make_auto_logs;
 use super::reply::Reply;
 use super::report;
-use super::startup::{is_served, not_served};
 use super::update_report::{GroupReport, Outlook, ProcessReport, UpdateReport};
 use super::worker::{Done, Shape, Waiting, Worker};
 use crate::config::{self, GroupConfig, GroupFate, GroupPlan, Loaded, LogFile, NotFound, ProcessConfig, ProcessFate};
@@ -53,9 +52,8 @@ impl Worker {
             Ok(config) => config,
             Err(fault) => return reply.send(Err(fault)),
         };
-        let (served, unserved): (Vec<_>, Vec<_>) = config.groups.iter().cloned().partition(is_served);
         let actual = self.actual_groups();
-        let mut groups = match selected(&actual, &served, &wish.names) {
+        let mut groups = match selected(&actual, &config.groups, &wish.names) {
             Ok(groups) => groups,
             Err(name) => return reply.send(Err(Fault::with(FaultCode::BadName, name))),
         };
@@ -63,9 +61,6 @@ impl Worker {
         if wish.rehearsal {
             let report = self.report(&plans, &groups, &wish);
             return reply.send(Ok(report.value(&[])));
-        }
-        for group in &unserved {
-            log(Level::Warn, &not_served(group));
         }
         settle_logs(&actual, &plans, &mut groups);
         self.make_pending(config);
@@ -279,7 +274,9 @@ impl Worker {
         };
         let Some((child, _)) = self.children.of_process(process) else { return };
         for channel in [Channel::Stdout, Channel::Stderr] {
-            let sink = self.sink(process, channel);
+            let mut sink = self.sink(process, channel);
+            // The events room logs what listeners say.
+            sink.copy &= channel == Channel::Stderr || !self.is_listener(process);
             self.plane.send(Command::Redirect { source: SourceId { child, channel }, sink });
         }
     }

@@ -1,6 +1,7 @@
 //! The control loop: the world's events become inputs of the engine, its effects become deeds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,21 +10,27 @@ use indexmap::IndexMap;
 use tokio::sync::mpsc;
 
 use super::children::Children;
+use super::ear::TapRecord;
 use super::invocation::Call;
-use super::journal::{self, Journal, Snapshot};
+use super::journal::{self, Change, Journal, Snapshot};
 use super::launch::LaunchRecord;
+use super::program_sockets::ProgramSockets;
 use super::reply::Reply;
+use super::socket_watch::{Restored, SocketWatch};
 use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
 use super::startup::Ended;
+use super::taps::{Ready, Taps};
+use super::twiddling::ReadProgram;
 use super::update::{Growth, Prospect, Wish};
 use super::update_report::UpdateReport;
 use crate::config::{Config, GroupConfig, Loaded, NotFound, ProcessConfig};
 use crate::engine::{
     Effect, Engine, GroupSpec, Input, Moment, Mood, Now, ProcessId, ProcessRecord, Request, RequestId,
 };
+use crate::events::{self, Events};
 use crate::http::{Endpoint, Incoming, SocketFile};
 use crate::keeper::{FromKeeper, KeeperLink, LinkError, ToKeeper};
-use crate::logs::{Activity, Level, Notice, Notices, Plane, log};
+use crate::logs::{Activity, Level, Notice, Notices, Plane, SourceId, log};
 use crate::sys::clock;
 
 /// A client that waits for the engine's answer.
@@ -54,6 +61,10 @@ pub(super) enum Done {
     LogsMade { group: Box<GroupConfig>, problems: Vec<String>, reply: Reply },
     /// The AUTO logs of an update were made.
     UpdateReady { prospect: Box<Prospect>, problems: Vec<String>, reply: Reply },
+    /// The file of a control socket was put back.
+    SocketBack(Box<Restored>),
+    /// A program that a client described was read.
+    ProgramRead(ReadProgram),
 }
 
 /// Why a configuration was read.
@@ -87,6 +98,18 @@ pub(super) struct Worker {
     pub(super) growing: Vec<Growth>,
     pub(super) engine: Engine,
     pub(super) effects: Vec<Effect>,
+    pub(super) events: Events,
+    pub(super) event_effects: Vec<events::Effect>,
+    /// Output that events depend on.
+    pub(super) taps: Taps,
+    /// Children whose end is announced and whose output is all heard: news for the events room.
+    pub(super) gone: Vec<u64>,
+    /// What the keeper held for a predecessor and nobody has taken in hand yet.
+    pub(super) held: BTreeMap<String, OwnedFd>,
+    /// Where a predecessor's taps were.
+    pub(super) tap_records: BTreeMap<SourceId, TapRecord>,
+    /// Names of what the keeper holds for our children.
+    pub(super) remembered: BTreeSet<String>,
     /// The set of groups changed: the journal must be begun anew.
     pub(super) restructured: bool,
     pub(super) journal: Option<Journal>,
@@ -97,11 +120,19 @@ pub(super) struct Worker {
     pub(super) next_child: u64,
     pub(super) heritage: Heritage,
     pub(super) spawns: SpawnQueue,
+    /// The listening sockets of programs.
+    pub(super) sockets: ProgramSockets,
     pub(super) prepared: mpsc::UnboundedReceiver<(Wanted, Prepared)>,
     pub(super) done: mpsc::UnboundedReceiver<Done>,
     pub(super) done_sender: mpsc::UnboundedSender<Done>,
     pub(super) requests: mpsc::Receiver<Incoming>,
+    /// For endpoints that are added.
+    pub(super) request_sender: mpsc::Sender<Incoming>,
+    /// In the order of the configuration's servers.
     pub(super) endpoints: Vec<Endpoint>,
+    /// Of sockets whose file was deleted and put back as another one.
+    pub(super) former_endpoints: VecDeque<Endpoint>,
+    pub(super) socket_watch: Option<SocketWatch>,
     pub(super) socket_files: Vec<SocketFile>,
     /// Children asked of the keeper and not answered for.
     pub(super) spawning: BTreeMap<u64, ProcessId>,
@@ -124,6 +155,7 @@ enum Wake {
     Request(Incoming),
     Prepared(Wanted, Prepared),
     Done(Done),
+    Ready(Vec<Ready>),
     Notice(Notice),
     Deadline,
 }
@@ -145,8 +177,12 @@ impl Worker {
                 Wake::Request(incoming) => self.on_request(incoming),
                 Wake::Prepared(wanted, prepared) => self.spawns.prepared(wanted, prepared),
                 Wake::Done(done) => self.on_done(done),
+                Wake::Ready(ready) => self.on_ready(ready),
                 Wake::Notice(notice) => self.on_notice(notice),
-                Wake::Deadline => self.feed(Input::Deadline),
+                Wake::Deadline => {
+                    self.feed(Input::Deadline);
+                    self.hear(events::Input::Deadline);
+                }
             }
             self.tell_exits();
             self.send_spawns();
@@ -161,8 +197,9 @@ impl Worker {
     }
 
     async fn wake(&mut self) -> Wake {
-        let deadline =
-            [self.engine.deadline(), self.spawns.deadline(), self.children.deadline()].into_iter().flatten().min();
+        let deadlines =
+            [self.engine.deadline(), self.spawns.deadline(), self.children.deadline(), self.events.deadline()];
+        let deadline = deadlines.into_iter().flatten().min();
         tokio::select! {
             biased;
             message = self.keeper.receive() => match message {
@@ -174,6 +211,7 @@ impl Worker {
             () = sleep_until(deadline), if deadline.is_some() => Wake::Deadline,
             // Few at a time, as each client waits for its answer; a program that floods a log in debug mode is last.
             Some(incoming) = self.requests.recv() => Wake::Request(incoming),
+            ready = self.taps.ready() => Wake::Ready(ready),
             Some(notice) = self.notices.recv() => Wake::Notice(notice),
         }
     }
@@ -205,12 +243,19 @@ impl Worker {
     /// Journals what changed, then performs the effects: a worker that dies in between has told nobody anything that
     /// its successor does not know.
     pub(super) fn settle(&mut self) {
-        while !self.effects.is_empty() {
+        while !(self.effects.is_empty() && self.event_effects.is_empty() && self.gone.is_empty()) {
             let effects = std::mem::take(&mut self.effects);
             for effect in &effects {
                 self.restructure(effect);
+                self.announce(effect);
             }
+            for child in std::mem::take(&mut self.gone) {
+                self.hear(events::Input::Gone { child });
+            }
+            let outgoing = self.prepare_events();
             self.write_journal();
+            // Before a signal that ends their listener.
+            self.send_events(outgoing);
             for effect in effects {
                 self.perform(effect);
             }
@@ -225,17 +270,21 @@ impl Worker {
         let begin = self.restructured || self.journal.as_ref().is_none_or(|journal| journal.is_outdated(mood));
         let written = match (&mut self.journal, begin) {
             (Some(journal), false) => {
-                let records: Vec<_> = dirty.iter().filter_map(|&process| self.engine.record(process)).collect();
-                if records.is_empty() { Ok(()) } else { journal.append(records.into_iter()) }
+                let processes = dirty.iter().filter_map(|&process| self.engine.record(process)).collect();
+                let change = Change { processes, events: self.events.take_records(), taps: self.taps.changes() };
+                if change.is_empty() { Ok(()) } else { journal.append(&change) }
             }
             _ => self.begin_journal(),
         };
-        if let Err(error) = written {
-            log(
-                Level::Critical,
-                &format!("cannot write the journal: {error}; a successor would not know the latest states"),
-            );
-            self.restructured = true;
+        match written {
+            Ok(()) => self.taps.journalled(),
+            Err(error) => {
+                log(
+                    Level::Critical,
+                    &format!("cannot write the journal: {error}; a successor would not know the latest states"),
+                );
+                self.restructured = true;
+            }
         }
     }
 
@@ -251,6 +300,8 @@ impl Worker {
             leaving: self.leaving.clone(),
             growing: self.growing.clone(),
             engine: self.records(),
+            events: self.events.records(),
+            taps: self.taps.records(),
         };
         let journal = Journal::begin(&snapshot)?;
         let hold = ToKeeper::Hold { name: journal::HELD_NAME.to_owned() };

@@ -8,6 +8,7 @@ use crate::subject::Subject;
 use crate::transcript::Transcript;
 
 daemons![
+    of_two_groups_with_one_name_that_of_the_lower_priority_runs,
     every_key_of_a_program_is_a_change_or_is_none,
     groups_change_with_their_members,
     a_changed_program_is_restarted_and_others_are_left_alone,
@@ -144,4 +145,15 @@ fn a_broken_configuration_changes_nothing(subject: Subject) {
         .rpc(&daemon, serde_json::json!([["supervisor.reloadConfig", []], ["supervisor.addProcessGroup", ["q"]]]));
     assert_eq!(daemon.process_pid("p"), pid);
     transcript.check("reread_broken");
+}
+
+fn of_two_groups_with_one_name_that_of_the_lower_priority_runs(subject: Subject) {
+    let daemon = Daemon::start(
+        subject,
+        "[program:a]\ncommand=/bin/cat\n[program:g]\ncommand=/bin/cat\npriority=5\n\
+         [group:g]\nprograms=a\npriority=1\n",
+    );
+    daemon.wait_running(&["g:a"]);
+    let status = daemon.ctl(&["status"]);
+    assert_eq!(status.stdout.lines().count(), 1, "{status:?}");
 }

@@ -36,6 +36,8 @@ pub(crate) struct Daemon {
     child: Option<Child>,
     folder: TempDir,
     arguments: Vec<String>,
+    /// Another daemon's program than the subject's.
+    program: Option<PathBuf>,
 }
 
 /// What a finished program left.
@@ -67,7 +69,7 @@ impl Daemon {
             .into_iter()
             .map(|word| if word == "supervisord.conf" { folder.path().join(word).display().to_string() } else { word })
             .collect();
-        Daemon { subject, child: None, folder, arguments }
+        Daemon { subject, child: None, folder, arguments, program: None }
     }
 
     /// The folder made and the daemon started and answering.
@@ -82,6 +84,12 @@ impl Daemon {
         let mut daemon = Self::folder_with(subject, daemon_keys, server_keys, sections);
         daemon.run();
         daemon
+    }
+
+    /// The same run by this program.
+    pub(crate) fn with_supervisord(mut self, program: &Path) -> Daemon {
+        self.program = Some(program.to_owned());
+        self
     }
 
     /// More words for the daemon's command line.
@@ -108,7 +116,7 @@ impl Daemon {
     pub(crate) fn launch(&mut self) {
         let output = fs::OpenOptions::new().create(true).append(true).open(self.path("daemon.out")).unwrap();
         let child = self
-            .command(&self.subject.daemon.supervisord())
+            .command(&self.program.clone().unwrap_or_else(|| self.subject.daemon.supervisord()))
             .args(&self.arguments)
             .stdout(output.try_clone().unwrap())
             .stderr(output)

@@ -96,9 +96,13 @@ fn galaxyd_bin() -> &'static PathBuf {
     BIN.get_or_init(|| {
         let bin = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bin-{}", std::process::id()));
         fs::create_dir_all(&bin).unwrap();
-        for (name, program) in
-            [("supervisord", env!("CARGO_BIN_EXE_galaxyd")), ("supervisorctl", env!("CARGO_BIN_EXE_galaxyctl"))]
-        {
+        let (daemon, client) = (env!("CARGO_BIN_EXE_galaxyd"), env!("CARGO_BIN_EXE_galaxyctl"));
+        for (name, program) in [
+            ("supervisord", daemon),
+            ("supervisorctl", client),
+            ("pidproxy", daemon),
+            ("echo_supervisord_conf", client),
+        ] {
             let link = bin.join(name);
             let _ = fs::remove_file(&link);
             symlink(program, &link).unwrap();

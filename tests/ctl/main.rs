@@ -380,3 +380,72 @@ fn a_daemon_on_its_way_out_is_told_the_same() {
     }
     Daemon::kill(stubborn.stdout_text().trim());
 }
+
+/// Neither is in Supervisor, so there is nobody to compare with.
+#[test]
+fn quiet_prints_nothing_and_json_is_everywhere() {
+    let Some(daemon) = daemon("") else { return };
+    let configuration = daemon.path("s.conf");
+    let run = |words: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_galaxyctl"));
+        command.args(["-c", &configuration]).args(words).output().unwrap()
+    };
+    for (words, code) in [
+        (&["status", "galaxy:web"][..], 0),
+        (&["status", "nothing"], 4),
+        (&["pid", "nothing"], 1),
+        (&["check"], 0),
+        (&["check", "/no/such/file"], 2),
+        (&["nonsense"], 1),
+        (&["version"], 0),
+        (&["man"], 0),
+    ] {
+        let output = run(&[&["--quiet"], words].concat());
+        assert_eq!(output.status.code(), Some(code), "{words:?}");
+        assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{words:?}: {output:?}");
+    }
+    assert_eq!(run(&["--quiet"]).status.code(), Some(2));
+    assert_eq!(run(&["--quiet", "--json", "status"]).status.code(), Some(2));
+    // Those that change things are compared with the original elsewhere; here they fail, in JSON all the same.
+    for words in [
+        "add nothing",
+        "avail",
+        "check",
+        "clear nothing",
+        "completions bash",
+        "config",
+        "config --sample",
+        "exit",
+        "fg",
+        "help",
+        "help status",
+        "maintail",
+        "man",
+        "man galaxyd",
+        "migrate",
+        "nonsense",
+        "open",
+        "pid",
+        "pid all",
+        "quit",
+        "reread",
+        "remove nothing",
+        "restart nothing",
+        "signal HUP nothing",
+        "start nothing",
+        "status",
+        "stop nothing",
+        "tail",
+        "tail galaxy:web",
+        "tail -f galaxy:web",
+        "update nothing",
+        "version",
+    ] {
+        let output = run(&[&["--json"], words.split(' ').collect::<Vec<_>>().as_slice()].concat());
+        let document: Result<serde_json::Value, _> = serde_json::from_slice(&output.stdout);
+        assert!(document.is_ok_and(|document| document.is_object()), "{words}: {output:?}");
+    }
+    let status: serde_json::Value = serde_json::from_slice(&run(&["--json", "status", "galaxy:web"]).stdout).unwrap();
+    let time = status["processes"][0]["start_time"].as_str().unwrap();
+    assert!(time.len() == 20 && time.contains('T') && time.ends_with('Z'), "{time}");
+}

@@ -36,6 +36,7 @@ pub(crate) struct Build {
     pub(crate) auth: Option<ServerAuth>,
     pub(crate) inet: bool,
     pub(crate) times: Times,
+    pub(crate) interfaces: std::sync::Arc<galaxyd::rpc::Interfaces>,
 }
 
 pub(crate) fn auth(username: &str, password: &str) -> ServerAuth {
@@ -73,7 +74,7 @@ impl World {
             BoundListener::Unix(_) => 0,
         };
         let (control, requests) = mpsc::channel(4);
-        let endpoint = Some(serve_with(listener, build.auth, control, build.times).unwrap());
+        let endpoint = Some(serve_with(listener, build.auth, control, build.interfaces, build.times).unwrap());
         let asked = Asked::default();
         let (giving_up, given_up) = mpsc::unbounded_channel();
         tokio::task::spawn_local(control_loop(requests, folder.path().to_owned(), Rc::clone(&asked), giving_up));

@@ -11,14 +11,17 @@ use crate::tree::{files, root, short};
 const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["config", "engine"]),
     ("config", &["engine"]),
-    ("ctl", &["cli", "config", "engine", "http", "rpc"]),
+    ("ctl", &["cli", "config", "engine", "http", "migration", "rpc", "sys"]),
     ("engine", &[]),
+    ("events", &["config", "engine"]),
     ("http", &["config", "engine", "logs", "rpc", "sys"]),
     ("keeper", &["engine", "sys"]),
     ("logs", &["engine", "sys"]),
+    ("migration", &["config", "engine"]),
+    ("pidproxy", &["sys"]),
     ("rpc", &["engine"]),
     ("sys", &[]),
-    ("worker", &["cli", "config", "engine", "http", "keeper", "logs", "rpc", "sys"]),
+    ("worker", &["cli", "config", "engine", "events", "http", "keeper", "logs", "pidproxy", "rpc", "sys"]),
 ];
 
 /// Constants of the crate itself, which any room may name.

@@ -427,3 +427,23 @@ fn a_daemon_that_can_do_nothing_any_more_ends_when_asked() {
     worker.exit(3);
     assert_eq!(rig.wait(), 3);
 }
+
+#[test]
+fn what_a_worker_said_last_counts_though_it_left_messages_unread() {
+    let (rig, worker) = Rig::start("");
+    worker.come_up();
+    // With this answer unread, the end of the worker's socket is an error on the keeper's.
+    worker.say(&ToKeeper::Signal { id: u64::MAX, signal: 0, group: false });
+    worker.turn_a_deaf_ear();
+    let state = |pid, wanted| {
+        until("the state of a process", || status_field(pid, "State").filter(|state| state.starts_with(wanted)));
+    };
+    signals::send(rig.pid(), libc::SIGSTOP).unwrap();
+    state(rig.pid(), 'T');
+    worker.say(&ToKeeper::Exit { code: 5 });
+    let pid = worker.pid;
+    drop(worker.hang_up());
+    state(pid, 'Z');
+    signals::send(rig.pid(), libc::SIGCONT).unwrap();
+    assert_eq!(rig.wait(), 5);
+}

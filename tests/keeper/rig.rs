@@ -243,6 +243,11 @@ impl Worker {
         std::fs::File::from(self.lifeline.take().unwrap()).write_all(&[code]).unwrap();
     }
 
+    /// Waits until there is something to hear, and does not listen.
+    pub(crate) fn turn_a_deaf_ear(&self) {
+        wait_for(&self.socket, PollFlags::POLLIN);
+    }
+
     /// Closes the socket; its process ends with code 0 once what is returned is dropped.
     pub(crate) fn hang_up(mut self) -> Option<OwnedFd> {
         self.lifeline.take()

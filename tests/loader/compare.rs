@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use galaxyd::config::{DaemonOption, HostSource, Loaded, Overrides, Source, load, load_ctl};
+use galaxyd::config::{DaemonOption, HostSource, Loaded, Overrides, Plugins, Source, load, load_ctl};
 use serde_json::Value;
 
 use crate::generate::{Case, case};
@@ -90,7 +90,7 @@ fn loading_the_clients_settings_agrees_with_supervisor() {
     ] {
         fs::write(base.join("client.conf"), text).unwrap();
         let theirs = oracle.load_client(&["-c".to_owned(), "client.conf".to_owned(), "status".to_owned()]);
-        let loaded = load_ctl(Path::new("client.conf"), &source);
+        let loaded = load_ctl(Path::new("client.conf"), Plugins::Refused, &source);
         let ours = match (&loaded.config, loaded.problems.first_supervisor_error()) {
             (Some(config), None) => Answer::Accepted(values::client(config)),
             (_, error) => Answer::Refused(error.unwrap_or_default().to_owned()),

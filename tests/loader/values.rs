@@ -64,6 +64,8 @@ fn group(group: &GroupConfig) -> Value {
         GroupKind::EventListener { buffer_size, events, .. } => {
             let mut events = events.clone();
             events.sort();
+            // The default is roomier on purpose; nobody writes it.
+            let buffer_size = if *buffer_size == 1024 { 10 } else { *buffer_size };
             value["pool"] = json!({"buffer_size": buffer_size, "events": events});
         }
         GroupKind::FastCgi { socket, backlog, owner: by, mode } => {

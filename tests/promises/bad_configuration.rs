@@ -41,17 +41,3 @@ fn sighup_refuses_it_and_says_everything_that_is_wrong_in_the_log() {
     }
     assert_untouched(&daemon, pid);
 }
-
-#[test]
-fn a_section_that_is_not_served_yet_does_not_keep_update_from_the_others() {
-    let daemon =
-        galaxyd("", "[eventlistener:l]\ncommand=cat\nevents=TICK_5\n[program:p]\ncommand=sleep 1000\nstartsecs=0\n");
-    daemon.rewrite(
-        "[eventlistener:l]\ncommand=cat\nevents=TICK_5\n[program:p]\ncommand=sleep 1000\nstartsecs=0\n\
-         [program:later]\ncommand=sleep 1000\nstartsecs=0\n",
-    );
-    let update = daemon.ctl(&["update"]);
-    assert_eq!((update.stdout.as_str(), update.code), ("later: added process group\n", Some(0)), "{update:?}");
-    daemon.wait_state("later", "RUNNING");
-    assert!(daemon.text("main.log").contains("event listener pool 'l' was read and checked but is not started"));
-}

@@ -32,6 +32,14 @@ pub(crate) fn pss_kb(pid: i32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
+/// Memory that is this process's alone by its nature (heap, stacks), kB: unlike that of the binary it does not depend on
+/// how many run it.
+pub(crate) fn anonymous_kb(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let line = text.lines().find(|line| line.starts_with("Anonymous:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
 /// Clock ticks of CPU and context switches (voluntary and not) of all threads of a process.
 pub(crate) fn activity(pid: i32) -> (u64, u64) {
     let mut ticks = 0;
@@ -48,4 +56,16 @@ pub(crate) fn activity(pid: i32) -> (u64, u64) {
             .sum::<u64>();
     }
     (ticks, switches)
+}
+
+/// Kills the worker and waits until another one answers.
+pub(crate) fn kill_worker(daemon: &Daemon, keeper: i32) {
+    let old = worker_of(keeper);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(old), nix::sys::signal::Signal::SIGKILL).unwrap();
+    until("a successor", || {
+        if worker_of(keeper) == old {
+            return Err("the old worker".to_string());
+        }
+        daemon.call("supervisor.getState", "").map(drop)
+    });
 }

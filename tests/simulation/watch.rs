@@ -291,6 +291,7 @@ impl<'a> Watch<'a> {
                 }
             }
             Request::AddGroup(_) | Request::RemoveGroup(_) => "group",
+            Request::AddMembers { .. } | Request::RemoveMember(_) => "member",
             Request::Shutdown | Request::Restart => "end",
         };
         match answer {

@@ -203,7 +203,9 @@ mod tests {
              [eventlistener:l]\ncommand=l %(process_num)d\nnumprocs=2\nprocess_name=l%(process_num)d\nevents=TICK_5,EVENT\n\
              [eventlistener:none]\ncommand=l\nnumprocs=0\nevents=TICK_5\npriority=7\n\
              [fcgi-program:f]\ncommand=f\nsocket=unix:///tmp/f\nsocket_backlog=5\nuser=galaxy\n\
-             [fcgi-program:t]\ncommand=f\nsocket=tcp://localhost:1\n",
+             [fcgi-program:t]\ncommand=f\nsocket=tcp://localhost:1\n\
+             [fcgi-program:m]\ncommand=f\nsocket=unix:///tmp/m\nsocket_mode=0620\nsocket_owner=galaxy\n\
+             [group:m]\nprograms=m\n[group:both]\nprograms=web,m\n",
         );
     }
 

@@ -8,7 +8,7 @@ use super::PrintError;
 use super::template::{counting, countings, escaped, without_marks};
 use crate::config::model::{
     Config, DaemonConfig, DaemonLog, GroupConfig, GroupKind, LogConfig, LogFile, Owner, ProcessConfig, ServerAuth,
-    ServerConfig,
+    ServerConfig, SocketConfig,
 };
 use crate::config::schema::SectionKind;
 use crate::config::value;
@@ -59,7 +59,10 @@ pub(super) fn sections(config: &Config) -> Result<Vec<Sheet>, PrintError> {
     let mut sheets = vec![daemon];
     sheets.extend(config.servers.iter().map(server));
     sheets.extend(config.rpcinterfaces.iter().map(|interface| {
-        let cells = IndexMap::from([("supervisor.rpcinterface_factory", text(&interface.factory))]);
+        let mut cells = IndexMap::from([("supervisor.rpcinterface_factory", text(&interface.factory))]);
+        if !interface.whitelist.is_empty() {
+            cells.insert("whitelist", Cell::Names(interface.whitelist.iter().map(|name| escaped(name)).collect()));
+        }
         Sheet::new(SectionKind::RpcInterface, &interface.name, cells)
     }));
     let mut groups = Groups::default();
@@ -166,10 +169,11 @@ impl Groups {
             some => block(some).ok_or_else(|| inexpressible("no template gives all processes of the pool"))?,
         };
         match &group.kind {
-            GroupKind::EventListener { buffer_size, events, result_handler } => {
+            GroupKind::EventListener { buffer_size, events, result_handler, len_in_bytes } => {
                 cells.insert("events", Cell::Names(events.iter().map(|event| escaped(event)).collect()));
                 cells.insert("buffer_size", Cell::Integer(*buffer_size));
                 cells.insert("result_handler", text(result_handler));
+                cells.insert("len_in_bytes", Cell::Boolean(*len_in_bytes));
                 // The pool's default is not that of its processes, and one key sets both.
                 let is_default = group.priority == -1 && processes.iter().all(|process| process.priority == 999);
                 cells.insert("priority", Cell::Integer(group.priority));
@@ -177,18 +181,10 @@ impl Groups {
                     cells.shift_remove("priority");
                 }
             }
-            GroupKind::FastCgi { socket, backlog, owner: by, mode } => {
+            GroupKind::FastCgi { socket: url, backlog, owner, mode } => {
                 cells.insert("priority", Cell::Integer(group.priority));
-                cells.insert("socket", text(socket));
-                if let Some(backlog) = backlog {
-                    cells.insert("socket_backlog", Cell::Integer(i64::from(*backlog)));
-                }
-                if let Some(by) = by {
-                    cells.insert("socket_owner", owner(by));
-                }
-                if let Some(mode) = mode {
-                    cells.insert("socket_mode", Cell::Octal(*mode));
-                }
+                let (url, owner) = (url.clone(), owner.clone());
+                socket(&SocketConfig { url, backlog: *backlog, owner, mode: *mode }, &mut cells);
             }
             GroupKind::Program => {}
         }
@@ -200,7 +196,9 @@ impl Groups {
         let blocks = blocks(&group.processes);
         if let [(name, cells)] = blocks.as_slice() {
             let has_same_priority = cells.get("priority") == Some(&Cell::Integer(group.priority));
-            if *name == group.name && has_same_priority && self.taken.insert(name.clone()) {
+            // With a socket, a section of its own would make a group of another kind.
+            let is_plain = member_kind(cells) == SectionKind::Program;
+            if *name == group.name && has_same_priority && is_plain && self.taken.insert(name.clone()) {
                 self.sheets.push(Sheet::new(SectionKind::Program, name, cells.clone()));
                 return Ok(());
             }
@@ -231,7 +229,7 @@ impl Groups {
                 return Ok(name);
             }
             if self.taken.insert(name.clone()) {
-                sheets.push((name.clone(), Sheet::new(SectionKind::Program, &name, cells)));
+                sheets.push((name.clone(), Sheet::new(member_kind(&cells), &name, cells)));
                 return Ok(name);
             }
         }
@@ -261,6 +259,11 @@ pub(in crate::config) fn values(process: &ProcessConfig) -> IndexMap<String, Str
     }
     values.shift_remove("process_name");
     values
+}
+
+/// The kind of section that says these cells of a group's member.
+fn member_kind(cells: &Cells) -> SectionKind {
+    if cells.contains_key("socket") { SectionKind::FcgiProgram } else { SectionKind::Program }
 }
 
 /// The processes of a group in as few sections as can describe them: each run from one section in one, if there is a
@@ -402,6 +405,22 @@ fn rest(process: &ProcessConfig, cells: &mut Cells) {
         cells.insert("umask", Cell::Octal(umask));
     }
     cells.insert("serverurl", text(process.serverurl.as_deref().unwrap_or("AUTO")));
+    if let Some(of_process) = &process.socket {
+        socket(of_process, cells);
+    }
+}
+
+fn socket(socket: &SocketConfig, cells: &mut Cells) {
+    cells.insert("socket", text(&socket.url));
+    if let Some(backlog) = socket.backlog {
+        cells.insert("socket_backlog", Cell::Integer(i64::from(backlog)));
+    }
+    if let Some(by) = &socket.owner {
+        cells.insert("socket_owner", owner(by));
+    }
+    if let Some(mode) = socket.mode {
+        cells.insert("socket_mode", Cell::Octal(mode));
+    }
 }
 
 /// By name where there is a usual one.

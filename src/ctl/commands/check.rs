@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{self, Overrides, Rendering};
+use crate::config::{self, Overrides, Plugins, Rendering};
 use crate::ctl::exit::ExitCode;
 use crate::ctl::render::{Colour, Form};
 use crate::ctl::run::host;
@@ -15,12 +15,17 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         shell.usage("Error: no configuration file was found; name one", "check", ExitCode::Usage);
         return Ok(Flow::Continue);
     };
-    let (text, code) = config::check(&path, &Overrides::default(), &host(), rendering(shell));
+    let (text, code) = config::check(&path, &overrides(shell), &host(), rendering(shell));
     if code != ExitCode::Success.code() {
         shell.set_exit(ExitCode::Usage);
     }
     shell.screen.write_instead(text.as_bytes());
     Ok(Flow::Continue)
+}
+
+/// What the client's command line says about reading a configuration.
+pub(super) fn overrides(shell: &Shell) -> Overrides {
+    Overrides { ignore_plugins: shell.session.plugins == Plugins::Ignored, ..Overrides::default() }
 }
 
 /// The named file, or the one in use.

@@ -15,6 +15,6 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     };
     let mut text = Vec::new();
     clap_complete::generate(name, &mut galaxyctl::definition(), "galaxyctl", &mut text);
-    shell.screen.write_instead(&text);
+    shell.screen.write_text(&text);
     Ok(Flow::Continue)
 }

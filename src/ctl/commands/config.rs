@@ -1,15 +1,22 @@
-//! `config [FILE] [--format ini|toml|json]`
+//! `config [FILE] [--format ini|toml|json]`, `config --sample`
 
-use super::check::{file, rendering};
-use crate::config::{self, Format, Overrides};
+use super::check::{file, overrides, rendering};
+use crate::config::{self, Format};
 use crate::ctl::exit::ExitCode;
 use crate::ctl::render::Form;
 use crate::ctl::run::host;
 use crate::ctl::shell::{Flow, Shell};
 use crate::ctl::trouble::Trouble;
 
+/// The format that `--sample` asks for; of the command line only.
+const SAMPLE: &str = "sample";
+
 #[expect(clippy::unnecessary_wraps, reason = "commands share one signature")]
 pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
+    if shell.session.format == SAMPLE {
+        shell.screen.write_text(config::sample().as_bytes());
+        return Ok(Flow::Continue);
+    }
     let asked = if shell.screen.form() == Form::Json { "json" } else { &shell.session.format };
     let format = match asked {
         "toml" => Format::Toml,
@@ -21,7 +28,7 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         return Ok(Flow::Continue);
     };
     let source = host();
-    let loaded = config::load(&path, &Overrides::default(), &source);
+    let loaded = config::load(&path, &overrides(shell), &source);
     if !loaded.problems.is_empty() {
         let problems = config::render(&loaded.problems, &loaded.files, rendering(shell));
         shell.screen.complain(problems.trim_end());

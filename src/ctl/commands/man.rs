@@ -14,6 +14,6 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
             return Ok(Flow::Continue);
         }
     };
-    shell.screen.write_instead(&page);
+    shell.screen.write_text(&page);
     Ok(Flow::Continue)
 }

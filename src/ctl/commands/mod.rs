@@ -12,6 +12,7 @@ mod fg;
 mod help;
 mod maintail;
 mod man;
+mod migrate;
 mod open;
 mod pid;
 mod quit;
@@ -61,6 +62,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "help" => help::run,
         "maintail" => maintail::run,
         "man" => man::run,
+        "migrate" => migrate::run,
         "open" => open::run,
         "pid" => pid::run,
         "reload" => reload::run,

@@ -67,6 +67,11 @@ impl Document {
         }
     }
 
+    /// What a command prints that is a file or a page rather than an answer.
+    pub(super) fn set_text(&mut self, text: &str) {
+        self.members.insert("text".to_owned(), json!(text));
+    }
+
     /// The finished text, ended by a line feed.
     pub(super) fn finish(mut self, exit: ExitCode) -> String {
         self.members.insert("errors".to_owned(), Value::Array(self.errors));
@@ -107,11 +112,18 @@ fn process(process: &ProcessInfo) -> Value {
         "uptime_seconds": uptime,
         "started_at": some(process.start),
         "stopped_at": some(process.stop),
+        "start_time": some(process.start).and_then(rfc3339),
+        "stop_time": some(process.stop).and_then(rfc3339),
         "exit_status": process.exitstatus,
         "spawn_error": Some(&process.spawnerr).filter(|text| !text.is_empty()),
         "stdout_logfile": Some(&process.stdout_logfile).filter(|text| !text.is_empty()),
         "stderr_logfile": Some(&process.stderr_logfile).filter(|text| !text.is_empty()),
     })
+}
+
+/// Seconds since 1970 as RFC 3339 has them, in UTC; `None` beyond its years.
+fn rfc3339(seconds: i64) -> Option<String> {
+    jiff::Timestamp::from_second(seconds).ok().map(|time| time.to_string())
 }
 
 /// `null` for the zero that stands for nothing.
@@ -179,6 +191,10 @@ mod tests {
         let document = document("status", &[Fact::Processes(vec![web, made_up("a", "a", "STOPPED")])]);
         let processes = &document["processes"];
         assert_eq!(processes[0]["name"], "galaxy:web");
+        assert_eq!(
+            (&processes[0]["start_time"], &processes[0]["stop_time"]),
+            (&json!("1970-01-01T00:01:40Z"), &Value::Null)
+        );
         assert_eq!((&processes[0]["pid"], &processes[0]["uptime_seconds"]), (&json!(7), &json!(60)));
         assert_eq!((&processes[1]["pid"], &processes[1]["uptime_seconds"]), (&Value::Null, &Value::Null));
     }

@@ -103,6 +103,14 @@ impl Screen {
         self.write(bytes);
     }
 
+    /// Writes a text that is the command's whole result: as it is, or as `text` of the command's document.
+    pub(crate) fn write_text(&mut self, bytes: &[u8]) {
+        match &mut self.document {
+            Some(document) => document.set_text(&String::from_utf8_lossy(bytes)),
+            None => self.write(bytes),
+        }
+    }
+
     /// Writes to standard output as it is.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         if self.broken.is_none() {

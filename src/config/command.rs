@@ -1,12 +1,14 @@
 //! Finding the file that a command names, with Supervisor's rules and texts.
 //!
-//! Touches the file system, so it runs on a side thread, never in the control loop.
+//! Touches the file system, so the daemon does it on a side thread, never in its control loop.
 
 use std::ffi::CString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::config::{ProcessConfig, literal, shlex};
+use super::literal::literal;
+use super::model::ProcessConfig;
+use super::shlex;
 use crate::engine::SpawnError;
 
 /// Searched when neither the program nor the daemon has a `PATH`.
@@ -14,16 +16,20 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin:/usr/local/bin";
 
 /// A command that can be executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Command {
-    pub(super) file: String,
-    pub(super) argv: Vec<String>,
+pub struct Command {
+    /// What is executed; relative to the daemon's directory if it is relative.
+    pub file: String,
+    pub argv: Vec<String>,
 }
 
 /// Splits `process.command` and finds its file: as it is if it has a slash, else the first that exists in `PATH` of
 /// the program's `environment=`, or of the daemon (`daemon_path`).
 ///
-/// Source: Supervisor 4.3 `[program:x] command`; the errors are its `spawnerr` texts.
-pub(super) fn find(process: &ProcessConfig, daemon_path: Option<&str>) -> Result<Command, SpawnError> {
+/// Source: Supervisor 4.3 `[program:x] command`.
+///
+/// # Errors
+/// What keeps it from being executed, in Supervisor's `spawnerr` texts.
+pub fn find_command(process: &ProcessConfig, daemon_path: Option<&str>) -> Result<Command, SpawnError> {
     let argv = shlex::split(&process.command).map_err(|error| {
         SpawnError::NotExecutable(format!("can't parse command {}: {error}", literal(&process.command)))
     })?;

@@ -1,0 +1,87 @@
+//! What happens to a key of an old configuration.
+
+use serde::Serialize;
+
+use crate::config::nearest;
+use crate::config::schema::{SectionKind, key_of, keys_of, takes_any_key};
+
+/// What galaxyd makes of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "fate", content = "why", rename_all = "lowercase")]
+pub enum Fate {
+    /// Means what it means to Supervisor.
+    Same,
+    /// Means that, and something that used to go wrong does not.
+    Better(&'static str),
+    /// Has no effect, and why.
+    Ignored(String),
+}
+
+use SectionKind as S;
+
+/// The keys whose work is done better, and what is better. Each is a row of `docs/compatibility.md` or a promise of
+/// `docs/architecture.md`.
+#[rustfmt::skip]
+const BETTER: &[(SectionKind, &str, &str)] = &[
+    (S::Supervisord, "environment", "a literal percent sign may be written %% as well as %%%%"),
+    (S::Supervisord, "identifier", "stands for itself when old AUTO logs are removed, not for a pattern"),
+    (S::Supervisord, "logfile", "a full disk or a hung file system stops neither the daemon nor a program"),
+    (S::Supervisord, "minfds", "the daemon raises its own limit as far as it may; programs get what is written here"),
+    (S::Supervisord, "strip_ansi", "sequences that are cut by the end of a read are stripped too"),
+    (S::UnixHttpServer, "file", "a file that is no socket is never deleted in its place"),
+    (S::InetHttpServer, "port", "IPv6 addresses work; requests are limited in size and number"),
+    (S::Program, "autorestart", "restarts at once; a program that keeps ending is restarted once a second"),
+    (S::Program, "startsecs", "judged by the real run time: a quick exit is never taken for a success"),
+    (S::Program, "stopwaitsecs", "counted on a clock that cannot be set; signals go out at once, not at the next pass of a loop"),
+    (S::Program, "stdout_logfile", "no byte is lost when the supervisor dies; a literal percent sign may be written %%"),
+    (S::Program, "stderr_logfile", "no byte is lost when the supervisor dies; a literal percent sign may be written %%"),
+    (S::EventListener, "events", "an event that a listener rejects is offered again to its own pool only"),
+    (S::FcgiProgram, "socket", "works for programs in a [group:x] too"),
+];
+
+/// What becomes of `key` in a section whose header is `section`.
+#[must_use]
+pub(super) fn fate(section: &str, key: &str) -> Fate {
+    if section == "DEFAULT" {
+        return Fate::Same;
+    }
+    let Some(kind) = SectionKind::of(section) else {
+        return Fate::Ignored("no section of Supervisor's; neither daemon looks at it".to_owned());
+    };
+    if let Some(known) = key_of(kind, key) {
+        let better = BETTER.iter().find(|(section, name, _)| *section == known.section && *name == key);
+        return better.map_or(Fate::Same, |(_, _, why)| Fate::Better(why));
+    }
+    if takes_any_key(kind) {
+        return Fate::Same;
+    }
+    let meant = nearest(key, keys_of(kind).map(|known| known.name));
+    let meant = meant.map_or(String::new(), |meant| format!("; is {meant} meant?"));
+    Fate::Ignored(format!("neither Supervisor nor galaxyd knows it{meant}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_better_is_a_key() {
+        for (section, name, _) in BETTER {
+            let key = key_of(*section, name).unwrap_or_else(|| panic!("{} {name}", section.word()));
+            assert_eq!(key.section, *section, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_fate() {
+        assert_eq!(fate("program:web", "command"), Fate::Same);
+        assert!(matches!(fate("program:web", "startsecs"), Fate::Better(_)));
+        // Listeners have the keys of programs.
+        assert!(matches!(fate("eventlistener:web", "startsecs"), Fate::Better(_)));
+        let Fate::Ignored(why) = fate("program:web", "autorestrat") else { panic!("known?") };
+        assert!(why.ends_with("is autorestart meant?"), "{why}");
+        assert!(matches!(fate("circus", "command"), Fate::Ignored(_)));
+        assert_eq!(fate("DEFAULT", "anything"), Fate::Same);
+        assert_eq!(fate("ctlplugin:x", "anything"), Fate::Same);
+    }
+}
