@@ -109,15 +109,12 @@ pub enum Method {
 }
 
 impl Method {
-    /// Understands a call of the `supervisor` namespace, or of ours.
+    /// Understands a call of the `supervisor` namespace.
     ///
     /// # Errors
     /// Fault 1 for a name that is not in the table (`system.*` is answered before, see [`super::Interfaces`] and
     /// [`super::multicall`]), fault 2 for a wrong number or type of parameters.
     pub fn from_call(name: &str, params: &[Value]) -> Result<Method, Fault> {
-        if let Some(own) = OwnMethod::from_call(name, params) {
-            return own.map(Method::Own);
-        }
         catalogue::find(name).ok_or_else(|| Fault::new(FaultCode::UnknownMethod))?.method(params)
     }
 
