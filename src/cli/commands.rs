@@ -62,6 +62,19 @@ pub const COMMANDS: &[CommandLine] = &[
         origin: Origin::Supervisor,
     },
     CommandLine {
+        name: "apply",
+        about: "put the configuration file in force for processes, and start them anew",
+        forms: &[
+            (
+                "apply <name> [...]",
+                "Read the configuration files and restart these processes or groups under what they say",
+            ),
+            ("apply --dry-run <name> [...]", "Only show what that would do, key by key"),
+        ],
+        words: Words::Processes,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
         name: "avail",
         about: "list every configured process",
         forms: &[("avail", "List the processes of the configuration file, active or not")],
@@ -277,6 +290,7 @@ pub const COMMANDS: &[CommandLine] = &[
             ("stop <name> [...]", "Stop these processes or groups"),
             ("stop <group>:*", "Stop all processes of a group"),
             ("stop all", "Stop all processes"),
+            ("stop --ordered ...", "Only as galaxyctl: by descending priority, each when those above have stopped"),
         ],
         words: Words::Processes,
         origin: Origin::Supervisor,
@@ -296,9 +310,13 @@ pub const COMMANDS: &[CommandLine] = &[
         name: "update",
         about: "apply the changes of the configuration files",
         forms: &[
-            ("update", "Read the configuration files; stop, restart and start the groups that changed"),
+            ("update", "Read the configuration files; stop, restart and start what changed"),
             ("update all", "The same"),
             ("update <group> [...]", "The same for these groups only"),
+            (
+                "update --dry-run [...]",
+                "Only as galaxyctl: show what would change, key by key, and what that would cost",
+            ),
         ],
         words: Words::Groups,
         origin: Origin::Supervisor,

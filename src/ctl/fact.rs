@@ -1,6 +1,7 @@
 //! What commands have to say, before anyone decides how it looks.
 
 use super::answer::{ConfigInfo, ProcessInfo};
+use super::updating::UpdatedGroup;
 
 /// One thing a command found out or did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub(super) enum Fact {
     NoChange,
     /// `add`, `remove`, `update`.
     Group { group: String, act: GroupAct },
+    /// `update` and `apply` by process: what was done, or what would be.
+    Update { groups: Vec<UpdatedGroup>, rehearsal: bool },
     /// `avail`.
     Available(Vec<ConfigInfo>),
     /// `version`.

@@ -9,6 +9,7 @@ mod group;
 mod input;
 mod logline;
 mod members;
+mod ordered;
 mod policy;
 mod process;
 mod record;
@@ -18,6 +19,7 @@ mod shutdown;
 mod signal;
 mod state;
 mod time;
+mod update;
 mod view;
 mod wait;
 
@@ -27,8 +29,9 @@ pub use input::{
     RequestId, SpawnError, Target,
 };
 pub use policy::{AutoRestart, GroupSpec, Kind, MemberSpec, Policy};
-pub use record::{LastExit, ProcessRecord, StopCause};
+pub use record::{LastExit, ProcessRecord, StopCause, Then};
 pub use signal::signal_name;
 pub use state::ProcessState;
 pub use time::{Moment, Now};
+pub use update::GroupChange;
 pub use view::{Description, GroupView, ProcessView, namespec, uptime_text};

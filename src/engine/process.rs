@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::input::{Effect, Event, Exit, Kill, LogLine, Mood, Pid, SpawnError};
 use super::policy::{AutoRestart, Kind, Policy};
-use super::record::{LastExit, ProcessRecord, State, StopCause, Sweeping};
+use super::record::{LastExit, ProcessRecord, State, StopCause, Sweeping, Then};
 use super::signal::SIGKILL;
 use super::state::ProcessState;
 use super::time::{Moment, Now};
@@ -107,6 +107,19 @@ impl Process {
         self.record.state.shown()
     }
 
+    /// The rules that the present child is stopped and judged by: while an update waits for its end, its former ones.
+    pub(super) fn rules(&self) -> &Policy {
+        self.record.change.as_ref().map_or(&self.policy, |change| &change.former)
+    }
+
+    /// Who is behind a stop that is not the daemon's end.
+    fn stop_cause(&self) -> StopCause {
+        match &self.record.change {
+            Some(change) if change.then != Then::Stay => StopCause::Update,
+            _ => StopCause::Request,
+        }
+    }
+
     /// When `Step::Due` is due; `None` while only events can move the process. Nothing is started while the daemon
     /// ends, so BACKOFF and a held back restart have no deadline then.
     pub(super) fn deadline(&self, mood: Mood) -> Option<Moment> {
@@ -134,6 +147,7 @@ impl Process {
             && self.policy.autostart
             && self.record.state == State::Stopped
             && self.record.started.is_none()
+            && self.record.change.is_none()
     }
 
     /// Applies `step`. Deterministic and never fails: exits, timeouts and requests race by nature, so a step that no
@@ -152,9 +166,9 @@ impl Process {
                 self.spawn(cx);
             }
             (S::Stopping { .. } | S::Cancelled, Step::Start) => log(cx, LogLine::already_running(&self.record.name)),
-            (S::Starting { pid, .. } | S::Running { pid }, Step::Stop) => self.stop(cx, pid, StopCause::Request),
+            (S::Starting { pid, .. } | S::Running { pid }, Step::Stop) => self.stop(cx, pid, self.stop_cause()),
             (S::Starting { pid, .. } | S::Running { pid }, Step::Halt) => self.stop(cx, pid, StopCause::Shutdown),
-            (S::Spawning, Step::Stop) => self.cancel(cx, StopCause::Request),
+            (S::Spawning, Step::Stop) => self.cancel(cx, self.stop_cause()),
             (S::Spawning, Step::Halt) => self.cancel(cx, StopCause::Shutdown),
             (S::Backoff { .. }, Step::Stop) => self.stop_in_backoff(cx),
             (S::Backoff { .. }, Step::Halt) => self.give_up(cx, StopCause::Shutdown),
@@ -175,7 +189,7 @@ impl Process {
             (
                 S::Starting { pid: child, .. } | S::Running { pid: child } | S::Stopping { pid: child, .. },
                 Step::Exited { pid, exit, at },
-            ) if pid == child && self.policy.killtree => {
+            ) if pid == child && self.rules().killtree => {
                 self.sweep(cx, pid, exit, at);
             }
             (state, Step::Exited { pid, exit, at }) if state.pid() == Some(pid) => self.reaped(cx, pid, exit, at),
@@ -250,14 +264,14 @@ impl Process {
         let insist_at = match self.record.state {
             State::Stopping { insisting: true, .. } => cx.now.mono,
             State::Stopping { kill_at, .. } => kill_at,
-            _ => cx.now.mono + self.policy.stopwaitsecs,
+            _ => cx.now.mono + self.rules().stopwaitsecs,
         };
         self.record.sweeping = Some(Sweeping { exit, at, insist_at });
         self.ask_to_sweep(cx, pid, insist_at);
     }
 
     fn ask_to_sweep(&self, cx: &mut Context<'_>, pid: Pid, insist_at: Moment) {
-        let signal = self.policy.stopsignal;
+        let signal = self.rules().stopsignal;
         cx.effects.push(Effect::Sweep { process: self.record.process, pid, signal, insist_at });
     }
 
@@ -381,7 +395,7 @@ impl Process {
 
     fn stop_in_backoff(&mut self, cx: &mut Context<'_>) {
         log(cx, LogLine::stop_in_backoff(&self.record.name));
-        self.record.stop_cause = Some(StopCause::Request);
+        self.record.stop_cause = Some(self.stop_cause());
         self.enter(cx, State::Stopped, Extra::pid(0));
     }
 
@@ -396,24 +410,24 @@ impl Process {
     }
 
     fn send_stop_signal(&mut self, cx: &mut Context<'_>, pid: Pid) {
-        let (signal, group) = (self.policy.stopsignal, self.policy.stopasgroup);
+        let (signal, group) = (self.rules().stopsignal, self.rules().stopasgroup);
         if self.record.sweeping.is_some() {
             // The child is gone, and its tree has been told.
-            let state = State::Stopping { pid, kill_at: cx.now.mono + self.policy.stopwaitsecs, insisting: false };
+            let state = State::Stopping { pid, kill_at: cx.now.mono + self.rules().stopwaitsecs, insisting: false };
             return self.enter(cx, state, Extra::pid(pid));
         }
         log(cx, LogLine::killing(&self.record.name, pid, signal, group));
-        let kill_at = cx.now.mono + self.policy.stopwaitsecs;
+        let kill_at = cx.now.mono + self.rules().stopwaitsecs;
         self.enter(cx, State::Stopping { pid, kill_at, insisting: false }, Extra::pid(pid));
         self.kill(cx, Kill { pid, signal, group });
     }
 
     /// STOPPING for too long: SIGKILL, and again after another `stopwaitsecs`.
     fn insist(&mut self, cx: &mut Context<'_>, pid: Pid) {
-        let group = self.policy.killasgroup;
+        let group = self.rules().killasgroup;
         log(cx, LogLine::insisting(&self.record.name, pid));
         log(cx, LogLine::killing(&self.record.name, pid, SIGKILL, group));
-        let kill_at = cx.now.mono + self.policy.stopwaitsecs.max(KILL_SPACING_MIN);
+        let kill_at = cx.now.mono + self.rules().stopwaitsecs.max(KILL_SPACING_MIN);
         self.record.state = State::Stopping { pid, kill_at, insisting: true };
         self.kill(cx, Kill { pid, signal: SIGKILL, group });
     }
@@ -426,7 +440,7 @@ impl Process {
         }
         if insisting {
             self.insist(cx, pid);
-        } else if last != self.policy.stopsignal {
+        } else if last != self.rules().stopsignal {
             self.send_stop_signal(cx, pid);
         }
     }
@@ -443,7 +457,7 @@ impl Process {
 
     fn reaped(&mut self, cx: &mut Context<'_>, pid: Pid, exit: Exit, at: Now) {
         self.record.stopped = Some(at);
-        let expected = self.policy.exitcodes.contains(&exit.status());
+        let expected = self.rules().exitcodes.contains(&exit.status());
         let lived = self.record.started.map_or(Duration::ZERO, |started| at.mono.since(started.mono));
         let too_quickly = matches!(self.record.state, State::Starting { up_at, .. } if at.mono < up_at);
         self.record.last_exit = Some(LastExit { pid, exit, lived, too_quickly });
@@ -546,7 +560,7 @@ impl Process {
     /// The system refuses signals to the child. There is no way out of UNKNOWN but the group's removal.
     fn kill_failed(&mut self, cx: &mut Context<'_>, pid: Pid, signal: i32, text: &str) {
         let ours = matches!(self.record.state, State::Stopping { .. })
-            && (signal == SIGKILL || signal == self.policy.stopsignal);
+            && (signal == SIGKILL || signal == self.rules().stopsignal);
         let doing = if ours {
             format!("unknown problem killing {} ({pid}):{text}", self.record.name)
         } else {

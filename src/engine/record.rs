@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::input::{Exit, Pid, ProcessId};
+use super::policy::Policy;
 use super::state::ProcessState;
 use super::time::{Moment, Now};
 
@@ -86,6 +87,30 @@ pub enum StopCause {
     Shutdown,
     /// The engine, after too many failed starts.
     GaveUp,
+    /// An update, to start it anew or to remove it.
+    Update,
+}
+
+/// What an update has in store for a process once it is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Then {
+    /// It is started under its new rules.
+    Start,
+    /// Nothing: the new rules hold from then on.
+    Stay,
+    /// It leaves its group.
+    Leave,
+    /// Its group is removed when all members are stopped.
+    LeaveWithGroup,
+}
+
+/// An update's decision that waits for the process to stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Change {
+    /// The rules that the present child was started under: it is stopped by them.
+    pub(super) former: Policy,
+    pub(super) then: Then,
 }
 
 /// The end of a child.
@@ -143,6 +168,9 @@ pub struct ProcessRecord {
     /// It ended within a second of its start and was restarted at once; the next time waits.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) restarted_at_once: bool,
+    /// Set while an update waits for it to stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) change: Option<Change>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if hands in a reference")]
@@ -167,6 +195,7 @@ impl ProcessRecord {
             last_exit: None,
             sweeping: None,
             restarted_at_once: false,
+            change: None,
         }
     }
 

@@ -302,7 +302,7 @@ pub(super) fn names(namespace: &str) -> impl Iterator<Item = &'static str> {
 
 /// The row of this full name.
 pub(super) fn find(name: &str) -> Option<&'static Entry> {
-    ENTRIES.iter().chain(&super::own_methods::OWN).find(|entry| entry.name == name)
+    ENTRIES.iter().find(|entry| entry.name == name)
 }
 
 impl Entry {

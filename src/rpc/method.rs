@@ -2,6 +2,7 @@
 
 use super::catalogue;
 use super::fault::{Fault, FaultCode};
+use super::own::OwnMethod;
 use super::printable::printable;
 use super::twiddler::Twiddle;
 use super::value::Value;
@@ -101,14 +102,8 @@ pub enum Method {
         name: String,
     },
     ClearAllProcessLogs,
-    ExplainProcess {
-        name: String,
-    },
-    ExplainAllProcesses,
-    GetProcessPlan {
-        name: String,
-        redacted: bool,
-    },
+    /// One of the `galaxyd` namespace.
+    Own(OwnMethod),
     /// Of a namespace that the configuration enables.
     Twiddler(Twiddle),
 }
@@ -159,9 +154,7 @@ impl Method {
             Method::TailProcessLog { output: Output::Stderr, .. } => "supervisor.tailProcessStderrLog",
             Method::ClearProcessLogs { .. } => "supervisor.clearProcessLogs",
             Method::ClearAllProcessLogs => "supervisor.clearAllProcessLogs",
-            Method::ExplainProcess { .. } => "galaxyd.explainProcess",
-            Method::ExplainAllProcesses => "galaxyd.explainAllProcesses",
-            Method::GetProcessPlan { .. } => "galaxyd.getProcessPlan",
+            Method::Own(own) => own.name(),
             Method::Twiddler(twiddle) => twiddle.qualified(),
         }
     }
@@ -169,7 +162,7 @@ impl Method {
     /// Whether the call may change a process, a log, the configuration or the daemon, or shows secrets: such calls are
     /// audited.
     #[must_use]
-    pub fn changes_something(&self) -> bool {
+    pub fn is_audited(&self) -> bool {
         match self {
             Method::GetApiVersion
             | Method::GetSupervisorVersion
@@ -181,10 +174,8 @@ impl Method {
             | Method::GetAllProcessInfo
             | Method::GetAllConfigInfo
             | Method::ReadProcessLog { .. }
-            | Method::TailProcessLog { .. }
-            | Method::ExplainProcess { .. }
-            | Method::ExplainAllProcesses
-            | Method::GetProcessPlan { redacted: true, .. } => false,
+            | Method::TailProcessLog { .. } => false,
+            Method::Own(own) => own.is_audited(),
             Method::ClearLog
             | Method::Shutdown
             | Method::Restart
@@ -203,9 +194,8 @@ impl Method {
             | Method::SendProcessStdin { .. }
             | Method::SendRemoteCommEvent { .. }
             | Method::ClearProcessLogs { .. }
-            | Method::ClearAllProcessLogs
-            | Method::GetProcessPlan { redacted: false, .. } => true,
-            Method::Twiddler(twiddle) => twiddle.changes_something(),
+            | Method::ClearAllProcessLogs => true,
+            Method::Twiddler(twiddle) => twiddle.is_audited(),
         }
     }
 
@@ -232,8 +222,8 @@ impl Method {
             | Method::GetAllConfigInfo
             | Method::StartAllProcesses { .. }
             | Method::StopAllProcesses { .. }
-            | Method::ClearAllProcessLogs
-            | Method::ExplainAllProcesses => String::new(),
+            | Method::ClearAllProcessLogs => String::new(),
+            Method::Own(own) => own.argument(),
             Method::Twiddler(twiddle) => twiddle.argument(),
             Method::AddProcessGroup { name }
             | Method::RemoveProcessGroup { name }
@@ -242,9 +232,7 @@ impl Method {
             | Method::StartProcessGroup { name, .. }
             | Method::StopProcess { name, .. }
             | Method::StopProcessGroup { name, .. }
-            | Method::ClearProcessLogs { name }
-            | Method::ExplainProcess { name }
-            | Method::GetProcessPlan { name, .. } => name.clone(),
+            | Method::ClearProcessLogs { name } => name.clone(),
             Method::SignalProcess { name, signal } | Method::SignalProcessGroup { name, signal } => {
                 format!("{name} {signal}")
             }
@@ -320,7 +308,7 @@ mod tests {
     #[test]
     fn what_is_sent_to_a_program_is_not_audited() {
         let method = call("sendProcessStdin", &["web".into(), "hunter2".into()]).unwrap();
-        assert!(method.changes_something());
+        assert!(method.is_audited());
         assert_eq!(method.argument(), "web (7 bytes)");
         let forged = call("stopProcess", &["web\n2024-01-01 INFO all is well".into()]).unwrap();
         assert_eq!(forged.argument(), "web\\n2024-01-01 INFO all is well");

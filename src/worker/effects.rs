@@ -14,13 +14,17 @@ impl Worker {
             Effect::Log(line) => write(&line),
             Effect::Answer { id, answer } => {
                 if let Some(waiting) = self.waiting.remove(&id) {
+                    self.grow();
                     reply(waiting, answer);
                 }
             }
             Effect::Sweep { process, pid, signal, insist_at } => self.sweep(process, pid, signal, insist_at),
             Effect::Halted { mood } => self.halted = Some(mood),
             // `restructure` followed the groups, the events room was told in `announce`.
-            Effect::GroupAdded { .. } | Effect::GroupRemoved { .. } | Effect::Event(_) => {}
+            Effect::GroupAdded { .. }
+            | Effect::GroupChanged { .. }
+            | Effect::GroupRemoved { .. }
+            | Effect::Event(_) => {}
         }
     }
 
@@ -28,8 +32,18 @@ impl Worker {
     pub(super) fn restructure(&mut self, effect: &Effect) {
         match effect {
             Effect::GroupAdded { .. } => self.restructured = true,
+            Effect::GroupChanged { settled, removed, .. } => {
+                for process in settled.iter().chain(removed) {
+                    self.leaving.remove(process);
+                }
+                for process in removed {
+                    self.morgue.forget(*process);
+                }
+                self.restructured = true;
+            }
             Effect::GroupRemoved { group, processes } => {
                 for process in processes {
+                    self.leaving.remove(process);
                     self.morgue.forget(*process);
                 }
                 if self.pending.is_none() {

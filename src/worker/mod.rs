@@ -36,6 +36,8 @@ mod sweeping;
 mod tap;
 mod taps;
 mod twiddling;
+mod update;
+mod update_report;
 #[expect(clippy::module_inception, reason = "the room is named after what it makes")]
 mod worker;
 

@@ -240,8 +240,20 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let journal = inventory.held.remove(journal::HELD_NAME).ok_or(Unable::Missing(journal::HELD_NAME))?;
     let (journal, snapshot) =
         Journal::resume(journal).map_err(|error| Unable::Unreadable { what: journal::HELD_NAME, error })?;
-    let Snapshot { mood, next_process, next_child: journalled, launch, config, pending, active, engine, events, taps } =
-        snapshot;
+    let Snapshot {
+        mood,
+        next_process,
+        next_child: journalled,
+        launch,
+        config,
+        pending,
+        active,
+        leaving,
+        growing,
+        engine,
+        events,
+        taps,
+    } = snapshot;
     // The keeper alone holds the lock, so that it can let go of it.
     inventory.held.remove(pidfile::HELD_NAME);
     let activity = open_activity(&config)?;
@@ -265,6 +277,8 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         activity,
     };
     let mut worker = assemble(state, keeper, inventory.held, pid, listeners)?;
+    worker.leaving = leaving;
+    worker.growing = growing;
     let text = format!(
         "a new worker took over {} programs from one that ended unexpectedly (worker number {})",
         inventory.programs.len(),
@@ -389,6 +403,8 @@ fn assemble(
         config,
         pending,
         active,
+        leaving: BTreeMap::new(),
+        growing: Vec::new(),
         engine,
         effects: Vec::new(),
         events,

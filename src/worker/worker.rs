@@ -23,7 +23,9 @@ use super::startup::Ended;
 use super::survey::Survivor;
 use super::taps::{Ready, Taps};
 use super::twiddling::ReadProgram;
-use crate::config::{Config, GroupConfig, Loaded, NotFound};
+use super::update::{Growth, Prospect, Wish};
+use super::update_report::UpdateReport;
+use crate::config::{Config, GroupConfig, Loaded, NotFound, ProcessConfig};
 use crate::engine::{
     Effect, Engine, GroupSpec, Input, Moment, Mood, Now, Pid, ProcessId, ProcessRecord, Request, RequestId,
 };
@@ -47,6 +49,8 @@ pub(super) enum Shape {
     Single { name: String },
     /// An array of results.
     List,
+    /// What an update was to do; the results are added.
+    Update(Box<UpdateReport>),
 }
 
 /// What side threads bring back to the loop.
@@ -61,6 +65,8 @@ pub(super) enum Done {
     Swept { process: ProcessId, pid: Pid },
     /// The AUTO logs of a group to add were made.
     LogsMade { group: Box<GroupConfig>, problems: Vec<String>, reply: Reply },
+    /// The AUTO logs of an update were made.
+    UpdateReady { prospect: Box<Prospect>, problems: Vec<String>, reply: Reply },
     /// The file of a control socket was put back.
     SocketBack(Box<Restored>),
     /// A program that a client described was read.
@@ -71,6 +77,7 @@ pub(super) enum Done {
 pub(super) enum Purpose {
     Reread(Reply),
     Restart(Asker),
+    Update(Wish, Reply),
 }
 
 /// Who wants a restart.
@@ -91,6 +98,10 @@ pub(super) struct Worker {
     pub(super) pending: Option<Vec<GroupConfig>>,
     /// The active groups.
     pub(super) active: IndexMap<String, GroupConfig>,
+    /// What the present children were made from, of processes that an update stops.
+    pub(super) leaving: BTreeMap<ProcessId, ProcessConfig>,
+    /// What an update adds when everything that it removes is gone.
+    pub(super) growing: Vec<Growth>,
     pub(super) engine: Engine,
     pub(super) effects: Vec<Effect>,
     pub(super) events: Events,
@@ -161,6 +172,7 @@ enum Wake {
 impl Worker {
     /// Runs until everything is stopped; the code is for the keeper.
     pub(super) async fn run(mut self) -> Ended {
+        self.grow();
         self.settle();
         while self.halted.is_none() {
             match self.wake().await {
@@ -183,6 +195,7 @@ impl Worker {
             }
             self.tell_exits();
             self.send_spawns();
+            self.grow();
             self.settle();
             self.forget_finished();
             for message in std::mem::take(&mut self.after_settling) {
@@ -293,6 +306,8 @@ impl Worker {
             config: self.config.clone(),
             pending: self.pending.clone(),
             active: self.active.clone(),
+            leaving: self.leaving.clone(),
+            growing: self.growing.clone(),
             engine: self.records(),
             events: self.events.records(),
             taps: self.taps.records(),
@@ -319,7 +334,7 @@ impl Worker {
             .groups()
             .filter_map(|group| {
                 let records = group.members.iter().filter_map(|process| self.engine.record(*process)).collect();
-                Some((self.active.get(group.name)?.spec(), records))
+                Some((self.engine.spec(group.name)?, records))
             })
             .collect()
     }

@@ -23,4 +23,5 @@ mod program_sockets;
 mod socket_file;
 mod subject;
 mod thousand_programs;
+mod update;
 mod worker_death;

@@ -178,6 +178,10 @@ fn saw_everything(seen: &Seen, allowed: &Transitions) {
         "a waiting line",
         "a sweep",
         "a stop by shutdown",
+        "a renewal under way",
+        "a renewal of one that stops",
+        "a process leaving",
+        "a group leaving",
     ] {
         assert!(seen.things.contains_key(thing), "no history had {thing}");
     }
@@ -200,6 +204,13 @@ fn saw_everything(seen: &Seen, allowed: &Transitions) {
         "signal: ok",
         "signal: failed",
         "signal: not running",
+        "ordered stop: ok",
+        "ordered stop: failed",
+        "update: ok",
+        "update: abnormal",
+        "update: spawn error",
+        "update: failed",
+        "update, not waiting: ok",
         "group: done",
         "group: refused, already added",
         "group: refused, still running",

@@ -319,8 +319,18 @@ impl World<'_> {
                 let Some(target) = target(engine, whom) else { return Ok(()) };
                 Request::Signal { target, signal }
             }
+            Action::StopOrdered(whom) => {
+                let Some(target) = target(engine, whom) else { return Ok(()) };
+                let processes = match &target {
+                    Target::One(process) => vec![*process],
+                    Target::Group(group) => engine.group_members(group).unwrap_or_default().to_vec(),
+                    Target::All => engine.processes_by_priority().map(|view| view.process).collect(),
+                };
+                Request::StopOrdered { processes }
+            }
             Action::Add(spec) => Request::AddGroup(spec),
             Action::Remove(place) => Request::RemoveGroup(group_name(place)),
+            Action::Update { changes, wait } => Request::Update { changes, wait },
             Action::AskShutdown => Request::Shutdown,
             Action::AskRestart => Request::Restart,
             Action::Term => {
@@ -412,7 +422,8 @@ impl World<'_> {
             return None;
         }
         let child = self.keeper.children.get(&(*process, view.attempt))?;
-        let quick = at.mono.0 < child.started + view.policy.startsecs;
+        // The rules may have changed since it was forked.
+        let quick = view.deadline.map_or(at.mono.0 < child.started + view.policy.startsecs, |up_at| at.mono < up_at);
         Some((*process, if quick { ProcessState::Backoff } else { ProcessState::Running }))
     }
 
@@ -464,7 +475,7 @@ impl World<'_> {
             Effect::Log(line) => self.watch.log(&line)?,
             Effect::Answer { id, answer } => self.watch.answer(&worker.engine, id, &answer)?,
             Effect::GroupAdded { .. } => {}
-            Effect::GroupRemoved { processes, .. } => {
+            Effect::GroupChanged { removed: processes, .. } | Effect::GroupRemoved { processes, .. } => {
                 for process in processes {
                     let unknown = self.watch.shown.get(&process) == Some(&ProcessState::Unknown);
                     let alive = self.keeper.children.iter().any(|((p, _), child)| *p == process && child.is_alive());

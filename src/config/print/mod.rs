@@ -9,6 +9,8 @@ mod sheet;
 mod template;
 mod toml_text;
 
+pub(super) use sheet::values;
+
 use std::path::{Path, PathBuf};
 
 use super::loader::load;

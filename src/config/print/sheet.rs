@@ -247,6 +247,29 @@ impl Groups {
     }
 }
 
+/// Every key of one process with its value, for people; a variable of `environment` is a key `environment.NAME`.
+pub(in crate::config) fn values(process: &ProcessConfig) -> IndexMap<String, String> {
+    let mut values = IndexMap::new();
+    for (key, cell) in block(&[process]).unwrap_or_default() {
+        let value = match cell {
+            Cell::Text(format) => format.replace("%%", "%"),
+            Cell::Integer(number) => number.to_string(),
+            Cell::Boolean(flag) => flag.to_string(),
+            Cell::Octal(mode) => format!("{mode:04o}"),
+            Cell::Codes(codes) => codes.iter().map(i32::to_string).collect::<Vec<_>>().join(","),
+            Cell::Names(names) => names.join(","),
+            Cell::Pairs(pairs) => {
+                let pairs = pairs.into_iter();
+                values.extend(pairs.map(|(name, value)| (format!("{key}.{name}"), value.replace("%%", "%"))));
+                continue;
+            }
+        };
+        values.insert(key.to_owned(), value);
+    }
+    values.shift_remove("process_name");
+    values
+}
+
 /// The kind of section that says these cells of a group's member.
 fn member_kind(cells: &Cells) -> SectionKind {
     if cells.contains_key("socket") { SectionKind::FcgiProgram } else { SectionKind::Program }

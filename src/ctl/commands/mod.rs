@@ -2,6 +2,7 @@
 //! Python's `cmd` hands them over.
 
 mod add;
+mod apply;
 mod avail;
 mod check;
 mod clear;
@@ -52,6 +53,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
     }
     Some(match line.name {
         "add" => add::run,
+        "apply" => apply::run,
         "avail" => avail::run,
         "check" => check::run,
         "clear" => clear::run,

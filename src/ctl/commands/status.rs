@@ -6,6 +6,7 @@ use crate::ctl::explanation;
 use crate::ctl::fact::{Fact, Missing};
 use crate::ctl::name;
 use crate::ctl::render::Form;
+use crate::ctl::selection::is_excluded;
 use crate::ctl::shell::{Flow, Shell, Upcheck};
 use crate::ctl::target::{Target, expand};
 use crate::ctl::trouble::Trouble;
@@ -17,12 +18,12 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         return Ok(Flow::Continue);
     }
     let known = shell.known()?;
-    let words: Vec<&str> = rest.split_whitespace().collect();
+    let selection = shell.selection(rest, &[]);
     let mut listed = Vec::new();
-    if words.is_empty() || words.contains(&"all") {
+    if selection.is_empty() || selection.words.contains(&"all") {
         listed.clone_from(&known);
     } else {
-        for word in words {
+        for word in selection.words {
             let found = matching(shell, word, &known);
             if found.is_empty() {
                 missing(shell, word);
@@ -30,6 +31,7 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
             listed.extend(found);
         }
     }
+    listed.retain(|one| !is_excluded(&one.namespec(), &selection.excluded));
     if shell.screen.form() != Form::Plain
         && let Some(explanations) = shell.explanations()?
     {

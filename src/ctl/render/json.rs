@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::plain;
+use super::{plain, updates};
 use crate::ctl::answer::{ConfigInfo, ProcessInfo, RUNNING};
 use crate::ctl::exit::ExitCode;
 use crate::ctl::explanation::Explanation;
@@ -30,6 +30,10 @@ impl Document {
     pub(super) fn add(&mut self, fact: &Fact) {
         match fact {
             Fact::Processes(processes) => processes.iter().for_each(|one| self.push("processes", process(one))),
+            Fact::Update { groups, rehearsal } => {
+                self.members.insert("dry_run".to_owned(), json!(rehearsal));
+                groups.iter().for_each(|group| self.push("changes", updates::document(group)));
+            }
             Fact::Available(processes) => processes.iter().for_each(|one| self.push("available", available(one))),
             Fact::Pid { name, pid } => self.push("pids", json!({ "name": name, "pid": pid })),
             Fact::Done(done) => self.push("results", result(done)),
@@ -89,10 +93,8 @@ fn list_of(command: &str) -> Option<&'static str> {
     Some(match command {
         "status" | "open" | "why" => "processes",
         "pid" => "pids",
-        "start" | "stop" | "restart" | "signal" | "clear" | "add" | "remove" | "update" | "shutdown" | "reload" => {
-            "results"
-        }
-        "reread" => "changes",
+        "start" | "stop" | "restart" | "signal" | "clear" | "add" | "remove" | "shutdown" | "reload" => "results",
+        "reread" | "update" | "apply" => "changes",
         "avail" => "available",
         "tail" | "maintail" => "logs",
         "env" => "plans",
