@@ -85,6 +85,8 @@ pub enum Method {
         kind: String,
         data: String,
     },
+    /// Ours: how the pools of event listeners get on.
+    GetListenerPools,
     ReadProcessLog {
         name: String,
         output: Output,
@@ -145,6 +147,7 @@ impl Method {
             Method::SignalAllProcesses { .. } => "supervisor.signalAllProcesses",
             Method::SendProcessStdin { .. } => "supervisor.sendProcessStdin",
             Method::SendRemoteCommEvent { .. } => "supervisor.sendRemoteCommEvent",
+            Method::GetListenerPools => "galaxyd.getListenerPools",
             Method::ReadProcessLog { output: Output::Stdout, .. } => "supervisor.readProcessStdoutLog",
             Method::ReadProcessLog { output: Output::Stderr, .. } => "supervisor.readProcessStderrLog",
             Method::TailProcessLog { output: Output::Stdout, .. } => "supervisor.tailProcessStdoutLog",
@@ -168,6 +171,7 @@ impl Method {
             | Method::GetProcessInfo { .. }
             | Method::GetAllProcessInfo
             | Method::GetAllConfigInfo
+            | Method::GetListenerPools
             | Method::ReadProcessLog { .. }
             | Method::TailProcessLog { .. } => false,
             Method::ClearLog
@@ -214,6 +218,7 @@ impl Method {
             | Method::ReloadConfig
             | Method::GetAllProcessInfo
             | Method::GetAllConfigInfo
+            | Method::GetListenerPools
             | Method::StartAllProcesses { .. }
             | Method::StopAllProcesses { .. }
             | Method::ClearAllProcessLogs => String::new(),

@@ -119,6 +119,9 @@ impl Worker {
             }
             Method::GetAllConfigInfo => Ok(self.config_infos()),
             Method::SendProcessStdin { name, chars } => self.send_stdin(&name, chars.as_bytes()),
+            Method::GetListenerPools => {
+                Ok(Value::Array(self.events.pools().map(|pool| describe::listener_pool(&pool)).collect()))
+            }
             Method::SendRemoteCommEvent { kind, data } => {
                 self.hear(events::Input::Remote { kind, data });
                 Ok(true.into())

@@ -51,6 +51,14 @@ impl Worker {
         }
     }
 
+    /// Tells the events room of groups that were changed while they are active.
+    pub(super) fn follow_groups(&mut self) {
+        let specs: Vec<GroupSpec> = self.active.keys().filter_map(|group| self.group_spec(group)).collect();
+        for spec in specs {
+            self.hear(Input::Changed(spec));
+        }
+    }
+
     pub(super) fn group_spec(&self, group: &str) -> Option<GroupSpec> {
         let config = self.active.get(group)?;
         Some(GroupSpec::of(config, |name| self.engine.find(group, name)))

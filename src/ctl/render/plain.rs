@@ -10,6 +10,8 @@ use crate::ctl::name;
 pub(super) fn lines(fact: &Fact) -> String {
     let mut text = match fact {
         Fact::Processes(processes) => return statuses(processes),
+        // For people it is a hint.
+        Fact::ListenerPools(_) => return String::new(),
         Fact::Available(processes) => return processes.iter().map(available).collect(),
         Fact::Missing { name, what: Missing::Group } => format!("{name}: ERROR (no such group)"),
         Fact::Missing { name, what: Missing::Process } => format!("{name}: ERROR (no such process)"),
