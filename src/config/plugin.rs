@@ -72,7 +72,8 @@ const KNOWN: &[Known] = &[
 /// What to do instead of using the Python object `reference`.
 pub(crate) fn instead(reference: &str) -> Option<&'static str> {
     let module = reference.split(':').next().unwrap_or_default().trim();
-    let is_in = |package: &str| module.strip_prefix(package).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let is_in =
+        |package: &str| module.strip_prefix(package).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     KNOWN.iter().find(|known| is_in(known.module)).map(|known| known.instead)
 }
 

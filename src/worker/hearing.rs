@@ -150,7 +150,8 @@ impl Worker {
                 Err((pipe, error)) => {
                     let name = self.bare_name(process);
                     let channel = source.channel.name();
-                    let text = format!("no events can be made of {name}'s {channel}, its output is only logged: {error}");
+                    let text =
+                        format!("no events can be made of {name}'s {channel}, its output is only logged: {error}");
                     log(Level::Critical, &text);
                     pipe
                 }
@@ -196,17 +197,15 @@ impl Worker {
     /// A predecessor's, or new memory that the keeper holds from now on; and another descriptor of the pipe onward.
     fn tap_memory(&mut self, source: SourceId) -> io::Result<(TapMemory, OwnedFd)> {
         let [intake_name, onward_name] = tap_names(source);
-        let memory = match (self.held.remove(&intake_name), self.held.remove(&onward_name)) {
-            (Some(intake), Some(onward)) => {
-                self.remembered.extend([intake_name, onward_name]);
-                TapMemory { intake, onward }
-            }
-            _ => {
-                let memory = TapMemory::create()?;
-                self.hold(intake_name, memory.intake.try_clone()?)?;
-                self.hold(onward_name, memory.onward.try_clone()?)?;
-                memory
-            }
+        let left = self.held.remove(&intake_name).zip(self.held.remove(&onward_name));
+        let memory = if let Some((intake, onward)) = left {
+            self.remembered.extend([intake_name, onward_name]);
+            TapMemory { intake, onward }
+        } else {
+            let memory = TapMemory::create()?;
+            self.hold(intake_name, memory.intake.try_clone()?)?;
+            self.hold(onward_name, memory.onward.try_clone()?)?;
+            memory
         };
         let onward = memory.onward.try_clone()?;
         Ok((memory, onward))
@@ -220,7 +219,12 @@ impl Worker {
     }
 
     /// A listener's standard input goes through an outbox that outlives us.
-    pub(super) fn outbox(&mut self, id: u64, process: ProcessId, pipe: OwnedFd) -> Result<Outbox, (OwnedFd, io::Error)> {
+    pub(super) fn outbox(
+        &mut self,
+        id: u64,
+        process: ProcessId,
+        pipe: OwnedFd,
+    ) -> Result<Outbox, (OwnedFd, io::Error)> {
         let name = outbox_name(id);
         if let Some(file) = self.held.remove(&name) {
             self.remembered.insert(name);
@@ -332,7 +336,8 @@ impl Worker {
 
     /// The keeper need not hold a child's memory any longer.
     pub(super) fn release_memory(&mut self, child: u64) {
-        let names = [Channel::Stdout, Channel::Stderr].into_iter().flat_map(|channel| tap_names(SourceId { child, channel }));
+        let names =
+            [Channel::Stdout, Channel::Stderr].into_iter().flat_map(|channel| tap_names(SourceId { child, channel }));
         for name in names.chain([outbox_name(child)]) {
             if self.remembered.remove(&name) {
                 self.tell_keeper(&ToKeeper::Release { name });

@@ -14,20 +14,21 @@ mod keeper_events;
 mod launch;
 mod logfiles;
 mod memory;
+mod outbox;
 mod pidfile;
 mod program_socket;
 mod program_sockets;
-mod outbox;
 mod reply;
 mod report;
 mod reread;
 #[cfg(test)]
 mod sample;
+mod socket_watch;
 mod spawning;
 mod startup;
-mod twiddling;
 mod tap;
 mod taps;
+mod twiddling;
 #[expect(clippy::module_inception, reason = "the room is named after what it makes")]
 mod worker;
 

@@ -29,10 +29,10 @@ enum Failure {
     NotASocket(PathBuf),
     #[error("another file took the place of {}", .0.display())]
     Replaced(PathBuf),
-    #[error("Could not change permissions of socket file: [Errno {number}] {}", .0.desc(), number = *.0 as i32)]
-    Mode(Errno),
-    #[error("Could not change ownership of socket file: [Errno {number}] {}", .0.desc(), number = *.0 as i32)]
-    Owner(Errno),
+    #[error("Could not change permissions of socket file: [Errno {number}] {}: '{}'", .0.desc(), .1.display(), number = *.0 as i32)]
+    Mode(Errno, PathBuf),
+    #[error("Could not change ownership of socket file: [Errno {number}] {}: '{}'", .0.desc(), .1.display(), number = *.0 as i32)]
+    Owner(Errno, PathBuf),
     #[error("cannot find the address of host '{host}': {source}")]
     Host { host: String, source: io::Error },
     #[error("it is neither unix:///path nor tcp://host:port")]
@@ -147,13 +147,13 @@ impl<'a> Place<'a> {
         }
         if let Some(Owner { uid, gid }) = config.owner {
             fchownat(&bound, "", Some(Uid::from_raw(uid)), gid.map(Gid::from_raw), AtFlags::AT_EMPTY_PATH)
-                .map_err(Failure::Owner)?;
+                .map_err(|errno| Failure::Owner(errno, file.to_owned()))?;
         }
         if let Some(mode) = config.mode {
             // A descriptor opened by O_PATH has no mode to change, what its name in /proc leads to has.
             let name = format!("/proc/self/fd/{}", bound.as_fd().as_raw_fd());
             let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
-            std::fs::set_permissions(name, mode).map_err(|error| Failure::Mode(errno_of(&error)))?;
+            std::fs::set_permissions(name, mode).map_err(|error| Failure::Mode(errno_of(&error), file.to_owned()))?;
         }
         Ok(())
     }

@@ -53,10 +53,7 @@ pub(super) struct Tap {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// `at` is the place of the first of these bytes in all that the child wrote.
-    Bytes {
-        at: u64,
-        bytes: Vec<u8>,
-    },
+    Bytes { at: u64, bytes: Vec<u8> },
     /// Nothing at present.
     Nothing,
     /// The log does not keep up.
@@ -306,7 +303,7 @@ mod tests {
         let mut rig = rig();
         let mut tap = rig.tap(0);
         for _ in 0..10 {
-            rig.child.write_all(&[b'x'; 30_000]).unwrap();
+            rig.child.write_all(&vec![b'x'; 30_000]).unwrap();
             assert!(matches!(tap.take(), Found::Bytes { .. }));
             tap.give_back(tap.heard());
         }

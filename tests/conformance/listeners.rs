@@ -102,7 +102,9 @@ fn told(daemon: &Daemon) -> String {
 }
 
 fn remote(daemon: &Daemon, kind: &str, data: &str) {
-    let params = format!("<param><value><string>{kind}</string></value></param><param><value><string>{data}</string></value></param>");
+    let params = format!(
+        "<param><value><string>{kind}</string></value></param><param><value><string>{data}</string></value></param>"
+    );
     let answer = daemon.call("supervisor.sendRemoteCommEvent", &params).unwrap();
     assert!(answer.contains("<boolean>1</boolean>"), "{answer}");
 }
@@ -147,13 +149,16 @@ fn output_is_told(subject: Subject) {
     let daemon = start(subject, &sections);
     daemon.wait_running(&["l", "p"]);
     for (at, word) in ["one", "two"].into_iter().enumerate() {
-        let params = format!("<param><value><string>p</string></value></param><param><value><string>{word}\n</string></value></param>");
+        let params = format!(
+            "<param><value><string>p</string></value></param><param><value><string>{word}\n</string></value></param>"
+        );
         daemon.call("supervisor.sendProcessStdin", &params).unwrap();
         wait_told(&daemon, "PROCESS_LOG_STDERR", at + 1);
         wait_told(&daemon, "PROCESS_LOG_STDOUT", at + 1);
     }
     daemon.wait_text("p.log", "two\n");
-    let mut lines: Vec<_> = told(&daemon).lines().map(|line| line.split(" eventname:").nth(1).unwrap().to_owned()).collect();
+    let mut lines: Vec<_> =
+        told(&daemon).lines().map(|line| line.split(" eventname:").nth(1).unwrap().to_owned()).collect();
     lines.sort();
     Transcript::of(&daemon).note(lines.join("\n")).note(daemon.text("p.log")).check("listeners_output");
 }
@@ -171,7 +176,8 @@ fn blocks_between_tags_are_told(subject: Subject) {
     wait_told(&daemon, "PROCESS_COMMUNICATION_STDERR", 1);
     daemon.wait_text("p.log", "in the log\n");
     daemon.wait_text("p.err", "in the log\n");
-    let mut lines: Vec<_> = told(&daemon).lines().map(|line| line.split(" eventname:").nth(1).unwrap().to_owned()).collect();
+    let mut lines: Vec<_> =
+        told(&daemon).lines().map(|line| line.split(" eventname:").nth(1).unwrap().to_owned()).collect();
     lines.sort();
     Transcript::of(&daemon)
         .note(lines.join("\n"))
@@ -471,8 +477,11 @@ fn a_program_added_at_run_time_is_heard(subject: Subject) {
     let daemon = start(subject, &sections);
     daemon.wait_running(&["l"]);
     let string = |text: &str| format!("<param><value><string>{text}</string></value></param>");
-    let member = |name: &str, value: &str| format!("<member><name>{name}</name><value><string>{value}</string></value></member>");
-    let options = [("command", "/bin/sh -c 'echo heard; exec cat'"), ("stdout_events_enabled", "true"), ("startsecs", "0")];
+    let member = |name: &str, value: &str| {
+        format!("<member><name>{name}</name><value><string>{value}</string></value></member>")
+    };
+    let options =
+        [("command", "/bin/sh -c 'echo heard; exec cat'"), ("stdout_events_enabled", "true"), ("startsecs", "0")];
     let options: String = options.iter().map(|(name, value)| member(name, value)).collect();
     let options = format!("<param><value><struct>{options}</struct></value></param>");
     let answer = daemon.call("twiddler.addProgramToGroup", &(string("g") + &string("new") + &options)).unwrap();

@@ -385,7 +385,7 @@ fn a_daemon_on_its_way_out_is_told_the_same() {
 #[test]
 fn quiet_prints_nothing_and_json_is_everywhere() {
     let Some(daemon) = daemon("") else { return };
-    let configuration = daemon.path("supervisord.conf");
+    let configuration = daemon.path("s.conf");
     let run = |words: &[&str]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_galaxyctl"));
         command.args(["-c", &configuration]).args(words).output().unwrap()
@@ -408,10 +408,38 @@ fn quiet_prints_nothing_and_json_is_everywhere() {
     assert_eq!(run(&["--quiet", "--json", "status"]).status.code(), Some(2));
     // Those that change things are compared with the original elsewhere; here they fail, in JSON all the same.
     for words in [
-        "add nothing", "avail", "check", "clear nothing", "completions bash", "config", "config --sample", "exit", "fg", "help",
-        "help status", "maintail", "man", "man galaxyd", "migrate", "nonsense", "open", "pid", "pid all", "quit", "reread",
-        "remove nothing", "restart nothing", "signal HUP nothing", "start nothing", "status", "stop nothing", "tail",
-        "tail galaxy:web", "tail -f galaxy:web", "update nothing", "version",
+        "add nothing",
+        "avail",
+        "check",
+        "clear nothing",
+        "completions bash",
+        "config",
+        "config --sample",
+        "exit",
+        "fg",
+        "help",
+        "help status",
+        "maintail",
+        "man",
+        "man galaxyd",
+        "migrate",
+        "nonsense",
+        "open",
+        "pid",
+        "pid all",
+        "quit",
+        "reread",
+        "remove nothing",
+        "restart nothing",
+        "signal HUP nothing",
+        "start nothing",
+        "status",
+        "stop nothing",
+        "tail",
+        "tail galaxy:web",
+        "tail -f galaxy:web",
+        "update nothing",
+        "version",
     ] {
         let output = run(&[&["--json"], words.split(' ').collect::<Vec<_>>().as_slice()].concat());
         let document: Result<serde_json::Value, _> = serde_json::from_slice(&output.stdout);

@@ -11,8 +11,19 @@ pub(crate) struct Signature {
 /// Of programs that may be started, stopped and removed; the one that must not be touched is not among them.
 const NAMES: &[&str] =
     &["toy:toy_0", "toy:toy_1", "toy:*", "toy:", "toy", "no", "no:no", "", ":", "a b", "&amp;", "toy:toy_0:x", "*"];
-const NUMBERS: &[&str] =
-    &["0", "1", "-1", "100", "2147483647", "-2147483648", "9223372036854775807", "99999999999999999999", "", "1.5", "x"];
+const NUMBERS: &[&str] = &[
+    "0",
+    "1",
+    "-1",
+    "100",
+    "2147483647",
+    "-2147483648",
+    "9223372036854775807",
+    "99999999999999999999",
+    "",
+    "1.5",
+    "x",
+];
 /// None that ends a program.
 const SIGNALS: &[&str] = &["CONT", "SIGWINCH", "ZZZ", "-1", "0", "999", ""];
 const OPTIONS: &[(&str, &str)] = &[
@@ -35,7 +46,8 @@ pub(crate) fn call(signature: &Signature, dice: &mut Dice) -> String {
         // One parameter of any kind would stop everything.
         params.push("<i4>1</i4>".to_owned());
     }
-    let params: String = params.iter().map(|value| format!("<param><value>{value}</value></param>\n")).collect();
+    let params = params.join("</value></param>\n<param><value>");
+    let params = if params.is_empty() { params } else { format!("<param><value>{params}</value></param>\n") };
     format!(
         "<?xml version='1.0'?>\n<methodCall>\n<methodName>{}</methodName>\n<params>\n{params}</params>\n</methodCall>\n",
         signature.name
@@ -100,7 +112,7 @@ fn disarrange(params: &mut Vec<String>, dice: &mut Dice) {
         match dice.throw(6) {
             0 => params.insert(at, dice.pick(STRANGE).to_owned()),
             1 if at < params.len() => drop(params.remove(at)),
-            2 if at < params.len() => params[at] = dice.pick(STRANGE).to_owned(),
+            2 if at < params.len() => dice.pick(STRANGE).clone_into(&mut params[at]),
             3 if at < params.len() => params.push(params[at].clone()),
             4 => {
                 let depth = dice.throw(200);

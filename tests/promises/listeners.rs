@@ -32,7 +32,8 @@ fn daemon(listener_keys: &str, sections: &str) -> Option<Daemon> {
     fs::write(daemon.path("listener.py"), SCRIPT).unwrap();
     daemon.run();
     // Until it executes its command, a new child looks like a worker to those who want to kill one.
-    let names: Vec<&str> = ["l", "talker", "p", "flood", "slow"].into_iter().filter(|name| daemon.info(name, "pid").is_ok()).collect();
+    let names: Vec<&str> =
+        ["l", "talker", "p", "flood", "slow"].into_iter().filter(|name| daemon.info(name, "pid").is_ok()).collect();
     for name in names {
         daemon.wait_state(name, "RUNNING");
         until("its command", || {
@@ -58,9 +59,8 @@ fn talker(times: usize, pause: &str) -> String {
 
 /// Waits for the last block; every one must have come once, in order.
 fn assert_all_blocks(daemon: &Daemon) -> usize {
-    let count: usize = until("the program", || {
-        daemon.text("count").trim().parse().map_err(|_| "it still talks".to_string())
-    });
+    let count: usize =
+        until("the program", || daemon.text("count").trim().parse().map_err(|_| "it still talks".to_string()));
     let text = until("the last event", || {
         let text = daemon.text("events.txt");
         if text.contains(&format!("block {count}'")) {
@@ -92,7 +92,12 @@ fn kill_worker(daemon: &Daemon) {
 
 #[test]
 fn kills_of_the_worker_neither_lose_nor_double_an_event() {
-    let Some(daemon) = daemon("events=PROCESS_COMMUNICATION\nbuffer_size=20000\n", &talker(usize::MAX >> 1, "[ $((i % 20)) != 0 ] || sleep 0.01;")) else { return };
+    let Some(daemon) = daemon(
+        "events=PROCESS_COMMUNICATION\nbuffer_size=20000\n",
+        &talker(usize::MAX >> 1, "[ $((i % 20)) != 0 ] || sleep 0.01;"),
+    ) else {
+        return;
+    };
     daemon.wait_state("talker", "RUNNING");
     let listener = daemon.process_pid("l");
     for _ in 0..KILLS {
