@@ -28,6 +28,34 @@ pub struct ProcessInfo {
     pub explanation: Option<Explanation>,
 }
 
+/// A pool of event listeners as `galaxyd.getListenerPools` describes it. Counts are of all time but for `waiting`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ListenerPool {
+    pub(super) name: String,
+    pub(super) buffer_size: i64,
+    pub(super) waiting: i64,
+    pub(super) dropped: i64,
+    pub(super) processed: i64,
+    pub(super) requeued: i64,
+}
+
+impl ListenerPool {
+    /// Reads one struct.
+    ///
+    /// # Errors
+    /// A member is missing or of another type.
+    pub(super) fn read(value: &Value) -> Result<Self, CallError> {
+        Ok(Self {
+            name: text(value, "name")?,
+            buffer_size: int(value, "buffer_size")?,
+            waiting: int(value, "waiting")?,
+            dropped: int(value, "dropped")?,
+            processed: int(value, "processed")?,
+            requeued: int(value, "requeued")?,
+        })
+    }
+}
+
 /// The number of the state RUNNING.
 pub(super) const RUNNING: i64 = 20;
 

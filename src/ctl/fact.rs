@@ -1,6 +1,6 @@
 //! What commands have to say, before anyone decides how it looks.
 
-use super::answer::{ConfigInfo, ProcessInfo};
+use super::answer::{ConfigInfo, ListenerPool, ProcessInfo};
 use super::updating::UpdatedGroup;
 
 /// One thing a command found out or did.
@@ -8,6 +8,8 @@ use super::updating::UpdatedGroup;
 pub(super) enum Fact {
     /// `status`.
     Processes(Vec<ProcessInfo>),
+    /// `status`, for programs: what people are told of it is a hint.
+    ListenerPools(Vec<ListenerPool>),
     /// `status` of a name that is none.
     Missing { name: String, what: Missing },
     /// `pid`; `supervisord` is the daemon itself.

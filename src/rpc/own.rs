@@ -29,6 +29,9 @@ pub enum OwnMethod {
     ExplainProcess { name: String },
     /// The same for all, sorted by group and name.
     ExplainAllProcesses,
+    /// What waits for the listeners of each pool, and what was dropped: structs of `name`, `buffer_size`, `waiting`,
+    /// `dropped`, `processed`, `requeued`.
+    GetListenerPools,
     /// How a process would be started now: a struct of `file`, `argv`, `directory`, `umask`, `uid`, `gid`, `groups`,
     /// `environment`, `limits`.
     GetProcessPlan {
@@ -48,6 +51,7 @@ impl OwnMethod {
             "galaxyd.stopOrdered" => (1, args.texts("names").map(|names| OwnMethod::StopOrdered { names })),
             "galaxyd.explainProcess" => (1, args.text("name").map(|name| OwnMethod::ExplainProcess { name })),
             "galaxyd.explainAllProcesses" => (0, Ok(OwnMethod::ExplainAllProcesses)),
+            "galaxyd.getListenerPools" => (0, Ok(OwnMethod::GetListenerPools)),
             "galaxyd.getProcessPlan" => (2, process_plan(&mut args)),
             _ => return None,
         };
@@ -63,6 +67,7 @@ impl OwnMethod {
             OwnMethod::StopOrdered { .. } => "galaxyd.stopOrdered",
             OwnMethod::ExplainProcess { .. } => "galaxyd.explainProcess",
             OwnMethod::ExplainAllProcesses => "galaxyd.explainAllProcesses",
+            OwnMethod::GetListenerPools => "galaxyd.getListenerPools",
             OwnMethod::GetProcessPlan { .. } => "galaxyd.getProcessPlan",
         }
     }
@@ -77,6 +82,7 @@ impl OwnMethod {
             OwnMethod::PlanUpdate { .. }
             | OwnMethod::ExplainProcess { .. }
             | OwnMethod::ExplainAllProcesses
+            | OwnMethod::GetListenerPools
             | OwnMethod::GetProcessPlan { redacted: true, .. } => false,
         }
     }
@@ -88,7 +94,7 @@ impl OwnMethod {
                 names.join(" ")
             }
             OwnMethod::ExplainProcess { name } | OwnMethod::GetProcessPlan { name, .. } => name.clone(),
-            OwnMethod::ExplainAllProcesses => String::new(),
+            OwnMethod::ExplainAllProcesses | OwnMethod::GetListenerPools => String::new(),
         }
     }
 }

@@ -137,6 +137,9 @@ impl Worker {
                 Ok(Value::Array(self.engine.processes().map(|view| self.explanation(&view)).collect()))
             }
             Method::SendProcessStdin { name, chars } => self.send_stdin(&name, chars.as_bytes()),
+            Method::Own(OwnMethod::GetListenerPools) => {
+                Ok(Value::Array(self.events.pools().map(|pool| describe::listener_pool(&pool)).collect()))
+            }
             Method::SendRemoteCommEvent { kind, data } => {
                 self.hear(events::Input::Remote { kind, data });
                 Ok(true.into())

@@ -254,6 +254,9 @@ impl Worker {
     pub(super) fn settle(&mut self) {
         while !(self.effects.is_empty() && self.event_effects.is_empty() && self.gone.is_empty()) {
             let effects = std::mem::take(&mut self.effects);
+            if self.restructured {
+                self.follow_groups();
+            }
             for effect in &effects {
                 self.restructure(effect);
                 self.announce(effect);

@@ -1,6 +1,6 @@
 //! `status [NAME...]`
 
-use crate::ctl::answer::ProcessInfo;
+use crate::ctl::answer::{ListenerPool, ProcessInfo};
 use crate::ctl::exit::ExitCode;
 use crate::ctl::explanation;
 use crate::ctl::fact::{Fact, Missing};
@@ -20,7 +20,8 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     let known = shell.known()?;
     let selection = shell.selection(rest, &[]);
     let mut listed = Vec::new();
-    if selection.is_empty() || selection.words.contains(&"all") {
+    let wants_all = selection.is_empty() || selection.words.contains(&"all");
+    if wants_all {
         listed.clone_from(&known);
     } else {
         for word in selection.words {
@@ -39,10 +40,30 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     }
     let some_stopped = listed.iter().any(ProcessInfo::is_stopped);
     shell.screen.show(&Fact::Processes(listed));
+    if wants_all && shell.is_galaxyctl() {
+        listener_pools(shell);
+    }
     if some_stopped {
         shell.set_exit(ExitCode::SomeStopped);
     }
     Ok(Flow::Continue)
+}
+
+/// Tells of events that were dropped. Supervisor does not know the question; and what became of the processes is told already,
+/// so a failure here is none of the command.
+fn listener_pools(shell: &mut Shell) {
+    let Ok(answer) = shell.daemon.call("galaxyd.getListenerPools", &[]) else { return };
+    let pools = answer.as_array().unwrap_or_default().iter().filter_map(|pool| ListenerPool::read(pool).ok());
+    let pools: Vec<ListenerPool> = pools.collect();
+    for pool in pools.iter().filter(|pool| pool.dropped > 0) {
+        let ListenerPool { name, dropped, buffer_size, .. } = pool;
+        shell.screen.hint(&format!(
+            "galaxyctl: {name}: {dropped} events were dropped; its listeners are too slow, or buffer_size={buffer_size} is too small"
+        ));
+    }
+    if shell.screen.form() == Form::Json {
+        shell.screen.show(&Fact::ListenerPools(pools));
+    }
 }
 
 fn matching(shell: &Shell, word: &str, known: &[ProcessInfo]) -> Vec<ProcessInfo> {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{plain, updates};
-use crate::ctl::answer::{ConfigInfo, ProcessInfo, RUNNING};
+use crate::ctl::answer::{ConfigInfo, ListenerPool, ProcessInfo, RUNNING};
 use crate::ctl::exit::ExitCode;
 use crate::ctl::explanation::Explanation;
 use crate::ctl::fact::{Channel, DaemonAct, Done, Fact, GroupAct, Missing, Outcome};
@@ -34,6 +34,7 @@ impl Document {
                 self.members.insert("dry_run".to_owned(), json!(rehearsal));
                 groups.iter().for_each(|group| self.push("changes", updates::document(group)));
             }
+            Fact::ListenerPools(pools) => pools.iter().for_each(|one| self.push("listener_pools", listener_pool(one))),
             Fact::Available(processes) => processes.iter().for_each(|one| self.push("available", available(one))),
             Fact::Pid { name, pid } => self.push("pids", json!({ "name": name, "pid": pid })),
             Fact::Done(done) => self.push("results", result(done)),
@@ -87,6 +88,17 @@ impl Document {
             values.push(value);
         }
     }
+}
+
+fn listener_pool(pool: &ListenerPool) -> Value {
+    json!({
+        "name": pool.name,
+        "buffer_size": pool.buffer_size,
+        "waiting": pool.waiting,
+        "dropped": pool.dropped,
+        "processed": pool.processed,
+        "requeued": pool.requeued,
+    })
 }
 
 fn list_of(command: &str) -> Option<&'static str> {

@@ -13,6 +13,8 @@ pub(super) fn lines(fact: &Fact) -> String {
         Fact::Processes(processes) => return statuses(processes),
         Fact::Update { groups, rehearsal: true } => return updates::rehearsed(groups),
         Fact::Update { groups, rehearsal: false } => return updates::done(groups),
+        // For people it is a hint.
+        Fact::ListenerPools(_) => return String::new(),
         Fact::Available(processes) => return processes.iter().map(available).collect(),
         Fact::Missing { name, what: Missing::Group } => format!("{name}: ERROR (no such group)"),
         Fact::Missing { name, what: Missing::Process } => format!("{name}: ERROR (no such process)"),
