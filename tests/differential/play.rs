@@ -197,7 +197,7 @@ impl Play<'_> {
             text = lines.concat();
         }
         for line in outcome.stderr.lines() {
-            text.push_str(&format!("! {line}\n"));
+            text.extend(["! ", line, "\n"]);
         }
         self.note(step, &format!("{text}[{code}]"));
     }
@@ -407,27 +407,27 @@ impl Play<'_> {
 
     /// What comes back until the connection is closed, or until nothing comes any more.
     fn exchange(&self, request: &[u8], port: Option<u16>) -> String {
-        let mut answer = Vec::new();
-        let result = match port {
-            Some(port) => {
-                let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-                stream.set_read_timeout(Some(HTTP_PATIENCE)).unwrap();
-                let _ = stream.write_all(request);
-                stream.read_to_end(&mut answer)
-            }
-            None => {
-                let mut stream = UnixStream::connect(self.daemon.path("s.sock")).unwrap();
-                stream.set_read_timeout(Some(HTTP_PATIENCE)).unwrap();
-                let _ = stream.write_all(request);
-                stream.read_to_end(&mut answer)
-            }
-        };
-        let mut text = String::from_utf8_lossy(&answer).into_owned();
-        if result.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {
-            text.push_str("(and the connection stays open)");
+        if let Some(port) = port {
+            let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            stream.set_read_timeout(Some(HTTP_PATIENCE)).unwrap();
+            return exchanged(stream, request);
         }
-        text
+        let stream = UnixStream::connect(self.daemon.path("s.sock")).unwrap();
+        stream.set_read_timeout(Some(HTTP_PATIENCE)).unwrap();
+        exchanged(stream, request)
     }
+}
+
+/// Sends the request; gives what comes back. A side that closes early is seen by its answer.
+fn exchanged(mut stream: impl Read + Write, request: &[u8]) -> String {
+    let mut answer = Vec::new();
+    let _ = stream.write_all(request);
+    let result = stream.read_to_end(&mut answer);
+    let mut text = String::from_utf8_lossy(&answer).into_owned();
+    if result.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {
+        text.push_str("(and the connection stays open)");
+    }
+    text
 }
 
 /// A request to `/RPC2` with this body.
