@@ -31,7 +31,7 @@ pub(super) fn bytes_literal(bytes: &[u8]) -> String {
 /// Output as texts show it: as it is, or, where it is not UTF-8, `Undecodable: ` and the literal.
 /// Source: Supervisor 4.3.0, events.py, `payload`; dispatchers.py, `_log`.
 #[must_use]
-pub(super) fn decoded(bytes: &[u8]) -> String {
+pub fn decoded(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => format!("Undecodable: {}", bytes_literal(bytes)),

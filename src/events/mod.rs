@@ -29,6 +29,7 @@ pub use events::Events;
 pub use input::{Effect, Input};
 pub use line::{Line, Severity};
 pub use listener::ListenerState;
+pub use literal::decoded;
 pub use payload::{Notification, Writer};
 pub use record::Record;
 pub use spec::{GroupSpec, MemberSpec, OutputSpec, PoolSpec};

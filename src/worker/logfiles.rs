@@ -196,7 +196,7 @@ impl Worker {
                 let Some(child) = self.children.get(source.child) else { return };
                 let name = self.bare_name(child.process);
                 let channel = source.channel.name();
-                let text = format!("'{name}' {channel} output:\n{}", String::from_utf8_lossy(&bytes));
+                let text = format!("'{name}' {channel} output:\n{}", crate::events::decoded(&bytes));
                 log(Level::Debug, &text);
             }
         }

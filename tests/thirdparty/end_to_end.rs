@@ -18,10 +18,6 @@ const TESTS: usize = 27;
 
 /// What does not pass on galaxyd yet, and why.
 const GAPS: &[(&str, &str)] = &[
-    ("test_issue_1170c", "event listeners are not started yet"),
-    ("test_issue_638", "output that is no UTF-8 is shown with replacements, not as Python shows bytes"),
-    ("test_issue_663", "event listeners are not started yet"),
-    ("test_issue_733", "event listeners are not started yet"),
     ("test_issue_1418_pidproxy_cmd_with_args", "there is no pidproxy yet"),
     ("test_issue_1418_pidproxy_cmd_with_no_args", "there is no pidproxy yet"),
     ("test_pull_request_1578_echo_supervisord_conf", "there is no echo_supervisord_conf yet"),

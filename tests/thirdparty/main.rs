@@ -21,11 +21,13 @@ mod daemon;
 mod wait;
 
 mod parcels;
+mod plugins;
 mod script;
 
 mod ansible;
 mod end_to_end;
 mod gravity;
 mod instance;
+mod listeners;
 mod node;
 mod transport;

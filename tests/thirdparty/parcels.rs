@@ -14,7 +14,7 @@ type Parcel = Result<PathBuf, String>;
 const SUPERVISOR_SOURCE: &str = "supervisor==4.3.0";
 /// What Supervisor's tests import, the listeners that people run, and multivisor's part beside the daemon.
 const LISTENERS: &str = "supervisor==4.3.0 pexpect==4.9.0 superlance==2.0.0 supervisor-stdout==0.1.1 \
-                         supervisord-dependent-startup==1.4.0 multivisor[rpc]==7.1.0 setuptools==65.5.0";
+                         supervisord-dependent-startup==1.4.0 multivisor[rpc]==7.1.0 blinker==1.9.0 setuptools==65.5.0";
 const GRAVITY: &str = "gravity==1.2.4 supervisor==4.3.0";
 const ANSIBLE_CORE: &str = "ansible-core==2.19.14";
 /// The package whose wheel carries the collection community.general; only one module is taken out of it.
