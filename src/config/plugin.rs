@@ -65,14 +65,19 @@ const KNOWN: &[Known] = &[
     known(
         "supervisor_stdout",
         "write stdout_logfile = /dev/stdout and stdout_logfile_maxbytes = 0 into the programs to have their output in \
-         that of the daemon",
+         that of the daemon; with names before each line, run the listener under examples/plugins/result_handler.py",
+    ),
+    known(
+        "multivisor",
+        "run examples/plugins/multivisor_listener.py as an event listener: it offers multivisor's server the same",
     ),
 ];
 
 /// What to do instead of using the Python object `reference`.
 pub(crate) fn instead(reference: &str) -> Option<&'static str> {
     let module = reference.split(':').next().unwrap_or_default().trim();
-    let is_in = |package: &str| module.strip_prefix(package).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let is_in =
+        |package: &str| module.strip_prefix(package).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     KNOWN.iter().find(|known| is_in(known.module)).map(|known| known.instead)
 }
 
@@ -122,6 +127,7 @@ mod tests {
             ("mr.laforge.rpcinterface:make_laforge_rpcinterface", "signal"),
             ("supervisor_twiddler.rpcinterface:other", "built in"),
             ("supervisor_stdout:event_handler", "/dev/stdout"),
+            ("multivisor.rpc:make_rpc_interface", "multivisor_listener.py"),
         ] {
             assert!(instead(reference).is_some_and(|text| text.contains(word)), "{reference}");
         }

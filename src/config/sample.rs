@@ -120,8 +120,12 @@ const SECTIONS: &[Section] = &[
         stance: Stance::Shown,
         about: "A program, with all that can be said about it.",
         lines: program_lines!(
-            "/bin/cat", [], "999", "true",
-            [("stdout_capture_maxbytes", "1MB"),], [("stderr_capture_maxbytes", "1MB"),]
+            "/bin/cat",
+            [],
+            "999",
+            "true",
+            [("stdout_capture_maxbytes", "1MB"),],
+            [("stderr_capture_maxbytes", "1MB"),]
         ),
     },
     Section {
@@ -130,7 +134,12 @@ const SECTIONS: &[Section] = &[
         stance: Stance::Shown,
         about: "A program that is told of events; its standard output is not for logging.",
         lines: program_lines!(
-            "/bin/eventlistener", [("events", "EVENT"), ("buffer_size", "10"),], "-1", "false", [], []
+            "/bin/eventlistener",
+            [("events", "EVENT"), ("buffer_size", "10"),],
+            "-1",
+            "false",
+            [],
+            []
         ),
     },
     Section {

@@ -102,7 +102,8 @@ fn written(span: Span, files: &[(PathBuf, String)]) -> Option<&str> {
 /// Whether a comment is rather the second half of `a ; b` in the manner of a shell. Comments for people begin with other
 /// words.
 fn reads_like_a_command(comment: &str) -> bool {
-    const BEGINNINGS: &[&str] = &["/", "./", "../", "$", "cd ", "echo ", "exec ", "export ", "exit ", "sleep ", "source "];
+    const BEGINNINGS: &[&str] =
+        &["/", "./", "../", "$", "cd ", "echo ", "exec ", "export ", "exit ", "sleep ", "source "];
     let Some(text) = comment.strip_prefix(';').map(str::trim) else { return false };
     BEGINNINGS.iter().any(|beginning| text.starts_with(beginning)) || text.contains(" && ") || text.contains(" || ")
 }

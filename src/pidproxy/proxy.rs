@@ -12,8 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::sys::signals::{self, Signals};
 
 /// What is handed on.
-const HANDED_ON: [i32; 6] =
-    [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2];
+const HANDED_ON: [i32; 6] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2];
 
 /// Those after which nothing is left to do.
 const LAST: [i32; 3] = [libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
@@ -104,9 +103,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pid");
         assert_eq!(read(&path), None);
-        for (text, wanted) in
-            [("12\n", Some(12)), (" 7 ", Some(7)), ("", None), ("0", None), ("-1", None), ("x", None), ("99999999999", None)]
-        {
+        for (text, wanted) in [
+            ("12\n", Some(12)),
+            (" 7 ", Some(7)),
+            ("", None),
+            ("0", None),
+            ("-1", None),
+            ("x", None),
+            ("99999999999", None),
+        ] {
             std::fs::write(&path, text).unwrap();
             assert_eq!(read(&path), wanted, "{text:?}");
         }

@@ -31,7 +31,10 @@ pub(super) enum Asked {
     /// Print this and exit 0.
     Print(String),
     /// Be no daemon but a proxy of signals, with these words after the program's name.
-    Pidproxy { program: String, words: Vec<String> },
+    Pidproxy {
+        program: String,
+        words: Vec<String>,
+    },
 }
 
 /// A command line that was not understood: what to print, and the exit code.

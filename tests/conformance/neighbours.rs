@@ -44,7 +44,8 @@ fn the_sample_has_the_same_sections_and_keys(subject: Subject) {
         let text = line.strip_prefix(';').unwrap_or(line);
         if text.starts_with('[') {
             transcript.note(line.split_inclusive(']').next().unwrap());
-        } else if let Some((key, value)) = line.split_once('=').filter(|_| text.starts_with(|c: char| c.is_lowercase())) {
+        } else if let Some((key, value)) = line.split_once('=').filter(|_| text.starts_with(|c: char| c.is_lowercase()))
+        {
             // Names of accounts are nobody's contract.
             let value = if key == ";user" { "SOMEBODY" } else { value.split(" ;").next().unwrap().trim() };
             transcript.note(format!("{}={value}", key.trim_end()));
@@ -57,7 +58,9 @@ fn the_sample_is_good_for_both(subject: Subject) {
     for reader in [Subject::ORIGINAL, subject] {
         let folder = Daemon::folder(reader, "");
         let here = folder.dir().display().to_string();
-        let text = sample(subject).replace("/tmp/supervisord.", "%(here)s/main.").replace("/tmp/supervisor.sock", &format!("{here}/s.sock"));
+        let text = sample(subject)
+            .replace("/tmp/supervisord.", "%(here)s/main.")
+            .replace("/tmp/supervisor.sock", &format!("{here}/s.sock"));
         fs::write(folder.path("supervisord.conf"), text).unwrap();
         let mut daemon = folder;
         daemon.run();

@@ -254,7 +254,10 @@ fn plug_ins_are_refused_with_what_replaces_them(subject: Subject) {
     let daemon = Daemon::start(subject, client);
     let outcome = daemon.ctl(&["status"]);
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
-    assert!(outcome.stderr.contains("takes patterns") && outcome.stderr.contains("[ctlplugin:wildcards]"), "{outcome:?}");
+    assert!(
+        outcome.stderr.contains("takes patterns") && outcome.stderr.contains("[ctlplugin:wildcards]"),
+        "{outcome:?}"
+    );
     let outcome = daemon.ctl(&["--ignore-plugins", "pid"]);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     assert!(outcome.stderr.contains("is ignored"), "{outcome:?}");

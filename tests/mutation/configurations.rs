@@ -126,11 +126,8 @@ files = ['conf.d/*.toml']
 
 /// Good ones, with the ending that tells their dialect.
 fn seeds() -> Vec<(Vec<u8>, &'static str)> {
-    let mut seeds = vec![
-        (RICH.as_bytes().to_vec(), "conf"),
-        (sample().into_bytes(), "conf"),
-        (NATIVE.as_bytes().to_vec(), "toml"),
-    ];
+    let mut seeds =
+        vec![(RICH.as_bytes().to_vec(), "conf"), (sample().into_bytes(), "conf"), (NATIVE.as_bytes().to_vec(), "toml")];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/supervisor-confs");
     let mut examples: Vec<_> = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).collect();
     examples.sort();

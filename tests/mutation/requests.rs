@@ -100,11 +100,9 @@ fn request(signatures: &[Signature], dice: &mut Dice) -> (Vec<u8>, Ending) {
     if below == 0 {
         dice.damage(&mut body, SPICES);
     }
-    let mut bytes = format!(
-        "POST /RPC2 HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    )
-    .into_bytes();
+    let mut bytes =
+        format!("POST /RPC2 HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n", body.len())
+            .into_bytes();
     if below == 1 {
         dice.damage(&mut bytes, SPICES);
     }
@@ -174,10 +172,17 @@ fn requests_with_errors_do_no_harm() {
         let head = String::from_utf8_lossy(&answer[..answer.len().min(12)]).into_owned();
         if head.starts_with("HTTP/1.") {
             answered += 1;
-            let known = ["100", "200", "304", "400", "401", "403", "404", "405", "408", "411", "413", "414", "417", "431", "505"];
+            let known = [
+                "100", "200", "304", "400", "401", "403", "404", "405", "408", "411", "413", "414", "417", "431", "505",
+            ];
             assert!(known.contains(&&head[9..12]), "round {round}: {head}: {}", String::from_utf8_lossy(&request));
         } else {
-            assert_eq!((head.as_str(), ending), ("", Ending::Finished), "round {round}: {}", String::from_utf8_lossy(&request));
+            assert_eq!(
+                (head.as_str(), ending),
+                ("", Ending::Finished),
+                "round {round}: {}",
+                String::from_utf8_lossy(&request)
+            );
         }
     }
     let took = begin.elapsed();

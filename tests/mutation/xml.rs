@@ -11,8 +11,19 @@ pub(crate) struct Signature {
 /// Of programs that may be started, stopped and removed; the one that must not be touched is not among them.
 const NAMES: &[&str] =
     &["toy:toy_0", "toy:toy_1", "toy:*", "toy:", "toy", "no", "no:no", "", ":", "a b", "&amp;", "toy:toy_0:x", "*"];
-const NUMBERS: &[&str] =
-    &["0", "1", "-1", "100", "2147483647", "-2147483648", "9223372036854775807", "99999999999999999999", "", "1.5", "x"];
+const NUMBERS: &[&str] = &[
+    "0",
+    "1",
+    "-1",
+    "100",
+    "2147483647",
+    "-2147483648",
+    "9223372036854775807",
+    "99999999999999999999",
+    "",
+    "1.5",
+    "x",
+];
 /// None that ends a program.
 const SIGNALS: &[&str] = &["CONT", "SIGWINCH", "ZZZ", "-1", "0", "999", ""];
 const OPTIONS: &[(&str, &str)] = &[

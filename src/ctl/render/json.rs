@@ -189,7 +189,10 @@ mod tests {
         let document = document("status", &[Fact::Processes(vec![web, made_up("a", "a", "STOPPED")])]);
         let processes = &document["processes"];
         assert_eq!(processes[0]["name"], "galaxy:web");
-        assert_eq!((&processes[0]["start_time"], &processes[0]["stop_time"]), (&json!("1970-01-01T00:01:40Z"), &Value::Null));
+        assert_eq!(
+            (&processes[0]["start_time"], &processes[0]["stop_time"]),
+            (&json!("1970-01-01T00:01:40Z"), &Value::Null)
+        );
         assert_eq!((&processes[0]["pid"], &processes[0]["uptime_seconds"]), (&json!(7), &json!(60)));
         assert_eq!((&processes[1]["pid"], &processes[1]["uptime_seconds"]), (&Value::Null, &Value::Null));
     }
