@@ -17,6 +17,7 @@ pub mod pidproxy;
 pub mod rpc;
 #[expect(unsafe_code, reason = "the one room where system calls without a safe wrapper are made")]
 pub mod sys;
+pub mod web;
 pub mod worker;
 
 /// The version of Supervisor whose contract is kept: what `supervisord -v`,

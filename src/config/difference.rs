@@ -152,5 +152,8 @@ mod tests {
         assert!(!changed(&socket("socket=unix:///tmp/s\n"), &socket("socket=unix:///tmp/s\nsocket_mode=0777\n")));
         assert!(changed(&socket("socket=unix:///tmp/s\n"), &socket("socket=unix:///tmp/t\n")));
         assert!(changed(&socket("socket=unix:///tmp/s\n"), "[program:a]\ncommand=a\n"));
+        let member = |keys: &str| format!("{}[group:g]\nprograms=a\n", socket(keys));
+        assert!(!changed(&member("socket=unix:///tmp/s\n"), &member("socket=unix:///tmp/s\nsocket_backlog=9\n")));
+        assert!(changed(&member("socket=unix:///tmp/s\n"), &member("socket=unix:///tmp/t\n")));
     }
 }

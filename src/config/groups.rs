@@ -96,7 +96,9 @@ fn heterogeneous<'a>(reader: &mut Reader<'a>, section: &'a str, grouped: &mut BT
         members.extend(processes(reader, &member, kind, &name));
         if kind == SectionKind::FcgiProgram {
             let socket = member_socket(reader, &member);
-            members.iter_mut().skip(first).for_each(|process| process.socket.clone_from(&socket));
+            for process in members.iter_mut().skip(first) {
+                process.socket.clone_from(&socket);
+            }
         }
         grouped.insert(member.clone());
         blamed = member;
@@ -218,7 +220,9 @@ fn fastcgi(reader: &mut Reader<'_>, section: &str) -> Option<GroupConfig> {
     let socket = socket(reader, here, &scope, name.as_deref());
     let name = name?;
     let mut processes = processes(reader, section, here.kind, &name);
-    processes.iter_mut().for_each(|process| process.socket.clone_from(&socket));
+    for process in &mut processes {
+        process.socket.clone_from(&socket);
+    }
     let unreadable = || SocketConfig { url: String::new(), backlog: None, owner: None, mode: None };
     let SocketConfig { url, backlog, owner, mode } = socket.unwrap_or_else(unreadable);
     let kind = GroupKind::FastCgi { socket: url, backlog, owner, mode };

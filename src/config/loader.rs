@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::assembly::{Assembly, dialect_of};
 use super::client::warn_of_plugins;
 use super::daemon;
+use super::exposure;
 use super::groups::groups;
 use super::model::Config;
 use super::overrides::Overrides;
@@ -51,6 +52,7 @@ pub fn load(path: &Path, overrides: &Overrides, source: &dyn Source) -> Loaded {
     let servers = servers(&mut reader);
     let daemon = daemon::settle(&mut reader, section, overrides);
     refuse_extra_keys(&mut reader);
+    exposure::report(&mut reader, &servers);
     warn_of_plugins(&mut reader);
     for process in groups.iter_mut().flat_map(|group| &mut group.processes) {
         let own = std::mem::replace(&mut process.environment, daemon.environment.clone());
@@ -247,13 +249,13 @@ mod tests {
 
     #[test]
     fn both_dialects_give_the_same_model() {
-        let ini = "[supervisord]\numask=027\n[unix_http_server]\nfile=/run/s\nchmod=0770\n[inet_http_server:b]\nport=9001\n\
+        let ini = "[supervisord]\numask=027\n[unix_http_server]\nfile=/run/s\nchmod=0770\n[inet_http_server:b]\nport=9001\nusername=a\npassword=b\nallowed_hosts=x,y\nget_actions=yes\n\
                    [rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
                    [program:handler]\ncommand=run %(process_num)d\nnumprocs=2\nprocess_name=h%(process_num)d\n\
                    startsecs=15\nexitcodes=0,2\nstopsignal=INT\nautorestart=true\nenvironment=A=\"x,y\",B=\"%(ENV_NUM)s\"\n\
                    stdout_logfile_maxbytes=1MB\nuser=1001\n[group:g]\nprograms=handler\n\
                    [eventlistener:l]\ncommand=l\nevents=TICK_5,EVENT\n";
-        let toml = "supervisord.umask = 0o27\n[unix_http_server]\nfile = '/run/s'\nchmod = '0770'\n[inet_http_server.b]\nport = 9001\n\
+        let toml = "supervisord.umask = 0o27\n[unix_http_server]\nfile = '/run/s'\nchmod = '0770'\n[inet_http_server.b]\nport = 9001\nusername = 'a'\npassword = 'b'\nallowed_hosts = ['x', 'y']\nget_actions = true\n\
                     [program.handler]\ncommand = 'run %(process_num)d'\nnumprocs = 2\nprocess_name = 'h%(process_num)d'\n\
                     startsecs = 15\nexitcodes = [0, 2]\nstopsignal = 2\nautorestart = true\nenvironment = { A = 'x,y', B = '%(ENV_NUM)s' }\n\
                     stdout_logfile_maxbytes = 1_048_576\nuser = 1001\n[group.g]\nprograms = ['handler']\n\

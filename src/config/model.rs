@@ -102,6 +102,7 @@ pub struct UnixServer {
     pub chmod: u32,
     pub chown: Option<Owner>,
     pub auth: Option<ServerAuth>,
+    pub page: PageConfig,
 }
 
 /// `[inet_http_server]`.
@@ -112,6 +113,18 @@ pub struct InetServer {
     pub host: String,
     pub port: u16,
     pub auth: Option<ServerAuth>,
+    /// To be served without a password although others than this host can reach it.
+    pub allow_unauthenticated: bool,
+    pub page: PageConfig,
+}
+
+/// What is settled for the status page of an endpoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageConfig {
+    /// Names under which browsers may reach the endpoint, beside addresses and `localhost`.
+    pub allowed_hosts: Vec<String>,
+    /// Whether Supervisor's action links act without a token.
+    pub get_actions: bool,
 }
 
 /// HTTP Basic credentials; `password` may be `{SHA}` and a lower-case hex SHA-1.

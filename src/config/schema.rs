@@ -84,7 +84,9 @@ impl SectionKind {
             Self::InetHttpServer => "A TCP port on which the daemon is controlled.",
             Self::Supervisorctl => "Settings of the client; the daemon does not look at them.",
             Self::Program => "A program: one process, or `numprocs` alike.",
-            Self::FcgiProgram => "A program whose processes share a listening socket as their standard input.",
+            Self::FcgiProgram => {
+                "A program whose processes share a listening socket as their standard input; also as members of a `[group:x]`."
+            }
             Self::EventListener => "A program whose processes receive the daemon's events.",
             Self::Group => "Programs that are addressed together; they leave their own groups.",
             Self::Include => "Further files to read; only the main file's section counts.",
@@ -386,7 +388,7 @@ pub const KEYS: &[Key] = &[
     key(S::Supervisord, "loglevel", V::Level, Text("info"), N::Here, E::Reload,
         "The least important lines that the activity log keeps; `debug` and below add the output of the programs."),
     key(S::Supervisord, "pidfile", V::Path, Text("supervisord.pid"), N::Here, E::Reload,
-        "Where the daemon writes its process id."),
+        "Where the daemon writes its process id; locked, so that a configuration is not run twice."),
     key(S::Supervisord, "umask", V::Octal, Text("022"), N::Here, E::Start,
         "The daemon's umask; set only when it goes into the background."),
     key(S::Supervisord, "nodaemon", V::Boolean, Text("false"), N::Here, E::Reload,
@@ -419,6 +421,10 @@ pub const KEYS: &[Key] = &[
         "Name that clients must give."),
     key(S::UnixHttpServer, "password", V::Text, Absent("no authentication"), N::Environment, E::Reload,
         "Password that clients must give: clear text, or `{SHA}` and the SHA-1 of it in lower-case hex."),
+    key(S::UnixHttpServer, "allowed_hosts", V::Names, Absent("addresses and `localhost`; with a password any"), N::Environment, E::Reload,
+        "Names under which browsers may reach the status page, for instance behind a proxy."),
+    key(S::UnixHttpServer, "get_actions", V::Boolean, Text("false"), N::Environment, E::Reload,
+        "Let Supervisor's links (`index.html?processname=x&action=stop`) act; otherwise actions are sent by POST with a token."),
     // [inet_http_server]
     key(S::InetHttpServer, "port", V::Address, Required, N::Environment, E::Reload,
         "Address to listen on; without a host, all IPv4 interfaces."),
@@ -426,6 +432,12 @@ pub const KEYS: &[Key] = &[
         "Name that clients must give."),
     key(S::InetHttpServer, "password", V::Text, Absent("no authentication"), N::Environment, E::Reload,
         "Password that clients must give: clear text, or `{SHA}` and the SHA-1 of it in lower-case hex."),
+    key(S::InetHttpServer, "allow_unauthenticated", V::Boolean, Text("false"), N::Environment, E::Reload,
+        "Serve without a password although others than this host can reach the port: whoever does controls every program."),
+    key(S::InetHttpServer, "allowed_hosts", V::Names, Absent("addresses and `localhost`; with a password any"), N::Environment, E::Reload,
+        "Names under which browsers may reach the status page, for instance behind a proxy."),
+    key(S::InetHttpServer, "get_actions", V::Boolean, Text("false"), N::Environment, E::Reload,
+        "Let Supervisor's links (`index.html?processname=x&action=stop`) act; otherwise actions are sent by POST with a token."),
     // [supervisorctl]
     key(S::Supervisorctl, "serverurl", V::Url, Text("http://localhost:9001"), N::Here, E::Client,
         "Where the daemon is: `unix:///path` or `http://host:port`."),

@@ -2,7 +2,7 @@
 //! `get_plugins()`.
 
 use super::lookup::Complaint;
-use super::model::{InetServer, RpcInterface, ServerAuth, ServerConfig, UnixServer};
+use super::model::{InetServer, PageConfig, RpcInterface, ServerAuth, ServerConfig, UnixServer};
 use super::path;
 use super::plugin::InterfaceKind;
 use super::problem::Problem;
@@ -112,8 +112,10 @@ fn inet(reader: &mut Reader<'_>, section: &str) -> Option<InetServer> {
         let text = format!("section [{section}] has no port value");
         reader.complain(here, KEY, Complaint::new(text, "add port=127.0.0.1:9001, or another address"));
     }
+    let allow_unauthenticated = reader.boolean(here, "allow_unauthenticated", &scope);
+    let page = page(reader, here);
     let (host, port) = reader.plain(here, KEY, &scope, value::inet_address)?;
-    Some(InetServer { section: section.to_owned(), host, port, auth })
+    Some(InetServer { section: section.to_owned(), host, port, auth, allow_unauthenticated, page })
 }
 
 fn unix(reader: &mut Reader<'_>, section: &str) -> Option<UnixServer> {
@@ -134,8 +136,16 @@ fn unix(reader: &mut Reader<'_>, section: &str) -> Option<UnixServer> {
         value::octal(text)
             .map_err(|_| Complaint::new(format!("Invalid chmod value {text}"), "write octal digits, like 0700"))
     });
+    let page = page(reader, here);
     let file = path::resolve(file.ok()??.trim_matches(super::ini::is_space), reader.lookup.source).into();
-    Some(UnixServer { section: section.to_owned(), file, chmod: chmod.unwrap_or(0o700), chown, auth })
+    Some(UnixServer { section: section.to_owned(), file, chmod: chmod.unwrap_or(0o700), chown, auth, page })
+}
+
+/// The keys of the status page, which Supervisor does not have.
+fn page(reader: &mut Reader<'_>, here: Place<'_>) -> PageConfig {
+    let scope = reader.bare_scope();
+    let allowed_hosts = reader.names(here, "allowed_hosts", &scope);
+    PageConfig { allowed_hosts, get_actions: reader.boolean(here, "get_actions", &scope) }
 }
 
 /// The credentials. An empty user name counts as given, but switches authentication off.

@@ -39,12 +39,19 @@ fn socket(path: &Path) -> String {
             )
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => match path.parent() {
-            Some(parent) if parent.is_dir() => format!("  socket: there is none at {shown}"),
+            Some(parent) if parent.is_dir() => format!("  socket: there is none at {shown}{}", directory(parent)),
             Some(parent) => format!("  socket: there is none at {shown}, nor a directory {}", parent.display()),
             None => format!("  socket: there is none at {shown}"),
         },
         Err(error) => format!("  socket: {shown}: {error}; you are {}", user(Uid::effective().as_raw())),
     }
+}
+
+/// Whose directory it is: who may put a socket into it, and who may have taken one away.
+fn directory(path: &Path) -> String {
+    let Ok(status) = fs::metadata(path) else { return String::new() };
+    let (user, group, mode) = (user(status.uid()), group(status.gid()), status.mode() & 0o7777);
+    format!("; {} belongs to {user}:{group}, mode {mode:04o}", path.display())
 }
 
 fn user(uid: u32) -> String {
@@ -90,7 +97,10 @@ fn daemon(session: &Session) -> String {
 
 fn address(session: &Session) -> String {
     match &session.address_origin {
-        AddressOrigin::CommandLine => "  address: from the command line".to_owned(),
+        AddressOrigin::CommandLine => match &session.configuration {
+            Some(path) => format!("  address: from the command line; the configuration is {}", path.display()),
+            None => "  address: from the command line; no configuration file was found".to_owned(),
+        },
         AddressOrigin::File(path) => format!("  address: serverurl of [supervisorctl] in {}", path.display()),
         AddressOrigin::Server { file, section } => format!("  address: section [{section}] of {}", file.display()),
         AddressOrigin::Default => {
@@ -125,7 +135,13 @@ mod tests {
         let lines = connection(&CallError::NoSuchFile, &session).join("\n");
         assert!(lines.contains("nor a directory"), "{lines}");
         assert!(lines.contains("not running, as far as its pid file tells"), "{lines}");
+        assert!(lines.contains(&format!("in {}", session.configuration.as_ref().unwrap().display())), "{lines}");
         fs::create_dir(folder.path().join("run")).unwrap();
+        let lines = connection(&CallError::NoSuchFile, &session).join("\n");
+        assert!(lines.contains("run belongs to ") && lines.contains(", mode 07"), "{lines}");
+        let given = Session { address_origin: AddressOrigin::CommandLine, ..session.clone() };
+        let lines = connection(&CallError::NoSuchFile, &given).join("\n");
+        assert!(lines.contains("the configuration is "), "{lines}");
         let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         fs::write(&pidfile, format!("{}\n", std::process::id())).unwrap();
         let lines = connection(&CallError::Refused, &session).join("\n");

@@ -164,14 +164,14 @@ mod tests {
 
     #[test]
     fn the_daemons_own_socket_is_used_where_the_client_has_none() {
-        let text =
-            "[supervisord]\n[inet_http_server]\nport=9\n[unix_http_server]\nfile=/run/a.sock\nusername=u\npassword=p\n";
+        let text = "[supervisord]\n[inet_http_server]\nport=127.0.0.1:9\n[unix_http_server]\nfile=/run/a.sock\nusername=u\npassword=p\n";
         for more in ["", "[supervisorctl]\nprompt=x\n"] {
             let settings = read(&format!("{text}{more}"), CtlOptions::default());
             assert_eq!(settings.ctl.serverurl, "unix:///run/a.sock");
             assert_eq!(settings.ctl.password.as_deref(), Some("p"));
         }
-        let inet = read("[supervisord]\n[inet_http_server]\nport=9001\n", CtlOptions::default());
+        let inet =
+            read("[supervisord]\n[inet_http_server]\nport=9001\nallow_unauthenticated=true\n", CtlOptions::default());
         assert_eq!(inet.ctl.serverurl, "http://localhost:9001");
     }
 }

@@ -151,12 +151,24 @@ impl BoundUnix {
 }
 
 impl SocketFile {
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.file
+    }
+
+    /// Whether the file is there and still ours.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        identity(&self.file) == Some(self.identity)
+    }
+
     /// Removes the file, unless another daemon has put its own there meanwhile.
     ///
     /// # Errors
     /// When the file is ours and cannot be removed.
     pub fn remove(&self) -> io::Result<()> {
-        if identity(&self.file) == Some(self.identity) { fs::remove_file(&self.file) } else { Ok(()) }
+        if self.is_there() { fs::remove_file(&self.file) } else { Ok(()) }
     }
 }
 
@@ -331,6 +343,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
+    use crate::config::PageConfig;
 
     fn unix(file: PathBuf) -> ServerConfig {
         ServerConfig::Unix(UnixServer {
@@ -339,6 +352,7 @@ mod tests {
             chmod: 0o600,
             chown: None,
             auth: None,
+            page: PageConfig::default(),
         })
     }
 
@@ -348,6 +362,8 @@ mod tests {
             host: host.to_owned(),
             port,
             auth: None,
+            allow_unauthenticated: false,
+            page: PageConfig::default(),
         })
     }
 

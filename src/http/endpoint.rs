@@ -14,11 +14,12 @@ use super::bind::BoundListener;
 use super::connection;
 use super::incoming::{Incoming, Peer};
 use super::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, CONNECTIONS_RESERVED, Times};
+use super::pages::Site;
 use super::phase::Phases;
 use super::reply;
 use super::service::Service;
 use super::stream::Stream;
-use crate::config::ServerAuth;
+use crate::config::{PageConfig, ServerAuth};
 use crate::rpc::Interfaces;
 
 /// A served endpoint. Dropping it ends all connections at once.
@@ -50,17 +51,18 @@ impl Drop for Endpoint {
 /// With `auth` every URL wants these credentials.
 ///
 /// # Errors
-/// When the listener cannot be made non-blocking or is not registered with the runtime.
+/// When the listener cannot be made non-blocking or is not registered with the runtime, or the kernel gives no randomness.
 ///
 /// # Panics
 /// Outside of a tokio runtime.
 pub fn serve(
     listener: BoundListener,
     auth: Option<ServerAuth>,
+    page: &PageConfig,
     control: mpsc::Sender<Incoming>,
     interfaces: Arc<Interfaces>,
 ) -> io::Result<Endpoint> {
-    serve_with(listener, auth, control, interfaces, Times::default())
+    serve_with(listener, auth, page, control, interfaces, Times::default())
 }
 
 /// The same with other times.
@@ -73,6 +75,7 @@ pub fn serve(
 pub fn serve_with(
     listener: BoundListener,
     auth: Option<ServerAuth>,
+    page: &PageConfig,
     control: mpsc::Sender<Incoming>,
     interfaces: Arc<Interfaces>,
     times: Times,
@@ -89,8 +92,10 @@ pub fn serve_with(
         }
     };
     let (stop, stopped) = watch::channel(None);
+    let site = Arc::new(Site::open(page, auth.is_some())?);
     let auth = auth.map(Arc::new);
-    let server = Server { name, acceptor, auth, control, interfaces, times, open: Vec::new(), tasks: JoinSet::new() };
+    let (open, tasks) = (Vec::new(), JoinSet::new());
+    let server = Server { name, acceptor, auth, site, control, interfaces, times, open, tasks };
     Ok(Endpoint { task: tokio::spawn(server.run(stopped)), stop })
 }
 
@@ -120,6 +125,7 @@ struct Server {
     name: String,
     acceptor: Acceptor,
     auth: Option<Arc<ServerAuth>>,
+    site: Arc<Site>,
     control: mpsc::Sender<Incoming>,
     interfaces: Arc<Interfaces>,
     times: Times,
@@ -174,8 +180,9 @@ impl Server {
         }
         let phases = Arc::new(Phases::new(self.times));
         self.open.push(Arc::clone(&phases));
+        let (auth, site) = (self.auth.clone(), Arc::clone(&self.site));
         let (control, interfaces) = (self.control.clone(), Arc::clone(&self.interfaces));
-        let service = Service { auth: self.auth.clone(), control, interfaces, peer, phases };
+        let service = Service { auth, control, interfaces, peer, phases, site };
         self.tasks.spawn(connection::serve(stream, service));
     }
 

@@ -16,6 +16,9 @@ pub const HEADER_MAX: usize = 64 * 1024;
 /// Bytes of a request's body; above: 413 before any of it is read.
 pub const BODY_MAX: usize = 1024 * 1024;
 
+/// Bytes of a form's body; above: 413. Ours have a token and a filter.
+pub const FORM_MAX: usize = 64 * 1024;
+
 /// From a request's first byte to the end of its headers; above, the connection is closed.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -8,6 +8,7 @@ mod endpoint;
 mod follow;
 mod incoming;
 pub mod limits;
+mod pages;
 mod phase;
 mod reply;
 mod route;

@@ -1,6 +1,8 @@
 //! Which URL means what (`supervisor.md` section 15).
 
+use super::pages::Page;
 use crate::logs::Channel;
+use crate::web::{Asset, percent_decoded};
 
 /// What a request is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +15,10 @@ pub(super) enum Route {
         channel: Channel,
     },
     MainLogTail,
+    Page(Page),
+    Asset(&'static Asset),
+    /// A folder of assets, without the final slash.
+    Folder(String),
     /// Nothing that exists.
     Nothing,
 }
@@ -31,8 +37,19 @@ impl Route {
         } else if path.starts_with("/mainlogtail") {
             Route::MainLogTail
         } else {
-            Route::Nothing
+            below_the_root(path.trim_start_matches('/'))
         }
+    }
+}
+
+fn below_the_root(path: &str) -> Route {
+    match path {
+        "" | "index.html" => Route::Page(Page::Index),
+        "tail.html" => Route::Page(Page::Tail),
+        "ok.html" => Route::Page(Page::Ok),
+        "live.json" => Route::Page(Page::Live),
+        _ if Asset::is_folder(path) => Route::Folder(path.to_owned()),
+        _ => Asset::find(path).map_or(Route::Nothing, Route::Asset),
     }
 }
 
@@ -45,37 +62,6 @@ fn log_tail(path: &str) -> Option<Route> {
         _ => return None,
     };
     Some(Route::LogTail { name: name.to_owned(), channel })
-}
-
-/// `%XX` replaced by their bytes, and what is not UTF-8 then by U+FFFD, as Python's `unquote` does.
-fn percent_decoded(path: &str) -> String {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let decoded = match (first, tail) {
-            (b'%', [high, low, after @ ..]) => hex_digit(*high).zip(hex_digit(*low)).map(|(high, low)| {
-                rest = after;
-                high << 4 | low
-            }),
-            _ => None,
-        };
-        if let Some(byte) = decoded {
-            bytes.push(byte);
-        } else {
-            bytes.push(*first);
-            rest = tail;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn hex_digit(letter: u8) -> Option<u8> {
-    match letter {
-        b'0'..=b'9' => Some(letter - b'0'),
-        b'a'..=b'f' => Some(letter - b'a' + 10),
-        b'A'..=b'F' => Some(letter - b'A' + 10),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -94,8 +80,18 @@ mod tests {
             ("/RPC2xyz/a", Route::Rpc),
             ("/rpc2", Route::Nothing),
             ("/%52PC2", Route::Rpc),
-            ("/", Route::Nothing),
-            ("/index.html", Route::Nothing),
+            ("/", Route::Page(Page::Index)),
+            ("", Route::Page(Page::Index)),
+            ("/index.html", Route::Page(Page::Index)),
+            ("//index.html", Route::Page(Page::Index)),
+            ("/index.html/", Route::Nothing),
+            ("/tail.html", Route::Page(Page::Tail)),
+            ("/%6fk.html", Route::Page(Page::Ok)),
+            ("/live.json", Route::Page(Page::Live)),
+            ("/stylesheets", Route::Folder("stylesheets".to_owned())),
+            ("/stylesheets/", Route::Nothing),
+            ("/images/../route.rs", Route::Nothing),
+            ("/images/%2e%2e/icon.png", Route::Nothing),
             ("/mainlogtail", Route::MainLogTail),
             ("/mainlogtail/x", Route::MainLogTail),
             ("/logtail", Route::Nothing),
@@ -111,5 +107,6 @@ mod tests {
         ] {
             assert_eq!(Route::of(path), route, "{path}");
         }
+        assert!(matches!(Route::of("/stylesheets/supervisor.css"), Route::Asset(_)));
     }
 }

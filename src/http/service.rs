@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use http_body_util::{BodyExt, Limited};
+use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue};
 use hyper::{Method as Verb, Request, StatusCode};
 use tokio::sync::{mpsc, oneshot};
@@ -13,6 +14,7 @@ use super::auth;
 use super::follow::follow;
 use super::incoming::{Answer, Incoming, Peer};
 use super::limits::BODY_MAX;
+use super::pages::{self, Site};
 use super::phase::{Phase, Phases};
 use super::reply::{self, Reply};
 use super::route::Route;
@@ -36,6 +38,7 @@ pub(super) struct Service {
     /// Without the user: he may be another one with each request.
     pub(super) peer: Peer,
     pub(super) phases: Arc<Phases>,
+    pub(super) site: Arc<Site>,
 }
 
 impl Service {
@@ -58,8 +61,22 @@ impl Service {
             },
         };
         let verb = request.method();
+        let reads = *verb == Verb::GET || *verb == Verb::HEAD;
         match Route::of(request.uri().path()) {
-            Route::Rpc if *verb == Verb::POST => self.rpc(request, user).await,
+            Route::Rpc if *verb == Verb::POST => {
+                if !self.site.gate.admits_call(&pages::claims(request.headers())) {
+                    return reply::final_error(StatusCode::FORBIDDEN);
+                }
+                self.rpc(request, user).await
+            }
+            Route::Page(page) if reads || *verb == Verb::POST => self.page(page, request, user).await,
+            Route::Asset(asset) if reads => self.asset(asset, request.headers()),
+            Route::Folder(path) if reads => pages::folder(&path, request.headers()),
+            Route::LogTail { .. } | Route::MainLogTail
+                if *verb == Verb::GET && !self.site.gate.admits_host(&pages::claims(request.headers())) =>
+            {
+                reply::error(StatusCode::FORBIDDEN)
+            }
             Route::LogTail { name, channel } if *verb == Verb::GET => {
                 let mut reply = self.follow(Some((name, channel))).await;
                 if reply.status().is_success() {
@@ -68,26 +85,21 @@ impl Service {
                 reply
             }
             Route::MainLogTail if *verb == Verb::GET => self.follow(None).await,
-            Route::Nothing if *verb == Verb::GET || *verb == Verb::HEAD => reply::error(StatusCode::NOT_FOUND),
-            Route::Rpc | Route::LogTail { .. } | Route::MainLogTail | Route::Nothing => {
-                reply::error(StatusCode::BAD_REQUEST)
-            }
+            Route::Nothing if reads => reply::error(StatusCode::NOT_FOUND),
+            Route::Rpc
+            | Route::LogTail { .. }
+            | Route::MainLogTail
+            | Route::Page(_)
+            | Route::Asset(_)
+            | Route::Folder(_)
+            | Route::Nothing => reply::error(StatusCode::BAD_REQUEST),
         }
     }
 
     async fn rpc(&self, request: Request<hyper::body::Incoming>, user: Option<String>) -> Reply {
-        let Some(length) = request.headers().get(CONTENT_LENGTH) else {
-            return reply::final_error(StatusCode::LENGTH_REQUIRED);
-        };
-        // hyper has refused what is no number.
-        let length: Option<usize> = length.to_str().ok().and_then(|length| length.parse().ok());
-        if length.is_none_or(|length| length > BODY_MAX) {
-            return reply::final_error(StatusCode::PAYLOAD_TOO_LARGE);
-        }
-        let body = match timeout(self.phases.times.body, Limited::new(request.into_body(), BODY_MAX).collect()).await {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(_)) => return reply::final_error(StatusCode::BAD_REQUEST),
-            Err(_) => return reply::final_error(StatusCode::REQUEST_TIMEOUT),
+        let body = match self.body(request, BODY_MAX).await {
+            Ok(body) => body,
+            Err(reply) => return reply,
         };
         match rpc::parse_call(&body) {
             Ok(call) => reply::xml(rpc::write_response(&self.caller(user).answer(call).await)),
@@ -98,7 +110,24 @@ impl Service {
         }
     }
 
-    fn caller(&self, user: Option<String>) -> Caller<'_> {
+    /// The whole body, if it has a length of at most `max` bytes and comes in time; else what to answer.
+    pub(super) async fn body(&self, request: Request<hyper::body::Incoming>, max: usize) -> Result<Bytes, Reply> {
+        let Some(length) = request.headers().get(CONTENT_LENGTH) else {
+            return Err(reply::final_error(StatusCode::LENGTH_REQUIRED));
+        };
+        // hyper has refused what is no number.
+        let length: Option<usize> = length.to_str().ok().and_then(|length| length.parse().ok());
+        if length.is_none_or(|length| length > max) {
+            return Err(reply::final_error(StatusCode::PAYLOAD_TOO_LARGE));
+        }
+        match timeout(self.phases.times.body, Limited::new(request.into_body(), max).collect()).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(_)) => Err(reply::final_error(StatusCode::BAD_REQUEST)),
+            Err(_) => Err(reply::final_error(StatusCode::REQUEST_TIMEOUT)),
+        }
+    }
+
+    pub(super) fn caller(&self, user: Option<String>) -> Caller<'_> {
         Caller { control: &self.control, interfaces: &self.interfaces, peer: self.peer.as_user(user) }
     }
 
@@ -120,7 +149,7 @@ impl Service {
 }
 
 /// Makes the method calls of one request.
-struct Caller<'a> {
+pub(super) struct Caller<'a> {
     control: &'a mpsc::Sender<Incoming>,
     interfaces: &'a Interfaces,
     peer: Peer,
@@ -138,7 +167,7 @@ impl Caller<'_> {
 
     /// Hands the call to the control loop and waits for its answer; a client that goes away ends the wait, which the
     /// loop sees by the closed reply.
-    async fn ask(&self, method: Method) -> Answer {
+    pub(super) async fn ask(&self, method: Method) -> Answer {
         let (reply, answer) = oneshot::channel();
         let call = Incoming::Call { peer: self.peer.clone(), method, reply };
         if self.control.send(call).await.is_err() {
@@ -171,7 +200,7 @@ impl Dispatch for Caller<'_> {
 }
 
 /// Seconds since 1970 as HTTP writes them.
-fn http_date(seconds: i64) -> String {
+pub(super) fn http_date(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds)
         .map(|time| time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
         .unwrap_or_default()

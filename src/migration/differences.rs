@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::{Config, LogFile, ProcessConfig, ServerConfig};
+use crate::config::{Config, GroupConfig, GroupKind, LogFile, ProcessConfig, ServerConfig};
 
 const DOCUMENT: &str = include_str!("../../docs/compatibility.md");
 
@@ -71,6 +71,10 @@ const CONCERNS: &[Concern] = &[
         any_process(config, |process| process.autorestart != crate::engine::AutoRestart::Never)
     }),
     ("SIGKILL with stopwaitsecs=0", |config| any_process(config, |process| process.stopwaitsecs <= 0)),
+    ("a [fcgi-program:x] that a [group:y] lists", |config| {
+        config.groups.iter().any(|group| matches!(group.kind, GroupKind::Program) && has_sockets(group))
+    }),
+    ("a FastCGI socket that cannot be made", |config| config.groups.iter().any(has_sockets)),
     ("clear of a log at /dev/stdout", |config| any_log_path(config, is_device)),
     ("rotation of what is no regular file", |config| any_log_path(config, is_device)),
     ("an ANSI sequence cut by the end of a read", |config| config.daemon.strip_ansi),
@@ -78,11 +82,16 @@ const CONCERNS: &[Concern] = &[
     ("[::1]:9001, hosts that have IPv6 only", |config| {
         config.servers.iter().any(|server| matches!(server, ServerConfig::Inet(inet) if inet.host.contains(':')))
     }),
+    ("actions of the status page by GET", |config| !config.servers.is_empty()),
     ("two processes of one name in a group", has_collisions),
 ];
 
 fn any_process(config: &Config, concerns: impl Fn(&ProcessConfig) -> bool) -> bool {
     config.groups.iter().flat_map(|group| &group.processes).any(concerns)
+}
+
+fn has_sockets(group: &GroupConfig) -> bool {
+    group.processes.iter().any(|process| process.socket.is_some())
 }
 
 fn any_log_path(config: &Config, concerns: impl Fn(&str) -> bool) -> bool {

@@ -236,6 +236,8 @@ mod tests {
                 host: "127.0.0.1".into(),
                 port,
                 auth: None,
+                allow_unauthenticated: false,
+                page: crate::config::PageConfig::default(),
             })
         };
         assert_eq!(address(&server(port)).finding, Finding::Note);

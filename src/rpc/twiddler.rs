@@ -145,8 +145,8 @@ fn level(args: &mut Arguments<'_>) -> Result<u64, Fault> {
             LEVELS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
         }
         Value::Int(number) => u64::try_from(*number).ok(),
-        #[expect(clippy::cast_precision_loss, reason = "levels are small")]
-        Value::Double(double) => LEVELS.iter().map(|(_, number)| *number).find(|number| *number as f64 == *double),
+        // One without a fraction is shown, and so read, as a whole number.
+        Value::Double(number) => number.to_string().parse().ok(),
         Value::Bool(_) | Value::DateTime(_) | Value::Array(_) | Value::Struct(_) => None,
     };
     match number {

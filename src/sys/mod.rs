@@ -16,6 +16,7 @@ pub mod limits;
 pub mod pipe;
 pub mod plan;
 pub mod process;
+pub mod random;
 pub mod reap;
 pub mod signals;
 pub mod spawn;

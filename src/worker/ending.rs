@@ -15,7 +15,7 @@ use crate::keeper::ToKeeper;
 use crate::logs::{Level, log};
 
 /// How long each may take: the last bytes of logs, the last answers to clients, the removal of files.
-const FAREWELL_MAX: Duration = Duration::from_secs(2);
+pub(super) const FAREWELL_MAX: Duration = Duration::from_secs(2);
 
 impl Worker {
     /// Lets go of everything; the keeper ends or starts a fresh worker.
@@ -26,7 +26,9 @@ impl Worker {
         }
         // Logs on a hung file system and clients that do not read are left behind.
         let _ = tokio::time::timeout(FAREWELL_MAX, self.finish_logs()).await;
-        for endpoint in std::mem::take(&mut self.endpoints) {
+        self.stop_socket_watch().await;
+        let former = std::mem::take(&mut self.former_endpoints);
+        for endpoint in std::mem::take(&mut self.endpoints).into_iter().chain(former) {
             endpoint.close(FAREWELL_MAX).await;
         }
         self.hear(events::Input::Halt);

@@ -52,7 +52,7 @@ enum Refused {
     /// The activity log cannot be opened: exit code 1, as with Supervisor.
     #[error("cannot open the activity log {file}: {error}", file = file.display())]
     Log { file: PathBuf, error: io::Error },
-    /// The socket of a FastCGI program: exit code 1, as Supervisor ends with a traceback.
+    /// The socket of a `FastCGI` program: exit code 1, as Supervisor ends with a traceback.
     #[error("{0}")]
     Socket(String),
     #[error("{doing}: {error}")]

@@ -23,6 +23,7 @@ mod report;
 mod reread;
 #[cfg(test)]
 mod sample;
+mod socket_watch;
 mod spawning;
 mod startup;
 mod tap;

@@ -79,6 +79,7 @@ impl Claim {
             Ok(_) => return Lock::Impossible(io::Error::other("it is no regular file")),
             Err(error) => return Lock::Impossible(error),
         }
+        #[expect(clippy::cast_possible_truncation, reason = "small constants of C, in the type of its structure")]
         let wanted = libc::flock {
             l_type: libc::F_WRLCK as _,
             l_whence: libc::SEEK_SET as _,
@@ -231,7 +232,7 @@ mod tests {
     fn the_locked_byte_lies_behind_every_pidfile() {
         for text in ["", "a", "b", "/etc/supervisord.conf"] {
             let offset = claim(text).offset();
-            assert!(offset >= 1 << 32 && offset < i64::MAX, "{offset}");
+            assert!((1 << 32..i64::MAX).contains(&offset), "{offset}");
         }
         assert_ne!(claim("a").offset(), claim("b").offset());
     }

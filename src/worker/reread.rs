@@ -50,6 +50,7 @@ impl Worker {
                 }
                 self.add_made(*group, reply);
             }
+            Done::SocketBack(restored) => self.serve_again(*restored),
         }
     }
 

@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn the_servers_url_is_the_first_sockets_or_else_the_last_ports() {
         let unix = "[unix_http_server]\nfile=/tmp/s.sock\n";
-        let inet = "[inet_http_server:a]\nport=127.0.0.1:9001\n[inet_http_server:b]\nport=*:9002\n";
+        let inet = "[inet_http_server:a]\nport=127.0.0.1:9001\n[inet_http_server:b]\nport=*:9002\nallow_unauthenticated=true\n";
         for (sections, expected) in [
             (String::new(), None),
             (unix.to_owned(), Some("unix:///tmp/s.sock")),

@@ -1,6 +1,6 @@
 //! A worker's first steps: from nothing (a start or a reload), or from what a predecessor left.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
@@ -21,11 +21,12 @@ use super::memory;
 use super::pidfile::{self, Claim};
 use super::program_sockets::{ProgramSockets, test_sockets};
 use super::report;
+use super::socket_watch::SocketWatch;
 use super::spawning::{Heritage, SpawnQueue, Wanted};
 use super::taps::Taps;
 use super::twiddling;
 use super::worker::{Worker, now};
-use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, ServerAuth, ServerConfig};
+use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, PageConfig, ServerAuth, ServerConfig};
 use crate::engine::{Engine, Input, ProcessState};
 use crate::events::{self, Events};
 use crate::http::{self, BoundListener};
@@ -239,6 +240,8 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         Journal::resume(journal).map_err(|error| Unable::Unreadable { what: journal::HELD_NAME, error })?;
     let Snapshot { mood, next_process, next_child: journalled, launch, config, pending, active, engine, events, taps } =
         snapshot;
+    // The keeper alone holds the lock, so that it can let go of it.
+    inventory.held.remove(pidfile::HELD_NAME);
     let activity = open_activity(&config)?;
     let listeners = adopt_listeners(&config, &mut inventory.held)?;
     let engine = Engine::restore(mood, engine, next_process);
@@ -365,14 +368,18 @@ fn assemble(
     let taps = Taps::new().map_err(|error| Unable::System { doing: "cannot wait for output".to_owned(), error })?;
     let mut endpoints = Vec::new();
     let mut socket_files = Vec::new();
+    let mut watched = Vec::new();
     for (listener, server) in listeners {
-        if let BoundListener::Unix(unix) = &listener {
+        if let (BoundListener::Unix(unix), ServerConfig::Unix(server)) = (&listener, &server) {
             socket_files.extend(unix.socket_file());
+            watched.push((server.clone(), unix.socket_file()));
         }
-        let endpoint = http::serve(listener, auth(&server), request_sender.clone(), Arc::clone(&interfaces))
+        let (control, interfaces) = (request_sender.clone(), Arc::clone(&interfaces));
+        let endpoint = http::serve(listener, auth(&server), page(&server), control, interfaces)
             .map_err(|error| Unable::System { doing: format!("cannot serve {}", section(&server)), error })?;
         endpoints.push(endpoint);
     }
+    let socket_watch = SocketWatch::start(watched, done_sender.clone());
     Ok(Worker {
         heritage: Heritage::new(&config, &launch, environment),
         call,
@@ -401,7 +408,10 @@ fn assemble(
         done,
         done_sender,
         requests,
+        request_sender,
         endpoints,
+        former_endpoints: VecDeque::new(),
+        socket_watch,
         socket_files,
         spawning: BTreeMap::new(),
         waiting: BTreeMap::new(),
@@ -502,10 +512,17 @@ pub(super) fn listener_name(server: &ServerConfig) -> String {
     }
 }
 
-fn auth(server: &ServerConfig) -> Option<ServerAuth> {
+pub(super) fn auth(server: &ServerConfig) -> Option<ServerAuth> {
     match server {
         ServerConfig::Unix(server) => server.auth.clone(),
         ServerConfig::Inet(server) => server.auth.clone(),
+    }
+}
+
+pub(super) fn page(server: &ServerConfig) -> &PageConfig {
+    match server {
+        ServerConfig::Unix(server) => &server.page,
+        ServerConfig::Inet(server) => &server.page,
     }
 }
 

@@ -50,12 +50,10 @@ impl Worker {
                 log(level_of(level), &message);
                 reply.send(Ok(true.into()));
             }
-            Twiddle::AddProgramToGroup { group, program, options } => {
-                match self.twiddled_group(&group) {
-                    Ok(()) => self.read_program(group, program, options, reply),
-                    Err(fault) => reply.send(Err(fault)),
-                };
-            }
+            Twiddle::AddProgramToGroup { group, program, options } => match self.twiddled_group(&group) {
+                Ok(()) => self.read_program(group, program, options, reply),
+                Err(fault) => reply.send(Err(fault)),
+            },
             Twiddle::RemoveProcessFromGroup { group, process } => self.remove_process(&group, &process, reply),
         }
     }
@@ -125,7 +123,12 @@ impl Worker {
         let members = active.spec().members.split_off(known);
         self.restructured = true;
         let waiting = Waiting { reply, shape: Shape::Single { name: group.clone() } };
-        self.request_for(Request::AddMembers { group, members }, waiting);
+        self.request_for(Request::AddMembers { group: group.clone(), members }, waiting);
+        let taken = self.names_in(&group).iter().all(|name| self.engine.find(&group, name).is_some());
+        if !taken && let Some(active) = self.active.get_mut(&group) {
+            // The engine has the last word, and the client got it.
+            active.processes.truncate(known);
+        }
     }
 
     fn remove_process(&mut self, group: &str, name: &str, reply: Reply) {

@@ -1,6 +1,6 @@
 //! The control loop: the world's events become inputs of the engine, its effects become deeds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use super::journal::{self, Change, Journal, Snapshot};
 use super::launch::LaunchRecord;
 use super::program_sockets::ProgramSockets;
 use super::reply::Reply;
+use super::socket_watch::{Restored, SocketWatch};
 use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
 use super::startup::Ended;
 use super::taps::{Ready, Taps};
@@ -54,6 +55,8 @@ pub(super) enum Done {
     Loaded { purpose: Purpose, loaded: Result<Box<Loaded>, NotFound> },
     /// The AUTO logs of a group to add were made.
     LogsMade { group: Box<GroupConfig>, problems: Vec<String>, reply: Reply },
+    /// The file of a control socket was put back.
+    SocketBack(Box<Restored>),
     /// A program that a client described was read.
     ProgramRead(ReadProgram),
 }
@@ -112,7 +115,13 @@ pub(super) struct Worker {
     pub(super) done: mpsc::UnboundedReceiver<Done>,
     pub(super) done_sender: mpsc::UnboundedSender<Done>,
     pub(super) requests: mpsc::Receiver<Incoming>,
+    /// For endpoints that are added.
+    pub(super) request_sender: mpsc::Sender<Incoming>,
+    /// In the order of the configuration's servers.
     pub(super) endpoints: Vec<Endpoint>,
+    /// Of sockets whose file was deleted and put back as another one.
+    pub(super) former_endpoints: VecDeque<Endpoint>,
+    pub(super) socket_watch: Option<SocketWatch>,
     pub(super) socket_files: Vec<SocketFile>,
     /// Children asked of the keeper and not answered for.
     pub(super) spawning: BTreeMap<u64, ProcessId>,

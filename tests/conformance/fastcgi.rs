@@ -1,5 +1,6 @@
-//! FastCGI programs: a socket that the daemon makes, their processes share, and the last of them closes.
+//! `FastCGI` programs: a socket that the daemon makes, their processes share, and the last of them closes.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
@@ -24,6 +25,7 @@ daemons![
     the_backlog_is_the_configured_one,
     a_crash_of_the_only_process_makes_a_new_socket,
     a_start_that_fails_closes_the_socket,
+    a_program_that_is_none_closes_the_socket,
     groups_of_fastcgi_programs_are_added_changed_and_removed,
     a_socket_that_cannot_be_made_refuses_the_start,
 ];
@@ -85,7 +87,7 @@ fn a_unix_socket_is_standard_input_and_closed_after_the_last_exit(subject: Subje
     let pid = daemon.process_pid("f");
     assert_eq!(asked(&daemon, "f.sock"), pid);
     let input = fs::read_link(format!("/proc/{pid}/fd/0")).unwrap();
-    assert!(input.to_str().unwrap().starts_with("socket:"), "{input:?}");
+    assert!(input.to_str().unwrap().starts_with("socket:"), "{}", input.display());
     transcript
         .rpc(&daemon, json!([["supervisor.sendProcessStdin", ["f", "text"]], ["supervisor.getAllConfigInfo", []]]));
     transcript.ctl(&daemon, &["stop", "f"]);
@@ -151,12 +153,11 @@ fn owner_and_mode_are_the_accounts_or_the_configured_ones(subject: Subject) {
         ("owner", "socket_owner=daemon\nsocket_mode=0620\n"),
         ("both", "user=nobody\nsocket_owner=daemon:sys\n"),
     ];
-    let sections: String = keys
-        .iter()
-        .map(|(name, keys)| {
-            format!("[fcgi-program:{name}]\ncommand=/bin/sleep 1000\nsocket=unix://%(here)s/{name}.sock\nstartsecs=0\n{keys}")
-        })
-        .collect();
+    let mut sections = String::new();
+    for (name, keys) in keys {
+        let section = "command=/bin/sleep 1000\nstartsecs=0";
+        writeln!(sections, "[fcgi-program:{name}]\n{section}\nsocket=unix://%(here)s/{name}.sock\n{keys}").unwrap();
+    }
     let mut daemon = folder(subject, &sections);
     fs::set_permissions(daemon.dir(), fs::Permissions::from_mode(0o755)).unwrap();
     daemon.run();
@@ -210,6 +211,17 @@ fn a_start_that_fails_closes_the_socket(subject: Subject) {
     );
     daemon.wait_state("f", "FATAL");
     Transcript::of(&daemon).log(&daemon, &["socket", "spawn"]).ctl(&daemon, &["start", "g"]).check("fastcgi_failed");
+}
+
+fn a_program_that_is_none_closes_the_socket(subject: Subject) {
+    let mut daemon =
+        folder(subject, "[fcgi-program:f]\ncommand=%(here)s/none\nsocket=unix://%(here)s/f.sock\nstartretries=0\n");
+    fs::write(daemon.path("none"), "\u{1}").unwrap();
+    fs::set_permissions(daemon.path("none"), fs::Permissions::from_mode(0o755)).unwrap();
+    daemon.run();
+    daemon.wait_state("f", "FATAL");
+    until_true("the socket to be closed", || is_refused(&daemon, "f.sock"));
+    Transcript::of(&daemon).log(&daemon, &["socket", "spawned", "exited"]).check("fastcgi_none");
 }
 
 fn groups_of_fastcgi_programs_are_added_changed_and_removed(subject: Subject) {
@@ -335,6 +347,6 @@ fn mistakes_in_the_socket_of_a_member_are_warnings(subject: Subject) {
     );
     daemon.wait_running(&["g:f"]);
     let input = fs::read_link(format!("/proc/{}/fd/0", daemon.process_pid("g:f"))).unwrap();
-    assert!(input.to_str().unwrap().starts_with("pipe:"), "{input:?}");
+    assert!(input.to_str().unwrap().starts_with("pipe:"), "{}", input.display());
     assert!(daemon.text("main.log").contains("so it is started without a socket"));
 }

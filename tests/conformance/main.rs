@@ -40,4 +40,5 @@ mod options;
 mod rpc_faults;
 mod rpc_methods;
 mod spawning;
+mod status_page;
 mod twiddler;

@@ -385,7 +385,7 @@ fn a_daemon_on_its_way_out_is_told_the_same() {
 #[test]
 fn quiet_prints_nothing_and_json_is_everywhere() {
     let Some(daemon) = daemon("") else { return };
-    let configuration = daemon.path("supervisord.conf");
+    let configuration = daemon.path("s.conf");
     let run = |words: &[&str]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_galaxyctl"));
         command.args(["-c", &configuration]).args(words).output().unwrap()

@@ -70,6 +70,13 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     Difference { name: "no-http", row: "a request line that is not HTTP 1", log: None },
     Difference { name: "empty-post", row: "a POST of length 0", log: None },
     Difference { name: "unmarshallable", row: "the log line about XML that is no call", log: None },
+    Difference {
+        name: "python-refused",
+        row: "`rpcinterface` factories, `result_handler`s and `ctlplugin`s other than Supervisor's own",
+        log: None,
+    },
+    Difference { name: "overflow-summarised", row: "events that a full buffer drops", log: None },
+    Difference { name: "capture-kept", row: "captured output whose end tag never comes", log: None },
     Difference { name: "help", row: "the help of the command lines and of the commands", log: None },
 ];
 

@@ -19,6 +19,9 @@ pub(crate) struct Observation {
     pub(crate) pieces: Vec<(String, String)>,
     /// Why the steps could not be finished.
     pub(crate) failure: Option<String>,
+    /// The length of what was recorded when the daemon was first asked to end. What the recorder still hears after that is
+    /// chance on either side: the daemon does not wait for its listeners.
+    pub(crate) events_until: Option<usize>,
     /// Names of differences of the log that were seen (see `differences.rs`).
     pub(crate) log_differences: Vec<&'static str>,
 }
@@ -55,7 +58,9 @@ impl Observation {
         for (name, lines) in lines {
             self.add(&name, lines.join("\n"));
         }
-        self.events(&daemon.text(EVENTS), scenario, plain);
+        let recorded = daemon.text(EVENTS);
+        let until = self.events_until.unwrap_or(recorded.len());
+        self.events(recorded.get(..until).unwrap_or(&recorded), scenario, plain);
     }
 
     fn events(&mut self, recorded: &str, scenario: &Scenario, plain: &Plain) {
@@ -80,6 +85,11 @@ impl Observation {
             let of = match payload.split_once("processname:") {
                 Some((_, rest)) => rest.split_whitespace().next().unwrap_or("?").to_owned(),
                 None => "the daemon".to_owned(),
+            };
+            // Between an output and a state, and between two channels, the order is that of the moment.
+            let of = match kind.rsplit_once('_') {
+                Some(("PROCESS_LOG" | "PROCESS_COMMUNICATION", channel)) => format!("{of} about {channel}"),
+                _ => of,
             };
             if scenario.ordered.iter().any(|wanted| kind.ends_with(wanted.as_str())) {
                 ordered.push(line.clone());
@@ -118,13 +128,19 @@ fn add_event(lines: &mut Vec<String>, kind: &str, line: String) {
     }
 }
 
-/// Both serials count from 0 without a gap, as whoever subscribes to EVENT sees them.
+/// Both serials count up without a gap, as whoever subscribes to EVENT sees them; a pool that is made anew counts from 0 again,
+/// and events that came while there was none are missing.
 fn gaps(serials: &[(String, String)]) -> String {
-    let odd: Vec<_> = serials
-        .iter()
-        .enumerate()
-        .filter(|(place, (serial, pool))| *serial != place.to_string() || *pool != place.to_string())
-        .map(|(place, (serial, pool))| format!("event {place} has serial {serial}, poolserial {pool}"))
+    let number = |text: &String| text.parse::<i64>().unwrap_or(-1);
+    let before = [(-1, -1)].into_iter().chain(serials.iter().map(|(serial, pool)| (number(serial), number(pool))));
+    let odd: Vec<_> = before
+        .zip(serials)
+        .filter(|((serial, pool), (next, of_pool))| {
+            let follows = number(next) == serial + 1 && number(of_pool) == pool + 1;
+            let anew = number(next) > *serial && number(of_pool) == 0;
+            !follows && !anew
+        })
+        .map(|(before, next)| format!("{next:?} after {before:?}"))
         .collect();
     odd.join("\n")
 }

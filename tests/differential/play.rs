@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Stdio};
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use galaxyd::rpc::{Value, write_call};
 use nix::sys::signal::{Signal, kill};
@@ -19,7 +19,7 @@ use crate::daemon::{Daemon, Outcome, finish};
 use crate::observation::{EVENTS, Observation};
 use crate::plain::Plain;
 use crate::recorder;
-use crate::scenario::{Head, Recorded, Scenario, Started, listeners_served};
+use crate::scenario::{Head, Recorded, Scenario, Started};
 use crate::step::Step;
 use crate::subject::Side;
 use crate::wait::{until, until_true};
@@ -52,6 +52,9 @@ stderr_logfile = NONE
 
 /// So long an HTTP request waits for more: the follow streams never end.
 const HTTP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// So long the files are waited for at the end; a recorder that was stopped tells nothing more.
+const CATCH_UP_MAX: Duration = Duration::from_secs(8);
 
 /// The pause between two questions for a state.
 const STATE_PAUSE: Duration = Duration::from_millis(100);
@@ -89,6 +92,7 @@ pub(crate) fn play(scenario: &Scenario, side: Side) -> Observation {
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
         play.observation.failure = Some(play.plain.text(&text.unwrap_or_default()));
     }
+    play.catch_up();
     let Play { daemon, mut observation, plain, .. } = play;
     observation.conclude(&daemon, scenario, &plain);
     observation
@@ -124,6 +128,42 @@ impl Play<'_> {
         }
     }
 
+    /// Waits until what was logged and announced so far is in the files: ours writes its log beside the loop, and a listener
+    /// is told after the deed. A last event says where the end is; a daemon that ended has written everything.
+    fn catch_up(&self) {
+        let end = "the end of the scenario";
+        let params = [Value::String("differential".to_owned()), Value::String(end.to_owned())];
+        let answer = self.call(&write_call("supervisor.sendRemoteCommEvent", &params));
+        if answer.is_err() || !self.scenario.logged {
+            return;
+        }
+        let begin = Instant::now();
+        let told = |file: &str, text: &str| {
+            while !self.daemon.text(file).contains(text) && begin.elapsed() < CATCH_UP_MAX {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        };
+        if self.daemon.subject.daemon == Side::Galaxyd {
+            told("main.log", "audit: supervisor.sendRemoteCommEvent differential");
+        }
+        if self.records() && self.observation.events_until.is_none() {
+            told(EVENTS, end);
+        }
+    }
+
+    fn records(&self) -> bool {
+        self.scenario.recorded == Recorded::Yes && self.scenario.head == Head::Usual
+    }
+
+    fn call(&self, body: &[u8]) -> std::io::Result<String> {
+        let mut stream = UnixStream::connect(self.daemon.path("s.sock"))?;
+        stream.set_read_timeout(Some(HTTP_PATIENCE))?;
+        stream.write_all(&posted(body))?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
     /// `{port}` is a free port of this side, `{dir}` its folder.
     fn filled(&self, text: &str) -> String {
         text.replace("{port}", &self.port.to_string()).replace("{dir}", &self.daemon.dir().display().to_string())
@@ -133,7 +173,7 @@ impl Play<'_> {
         let mut text = String::new();
         if self.scenario.head == Head::Usual {
             text.push_str(HEAD);
-            if self.scenario.recorded == Recorded::Yes && listeners_served() {
+            if self.records() {
                 let program = std::env::current_exe().unwrap().display().to_string();
                 let recorder = RECORDER.replace("RECORDER", &program).replace("FLAG", recorder::FLAG);
                 text.push_str(&recorder.replace("EVENTS", EVENTS));
@@ -163,6 +203,10 @@ impl Play<'_> {
     }
 
     fn step(&mut self, step: &Step) {
+        if step.ends_the_daemon() && self.observation.events_until.is_none() {
+            self.catch_up();
+            self.observation.events_until = Some(self.daemon.text(EVENTS).len());
+        }
         match step.verb.as_str() {
             "config" => {
                 let wanted = self.scenario.configs.iter().find(|(name, _)| *name == step.rest);
@@ -173,11 +217,20 @@ impl Play<'_> {
             "wait" | "log" | "event" | "text" | "absent" | "ready" | "alive" | "dead" | "gone" => self.wait(step),
             "write" | "append" | "remove" | "rename" => self.change_files(step),
             "signal" => self.daemon.signal(signal(&step.rest)),
-            "kill" => kill(Pid::from_raw(self.daemon.process_pid(step.word(0))), signal(step.word(1))).unwrap(),
+            "kill" => self.kill(step.word(0), signal(step.word(1))),
             "end" | "shutdown" => self.end(step),
             "show" | "sorted" | "files" | "mode" | "output" => self.look(step),
             _ => self.ask(step),
         }
+    }
+
+    /// The pid is asked for until there is one: 0 would be this process's own group.
+    fn kill(&self, process: &str, signal: Signal) {
+        let pid = until(&format!("the pid of {process}"), || match self.daemon.process_pid(process) {
+            0 => Err("0".to_owned()),
+            pid => Ok(pid),
+        });
+        kill(Pid::from_raw(pid), signal).unwrap();
     }
 
     /// Steps that wait for something and compare nothing.
@@ -330,18 +383,12 @@ impl Play<'_> {
 
     /// Steps that speak HTTP.
     fn request(&mut self, step: &Step) {
-        let on_socket = |body: &[u8]| {
-            let head = "POST /RPC2 HTTP/1.0\r\nHost: x\r\nContent-Type: text/xml\r\n";
-            let mut request = format!("{head}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
-            request.extend(body);
-            request
-        };
         let answer = match step.verb.as_str() {
             "rpc" => {
                 let params: Vec<Value> = step.values().iter().map(value).collect();
-                self.exchange(&on_socket(&write_call(step.word(0), &params)), None)
+                self.exchange(&posted(&write_call(step.word(0), &params)), None)
             }
-            "post" => self.exchange(&on_socket(&bytes(&step.text(0))), None),
+            "post" => self.exchange(&posted(&bytes(&step.text(0))), None),
             _ => {
                 let over_tcp = step.words.first().is_some_and(|word| *word == self.port.to_string());
                 let port = over_tcp.then_some(self.port);
@@ -381,6 +428,14 @@ impl Play<'_> {
         }
         text
     }
+}
+
+/// A request to `/RPC2` with this body.
+fn posted(body: &[u8]) -> Vec<u8> {
+    let head = "POST /RPC2 HTTP/1.0\r\nHost: x\r\nContent-Type: text/xml\r\n";
+    let mut request = format!("{head}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
+    request.extend(body);
+    request
 }
 
 /// An answer whose structs stand in the order of their names.

@@ -29,14 +29,28 @@ fn follow(file: &mut File) -> std::io::Result<()> {
             return Ok(());
         }
         let length = header.split_whitespace().find_map(|token| token.strip_prefix("len:")).unwrap_or("0");
-        let mut payload = vec![0; length.parse().unwrap_or(0)];
-        input.read_exact(&mut payload)?;
+        let payload = letters(&mut input, length.parse().unwrap_or(0))?;
         let mut entry = header.into_bytes();
         entry.extend(payload);
         entry.extend(b"\n\0\n");
         file.write_all(&entry)?;
         say("RESULT 2\nOK")?;
     }
+}
+
+/// So many letters of UTF-8: `len:` counts those, not bytes.
+fn letters(input: &mut impl Read, count: usize) -> std::io::Result<Vec<u8>> {
+    let mut payload = Vec::new();
+    for _ in 0..count {
+        let mut byte = [0];
+        input.read_exact(&mut byte)?;
+        payload.extend(byte);
+        for _ in 1..byte[0].leading_ones() {
+            input.read_exact(&mut byte)?;
+            payload.extend(byte);
+        }
+    }
+    Ok(payload)
 }
 
 fn say(text: &str) -> std::io::Result<()> {

@@ -12,7 +12,7 @@ use crate::comparison::Comparison;
 use crate::differences;
 use crate::observation::Observation;
 use crate::play::play;
-use crate::scenario::{self, Scenario, listeners_served};
+use crate::scenario::{self, Scenario};
 use crate::subject::{Side, original_bin};
 
 /// The original loses stop signals and exits to races of its own when the machine is busy (see `docs/compatibility.md`), so
@@ -40,11 +40,6 @@ pub(crate) fn all(arguments: &Arguments) -> ExitCode {
         everything.iter().flat_map(|scenario| scenario.expected.iter().map(|expected| expected.name.clone())).collect();
     let whole = arguments.wanted.is_empty();
     let wanted: Vec<Scenario> = everything.into_iter().filter(|scenario| arguments.wants(&scenario.name)).collect();
-    let (wanted, left): (Vec<_>, Vec<_>) =
-        wanted.into_iter().partition(|scenario| !scenario.listeners || listeners_served());
-    if !left.is_empty() {
-        println!("could not run: {} scenarios about event listeners, which galaxyd does not serve yet", left.len());
-    }
     if arguments.list {
         for scenario in &wanted {
             println!("{}: test", scenario.name);

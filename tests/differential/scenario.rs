@@ -7,7 +7,6 @@
 //! --- file NAME              a file put into the folder, executable
 //! --- config NAME            another configuration, for the step `config NAME`
 //! --- bare                   no usual head, neither here nor in the other configurations
-//! --- listeners              it is about event listeners, and shows nothing without them
 //! --- unrecorded             without the listener that records all events
 //! --- unlogged               the activity log is not compared at the end
 //! --- waited                 stops take so long that the lines about waiting for them are certain
@@ -20,15 +19,6 @@
 use std::path::{Path, PathBuf};
 
 use crate::step::Step;
-
-/// Whether galaxyd serves event listeners. While it does not, events are not recorded and scenarios about listeners are
-/// played when the original is compared with itself only.
-const LISTENERS_SERVED: bool = false;
-
-/// Whether both sides that are played serve event listeners.
-pub(crate) fn listeners_served() -> bool {
-    LISTENERS_SERVED || std::env::var("DIFFERENTIAL_SIDES").as_deref() == Ok("original")
-}
 
 /// One play for both daemons.
 #[derive(Debug, Clone)]
@@ -47,8 +37,6 @@ pub(crate) struct Scenario {
     pub(crate) logged: bool,
     /// A stop takes so long that whoever waits for it says so, on either side.
     pub(crate) waited: bool,
-    /// It is about event listeners.
-    pub(crate) listeners: bool,
     pub(crate) started: Started,
 }
 
@@ -120,7 +108,6 @@ fn parse(name: String, body: &str) -> Scenario {
         started: Started::Yes,
         logged: true,
         waited: false,
-        listeners: false,
     };
     let mut parts = body.split("\n--- ");
     let first = parts.next().unwrap_or_default();
@@ -146,7 +133,6 @@ fn section(scenario: &mut Scenario, part: &str) {
         "unrecorded" => scenario.recorded = Recorded::No,
         "unlogged" => scenario.logged = false,
         "waited" => scenario.waited = true,
-        "listeners" => scenario.listeners = true,
         "unstarted" => scenario.started = Started::No,
         "ordered" => scenario.ordered = rest.split_whitespace().map(String::from).collect(),
         "steps" => scenario.steps = body.lines().filter_map(|line| Step::parse(line, &scenario.name)).collect(),

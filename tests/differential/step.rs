@@ -83,6 +83,18 @@ impl Step {
         unescaped(text)
     }
 
+    /// Whether the daemon ends or begins anew by it.
+    pub(crate) fn ends_the_daemon(&self) -> bool {
+        let first = self.words.first().map_or("", String::as_str);
+        match self.verb.as_str() {
+            "shutdown" => true,
+            "signal" => ["TERM", "INT", "QUIT", "HUP"].contains(&first),
+            "rpc" => ["supervisor.shutdown", "supervisor.restart"].contains(&first),
+            "ctl" => ["shutdown", "reload"].contains(&first),
+            _ => false,
+        }
+    }
+
     /// Whether it starts or stops several processes: who is done first is chance, on either side.
     pub(crate) fn of_several(&self) -> bool {
         let first = self.words.first().map_or("", String::as_str);

@@ -5,6 +5,7 @@
 mod client;
 mod limits;
 mod mutation;
+mod pages;
 mod python;
 mod requests;
 mod streams;

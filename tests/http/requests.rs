@@ -92,7 +92,10 @@ fn every_wrong_request_has_its_status() {
         (post("<x>", ""), 400),
         (post("<methodCall><methodName/></methodCall>", ""), 400),
         (post("<!DOCTYPE a [<!ENTITY b 'c'>]><methodCall><methodName>&b;</methodName></methodCall>", ""), 400),
-        (get("/"), 404),
+        (get("/stylesheets/nope.css"), 404),
+        (get("/images/"), 404),
+        (post_to("/stylesheets/supervisor.css"), 400),
+        ("PUT / HTTP/1.1\r\nContent-Length: 0\r\n\r\n".to_owned(), 400),
         (get("/nope"), 404),
         (get("/logtail"), 404),
         (get("/logtail/unknown"), 404),
@@ -133,7 +136,9 @@ fn every_url_wants_the_credentials() {
         "Authorization: Bearer secret\r\n".to_owned(),
     ];
     with(Build { auth: Some(auth("admin", "secret")), inet: true, ..Build::default() }, async |world| {
-        for path in ["/", "/RPC2", "/logtail/web", "/mainlogtail", "/nope"] {
+        for path in
+            ["/", "/RPC2", "/ok.html", "/live.json", "/images/icon.png", "/logtail/web", "/mainlogtail", "/nope"]
+        {
             for headers in &wrong {
                 let mut raw = world.connect().await;
                 raw.send(format!("GET {path} HTTP/1.1\r\n{headers}\r\n").as_bytes()).await;

@@ -37,6 +37,7 @@ fn the_head_is_supervisors() {
                 "Server: Medusa/1.12",
                 "Transfer-Encoding: chunked",
                 "X-Accel-Buffering: no",
+                "X-Content-Type-Options: nosniff",
             ]
         );
         append(&world.log("main.log"), "a\n");

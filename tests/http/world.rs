@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use galaxyd::config::{InetServer, ServerAuth, ServerConfig, UnixServer};
+use galaxyd::config::{InetServer, PageConfig, ServerAuth, ServerConfig, UnixServer};
 use galaxyd::http::limits::Times;
 use galaxyd::http::{BoundListener, Endpoint, Incoming, bind, serve_with};
 use galaxyd::logs::Channel;
@@ -36,6 +36,7 @@ pub(crate) struct Build {
     pub(crate) auth: Option<ServerAuth>,
     pub(crate) inet: bool,
     pub(crate) times: Times,
+    pub(crate) page: PageConfig,
     pub(crate) interfaces: std::sync::Arc<galaxyd::rpc::Interfaces>,
 }
 
@@ -63,10 +64,12 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let server = if build.inet {
             let (section, host) = ("inet_http_server".to_owned(), "127.0.0.1".to_owned());
-            ServerConfig::Inet(InetServer { section, host, port: 0, auth: build.auth.clone() })
+            let (auth, page) = (build.auth.clone(), build.page.clone());
+            ServerConfig::Inet(InetServer { section, host, port: 0, auth, allow_unauthenticated: false, page })
         } else {
             let (section, file) = ("unix_http_server".to_owned(), folder.path().join("s.sock"));
-            ServerConfig::Unix(UnixServer { section, file, chmod: 0o700, chown: None, auth: build.auth.clone() })
+            let (auth, page) = (build.auth.clone(), build.page.clone());
+            ServerConfig::Unix(UnixServer { section, file, chmod: 0o700, chown: None, auth, page })
         };
         let listener = bind(&server).unwrap();
         let port = match &listener {
@@ -74,7 +77,8 @@ impl World {
             BoundListener::Unix(_) => 0,
         };
         let (control, requests) = mpsc::channel(4);
-        let endpoint = Some(serve_with(listener, build.auth, control, build.interfaces, build.times).unwrap());
+        let Build { auth, page, interfaces, times, .. } = build;
+        let endpoint = Some(serve_with(listener, auth, &page, control, interfaces, times).unwrap());
         let asked = Asked::default();
         let (giving_up, given_up) = mpsc::unbounded_channel();
         tokio::task::spawn_local(control_loop(requests, folder.path().to_owned(), Rc::clone(&asked), giving_up));
@@ -113,6 +117,25 @@ impl World {
     }
 }
 
+/// What the process `web` has printed.
+pub(crate) const PRINTED: &str = "<script>alert(1)</script>\u{1b}[31mred\u{1b}[0m\n";
+
+/// The made-up processes: one that runs, and one with a name that would like to be markup.
+fn processes() -> Value {
+    let info = |group: &str, name: &str, state: &str, description: &str| {
+        Value::object([
+            ("group", group.into()),
+            ("name", name.into()),
+            ("statename", state.into()),
+            ("description", description.into()),
+        ])
+    };
+    Value::Array(vec![
+        info("web", "web", "RUNNING", "pid 7, uptime 0:00:01"),
+        info("g", "<img src=x onerror='alert(1)'>", "FATAL", "\u{1b}[31m\"bad\" & worse"),
+    ])
+}
+
 async fn control_loop(
     mut requests: mpsc::Receiver<Incoming>,
     folder: PathBuf,
@@ -135,6 +158,12 @@ async fn control_loop(
                     }
                     Method::StartProcess { name, .. } if name == "dropped" => continue,
                     Method::StartProcess { name, .. } => Err(Fault::with(FaultCode::BadName, name)),
+                    Method::GetAllProcessInfo => Ok(processes()),
+                    Method::GetIdentification => Ok("<b>supervisor</b>".into()),
+                    Method::ReadProcessLog { name, .. } if name == "web" => Ok(PRINTED.into()),
+                    Method::ReadProcessLog { name, .. } => Err(Fault::with(FaultCode::NoFile, name)),
+                    Method::StopProcess { name, .. } if name == "web" => Ok(true.into()),
+                    Method::StopProcess { name, .. } => Err(Fault::with(FaultCode::NotRunning, name)),
                     Method::ReadLog { length, .. } => Ok("x".repeat(usize::try_from(length).unwrap()).into()),
                     Method::SendProcessStdin { chars, .. } => Ok(chars.into()),
                     _ => Ok(true.into()),

@@ -14,13 +14,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ctl", &["cli", "config", "engine", "http", "migration", "rpc", "sys"]),
     ("engine", &[]),
     ("events", &["config", "engine"]),
-    ("http", &["config", "engine", "logs", "rpc", "sys"]),
+    ("http", &["config", "engine", "logs", "rpc", "sys", "web"]),
     ("keeper", &["engine", "sys"]),
     ("logs", &["engine", "sys"]),
     ("migration", &["config", "engine"]),
     ("pidproxy", &["sys"]),
     ("rpc", &["engine"]),
     ("sys", &[]),
+    ("web", &["rpc"]),
     ("worker", &["cli", "config", "engine", "events", "http", "keeper", "logs", "pidproxy", "rpc", "sys"]),
 ];
 
@@ -93,7 +94,7 @@ fn unsafe_code_lives_in_one_room() {
 fn files_stay_readable() {
     let mut long = Vec::new();
     for path in files("src") {
-        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        let lines = fs::read(&path).unwrap().split(|byte| *byte == b'\n').count();
         if lines > 1000 {
             long.push(format!("{}: {lines} lines", short(&path)));
         }

@@ -24,6 +24,8 @@ enum Documented {
     WhichEvent,
     /// What makes the start fail is refused when the configuration is read.
     InterfaceKeys,
+    /// A port without a password is refused where other hosts reach it.
+    NoPassword,
     /// A byte-order mark is skipped.
     ByteOrderMark,
     /// An error that Supervisor ends with a traceback.
@@ -199,6 +201,9 @@ fn excuse(ours: &Answer, theirs: &Answer, loaded: Option<&Loaded>, case: &Case) 
         }
         (Answer::Refused(ours), Answer::Accepted(_)) if ours.starts_with("Could not make ") => {
             Some(Documented::InterfaceKeys)
+        }
+        (Answer::Refused(ours), Answer::Accepted(_)) if ours.starts_with("no password: whoever") => {
+            Some(Documented::NoPassword)
         }
         (_, Answer::Refused(_)) if case.files.iter().any(|(_, text)| text.starts_with('\u{feff}')) => {
             Some(Documented::ByteOrderMark)

@@ -310,6 +310,10 @@ fn servers(random: &mut Random, flaws: &Flaws, text: &mut String) {
                 entry(random, text, "password", password);
             }
         }
+        // Without it most of the ports would be refused by ours for want of a password.
+        if !is_unix && !random.one_in(12) {
+            entry(random, text, "allow_unauthenticated", "true");
+        }
         if is_unix {
             some_keys(random, flaws, text, &[("chmod", OCTALS), ("chown", OWNERS)], 2);
         }

@@ -46,7 +46,8 @@ pub(crate) fn call(signature: &Signature, dice: &mut Dice) -> String {
         // One parameter of any kind would stop everything.
         params.push("<i4>1</i4>".to_owned());
     }
-    let params: String = params.iter().map(|value| format!("<param><value>{value}</value></param>\n")).collect();
+    let params = params.join("</value></param>\n<param><value>");
+    let params = if params.is_empty() { params } else { format!("<param><value>{params}</value></param>\n") };
     format!(
         "<?xml version='1.0'?>\n<methodCall>\n<methodName>{}</methodName>\n<params>\n{params}</params>\n</methodCall>\n",
         signature.name
@@ -111,7 +112,7 @@ fn disarrange(params: &mut Vec<String>, dice: &mut Dice) {
         match dice.throw(6) {
             0 => params.insert(at, dice.pick(STRANGE).to_owned()),
             1 if at < params.len() => drop(params.remove(at)),
-            2 if at < params.len() => params[at] = dice.pick(STRANGE).to_owned(),
+            2 if at < params.len() => dice.pick(STRANGE).clone_into(&mut params[at]),
             3 if at < params.len() => params.push(params[at].clone()),
             4 => {
                 let depth = dice.throw(200);

@@ -16,6 +16,7 @@ mod wait;
 mod bad_configuration;
 mod household;
 mod idleness;
+mod listeners;
 mod one_daemon;
 mod program_sockets;
 mod socket_file;

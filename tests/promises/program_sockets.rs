@@ -1,4 +1,4 @@
-//! The listening socket of a FastCGI program outlives the worker, with the connections that wait in it.
+//! The listening socket of a `FastCGI` program outlives the worker, with the connections that wait in it.
 
 use std::fs;
 use std::io::Read;

@@ -191,7 +191,7 @@ mod tests {
         check(
             "[supervisord]\nuser=galaxy\nlogfile=syslog\nenvironment=A=\"50%%%%\",B='x'\ndirectory=/tmp\n\
              [unix_http_server]\nfile=/run/s\nchown=galaxy:galaxy\nusername=u\npassword=p%%\n\
-             [unix_http_server:two]\nfile=/run/t\n[inet_http_server]\nport=*:9001\n\
+             [unix_http_server:two]\nfile=/run/t\n[inet_http_server]\nport=*:9001\nallow_unauthenticated=true\nallowed_hosts=galaxy.example.org,g\nget_actions=true\n\
              [rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
              [program:web]\ncommand=run ; note\n[program:handler]\ncommand=run --port 808%(process_num)d\n\
              process_name=%(program_name)s_%(process_num)02d\nnumprocs=12\nnumprocs_start=3\nuser=galaxy\n\
@@ -201,7 +201,9 @@ mod tests {
              [eventlistener:l]\ncommand=l %(process_num)d\nnumprocs=2\nprocess_name=l%(process_num)d\nevents=TICK_5,EVENT\n\
              [eventlistener:none]\ncommand=l\nnumprocs=0\nevents=TICK_5\npriority=7\n\
              [fcgi-program:f]\ncommand=f\nsocket=unix:///tmp/f\nsocket_backlog=5\nuser=galaxy\n\
-             [fcgi-program:t]\ncommand=f\nsocket=tcp://localhost:1\n",
+             [fcgi-program:t]\ncommand=f\nsocket=tcp://localhost:1\n\
+             [fcgi-program:m]\ncommand=f\nsocket=unix:///tmp/m\nsocket_mode=0620\nsocket_owner=galaxy\n\
+             [group:m]\nprograms=m\n[group:both]\nprograms=web,m\n",
         );
     }
 

@@ -119,24 +119,33 @@ fn owner(owner: &Owner) -> Cell {
 }
 
 fn server(server: &ServerConfig) -> Sheet {
-    let (kind, section, mut cells, auth) = match server {
+    let (kind, section, mut cells, auth, page) = match server {
         ServerConfig::Unix(unix) => {
             let file = text(&unix.file.to_string_lossy());
             let mut cells = IndexMap::from([("file", file), ("chmod", Cell::Octal(unix.chmod))]);
             if let Some(by) = &unix.chown {
                 cells.insert("chown", owner(by));
             }
-            (SectionKind::UnixHttpServer, &unix.section, cells, &unix.auth)
+            (SectionKind::UnixHttpServer, &unix.section, cells, &unix.auth, &unix.page)
         }
         ServerConfig::Inet(inet) => {
             let host = if inet.host.is_empty() { "*" } else { &inet.host };
-            let cells = IndexMap::from([("port", text(&format!("{host}:{}", inet.port)))]);
-            (SectionKind::InetHttpServer, &inet.section, cells, &inet.auth)
+            let mut cells = IndexMap::from([("port", text(&format!("{host}:{}", inet.port)))]);
+            if inet.allow_unauthenticated {
+                cells.insert("allow_unauthenticated", Cell::Boolean(true));
+            }
+            (SectionKind::InetHttpServer, &inet.section, cells, &inet.auth, &inet.page)
         }
     };
     if let Some(ServerAuth { username, password }) = auth {
         cells.insert("username", text(username));
         cells.insert("password", text(password));
+    }
+    if !page.allowed_hosts.is_empty() {
+        cells.insert("allowed_hosts", Cell::Names(page.allowed_hosts.iter().map(|name| escaped(name)).collect()));
+    }
+    if page.get_actions {
+        cells.insert("get_actions", Cell::Boolean(true));
     }
     let suffix = section.strip_prefix(kind.word()).unwrap_or_default().to_owned();
     Sheet { kind, suffix, cells }

@@ -1,0 +1,172 @@
+//! kill -9 of the worker with listeners at work: each event arrives once, in order, whole.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::process::Command;
+use std::time::Instant;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::daemon::Daemon;
+use crate::household::worker_of;
+use crate::subject::Subject;
+use crate::wait::until;
+
+const SCRIPT: &str = include_str!("../fixture/listener.py");
+
+const KILLS: usize = 30;
+
+const EVENTS: usize = 10_000;
+
+/// A daemon with a listener that writes down what it is told; `None` without Python.
+fn daemon(listener_keys: &str, sections: &str) -> Option<Daemon> {
+    if !Command::new("python3").arg("--version").status().is_ok_and(|status| status.success()) {
+        eprintln!("could not run: no python3 for a listener");
+        return None;
+    }
+    let listener = format!(
+        "[eventlistener:l]\ncommand=python3 %(here)s/listener.py %(here)s/events.txt\nstartsecs=0\n{listener_keys}"
+    );
+    let mut daemon = Daemon::folder(Subject::GALAXYD, &(listener + sections));
+    fs::write(daemon.path("listener.py"), SCRIPT).unwrap();
+    daemon.run();
+    // Until it executes its command, a new child looks like a worker to those who want to kill one.
+    let names: Vec<&str> =
+        ["l", "talker", "p", "flood", "slow"].into_iter().filter(|name| daemon.info(name, "pid").is_ok()).collect();
+    for name in names {
+        daemon.wait_state(name, "RUNNING");
+        until("its command", || {
+            let pid = daemon.process_pid(name);
+            let command = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            if command.starts_with("galaxyd") { Err(command) } else { Ok(()) }
+        });
+    }
+    Some(daemon)
+}
+
+/// A program that says numbered blocks until it is told that it is enough, or as many as it is told.
+fn talker(times: usize, pause: &str) -> String {
+    let mut script = String::from("i=0; ");
+    write!(script, "while [ ! -e %(here)s/enough ] && [ $i -lt {times} ]; do i=$((i+1)); ").unwrap();
+    write!(script, "printf \"<!--XSUPERVISOR:BEGIN-->block $i<!--XSUPERVISOR:END-->\"; {pause} done; ").unwrap();
+    script += "echo $i > %(here)s/count.tmp; mv %(here)s/count.tmp %(here)s/count; exec sleep 1000";
+    format!(
+        "[program:talker]\ncommand=sh -c '{}'\nstartsecs=0\nstdout_capture_maxbytes=1MB\nstdout_logfile=%(here)s/talker.log\n",
+        script.replace('%', "%%").replace("%%(here)s", "%(here)s")
+    )
+}
+
+/// Waits for the last block; every one must have come once, in order.
+fn assert_all_blocks(daemon: &Daemon) -> usize {
+    let count: usize =
+        until("the program", || daemon.text("count").trim().parse().map_err(|_| "it still talks".to_string()));
+    let text = until("the last event", || {
+        let text = daemon.text("events.txt");
+        if text.contains(&format!("block {count}'")) {
+            Ok(text)
+        } else {
+            Err(format!("{} of {count}: {:?}", text.lines().count(), text.lines().last()))
+        }
+    });
+    for (at, line) in text.lines().enumerate() {
+        let number = at + 1;
+        assert!(line.contains(&format!(" serial:{at} pool:l poolserial:{at} ")), "{number}: {line}");
+        assert!(line.ends_with(&format!("\\nblock {number}'")), "{number}: {line}");
+    }
+    assert_eq!(text.lines().count(), count);
+    count
+}
+
+fn kill_worker(daemon: &Daemon) {
+    let keeper = daemon.pid();
+    let worker = worker_of(keeper);
+    kill(Pid::from_raw(worker), Signal::SIGKILL).unwrap();
+    until("a successor", || {
+        if worker_of(keeper) == worker {
+            return Err("the old worker".to_string());
+        }
+        daemon.call("supervisor.getState", "").map(drop)
+    });
+}
+
+#[test]
+fn kills_of_the_worker_neither_lose_nor_double_an_event() {
+    let Some(daemon) = daemon(
+        "events=PROCESS_COMMUNICATION\nbuffer_size=20000\n",
+        &talker(usize::MAX >> 1, "[ $((i % 20)) != 0 ] || sleep 0.01;"),
+    ) else {
+        return;
+    };
+    daemon.wait_state("talker", "RUNNING");
+    let listener = daemon.process_pid("l");
+    for _ in 0..KILLS {
+        kill_worker(&daemon);
+    }
+    fs::write(daemon.path("enough"), "").unwrap();
+    let count = assert_all_blocks(&daemon);
+    assert_eq!(daemon.process_pid("l"), listener, "the listener goes on");
+    let complaints = daemon.log_lines(&["UNKNOWN", "waiting for an answer", "were lost", "bug:"]);
+    assert!(complaints.is_empty(), "{complaints:?}");
+    eprintln!("{count} events through {KILLS} kills");
+}
+
+#[test]
+fn an_event_larger_than_any_pipe_arrives_whole_over_kills_of_the_worker() {
+    let size = 3_000_000;
+    let program = format!(
+        "[program:p]\ncommand=python3 -c 'import sys; sys.stdout.write(\"<!--XSUPERVISOR:BEGIN-->\" + \"x\" * {size} + \
+         \"<!--XSUPERVISOR:END-->\"); sys.stdout.flush(); input()'\nstartsecs=0\nstdout_capture_maxbytes=5MB\n"
+    );
+    let Some(daemon) = daemon("events=PROCESS_COMMUNICATION\nbuffer_size=20000\n", &program) else { return };
+    let listener = daemon.process_pid("l");
+    // The listener is held while its pipe is full.
+    kill(Pid::from_raw(listener), Signal::SIGSTOP).unwrap();
+    for _ in 0..5 {
+        kill_worker(&daemon);
+    }
+    kill(Pid::from_raw(listener), Signal::SIGCONT).unwrap();
+    let text = until("the event", || {
+        let text = daemon.text("events.txt");
+        if text.ends_with('\n') { Ok(text) } else { Err(format!("{} bytes", text.len())) }
+    });
+    assert_eq!(text.matches('x').count(), size);
+    assert_eq!(text.lines().count(), 1);
+}
+
+#[test]
+fn ten_thousand_events_go_through_one_listener() {
+    let Some(daemon) = daemon("events=PROCESS_COMMUNICATION\nbuffer_size=20000\n", &talker(EVENTS, "")) else { return };
+    let begin = Instant::now();
+    let count = assert_all_blocks(&daemon);
+    assert_eq!(count, EVENTS);
+    eprintln!("{count} events in {:?}", begin.elapsed());
+}
+
+#[test]
+fn a_program_that_floods_the_listeners_delays_no_answer() {
+    let flood = "[program:flood]\ncommand=sh -c 'exec yes'\nstdout_events_enabled=true\nstartsecs=0\n\
+                 stdout_logfile=%(here)s/flood.log\n";
+    let Some(daemon) = daemon("events=PROCESS_LOG\nbuffer_size=10\n", flood) else { return };
+    daemon.wait_text("events.txt", "PROCESS_LOG");
+    let begin = Instant::now();
+    for _ in 0..20 {
+        daemon.call("supervisor.getState", "").unwrap();
+    }
+    eprintln!("20 answers in {:?}", begin.elapsed());
+    assert!(begin.elapsed().as_secs() < 20);
+}
+
+#[test]
+fn a_shutdown_tells_a_listener_under_the_successor() {
+    let slow = "[program:slow]\ncommand=sh -c 'trap \"\" TERM; touch %(here)s/ready; while [ ! -e %(here)s/enough ]; do sleep 0.02; done'\n\
+                startsecs=0\nstopwaitsecs=1000\n";
+    let Some(mut daemon) = daemon("events=SUPERVISOR_STATE_CHANGE,PROCESS_STATE_STOPPED\n", slow) else { return };
+    until("the program", || if daemon.path("ready").exists() { Ok(()) } else { Err("not ready".to_string()) });
+    daemon.call("supervisor.shutdown", "").unwrap();
+    kill_worker(&daemon);
+    daemon.wait_text("events.txt", "SUPERVISOR_STATE_CHANGE_STOPPING");
+    fs::write(daemon.path("enough"), "").unwrap();
+    assert_eq!(daemon.wait_end().code(), Some(0));
+    assert_eq!(daemon.text("events.txt").matches("SUPERVISOR_STATE_CHANGE_STOPPING").count(), 1);
+}
