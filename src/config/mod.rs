@@ -59,7 +59,8 @@ pub use literal::{ascii_literal, literal};
 pub use loader::{Loaded, load};
 pub use model::{
     Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind, InetServer, LogConfig, LogFile,
-    LogLevelName, Owner, PageConfig, ProcessConfig, RpcInterface, ServerAuth, ServerConfig, SocketConfig, UnixServer, User,
+    LogLevelName, Owner, PageConfig, ProcessConfig, RpcInterface, ServerAuth, ServerConfig, SocketConfig, UnixServer,
+    User,
 };
 pub use nearest::nearest;
 pub use overrides::{DaemonOption, Overrides};

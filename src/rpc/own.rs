@@ -76,9 +76,9 @@ impl OwnMethod {
     #[must_use]
     pub fn is_audited(&self) -> bool {
         match self {
-            OwnMethod::Update { .. } | OwnMethod::StopOrdered { .. } | OwnMethod::GetProcessPlan { redacted: false, .. } => {
-                true
-            }
+            OwnMethod::Update { .. }
+            | OwnMethod::StopOrdered { .. }
+            | OwnMethod::GetProcessPlan { redacted: false, .. } => true,
             OwnMethod::PlanUpdate { .. }
             | OwnMethod::ExplainProcess { .. }
             | OwnMethod::ExplainAllProcesses
@@ -90,9 +90,9 @@ impl OwnMethod {
     /// Whom it is about, for the audit line.
     pub(super) fn argument(&self) -> String {
         match self {
-            OwnMethod::PlanUpdate { names, .. } | OwnMethod::Update { names, .. } | OwnMethod::StopOrdered { names } => {
-                names.join(" ")
-            }
+            OwnMethod::PlanUpdate { names, .. }
+            | OwnMethod::Update { names, .. }
+            | OwnMethod::StopOrdered { names } => names.join(" "),
             OwnMethod::ExplainProcess { name } | OwnMethod::GetProcessPlan { name, .. } => name.clone(),
             OwnMethod::ExplainAllProcesses | OwnMethod::GetListenerPools => String::new(),
         }
