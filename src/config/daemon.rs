@@ -43,6 +43,7 @@ pub(crate) fn section(reader: &mut Reader<'_>) -> DaemonSection {
     let childlogdir = childlogdir.map(PathBuf::from).or_else(|| reader.lookup.source.temp_dir());
     let nocleanup = reader.boolean(PLACE, "nocleanup", &scope);
     let strip_ansi = reader.boolean(PLACE, "strip_ansi", &scope);
+    let cgroup = reader.plain(PLACE, "cgroup", &scope, value::cgroup).unwrap_or_default();
     let environment = variables(reader);
     let config = DaemonConfig {
         logfile: DaemonLog::Syslog,
@@ -62,6 +63,7 @@ pub(crate) fn section(reader: &mut Reader<'_>) -> DaemonSection {
         strip_ansi,
         environment,
         identifier: identifier.unwrap_or_else(|| "supervisor".to_owned()),
+        cgroup,
     };
     DaemonSection { config, logfile, pidfile, user }
 }

@@ -43,6 +43,21 @@ pub struct DaemonConfig {
     pub strip_ansi: bool,
     pub environment: IndexMap<String, String>,
     pub identifier: String,
+    /// Where programs get cgroups of their own. Not in Supervisor.
+    #[serde(default)]
+    pub cgroup: CgroupChoice,
+}
+
+/// `cgroup` of `[supervisord]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum CgroupChoice {
+    /// Below the daemon's own cgroup, if that was handed over to it.
+    #[default]
+    Auto,
+    /// Nowhere.
+    None,
+    /// Below this one.
+    Below(PathBuf),
 }
 
 /// `logfile` of `[supervisord]`.

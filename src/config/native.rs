@@ -269,6 +269,7 @@ fn spelling(wanted: ValueType) -> &'static str {
         | V::Socket
         | V::Url
         | V::ProgramType
+        | V::Cgroup
         | V::PythonObject => "a text",
     }
 }
@@ -297,6 +298,7 @@ pub(crate) fn example(wanted: ValueType) -> &'static str {
         V::Socket => "\"unix:///run/socket\"",
         V::Url => "\"unix:///run/supervisor.sock\"",
         V::Directory => "\"/srv\"",
+        V::Cgroup => "\"auto\"",
         V::Text => "\"text\"",
         V::Command => "\"/bin/sh -c 'sleep 1'\"",
         V::AnyPath => "\"/run/supervisor.sock\"",

@@ -143,13 +143,15 @@ pub enum ValueType {
     ProgramType,
     /// Paths, comma separated.
     Files,
+    /// `auto`, `none` or an absolute path.
+    Cgroup,
     /// `package.module:attribute`
     PythonObject,
 }
 
 impl ValueType {
     /// All types, in the order of the reference.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Text,
         Self::Command,
         Self::Integer,
@@ -175,6 +177,7 @@ impl ValueType {
         Self::Patterns,
         Self::ProgramType,
         Self::Files,
+        Self::Cgroup,
         Self::PythonObject,
     ];
 
@@ -207,6 +210,7 @@ impl ValueType {
             Self::Patterns => "patterns",
             Self::ProgramType => "type",
             Self::Files => "files",
+            Self::Cgroup => "cgroup",
             Self::PythonObject => "Python object",
         }
     }
@@ -240,6 +244,7 @@ impl ValueType {
             Self::Patterns => "shell patterns, separated by blanks or lines",
             Self::ProgramType => "`service` or `oneshot`",
             Self::Files => "absolute paths, comma separated; one with a `-` before it may be missing",
+            Self::Cgroup => "`auto`, `none` or an absolute path",
             Self::PythonObject => "`package.module:attribute`",
         }
     }
@@ -423,6 +428,8 @@ pub const KEYS: &[Key] = &[
         "Variables for every program, under the program's own; also usable as `%(ENV_x)s` elsewhere."),
     key(S::Supervisord, "identifier", V::Text, Text("supervisor"), N::Here, E::Reread,
         "What the daemon calls itself to clients, in events and in the names of `AUTO` logs."),
+    key(S::Supervisord, "cgroup", V::Cgroup, Text("auto"), N::Here, E::Reload,
+        "Below which cgroup (v2) each program is started in one of its own, so that nothing it leaves behind is overlooked: `auto` the daemon's own, if systemd handed that over (`Delegate=yes`). Not in Supervisor."),
     // [unix_http_server]
     key(S::UnixHttpServer, "file", V::AnyPath, Required, N::Here, E::Reload, "Path of the socket."),
     key(S::UnixHttpServer, "chmod", V::Octal, Text("0700"), N::Environment, E::Reload, "Permissions of the socket."),

@@ -113,6 +113,7 @@ impl FromKeeper {
             Self::Signalled { id, signal, errno } => writer.kind(73).u64(*id).i32(*signal).i32(*errno),
             Self::Signal { signal, pid, uid } => writer.kind(74).i32(*signal).i32(*pid).u32(*uid),
             Self::OrphanReaped { pid, exit } => writer.kind(75).i32(*pid).exit(*exit),
+            Self::NotGrouped { id, errno } => writer.kind(76).u64(*id).i32(*errno),
         };
         writer.finish();
         Ok(())
@@ -143,6 +144,7 @@ impl FromKeeper {
             73 => Self::Signalled { id: reader.u64()?, signal: reader.i32()?, errno: reader.i32()? },
             74 => Self::Signal { signal: reader.i32()?, pid: reader.i32()?, uid: reader.u32()? },
             75 => Self::OrphanReaped { pid: reader.i32()?, exit: reader.exit()? },
+            76 => Self::NotGrouped { id: reader.u64()?, errno: reader.i32()? },
             other => return Err(CodecError::Kind(other)),
         };
         reader.finish()?;
@@ -423,6 +425,7 @@ mod tests {
             any::<(u64, i32, i32)>().prop_map(|(id, signal, errno)| FromKeeper::Signalled { id, signal, errno }),
             any::<(i32, i32, u32)>().prop_map(|(signal, pid, uid)| FromKeeper::Signal { signal, pid, uid }),
             (any::<i32>(), exit()).prop_map(|(pid, exit)| FromKeeper::OrphanReaped { pid, exit }),
+            any::<(u64, i32)>().prop_map(|(id, errno)| FromKeeper::NotGrouped { id, errno }),
         ]
     }
 

@@ -315,6 +315,14 @@ impl Keeper {
         match spawn::status(status) {
             Status::Pending => return,
             Status::Closed => {}
+            Status::NotGrouped(errno) => {
+                let (item, worth_telling) = (Item::NotGrouped { id: child.id, errno }, !child.in_inventory);
+                if worth_telling {
+                    self.tell(item);
+                }
+                // It says so once; what became of it is still to come.
+                return self.read_status(token);
+            }
             Status::Failed(failure) => {
                 // A child knows no other stages; were there one, exec is what it did not get to.
                 child.exec_failed = Some((Stage::from_number(failure.step).unwrap_or(Stage::Exec), failure.errno));
@@ -455,7 +463,7 @@ impl Keeper {
             ToKeeper::Hello { version } => self.greet(version),
             ToKeeper::Spawn { id, tag } => {
                 self.fresh = false;
-                let item = match self.spawn(id, tag, carried.next(), carried.next()) {
+                let item = match self.spawn(id, tag, carried) {
                     Ok(()) => Item::Spawned { id },
                     Err(SpawnError::Pipes(error)) => {
                         Item::SpawnFailed { id, forking: false, errno: error.raw_os_error().unwrap_or(libc::EINVAL) }
@@ -515,20 +523,21 @@ impl Keeper {
         }
     }
 
-    fn spawn(&mut self, id: u64, tag: String, plan: Option<OwnedFd>, given: Option<OwnedFd>) -> Result<(), SpawnError> {
+    fn spawn(&mut self, id: u64, tag: String, mut carried: impl Iterator<Item = OwnedFd>) -> Result<(), SpawnError> {
         let refuse = |errno| Err(SpawnError::Pipes(io::Error::from_raw_os_error(errno)));
         if self.table.child(id).is_some() {
             return refuse(libc::EEXIST);
         }
         // The worker sent one; it got lost because our table of open files is full.
-        let Some(plan) = plan else { return refuse(libc::EMFILE) };
+        let Some(plan) = carried.next() else { return refuse(libc::EMFILE) };
         let memory = PlanMemory::map(plan).map_err(SpawnError::Pipes)?;
         let Some(plan) = PlanView::decode(memory.bytes(), &mut self.plan) else { return refuse(libc::EINVAL) };
-        let given = match (plan.stdin, given) {
-            (Stdin::Given, None) => return refuse(libc::EMFILE),
-            (_, given) => given,
-        };
-        let spawned = spawn::spawn(&plan, given)?;
+        let given = if plan.stdin == Stdin::Given { carried.next() } else { None };
+        let cgroup = if plan.enters_cgroup { carried.next() } else { None };
+        if (plan.stdin == Stdin::Given && given.is_none()) || (plan.enters_cgroup && cgroup.is_none()) {
+            return refuse(libc::EMFILE);
+        }
+        let spawned = spawn::spawn(&plan, given, cgroup.as_ref())?;
         // Not to learn of a failed exec (for want of memory) is no reason to deny the child.
         let token = STATUS + u64::from(spawned.pid.unsigned_abs());
         let _ = self.waiter.add(&spawned.status, token, Interest::READABLE);

@@ -2,7 +2,7 @@
 //!
 //! Only reminders wait here, some bytes each; the message is made from the table when the socket has
 //! room. All but orphans are answers, of which there are never more than questions read, or facts
-//! about children, of which there are three each: so the outbox is bounded by the table, as long as
+//! about children, of which there are four each: so the outbox is bounded by the table, as long as
 //! the keeper reads no further questions while it [`is_long`](Outbox::is_long).
 
 use std::collections::VecDeque;
@@ -27,6 +27,7 @@ pub(super) enum Item {
     Spawned { id: u64 },
     SpawnFailed { id: u64, forking: bool, errno: i32 },
     ExecFailed { id: u64 },
+    NotGrouped { id: u64, errno: i32 },
     Exited { id: u64 },
     Signalled { id: u64, signal: i32, errno: i32 },
     Signal { signal: i32 },
@@ -148,6 +149,7 @@ fn compose(item: Item, table: &Table) -> Option<(FromKeeper, Carried<'_>)> {
             let (stage, errno) = table.child(id)?.exec_failed?;
             FromKeeper::ExecFailed { id, stage, errno }
         }
+        Item::NotGrouped { id, errno } => FromKeeper::NotGrouped { id, errno },
         Item::Exited { id } => FromKeeper::Exited { id, ended: table.child(id)?.ended? },
         Item::Signalled { id, signal, errno } => FromKeeper::Signalled { id, signal, errno },
         Item::Signal { signal } => {

@@ -4,7 +4,7 @@
 use crate::engine::{Exit, Now, Pid};
 
 /// Refused when it differs.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// From the worker to the keeper.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,8 @@ pub enum ToKeeper {
     /// First message of each worker; the keeper answers with its inventory.
     Hello { version: u32 },
     /// Fork and exec. Carries one descriptor: a memfd with an encoded `sys::spawn::ExecPlan`,
-    /// and, where the plan says so, a second one that becomes the child's standard input.
+    /// and, where the plan says so, a second one that becomes the child's standard input; last, where the
+    /// plan says so, the door to a cgroup.
     /// `id` names the child from now on (the engine's process id and a spawn count, chosen by the worker, never
     /// reused); `tag` (at most `TEXT_BYTES_MAX` bytes, as every text here) is kept and told to successors.
     Spawn { id: u64, tag: String },
@@ -99,6 +100,8 @@ pub enum FromKeeper {
     SpawnFailed { id: u64, forking: bool, errno: i32 },
     /// The child reported a failure before exec; its exit follows.
     ExecFailed { id: u64, stage: Stage, errno: i32 },
+    /// The child could not enter its cgroup and runs without. Told to the present worker only.
+    NotGrouped { id: u64, errno: i32 },
     /// Told to every worker until `Forget`.
     Exited { id: u64, ended: Ended },
     /// Answers Signal; errno 0 for success.
@@ -123,6 +126,7 @@ impl FromKeeper {
             | Self::InventoryEnd
             | Self::SpawnFailed { .. }
             | Self::ExecFailed { .. }
+            | Self::NotGrouped { .. }
             | Self::Exited { .. }
             | Self::Signalled { .. }
             | Self::Signal { .. }

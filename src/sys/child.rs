@@ -18,17 +18,32 @@ const NOT_SPAWNED: i32 = 127;
 /// The size of the kernel's set of signals: a bit for each of 64 signals.
 const KERNEL_SIGSET: usize = 8;
 
-/// Becomes the program, or reports `[step, errno]` on `report` and ends with code 127.
-pub(super) fn main(plan: &PlanView<'_>, ends: &ChildEnds, report: RawFd) -> ! {
+/// Becomes the program, or reports `[step, errno]` on `report` and ends with code 127. First it enters the cgroup
+/// of which `cgroup` is the door: before it may lose the right to, and before it can have children.
+pub(super) fn main(plan: &PlanView<'_>, ends: &ChildEnds, cgroup: Option<RawFd>, report: RawFd) -> ! {
+    if let Some(door) = cgroup {
+        enter(door, report);
+    }
     let failure = become_program(plan, ends);
     say(&[b"supervisor: child process was not spawned\n"]);
+    tell(report, failure);
+    // SAFETY: does not come back, and is async-signal-safe.
+    unsafe { libc::_exit(NOT_SPAWNED) }
+}
+
+/// Moves into a cgroup. Who cannot is told so and runs all the same: programs did before there were cgroups.
+fn enter(door: RawFd, report: RawFd) {
+    // SAFETY: the byte outlives the call, which is async-signal-safe. `0` is whoever writes it.
+    if unsafe { libc::write(door, b"0".as_ptr().cast(), 1) } != 1 {
+        tell(report, failure(Step::Cgroup));
+    }
+}
+
+fn tell(report: RawFd, failure: Failure) {
     let [a, b, c, d] = failure.errno.to_ne_bytes();
     let bytes = [failure.step, a, b, c, d];
-    // SAFETY: `bytes` outlives the call; both calls are async-signal-safe.
-    unsafe {
-        libc::write(report, bytes.as_ptr().cast(), bytes.len());
-        libc::_exit(NOT_SPAWNED)
-    }
+    // SAFETY: `bytes` outlives the call, which is async-signal-safe.
+    unsafe { libc::write(report, bytes.as_ptr().cast(), bytes.len()) };
 }
 
 /// Returns only if a step failed, after having said so on standard error.

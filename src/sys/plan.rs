@@ -13,7 +13,7 @@ use super::descriptors;
 pub const PLAN_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What starts every encoded plan: a name and a version.
-const MAGIC: u32 = u32::from_le_bytes(*b"gxp1");
+const MAGIC: u32 = u32::from_le_bytes(*b"gxp2");
 
 const NONE: u32 = u32::MAX;
 
@@ -35,6 +35,9 @@ pub struct ExecPlan {
     pub limits: Vec<SoftLimit>,
     pub stdin: Stdin,
     pub stderr: Stderr,
+    /// Whether the child enters a cgroup: the door to it (`cgroup.procs`, open for writing) is handed over with the plan. One
+    /// that cannot enter goes on without.
+    pub enters_cgroup: bool,
 }
 
 /// Who the child becomes.
@@ -103,6 +106,7 @@ impl ExecPlan {
             self.umask.unwrap_or(NONE),
             u32::from(self.stdin == Stdin::Given),
             u32::from(self.stderr == Stderr::Stdout),
+            u32::from(self.enters_cgroup),
             u32::from(self.directory.is_some()),
             u32::try_from(groups.len()).ok()?,
             u32::try_from(self.limits.len()).ok()?,
@@ -148,6 +152,7 @@ pub struct PlanView<'a> {
     pub(super) limits: LimitsView<'a>,
     pub stdin: Stdin,
     pub stderr: Stderr,
+    pub enters_cgroup: bool,
 }
 
 #[derive(Debug)]
@@ -182,6 +187,7 @@ impl<'a> PlanView<'a> {
         let umask = Some(cursor.number()?).filter(|mask| *mask != NONE);
         let stdin = if cursor.truth()? { Stdin::Given } else { Stdin::Pipe };
         let stderr = if cursor.truth()? { Stderr::Stdout } else { Stderr::Pipe };
+        let enters_cgroup = cursor.truth()?;
         let has_directory = cursor.truth()?;
         let (groups, limits) = (cursor.number()?, cursor.number()?);
         let (arguments, variables) = (cursor.number()?, cursor.number()?);
@@ -215,6 +221,7 @@ impl<'a> PlanView<'a> {
             limits: LimitsView(limits.as_chunks().0),
             stdin,
             stderr,
+            enters_cgroup,
         })
     }
 }
@@ -317,8 +324,8 @@ mod tests {
         let environment = prop::collection::vec(text(), 0..5);
         let directory = prop::option::of(text());
         let umask = prop::option::of(0..0o777u32);
-        (text(), argv, environment, directory, umask, user, limits, any::<(bool, bool)>()).prop_map(
-            |(path, argv, environment, directory, umask, user, limits, (given, redirected))| ExecPlan {
+        (text(), argv, environment, directory, umask, user, limits, any::<(bool, bool, bool)>()).prop_map(
+            |(path, argv, environment, directory, umask, user, limits, (given, redirected, enters_cgroup))| ExecPlan {
                 path,
                 argv,
                 environment,
@@ -328,6 +335,7 @@ mod tests {
                 limits,
                 stdin: if given { Stdin::Given } else { Stdin::Pipe },
                 stderr: if redirected { Stderr::Stdout } else { Stderr::Pipe },
+                enters_cgroup,
             },
         )
     }
@@ -354,6 +362,7 @@ mod tests {
             limits: view.limits.iter().collect(),
             stdin: view.stdin,
             stderr: view.stderr,
+            enters_cgroup: view.enters_cgroup,
         }
     }
 

@@ -40,6 +40,8 @@ pub enum Step {
     User,
     Directory,
     Exec,
+    /// The child goes on without its cgroup; another report may follow.
+    Cgroup,
 }
 
 /// What a failed child reports.
@@ -58,18 +60,20 @@ pub enum Status {
     /// `exec` succeeded, or the child died before it could say anything.
     Closed,
     Failed(Failure),
+    /// It could not enter its cgroup, for this errno, and goes on without; the pipe has more to say.
+    NotGrouped(i32),
 }
 
-/// Forks and, in the child, does everything the plan says in this order: process group, standard
+/// Forks and, in the child, does everything the plan says in this order: cgroup, process group, standard
 /// descriptors, limits, groups, group, user, directory, umask, signals, descriptors, `exec`.
 ///
-/// `given` becomes standard input if the plan wants that. Meant for a process with one thread; with
+/// `given` becomes standard input if the plan wants that; `cgroup` is the door it enters by. Meant for a process with one thread; with
 /// more it is still sound, since the child calls nothing that could wait for another thread.
 ///
 /// # Errors
 ///
 /// [`SpawnError`]; then there is no child.
-pub fn spawn(plan: &PlanView<'_>, given: Option<OwnedFd>) -> Result<Spawned, SpawnError> {
+pub fn spawn(plan: &PlanView<'_>, given: Option<OwnedFd>, cgroup: Option<&OwnedFd>) -> Result<Spawned, SpawnError> {
     let (pipes, ends) = child_pipes::open_for(plan, given).map_err(SpawnError::Pipes)?;
     let (status, report) =
         nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|errno| SpawnError::Pipes(io::Error::from(errno)))?;
@@ -81,7 +85,7 @@ pub fn spawn(plan: &PlanView<'_>, given: Option<OwnedFd>) -> Result<Spawned, Spa
     // after a fork: nothing that allocates, locks or unwinds.
     let pid = unsafe { fork() };
     if pid == 0 {
-        child::main(plan, &ends, report.as_raw_fd());
+        child::main(plan, &ends, cgroup.map(AsRawFd::as_raw_fd), report.as_raw_fd());
     }
     let error = io::Error::last_os_error();
     // Fails for no mask that was in force before.
@@ -104,7 +108,8 @@ pub fn status(pipe: &OwnedFd) -> Status {
     match nix::unistd::read(pipe, &mut report) {
         Ok(5) => {
             let [step, errno @ ..] = report;
-            Status::Failed(Failure { step, errno: i32::from_ne_bytes(errno) })
+            let errno = i32::from_ne_bytes(errno);
+            if step == Step::Cgroup as u8 { Status::NotGrouped(errno) } else { Status::Failed(Failure { step, errno }) }
         }
         Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => Status::Pending,
         // Reports are shorter than PIPE_BUF, so they come whole or not at all.

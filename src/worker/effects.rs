@@ -65,7 +65,8 @@ impl Worker {
         };
         let wanted = Wanted { process, attempt };
         let socket = self.enter_socket(process);
-        self.spawns.push(now().mono, wanted, group, config, self.heritage.clone(), socket);
+        let room = self.room(wanted);
+        self.spawns.push(now().mono, wanted, group, config, self.heritage.clone(), socket, room);
     }
 
     /// Sends to the keeper what is prepared.
@@ -78,16 +79,20 @@ impl Worker {
     }
 
     pub(super) fn spawn_failed(&mut self, process: ProcessId, error: SpawnError) {
+        let attempt = self.engine.process(process).map(|view| view.attempt);
+        let room = attempt.and_then(|attempt| self.cgroup(process, attempt));
         self.feed(Input::SpawnFailed { process, error });
         self.leave_socket(process);
+        room.into_iter().for_each(|room| self.linger(room));
     }
 
     fn send_spawn(&mut self, wanted: Wanted, prepared: Prepared) -> Result<(), SpawnError> {
-        let plan = prepared?;
+        let (plan, door) = prepared?;
         let name = self.bare_name(wanted.process);
         let failed = |error: std::io::Error| SpawnError::Failed(format!("cannot hand '{name}' to the keeper: {error}"));
         let mut carried = vec![plan.encode().map_err(failed)?];
         carried.extend(self.socket_for(wanted.process)?);
+        carried.extend(door);
         let id = self.next_child;
         self.next_child += 1;
         let tag = wanted.to_string();

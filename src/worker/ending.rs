@@ -27,6 +27,7 @@ impl Worker {
         // Logs on a hung file system and clients that do not read are left behind.
         let _ = tokio::time::timeout(FAREWELL_MAX, self.finish_logs()).await;
         let _ = tokio::time::timeout(FAREWELL_MAX, self.finish_examinations()).await;
+        self.leave_cgroups().await;
         self.stop_socket_watch().await;
         let former = std::mem::take(&mut self.former_endpoints);
         for endpoint in std::mem::take(&mut self.endpoints).into_iter().chain(former) {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, Write};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,9 @@ pub(super) struct Snapshot {
     pub(super) next_process: u64,
     pub(super) next_child: u64,
     pub(super) launch: LaunchRecord,
+    /// The cgroup in which programs have theirs.
+    #[serde(default)]
+    pub(super) cgroups: Option<PathBuf>,
     /// The daemon's settings in force, without groups.
     pub(super) config: Config,
     /// What the last reread found, if it differs from the active groups.

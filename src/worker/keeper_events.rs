@@ -24,6 +24,10 @@ impl Worker {
                 self.spawn_failed(process, SpawnError::Failed(spawn_failure(&name, forking, errno)));
             }
             FromKeeper::ExecFailed { id, stage, errno } => self.exec_failed(id, stage, errno),
+            FromKeeper::NotGrouped { id, errno } => {
+                let Some(child) = self.children.get(id) else { return };
+                self.cgroups.warned().warn(&self.bare_name(child.process), &errno_text(errno));
+            }
             FromKeeper::Exited { id, ended } => self.exited(id, ended),
             FromKeeper::Signalled { id, signal, errno } => self.signalled(id, signal, errno),
             FromKeeper::Signal { signal, pid, uid } => {
@@ -32,6 +36,7 @@ impl Worker {
             FromKeeper::OrphanReaped { pid, exit } => {
                 log(Level::Info, &format!("reaped unknown pid {pid} ({exit})"));
                 self.morgue.orphan_ended(pid);
+                self.tidy_cgroups();
             }
             // Only while taking over, see `startup`.
             FromKeeper::Welcome { .. }
@@ -112,7 +117,9 @@ impl Worker {
             // Supervisor says so when the signal comes; here it is known which child it was for.
             log(Level::Debug, &format!("received {} indicating a child quit", signal_name(libc::SIGCHLD)));
             // An earlier run's end, told to a successor: its socket is the present run's.
-            let is_present = self.engine.process(process).is_some_and(|view| view.pid == Some(pid));
+            let present = self.engine.process(process).filter(|view| view.pid == Some(pid));
+            let is_present = present.is_some();
+            let cgroup = present.and_then(|view| self.cgroup(process, view.attempt));
             self.feed(Input::Exited { process, pid, exit, at });
             if is_present {
                 self.leave_socket(process);
@@ -120,7 +127,7 @@ impl Worker {
             // With `killtree` the exit does not count yet.
             let counts = |view: ProcessView<'_>| !view.sweeping && view.last_exit.is_some_and(|last| last.pid == pid);
             if self.engine.process(process).is_some_and(counts) {
-                self.examine(process);
+                self.examine(process, cgroup);
             }
             self.told_and_silent(id);
         }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod calls;
+mod cgroups;
 mod children;
 mod describe;
 mod ear;

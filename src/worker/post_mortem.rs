@@ -15,6 +15,7 @@ use super::survey::{self, Household, Survivor, Traces};
 use super::worker::{Done, Worker};
 use crate::engine::{Exit, LastExit, Pid, ProcessId, signal_name};
 use crate::logs::{Channel, Level, log};
+use crate::sys::cgroup;
 
 /// Survivors remembered of one process; more are only counted in the log's line.
 const SURVIVORS_MAX: usize = 32;
@@ -51,6 +52,8 @@ pub(super) struct Case {
     startsecs: u64,
     /// How often it was looked into already.
     looks: u32,
+    /// Its cgroup could not be removed: somebody lives there.
+    lingers: bool,
 }
 
 /// The examinations: one runs, others wait.
@@ -92,25 +95,38 @@ impl Worker {
     }
 
     /// By what the processes of a child are known; `None` when its process is gone.
-    pub(super) fn traces(&self, process: ProcessId, pid: Pid) -> Option<Traces> {
+    pub(super) fn traces(&self, process: ProcessId, pid: Pid, cgroup: Option<PathBuf>) -> Option<Traces> {
         let view = self.engine.process(process)?;
-        Some(Traces::new(pid, view.group, self.process_config(process)?, self.heritage.serverurl.as_deref()))
+        let config = self.process_config(process)?;
+        let mut traces = Traces::new(pid, view.group, config, self.heritage.serverurl.as_deref());
+        traces.cgroup = cgroup;
+        Some(traces)
     }
 
-    /// A child's end is known to the engine: find out more about it.
-    pub(super) fn examine(&mut self, process: ProcessId) {
+    /// A child's end is known to the engine: find out more about it, and remove its cgroup.
+    pub(super) fn examine(&mut self, process: ProcessId, cgroup: Option<PathBuf>) {
         let Some(view) = self.engine.process(process) else { return };
         let Some(last) = view.last_exit else { return };
         let (name, since) = (view.name.to_owned(), view.started.map_or(0, |started| started.wall));
         let expected = view.policy.exitcodes.contains(&last.exit.status());
-        let Some(traces) = self.traces(process, last.pid) else { return };
+        let Some(traces) = self.traces(process, last.pid, cgroup) else { return };
         let Some(config) = self.process_config(process) else { return };
         let channel = if config.redirect_stderr { Channel::Stdout } else { Channel::Stderr };
         let hint = hint(&config.command, config.stopasgroup, config.extras.killtree);
         let startsecs = u64::try_from(config.startsecs).unwrap_or(0);
         let is_interesting = last.too_quickly || !expected;
         let words = self.log_path(process, channel).filter(|_| is_interesting).map(|path| (path, since));
-        self.morgue.waiting.push(Case { process, name, last, traces, words, hint, startsecs, looks: 0 });
+        self.morgue.waiting.push(Case {
+            process,
+            name,
+            last,
+            traces,
+            words,
+            hint,
+            startsecs,
+            looks: 0,
+            lingers: false,
+        });
         self.examine_next();
     }
 
@@ -132,9 +148,10 @@ impl Worker {
                 });
                 let mut found = found.into_iter();
                 let mut result = Vec::with_capacity(cases.len());
-                for case in cases {
+                for mut case in cases {
                     let survivors: Vec<Survivor> =
                         found.next().unwrap_or_default().into_iter().filter_map(survey::describe).collect();
+                    case.lingers = case.traces.cgroup.as_deref().is_some_and(|path| cgroup::remove(path).is_err());
                     result.push((case, survivors));
                 }
                 result
@@ -167,6 +184,9 @@ impl Worker {
                     self.morgue.waiting.push(case);
                     continue;
                 }
+            }
+            if case.lingers {
+                case.traces.cgroup.take().into_iter().for_each(|cgroup| self.linger(cgroup));
             }
             self.tell_survivors(&case, &survivors);
             if case.last.too_quickly {

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::ffi::{CString, OsString};
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::cgroups::Room;
 use super::environment_file;
 use super::launch::LaunchRecord;
 use super::program_sockets::SharedSocket;
@@ -51,8 +53,8 @@ impl FromStr for Wanted {
     }
 }
 
-/// A plan, or why there is none.
-pub(super) type Prepared = Result<ExecPlan, SpawnError>;
+/// A plan with the door to the cgroup that the child is to enter, or why there is none.
+pub(super) type Prepared = Result<(ExecPlan, Option<OwnedFd>), SpawnError>;
 
 /// What all programs inherit from the daemon.
 #[derive(Debug, Clone)]
@@ -96,7 +98,7 @@ pub(super) fn serverurl(config: &Config) -> Option<String> {
 }
 
 /// Makes the plan for one process. Looks files up: not for the control loop.
-pub(super) fn prepare(group: &str, process: &ProcessConfig, heritage: &Heritage) -> Prepared {
+pub(super) fn prepare(group: &str, process: &ProcessConfig, heritage: &Heritage) -> Result<ExecPlan, SpawnError> {
     let command = find_command(process, heritage.path())?;
     let unusable = |what: &str| SpawnError::NotExecutable(format!("{what} holds a NUL byte"));
     let text = |text: &[u8], what: &str| CString::new(text).map_err(|_| unusable(what));
@@ -122,6 +124,7 @@ pub(super) fn prepare(group: &str, process: &ProcessConfig, heritage: &Heritage)
         limits: heritage.nofile.map(|soft| SoftLimit { resource: libc::RLIMIT_NOFILE, soft }).into_iter().collect(),
         stdin: if process.socket.is_some() { Stdin::Given } else { Stdin::Pipe },
         stderr: if process.redirect_stderr { Stderr::Stdout } else { Stderr::Pipe },
+        enters_cgroup: false,
     })
 }
 
@@ -219,6 +222,7 @@ impl SpawnQueue {
         process: ProcessConfig,
         heritage: Heritage,
         socket: Option<SharedSocket>,
+        room: Option<Room>,
     ) {
         self.waiting.push_back(Waiting { wanted, asked: now, prepared: None });
         let done = self.done.clone();
@@ -228,7 +232,14 @@ impl SpawnQueue {
                 None => Ok(()),
             };
             // The receiver is gone only when the worker ends.
-            let _ = done.send((wanted, made.and_then(|()| prepare(&group, &process, &heritage))));
+            let _ = done.send((
+                wanted,
+                made.and_then(|()| prepare(&group, &process, &heritage)).map(|mut plan| {
+                    let door = room.and_then(|room| room.door());
+                    plan.enters_cgroup = door.is_some();
+                    (plan, door)
+                }),
+            ));
         });
     }
 

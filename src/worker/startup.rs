@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use tokio::sync::mpsc;
 
 use super::Environment;
+use super::cgroups::Cgroups;
 use super::children::Children;
 use super::ear::TapRecord;
 use super::hearing::{SERIAL_HELD_NAME, latest};
@@ -200,6 +201,7 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let state = State {
         call,
         environment: invocation.environment,
+        cgroups: Cgroups::start(&config.daemon.cgroup, pid, inventory.generation),
         launch,
         config,
         pending: None,
@@ -245,6 +247,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         next_process,
         next_child: journalled,
         launch,
+        cgroups,
         config,
         pending,
         active,
@@ -266,6 +269,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         call: call(&invocation, &launch)?,
         environment: invocation.environment,
         launch,
+        cgroups: Cgroups::resume(cgroups),
         config,
         pending,
         active,
@@ -288,6 +292,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     for (program, descriptors) in inventory.programs {
         worker.recover(program, descriptors);
     }
+    worker.find_lingering();
     worker.resume_events();
     worker.release_leftovers();
     let Worker { engine, effects, .. } = &mut worker;
@@ -350,6 +355,7 @@ struct State {
     call: Call,
     environment: Environment,
     launch: LaunchRecord,
+    cgroups: Cgroups,
     config: Config,
     pending: Option<Vec<GroupConfig>>,
     active: IndexMap<String, GroupConfig>,
@@ -370,7 +376,7 @@ fn assemble(
     pid: u32,
     listeners: Vec<Listener>,
 ) -> Result<Worker, Unable> {
-    let State { call, environment, launch, config, pending, active, .. } = state;
+    let State { call, environment, launch, cgroups, config, pending, active, .. } = state;
     let State { engine, events, tap_records, journal, next_child, activity, .. } = state;
     let (request_sender, requests) = mpsc::channel(REQUESTS_MAX);
     let (prepared_sender, prepared) = mpsc::unbounded_channel();
@@ -421,6 +427,7 @@ fn assemble(
         children: Children::default(),
         next_child,
         spawns: SpawnQueue::new(prepared_sender),
+        cgroups,
         sockets,
         prepared,
         done,

@@ -2,12 +2,15 @@
 //!
 //! The keeper is a child subreaper, so whatever a program leaves behind becomes the keeper's child, with its own
 //! descendants below it. Of these orphans a program's are those of its process group, and those whose environment names it.
+//! Where the program had a cgroup of its own, everybody in there is one of its own as well, whatever else became of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use crate::config::ProcessConfig;
 use crate::engine::Pid;
 use crate::rpc::printable;
+use crate::sys::cgroup;
 use crate::sys::proc_table::{self, Entry, Identity};
 
 /// A command line is shown up to here.
@@ -28,6 +31,8 @@ pub(super) struct Traces {
     pub(super) pid: Pid,
     /// `NAME=VALUE`; all of them are in the environment.
     marks: Vec<Vec<u8>>,
+    /// Of this run; it may be gone.
+    pub(super) cgroup: Option<PathBuf>,
 }
 
 impl Traces {
@@ -44,7 +49,7 @@ impl Traces {
             let value = process.environment.get(name).map(String::as_str).or(own)?;
             Some(format!("{name}={value}").into_bytes())
         };
-        Traces { pid, marks: marks.into_iter().filter_map(value).collect() }
+        Traces { pid, marks: marks.into_iter().filter_map(value).collect(), cgroup: None }
     }
 
     fn are_in(&self, environment: &[u8]) -> bool {
@@ -61,13 +66,23 @@ pub(super) struct Household {
     pub(super) known: BTreeSet<Pid>,
 }
 
-/// For each of `wanted` what is left of it. Reads /proc: not for the control loop.
+/// For each of `wanted` what is left of it. Reads /proc and cgroups: not for the control loop.
 ///
 /// # Errors
 ///
-/// Without /proc.
+/// Without /proc, or if a cgroup cannot be read.
 pub(super) fn survey(household: &Household, wanted: &[Traces]) -> std::io::Result<Vec<Vec<Identity>>> {
-    Ok(attribute(&proc_table::all()?, household, wanted, proc_table::environment))
+    let mut found = attribute(&proc_table::all()?, household, wanted, proc_table::environment);
+    for (one, list) in wanted.iter().zip(&mut found) {
+        let Some(cgroup) = &one.cgroup else { continue };
+        for pid in cgroup::members(cgroup)? {
+            let Some(entry) = proc_table::one(pid).filter(|entry| !entry.ended) else { continue };
+            if !household.known.contains(&pid) && !list.contains(&entry.identity) {
+                list.push(entry.identity);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// What a person wants to know of a survivor; `None` if it has ended.

@@ -12,9 +12,9 @@ use super::survey::{self, Household, Survivor, Traces};
 use super::worker::{Done, Worker, now};
 use crate::engine::{Input, Moment, Pid, ProcessId, signal_name};
 use crate::logs::{Level, log};
-use crate::sys::pidfd;
 use crate::sys::proc_table::Identity;
 use crate::sys::watched::Watched;
+use crate::sys::{cgroup, pidfd};
 
 /// A process that SIGKILL does not end within this time (it hangs in the kernel) is left to itself: the program's restart
 /// does not wait for ever.
@@ -43,7 +43,9 @@ impl Worker {
             return;
         }
         let done = self.done_sender.clone();
-        let sweep = self.traces(process, pid).map(|traces| Sweep {
+        // The next run begins only when the sweep is over.
+        let cgroup = self.present_cgroup(process);
+        let sweep = self.traces(process, pid, cgroup).map(|traces| Sweep {
             name: self.bare_name(process),
             traces,
             household: self.household(),
@@ -62,8 +64,9 @@ impl Worker {
     /// Nothing is left of it: now the exit counts.
     pub(super) fn swept(&mut self, process: ProcessId, pid: Pid) {
         self.sweeping.remove(&(process, pid));
+        let cgroup = self.present_cgroup(process);
         self.feed(Input::Swept { process, pid });
-        self.examine(process);
+        self.examine(process, cgroup);
     }
 }
 
@@ -112,8 +115,11 @@ impl Sweep {
         if whom.is_empty() {
             return;
         }
+        let cgroup = self.traces.cgroup.clone().filter(|_| signal == libc::SIGKILL);
         let sending = tokio::task::spawn_blocking(move || {
             let told: Vec<Survivor> = whom.iter().filter_map(|identity| survey::describe(*identity)).collect();
+            // All at once, those too who are being forked. Where that is not to be had, each is signalled below.
+            cgroup.into_iter().for_each(|cgroup| drop(cgroup::kill(&cgroup)));
             let failed: Vec<(Pid, io::Error)> = whom
                 .into_iter()
                 .filter_map(|identity| Some((identity, end(identity, signal).err()?)))

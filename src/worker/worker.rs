@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use tokio::sync::mpsc;
 
+use super::cgroups::Cgroups;
 use super::children::Children;
 use super::ear::TapRecord;
 use super::invocation::Call;
@@ -63,6 +65,8 @@ pub(super) enum Done {
     Examined(Vec<(Case, Vec<Survivor>, Vec<String>)>),
     /// What was left of a child's tree is ended.
     Swept { process: ProcessId, pid: Pid },
+    /// These cgroups of former runs are removed.
+    Tidied(Vec<PathBuf>),
     /// The AUTO logs of a group to add were made.
     LogsMade { group: Box<GroupConfig>, problems: Vec<String>, reply: Reply },
     /// The AUTO logs of an update were made.
@@ -126,6 +130,7 @@ pub(super) struct Worker {
     pub(super) next_child: u64,
     pub(super) heritage: Heritage,
     pub(super) spawns: SpawnQueue,
+    pub(super) cgroups: Cgroups,
     /// The listening sockets of programs.
     pub(super) sockets: ProgramSockets,
     pub(super) prepared: mpsc::UnboundedReceiver<(Wanted, Prepared)>,
@@ -306,6 +311,7 @@ impl Worker {
             next_process: self.engine.next_id(),
             next_child: self.next_child,
             launch: self.launch.clone(),
+            cgroups: self.cgroups.directory(),
             config: self.config.clone(),
             pending: self.pending.clone(),
             active: self.active.clone(),

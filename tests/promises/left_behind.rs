@@ -10,17 +10,17 @@ use crate::household::{galaxyd, worker_of};
 use crate::wait::{until, until_true};
 
 /// A process that is not a zombie.
-fn lives(pid: i32) -> bool {
+pub(crate) fn lives(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z')))
 }
 
-fn pid_in(daemon: &Daemon, file: &str) -> i32 {
+pub(crate) fn pid_in(daemon: &Daemon, file: &str) -> i32 {
     until(file, || daemon.text(file).trim().parse().map_err(|_| "no pid yet".to_owned()))
 }
 
 /// Ends a process that a test left alive on purpose, when the test ends.
-struct Leftover(i32);
+pub(crate) struct Leftover(pub(crate) i32);
 
 impl Drop for Leftover {
     fn drop(&mut self) {
@@ -50,7 +50,7 @@ fn family(daemon: &Daemon) -> [i32; 3] {
 
 #[test]
 fn survivors_of_a_stop_are_told_and_left_alone() {
-    let daemon = galaxyd("", &format!("[program:family]\ncommand={FAMILY}\n"));
+    let daemon = galaxyd("cgroup=none", &format!("[program:family]\ncommand={FAMILY}\n"));
     daemon.wait_state("family", "RUNNING");
     let pids = family(&daemon);
     let leftovers = pids.map(Leftover);
@@ -76,7 +76,7 @@ fn survivors_of_a_stop_are_told_and_left_alone() {
 
 #[test]
 fn killtree_ends_all_that_is_left_within_stopwaitsecs() {
-    let daemon = galaxyd("", &format!("[program:family]\ncommand={FAMILY}\nkilltree=true\nstopwaitsecs=2\n"));
+    let daemon = galaxyd("cgroup=none", &format!("[program:family]\ncommand={FAMILY}\nkilltree=true\nstopwaitsecs=2\n"));
     daemon.wait_state("family", "RUNNING");
     let pids = family(&daemon);
     let begin = Instant::now();
@@ -121,7 +121,7 @@ fn a_crash_with_killtree_restarts_only_when_nothing_is_left() {
 
 #[test]
 fn a_killed_worker_s_successor_goes_on_ending_the_tree() {
-    let daemon = galaxyd("", &format!("[program:family]\ncommand={FAMILY}\nkilltree=true\nstopwaitsecs=3\n"));
+    let daemon = galaxyd("cgroup=none", &format!("[program:family]\ncommand={FAMILY}\nkilltree=true\nstopwaitsecs=3\n"));
     daemon.wait_state("family", "RUNNING");
     let pids = family(&daemon);
     let name =

@@ -14,6 +14,7 @@ mod daemon;
 mod wait;
 
 mod bad_configuration;
+mod cgroups;
 mod household;
 mod idleness;
 mod left_behind;

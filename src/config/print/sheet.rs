@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use super::PrintError;
 use super::template::{counting, countings, escaped, without_marks};
 use crate::config::model::{
-    Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind, LogConfig, LogFile, Owner,
-    ProcessConfig, ServerAuth, ServerConfig, SocketConfig,
+    CgroupChoice, Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind, LogConfig, LogFile,
+    Owner, ProcessConfig, ServerAuth, ServerConfig, SocketConfig,
 };
 use crate::config::schema::SectionKind;
 use crate::config::value;
@@ -96,6 +96,14 @@ fn daemon(daemon: &DaemonConfig) -> Cells {
         ("childlogdir", path(&daemon.childlogdir)),
         ("strip_ansi", Cell::Boolean(daemon.strip_ansi)),
         ("identifier", text(&daemon.identifier)),
+        (
+            "cgroup",
+            match &daemon.cgroup {
+                CgroupChoice::Auto => text("auto"),
+                CgroupChoice::None => text("none"),
+                CgroupChoice::Below(below) => path(below),
+            },
+        ),
         ("environment", pairs(&daemon.environment)),
     ]);
     if let Some(user) = &daemon.user {

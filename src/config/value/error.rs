@@ -36,6 +36,8 @@ pub enum ValueError {
     ModeOutOfRange { found: String },
     #[error("bad logging level name {}", literal(.found))]
     NotLogLevel { found: String },
+    #[error("value {} is neither 'auto' nor 'none' nor an absolute path", literal(.found))]
+    NotCgroup { found: String },
     #[error("value {} is not a URL", literal(.found))]
     NotUrl { found: String },
     #[error("{reason}")]
@@ -81,6 +83,7 @@ impl ValueError {
             }
             ValueError::NotOctal { .. } | ValueError::ModeOutOfRange { .. } => "an octal number, such as 0700 or 022",
             ValueError::NotLogLevel { .. } => "critical, error, warn, info, debug, trace or blather",
+            ValueError::NotCgroup { .. } => "auto, none or the path of a cgroup, such as /sys/fs/cgroup/galaxyd.slice",
             ValueError::NotUrl { .. } | ValueError::BadUrl { .. } => {
                 "a URL, such as unix:///run/supervisor.sock or http://127.0.0.1:9001"
             }

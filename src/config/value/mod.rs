@@ -15,4 +15,4 @@ pub use error::ValueError;
 pub use number::{byte_size, exit_codes, integer, octal, port_number};
 pub use signal::signal;
 pub use url::url;
-pub use word::{EVENT_TYPES, auto_restart, boolean, list_of_strings, log_level, process_or_group_name};
+pub use word::{EVENT_TYPES, auto_restart, boolean, cgroup, list_of_strings, log_level, process_or_group_name};

@@ -1,8 +1,8 @@
 //! Words out of a fixed set, lists of words, names.
 
 use super::ValueError;
-use crate::config::LogLevelName;
 use crate::config::ini::is_space;
+use crate::config::{CgroupChoice, LogLevelName};
 use crate::engine::AutoRestart;
 
 /// The event types a listener may name, abstract ones included.
@@ -84,6 +84,20 @@ pub fn log_level(text: &str) -> Result<LogLevelName, ValueError> {
     }
 }
 
+/// Below which cgroup programs get their own.
+///
+/// # Errors
+///
+/// For a relative path.
+pub fn cgroup(text: &str) -> Result<CgroupChoice, ValueError> {
+    match text {
+        "auto" => Ok(CgroupChoice::Auto),
+        "none" => Ok(CgroupChoice::None),
+        path if path.starts_with('/') => Ok(CgroupChoice::Below(path.into())),
+        _ => Err(ValueError::NotCgroup { found: text.to_owned() }),
+    }
+}
+
 /// Parts between commas, trimmed; empty parts are kept, an empty text has none.
 #[must_use]
 pub fn list_of_strings(text: &str) -> Vec<String> {
@@ -136,6 +150,14 @@ mod tests {
         assert_eq!(log_level("INFO"), Ok(LogLevelName::Info));
         assert_eq!(log_level("blather"), Ok(LogLevelName::Blather));
         assert_eq!(refused(log_level("Warning")), "bad logging level name 'Warning'");
+    }
+
+    #[test]
+    fn a_cgroup_is_named_by_an_absolute_path() {
+        assert_eq!(cgroup("auto"), Ok(CgroupChoice::Auto));
+        assert_eq!(cgroup("none"), Ok(CgroupChoice::None));
+        assert_eq!(cgroup("/sys/fs/cgroup/x"), Ok(CgroupChoice::Below("/sys/fs/cgroup/x".into())));
+        assert_eq!(refused(cgroup("x")), "value 'x' is neither 'auto' nor 'none' nor an absolute path");
     }
 
     #[test]

@@ -1,0 +1,180 @@
+//! Control groups (cgroup v2) as far as they only group processes. No controller is ever touched.
+//!
+//! Source: the kernel's `cgroup-v2.rst`; the mark of delegation is systemd's.
+
+use std::ffi::CString;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
+use nix::unistd::{AccessFlags, access};
+
+/// Where the second version is mounted: alone, or next to the first.
+const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+
+/// What systemd marks a cgroup with that it has handed over: to a user's service manager or service, to one of root's.
+const MARKS: [&str; 2] = ["user.delegate", "trusted.delegate"];
+
+/// Groups looked at below one. A program that makes more of its own has the rest overlooked, not the daemon held up.
+const BELOW_MAX: usize = 4096;
+
+const MEMBERS: &str = "cgroup.procs";
+
+/// The cgroup that was handed over to this process: its own, or the one above (`DelegateSubgroup=`).
+///
+/// # Errors
+///
+/// Why there is none.
+pub fn delegated() -> Result<PathBuf, String> {
+    let mount = MOUNTS.map(Path::new).into_iter().find(|mount| is_cgroup(mount)).ok_or("there is no cgroup v2")?;
+    let table = fs::read_to_string("/proc/self/cgroup").map_err(|error| format!("/proc/self/cgroup: {error}"))?;
+    let own = table.lines().find_map(|line| line.strip_prefix("0::/")).ok_or("this process has no cgroup v2")?;
+    if own.split('/').any(|part| part == "..") {
+        return Err(format!("its cgroup /{own} is outside of this namespace"));
+    }
+    let own = mount.join(own);
+    let above = own.parent().filter(|above| above.starts_with(mount));
+    let marked = [Some(own.as_path()), above].into_iter().flatten().find(|path| is_marked(path));
+    let marked = marked.ok_or_else(|| format!("{} is not delegated", own.display()))?;
+    usable(marked)?;
+    Ok(marked.to_owned())
+}
+
+/// Whether cgroups can be made below `path`, and processes moved there.
+///
+/// # Errors
+///
+/// Why not.
+pub fn usable(path: &Path) -> Result<(), String> {
+    if !is_cgroup(path) {
+        return Err(format!("{} is no cgroup v2", path.display()));
+    }
+    for path in [path.to_owned(), path.join(MEMBERS)] {
+        access(&path, AccessFlags::W_OK)
+            .map_err(|errno| format!("{} cannot be written to: {errno}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn is_cgroup(path: &Path) -> bool {
+    statfs(path).is_ok_and(|file_system| file_system.filesystem_type() == CGROUP2_SUPER_MAGIC)
+}
+
+fn is_marked(path: &Path) -> bool {
+    MARKS.iter().any(|mark| attribute(path, mark).is_some_and(|value| value == *b"1"))
+}
+
+/// The first byte of an extended attribute that is one byte long.
+fn attribute(path: &Path, name: &str) -> Option<[u8; 1]> {
+    let (path, name) = (CString::new(path.as_os_str().as_bytes()).ok()?, CString::new(name).ok()?);
+    let mut value = [0u8; 1];
+    // SAFETY: both texts are valid C strings and `value` is as long as is said; all outlive the call.
+    let length = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+    (length == 1).then_some(value)
+}
+
+/// Makes a cgroup, unless it is there, and opens the door to it: who writes `0` there moves in.
+///
+/// # Errors
+///
+/// ENOENT without the one above, EACCES, EAGAIN when there are too many, EMFILE.
+pub fn create(path: &Path) -> io::Result<OwnedFd> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    Ok(OpenOptions::new().write(true).open(path.join(MEMBERS))?.into())
+}
+
+/// The processes in it and in all below. One that moves meanwhile may be missing or there twice.
+///
+/// # Errors
+///
+/// Other than that it is not there.
+pub fn members(path: &Path) -> io::Result<Vec<i32>> {
+    let mut members = Vec::new();
+    for group in with_those_below(path) {
+        match fs::read_to_string(group.join(MEMBERS)) {
+            // A process outside of this pid namespace is shown as 0.
+            Ok(text) => members.extend(text.lines().filter_map(|pid| pid.parse::<i32>().ok()).filter(|pid| *pid > 0)),
+            // ENODEV: removed since it was opened. EOPNOTSUPP: of threads, whose processes are listed above.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV | libc::EOPNOTSUPP)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(members)
+}
+
+/// SIGKILL for everybody in it and below, also for those who are being forked.
+///
+/// # Errors
+///
+/// ENOENT without it and before Linux 5.14, EACCES.
+pub fn kill(path: &Path) -> io::Result<()> {
+    // Never created: the file is the kernel's.
+    io::Write::write_all(&mut OpenOptions::new().write(true).open(path.join("cgroup.kill"))?, b"1")
+}
+
+/// Removes it with all below; that it is not there is fine.
+///
+/// # Errors
+///
+/// EBUSY while somebody lives in it, EACCES.
+pub fn remove(path: &Path) -> io::Result<()> {
+    for group in with_those_below(path).iter().rev() {
+        match fs::remove_dir(group) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The cgroups right below; none if it cannot be read.
+#[must_use]
+pub fn below(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
+}
+
+/// Each before those below it.
+fn with_those_below(path: &Path) -> Vec<PathBuf> {
+    let mut all = vec![path.to_owned()];
+    let mut place = 0;
+    while let Some(group) = all.get(place).filter(|_| all.len() < BELOW_MAX) {
+        let found = below(group);
+        all.extend(found);
+        place += 1;
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_cgroup_is_told_so() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(usable(folder.path()).unwrap_err().ends_with("is no cgroup v2"));
+        assert!(!is_marked(folder.path()));
+        let missing = folder.path().join("missing");
+        assert_eq!(members(&missing).unwrap(), [0; 0]);
+        remove(&missing).unwrap();
+        assert_eq!(kill(&missing).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(!missing.exists());
+    }
+
+    #[test]
+    fn those_below_come_after_those_above() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("a/b/c")).unwrap();
+        fs::write(folder.path().join("a/cgroup.procs"), "12\n0\n").unwrap();
+        fs::write(folder.path().join("a/b/cgroup.procs"), "13\n").unwrap();
+        assert_eq!(members(folder.path()).unwrap(), [12, 13]);
+        assert_eq!(with_those_below(folder.path()).len(), 4);
+    }
+}
