@@ -47,7 +47,11 @@ impl Place {
     fn rooms(&self, process: &str) -> Vec<PathBuf> {
         let of_daemons = below(&self.0);
         let wanted = format!(":{process}.");
-        of_daemons.iter().flat_map(|daemon| below(daemon)).filter(|run| run.to_string_lossy().contains(&wanted)).collect()
+        of_daemons
+            .iter()
+            .flat_map(|daemon| below(daemon))
+            .filter(|run| run.to_string_lossy().contains(&wanted))
+            .collect()
     }
 }
 
@@ -172,7 +176,8 @@ fn a_killed_worker_s_successor_finds_the_rooms_again() {
     assert_eq!(place.rooms("hider").len(), 1, "the room of a run is not removed under it");
     // Once more while the tree is being ended.
     std::thread::scope(|scope| {
-        let name = "<param><value><string>hider</string></value></param><param><value><boolean>0</boolean></value></param>";
+        let name =
+            "<param><value><string>hider</string></value></param><param><value><boolean>0</boolean></value></param>";
         let stop = scope.spawn(|| daemon.call("supervisor.stopProcess", name));
         daemon.wait_text("main.log", "left behind with SIGTERM (killtree)");
         let old = worker_of(keeper);

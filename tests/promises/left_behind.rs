@@ -76,7 +76,8 @@ fn survivors_of_a_stop_are_told_and_left_alone() {
 
 #[test]
 fn killtree_ends_all_that_is_left_within_stopwaitsecs() {
-    let daemon = galaxyd("cgroup=none", &format!("[program:family]\ncommand={FAMILY}\nkilltree=true\nstopwaitsecs=2\n"));
+    let daemon =
+        galaxyd("cgroup=none", &format!("[program:family]\ncommand={FAMILY}\nkilltree=true\nstopwaitsecs=2\n"));
     daemon.wait_state("family", "RUNNING");
     let pids = family(&daemon);
     let begin = Instant::now();
@@ -121,7 +122,8 @@ fn a_crash_with_killtree_restarts_only_when_nothing_is_left() {
 
 #[test]
 fn a_killed_worker_s_successor_goes_on_ending_the_tree() {
-    let daemon = galaxyd("cgroup=none", &format!("[program:family]\ncommand={FAMILY}\nkilltree=true\nstopwaitsecs=3\n"));
+    let daemon =
+        galaxyd("cgroup=none", &format!("[program:family]\ncommand={FAMILY}\nkilltree=true\nstopwaitsecs=3\n"));
     daemon.wait_state("family", "RUNNING");
     let pids = family(&daemon);
     let name =
