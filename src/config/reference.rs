@@ -95,11 +95,24 @@ environment = PATH=\"/srv/venv/bin:/usr/bin:/bin\"
 ```
 
 **`killtree`.** What a main process leaves behind is found among the orphans that the daemon adopts: those of its process group, and those whose
-environment names the program (`SUPERVISOR_PROCESS_NAME`, `SUPERVISOR_GROUP_NAME`, `SUPERVISOR_SERVER_URL`), with all their descendants. A
-process that left the group *and* changed its environment (`sudo`, `env -i`), or whose environment the daemon may not read
+environment names the program (`SUPERVISOR_PROCESS_NAME`, `SUPERVISOR_GROUP_NAME`, `SUPERVISOR_SERVER_URL`), with all their descendants. Where
+programs have cgroups of their own, everybody in there is found as well, and SIGKILL reaches them all at once (`cgroup.kill`, Linux 5.14). Without
+cgroups, a process that left the group *and* changed its environment (`sudo`, `env -i`), or whose environment the daemon may not read
 (another account, in a container without CAP_SYS_PTRACE), is not found. Without the key such processes are left alone and named in the
 activity log and by `galaxyctl why`. Programs that start jobs which are to outlive them (Galaxy's handlers with the local runner) must not have the
 key.
+
+**`cgroup`.** With a cgroup v2 (also a hybrid `/sys/fs/cgroup/unified`) to use, every program is started in a cgroup of its own, one for each run. `auto` takes the daemon's
+own cgroup, or the one above it, if systemd marked it as delegated (`Delegate=yes`); a path is used as it is told, for instance in a container or
+from a root shell, where there is no such mark; the daemon must be allowed to write there *and* to the `cgroup.procs` of the cgroup that it and the path
+have in common. `none` is for hosts where something else sorts processes into cgroups. Only grouping is used: no controller is enabled and nothing is limited. The daemon itself stays where it is. The
+activity log says at the start where the cgroups are, or in a line of level `debug` why there are none; a program that cannot get one is started without,
+and a warning says so once. They are removed when nobody is left in them.
+
+```ini
+[supervisord]
+cgroup = /sys/fs/cgroup/galaxy
+```
 
 **`environment_file`.** UTF-8, at most 256 KiB each, a regular file, read at every start (so a restart takes up a change, and `update` does not see
 one). Blank lines and lines that begin with `#` or `;` are skipped. Every other line is `NAME=VALUE`; the name is letters, digits

@@ -188,6 +188,7 @@ mod tests {
             next_process: engine.next_id(),
             next_child: 7,
             launch: sample::launch(),
+            cgroups: Some("/sys/fs/cgroup/x".into()),
             config,
             pending: None,
             active: groups.into_iter().map(|group| (group.name.clone(), group)).collect(),

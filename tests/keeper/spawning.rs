@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use galaxyd::engine::Exit;
 use galaxyd::keeper::{FromKeeper, Stage, ToKeeper};
-use galaxyd::sys::plan::{SoftLimit, Stderr, Stdin, User};
+use galaxyd::sys::plan::{ExecPlan, SoftLimit, Stderr, Stdin, User};
 
 use crate::rig::{Rig, plan, read_all, read_line, shell};
 
@@ -48,6 +48,36 @@ fn stderr_can_share_the_pipe_of_stdout_and_stdin_can_be_given() {
     assert!(matches!(message, FromKeeper::Spawned { has_stdin: false, has_stderr: false, .. }));
     assert_eq!(pipes.len(), 1);
     assert_eq!(read_all(&pipes[0]), "from a file\nerr\n");
+    rig.end(&mut worker, 0);
+}
+
+#[test]
+fn a_child_that_cannot_enter_its_cgroup_says_so_and_runs_without() {
+    let (rig, mut worker) = Rig::start("");
+    worker.come_up();
+    // Refuses every byte.
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for (id, path, script) in [(1, "/bin/sh", "ls -l /proc/self/fd; exit 7"), (2, "/nonexistent", "")] {
+        let plan = ExecPlan { enters_cgroup: true, ..plan(path, &["sh", "-c", script]) };
+        let message = ToKeeper::Spawn { id, tag: String::new() };
+        worker.say_with(&message, &[plan.encode().unwrap().as_fd(), full.as_fd()]);
+        let spawned = |message: &FromKeeper| matches!(message, FromKeeper::Spawned { id: its, .. } if *its == id);
+        let (_, pipes) = worker.expect(spawned);
+        let missed = FromKeeper::NotGrouped { id, errno: libc::ENOSPC };
+        worker.expect(|message| *message == missed);
+        if id == 1 {
+            let seen = read_all(&pipes[1]);
+            assert!(seen.contains("pipe:") && !seen.contains("/dev/full"), "{seen}");
+            assert_eq!(worker.exited(id), Exit::Code(7));
+        } else {
+            worker.expect(|message| matches!(message, FromKeeper::ExecFailed { stage: Stage::Exec, .. }));
+            assert_eq!(worker.exited(id), Exit::Code(127));
+        }
+    }
+    // One that got lost on its way is not passed over.
+    let plan = ExecPlan { enters_cgroup: true, ..shell("true") };
+    worker.spawn(3, &plan);
+    worker.expect(|message| *message == FromKeeper::SpawnFailed { id: 3, forking: false, errno: libc::EMFILE });
     rig.end(&mut worker, 0);
 }
 

@@ -57,13 +57,13 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        for daemon in below(&self.0) {
-            for run in below(&daemon) {
-                let _ = fs::remove_dir(run);
-            }
-            let _ = fs::remove_dir(daemon);
-        }
-        let _ = fs::remove_dir(&self.0);
+        let rooms: Vec<PathBuf> = below(&self.0).iter().flat_map(|daemon| below(daemon)).collect();
+        // What was just killed may not have ended yet.
+        until_true("the test's cgroups to be removed", || {
+            let of_daemons = below(&self.0);
+            rooms.iter().chain(&of_daemons).for_each(|path| drop(fs::remove_dir(path)));
+            fs::remove_dir(&self.0).is_ok()
+        });
     }
 }
 
