@@ -361,7 +361,9 @@ mod tests {
                     seen.push(*program);
                     let (name, value) = SAMPLES[*sample];
                     let command = if name == "command" { "" } else { "command=a\n" };
-                    text.push_str(&format!("[program:p{program}]\n{command}{name}={value}\n"));
+                    for part in ["[program:p", &program.to_string(), "]\n", command, name, "=", value, "\n"] {
+                        text.push_str(part);
+                    }
                 }
                 groups(&text)
             };

@@ -118,7 +118,7 @@ impl Engine {
         self.step(now, process, Step::Stop, effects);
         let restarts = wait && then == Then::Start;
         let report_at = now.mono + STOP_REPORT_SPACING;
-        let want = match self.slots.get(&process).map(|slot| slot.process.record.state) {
+        let awaited = match self.slots.get(&process).map(|slot| slot.process.record.state) {
             Some(State::Stopping { .. } | State::Cancelled) if restarts => {
                 Want::Restarted { signal, delivered: false, report_at }
             }
@@ -130,7 +130,7 @@ impl Engine {
             }
         };
         if let Some(slot) = self.slots.get_mut(&process) {
-            slot.waits.push(Wait { request: id, want });
+            slot.waits.push(Wait { request: id, want: awaited });
             pending.wait_for(rank, process);
         }
         self.file_deadline(process);
@@ -260,11 +260,10 @@ impl Engine {
             (_, Treatment::Restart) => true,
             (State::Stopping { .. } | State::Cancelled, _) => false,
             _ if returns => autostart,
-            (_, Treatment::Live) => never_started,
+            (_, Treatment::Live) | (State::Stopped, Treatment::Renew) => never_started,
             (State::Spawning | State::Starting { .. } | State::Running { .. } | State::Backoff { .. }, _) => true,
             (State::Exited { restart_at }, Treatment::Renew) => restart_at.is_some() || autostart,
             (State::Fatal, Treatment::Renew) => autostart,
-            (State::Stopped, Treatment::Renew) => never_started,
         }
     }
 

@@ -406,7 +406,10 @@ fn summary(group: &GroupReport) -> String {
         let keys: Vec<&str> = process.keys.iter().map(|key| key.key.as_str()).collect();
         let lead = if index == 0 { ":" } else { "," };
         let why = if keys.is_empty() { String::new() } else { format!(" ({})", keys.join(" ")) };
-        text.push_str(&format!("{lead} {} {}{why}", namespec(&group.group, &process.name), process.outlook.word()));
+        let name = namespec(&group.group, &process.name);
+        for part in [lead, " ", &name, " ", process.outlook.word(), &why] {
+            text.push_str(part);
+        }
     }
     text
 }

@@ -226,7 +226,9 @@ fn random_configuration(dice: &mut Dice) -> String {
         ] {
             if dice.below(2) == 0 {
                 let value = values[usize::try_from(dice.below(2)).unwrap()];
-                keys += &format!("{key}={value}\n");
+                for part in [key, "=", value, "\n"] {
+                    keys.push_str(part);
+                }
             }
         }
         text += &program(name, &keys);
@@ -235,7 +237,8 @@ fn random_configuration(dice: &mut Dice) -> String {
         }
     }
     if !grouped.is_empty() {
-        text += &format!("[group:g]\nprograms={}\npriority={}\n", grouped.join(","), dice.below(3));
+        let group = format!("[group:g]\nprograms={}\npriority={}\n", grouped.join(","), dice.below(3));
+        text.push_str(&group);
     }
     text
 }
