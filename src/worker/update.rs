@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::logfiles::make_auto_logs;
+use super::program_sockets::{sockets_of, test_sockets};
 use super::reply::Reply;
 use super::report;
 use super::update_report::{GroupReport, Outlook, ProcessReport, UpdateReport};
@@ -66,7 +67,14 @@ impl Worker {
         self.make_pending(config);
         let daemon = self.config.daemon.clone();
         let done = self.done_sender.clone();
+        // A test would take the place of a socket that an active group makes meanwhile.
+        let mut open = self.sockets.urls();
+        open.extend(actual.iter().flat_map(sockets_of).map(|socket| socket.url.clone()));
         tokio::task::spawn_blocking(move || {
+            let mut tested = groups.iter().filter(|group| gets_sockets(&plans, &group.name));
+            if let Err(failed) = tested.try_for_each(|group| test_sockets(group, &open)) {
+                return reply.send(Err(Fault::with(FaultCode::Failed, failed)));
+            }
             let problems = groups.iter_mut().flat_map(|group| make_auto_logs(group, &daemon)).collect();
             let prospect = Box::new(Prospect { plans, groups, wish });
             // The receiver is gone only when the worker ends.
@@ -287,6 +295,16 @@ fn unheard(loaded: Result<Box<Loaded>, NotFound>) -> Result<config::Config, Faul
     let loaded = loaded.map_err(|error| Fault::with(FaultCode::CantReread, error.to_string()))?;
     let text = report::plain(&loaded);
     loaded.config.ok_or_else(|| Fault::with(FaultCode::CantReread, text.trim_end()))
+}
+
+/// Whether processes are made in this group, whose sockets are tested before anything is stopped.
+fn gets_sockets(plans: &[GroupPlan], group: &str) -> bool {
+    let is_made = |plan: &GroupPlan| match plan.fate {
+        GroupFate::Added | GroupFate::Replaced => true,
+        GroupFate::Changed => plan.processes.iter().any(|(_, fate)| *fate == ProcessFate::Added),
+        GroupFate::Removed => false,
+    };
+    plans.iter().any(|plan| plan.group == group && is_made(plan))
 }
 
 fn has(group: &GroupConfig, name: &str) -> bool {
