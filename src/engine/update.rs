@@ -307,10 +307,13 @@ impl Engine {
     /// Goes on with what an update has in store for a process, if it is stopped by now.
     pub(super) fn finish_change(&mut self, now: Now, process: ProcessId, effects: &mut Vec<Effect>) {
         let Some(slot) = self.slots.get(&process) else { return };
-        let Some(then) = slot.process.record.change.as_ref().map(|change| change.then) else { return };
         if !slot.process.state().is_stopped() {
             return;
         }
+        let Some(then) = slot.process.record.change.as_ref().map(|change| change.then) else {
+            // Another update took the change over, and gave it up.
+            return self.disappoint(now, process, effects);
+        };
         let unknown = matches!(slot.process.record.state, State::Unknown { .. });
         // A child that our stop signal did not reach may live on: it must neither run twice nor vanish from sight.
         let stuck = unknown && slot.process.record.stop_cause == Some(StopCause::Update);
@@ -318,8 +321,8 @@ impl Engine {
         let Some(group) = self.groups.get(&slot.group) else { return };
         let (key, name, unstopped) = (slot.group, group.name.clone(), group.unstopped);
         let members = group.members.clone();
-        let waits = self.take_restarts(process);
         if then == Then::Start && !unknown && !ending {
+            let waits = self.take_restarts(process);
             self.forget_change(process);
             effects.push(Effect::GroupChanged { group: name, settled: vec![process], removed: Vec::new() });
             self.step(now, process, Step::Start, effects);
@@ -329,9 +332,7 @@ impl Engine {
             self.file_deadline(process);
             return;
         }
-        for request in waits {
-            self.conclude(now, request, process, Err(Refusal::AbnormalTermination), effects);
-        }
+        self.disappoint(now, process, effects);
         match then {
             _ if ending => self.forget_change(process),
             Then::LeaveWithGroup if stuck => members.into_iter().for_each(|member| self.forget_change(member)),
@@ -361,11 +362,22 @@ impl Engine {
         }
     }
 
+    /// Whoever waits for this process's restart waits in vain.
+    fn disappoint(&mut self, now: Now, process: ProcessId, effects: &mut Vec<Effect>) {
+        for request in self.take_restarts(process) {
+            self.conclude(now, request, process, Err(Refusal::AbnormalTermination), effects);
+        }
+    }
+
     /// The requests that wait for a restart of this process.
     fn take_restarts(&mut self, process: ProcessId) -> Vec<RequestId> {
         let Some(slot) = self.slots.get_mut(&process) else { return Vec::new() };
         let is_restart = |wait: &Wait| matches!(wait.want, Want::Restarted { .. });
-        let requests = slot.waits.iter().filter(|wait| is_restart(wait)).map(|wait| wait.request).collect();
+        if !slot.waits.iter().any(is_restart) {
+            return Vec::new();
+        }
+        let requests: Vec<RequestId> =
+            slot.waits.iter().filter(|wait| is_restart(wait)).map(|wait| wait.request).collect();
         slot.waits.retain(|wait| !is_restart(wait));
         self.file_deadline(process);
         requests

@@ -197,6 +197,48 @@ fn an_ordered_stop_waits_between_priorities_and_patterns_choose() {
     assert_eq!(daemon.ctl(&["status", "zz*"]).code, Some(4));
 }
 
+#[test]
+fn a_socket_that_cannot_be_made_refuses_the_update_before_anything_is_stopped() {
+    let pool = "[fcgi-program:f]\ncommand=/bin/cat\nsocket=unix://%(here)s/no/f.sock\nstartsecs=0\n";
+    let daemon = galaxyd("", &program("web", ""));
+    let before = settled(&daemon);
+    daemon.rewrite(&(program("web", "umask=077") + pool));
+    let outcome = daemon.ctl(&["update"]);
+    assert!(outcome.stdout.contains("Could not create FastCGI socket unix://"), "{outcome:?}");
+    assert_eq!((outcome.code, settled(&daemon)), (Some(1), before));
+    std::fs::create_dir(daemon.path("no")).unwrap();
+    let outcome = daemon.ctl(&["update"]);
+    assert!(outcome.stdout.contains("f: added process group\n"), "{outcome:?}");
+    let open = settled(&daemon);
+    daemon.rewrite(&(program("web", "umask=077") + pool + "numprocs=2\nprocess_name=f%(process_num)d\n"));
+    assert_eq!(daemon.ctl(&["update"]).code, Some(0), "its own socket is in use and is not tested");
+    assert!(!open.contains_key("f:f1") && settled(&daemon)["f:f1"].0 == "RUNNING");
+}
+
+#[test]
+fn the_environments_own_keys_restart_and_killtree_does_not() {
+    let daemon = galaxyd("", &program("web", ""));
+    let mut pid = settled(&daemon)["web"].1;
+    let mut keys = String::new();
+    std::fs::write(daemon.path("web.env"), "A=1\n").unwrap();
+    for (key, value, restarts) in [
+        ("killtree", "true", false),
+        ("user_environment", "true", true),
+        ("environment_file", "%(here)s/web.env", true),
+        ("clear_environment", "true", true),
+    ] {
+        for part in [key, "=", value, "\n"] {
+            keys.push_str(part);
+        }
+        daemon.rewrite(&program("web", &keys));
+        let outcome = daemon.ctl(&["update"]);
+        assert!(outcome.stdout.contains(&format!("({key})")), "{outcome:?}");
+        let now = settled(&daemon)["web"].clone();
+        assert_eq!((now.0.as_str(), now.1 != pid), ("RUNNING", restarts), "{key}");
+        pid = now.1;
+    }
+}
+
 /// Chance from one seed: splitmix64.
 struct Dice(u64);
 

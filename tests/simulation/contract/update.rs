@@ -125,6 +125,20 @@ fn a_child_that_cannot_be_signalled_keeps_its_process_in_sight() {
 }
 
 #[test]
+fn a_restart_that_is_waited_for_and_given_up_with_its_group_is_answered() {
+    let (mut stage, [a, b, _]) = three();
+    let spec = group("g", 1, &[("a", rules(3)), ("b", rules(2)), ("c", rules(1))]);
+    let changes = vec![GroupChange::Reshape { spec, renewed: Vec::new(), restarted: vec!["a".to_owned()] }];
+    stage.request(Request::Update { changes, wait: true });
+    stage.signalled(a, SIGTERM);
+    stage.request(Request::Update { changes: vec![GroupChange::Leave("g".to_owned())], wait: false });
+    // So the group cannot leave, and all that was meant to happen is forgotten.
+    stage.kill_failed(b, SIGTERM);
+    stage.exit(a, TERMINATED);
+    assert_eq!(results(&stage), ["a: Err(AbnormalTermination)"]);
+}
+
+#[test]
 fn a_successor_finishes_what_was_begun() {
     let (mut stage, [a, b, c]) = three();
     stage.request(reshape(group("g", 1, &[("a", rules(3)), ("c", rules(1))]), &["a"]));
