@@ -16,6 +16,7 @@ mod wait;
 mod bad_configuration;
 mod household;
 mod idleness;
+mod late_output;
 mod left_behind;
 mod listeners;
 mod one_daemon;
