@@ -174,6 +174,7 @@ impl Worker {
     pub(super) async fn run(mut self) -> Ended {
         self.grow();
         self.settle();
+        self.release_pools();
         while self.halted.is_none() {
             match self.wake().await {
                 Wake::Keeper(message, descriptors) => self.on_keeper(&message, descriptors),
@@ -198,6 +199,7 @@ impl Worker {
             self.send_spawns();
             self.grow();
             self.settle();
+            self.release_pools();
             self.forget_finished();
             for message in std::mem::take(&mut self.after_settling) {
                 self.tell_keeper(&message);
