@@ -1,6 +1,8 @@
 //! The text that Python's `str` makes of a value: what Supervisor's listeners are told when a client sends a remote event
 //! whose type or data is no string.
 
+use std::fmt::Write as _;
+
 use super::value::Value;
 
 /// `str(value)`.
@@ -81,11 +83,16 @@ fn quoted(text: &str) -> String {
             '\\' => out.push_str("\\\\"),
             character if character == quote => out.extend(['\\', quote]),
             character if is_printable(character) => out.push(character),
-            character => out.push_str(&match u32::from(character) {
-                code @ ..=0xff => format!("\\x{code:02x}"),
-                code @ ..=0xffff => format!("\\u{code:04x}"),
-                code => format!("\\U{code:08x}"),
-            }),
+            character => {
+                let code = u32::from(character);
+                let (letter, digits) = match code {
+                    ..=0xff => ('x', 2),
+                    ..=0xffff => ('u', 4),
+                    _ => ('U', 8),
+                };
+                // A String takes everything.
+                let _ = write!(out, "\\{letter}{code:0digits$x}");
+            }
         }
     }
     out.push(quote);

@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 
 use crate::daemon::Daemon;
 use crate::household::worker_of;
+use crate::notice::tell;
 use crate::subject::Subject;
 use crate::wait::until;
 
@@ -27,7 +28,7 @@ fn daemon(listener_keys: &str, sections: &str) -> Option<Daemon> {
 /// The same with a listener that gives these answers first.
 fn daemon_with(answers: &str, listener_keys: &str, sections: &str) -> Option<Daemon> {
     if !Command::new("python3").arg("--version").status().is_ok_and(|status| status.success()) {
-        eprintln!("could not run: no python3 for a listener");
+        tell("could not run: no python3 for a listener");
         return None;
     }
     let listener = format!(
@@ -37,8 +38,10 @@ fn daemon_with(answers: &str, listener_keys: &str, sections: &str) -> Option<Dae
     fs::write(daemon.path("listener.py"), SCRIPT).unwrap();
     daemon.run();
     // Until it executes its command, a new child looks like a worker to those who want to kill one.
-    let names: Vec<&str> =
-        ["l", "talker", "p", "flood", "slow", "p0", "p1", "p2", "p3", "p4"].into_iter().filter(|name| daemon.info(name, "pid").is_ok()).collect();
+    let names: Vec<&str> = ["l", "talker", "p", "flood", "slow", "p0", "p1", "p2", "p3", "p4"]
+        .into_iter()
+        .filter(|name| daemon.info(name, "pid").is_ok())
+        .collect();
     for name in names {
         daemon.wait_state(name, "RUNNING");
         until("its command", || {
@@ -178,7 +181,8 @@ fn a_shutdown_tells_a_listener_under_the_successor() {
 
 /// Programs in groups of their own, so that they are stopped one after the other.
 fn programs(count: usize) -> String {
-    (0..count).map(|at| format!("[program:p{at}]\ncommand=sleep 1000\nstartsecs=0\npriority={at}\n")).collect()
+    let section = |at| format!("[program:p{at}]\ncommand=sleep 1000\nstartsecs=0\npriority={at}\n");
+    (0..count).map(section).collect::<Vec<_>>().concat()
 }
 
 const STOPS: &str = "events=PROCESS_STATE_STOPPING,PROCESS_STATE_STOPPED\n";
@@ -191,7 +195,10 @@ fn the_last_events_reach_their_listener() {
     let events = daemon.text("events.txt");
     for at in 0..5 {
         for event in ["STOPPING", "STOPPED"] {
-            let told = |line: &&str| line.contains(&format!("eventname:PROCESS_STATE_{event} ")) && line.contains(&format!("processname:p{at} "));
+            let told = |line: &&str| {
+                line.contains(&format!("eventname:PROCESS_STATE_{event} "))
+                    && line.contains(&format!("processname:p{at} "))
+            };
             assert_eq!(events.lines().filter(told).count(), 1, "p{at} {event}:\n{events}");
         }
     }

@@ -19,6 +19,8 @@ mod idleness;
 mod late_output;
 mod left_behind;
 mod listeners;
+#[path = "../fixture/notice.rs"]
+mod notice;
 mod one_daemon;
 mod program_sockets;
 mod socket_file;
