@@ -10,6 +10,8 @@ use crate::engine::{Event, Pid, ProcessId};
 pub enum Input {
     /// A group is being created; comes before the engine's event about it.
     Group(GroupSpec),
+    /// A known group has other members, or other settings; a group that is not known is passed over.
+    Changed(GroupSpec),
     /// The engine announced a change.
     State(Event),
     /// A process has a child: forked, or found alive by a new worker. Said again of a child already known it does nothing.

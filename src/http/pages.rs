@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT, HOST, HeaderName, IF_MODIFIED_SINCE, ORIGIN, REFERER};
+use hyper::header::{ACCEPT, ACCEPT_LANGUAGE, HOST, HeaderName, IF_MODIFIED_SINCE, ORIGIN, REFERER};
 use hyper::{HeaderMap, Method as Verb, Request, StatusCode};
 use jiff::Timestamp;
 use jiff::fmt::strtime;
@@ -69,7 +69,13 @@ pub(super) fn claims(headers: &HeaderMap) -> Claims<'_> {
         let first = values.next()?;
         Some(if values.next().is_some() { "" } else { first.to_str().unwrap_or_default() })
     };
-    Claims { host: text(HOST), origin: text(ORIGIN), referer: text(REFERER), fetch_site: text(FETCH_SITE) }
+    Claims {
+        host: text(HOST),
+        origin: text(ORIGIN),
+        referer: text(REFERER),
+        fetch_site: text(FETCH_SITE),
+        language: text(ACCEPT_LANGUAGE),
+    }
 }
 
 /// The parts of a request to a page.

@@ -303,7 +303,7 @@ mod tests {
         let mut rig = rig();
         let mut tap = rig.tap(0);
         for _ in 0..10 {
-            rig.child.write_all(&[b'x'; 30_000]).unwrap();
+            rig.child.write_all(&vec![b'x'; 30_000]).unwrap();
             assert!(matches!(tap.take(), Found::Bytes { .. }));
             tap.give_back(tap.heard());
         }
