@@ -176,8 +176,8 @@ impl Service {
         }
         let filter = ask.form.get("filter").map(|filter| format!("&filter={}", percent_quoted(filter)));
         let place = format!("?message={}{}", percent_quoted(&outcome.text), filter.unwrap_or_default());
-        if is_form {
-            // Relative: behind a proxy the page has another scheme, name or folder.
+        if is_form || !self.site.get_actions {
+            // Relative: behind a proxy the page has another scheme, name or folder. Refreshing is a link that needs no token.
             reply::see_other(&format!("./{place}"))
         } else {
             reply::moved(&format!("http://{}/{place}", host(&ask.headers)))

@@ -106,6 +106,16 @@ fn a_form_with_the_token_acts_and_leads_back_to_the_page() {
 }
 
 #[test]
+fn refreshing_stays_on_the_page_behind_a_proxy() {
+    with_world(async |world| {
+        let answer = get(&world, "/index.html?action=refresh", HOST).await;
+        assert_eq!(answer.status, 303);
+        let place = answer.header("Location").unwrap();
+        assert!(place.starts_with("./?message=Page%20refreshed%20at%20"), "{place}");
+    });
+}
+
+#[test]
 fn without_a_valid_token_nothing_is_done() {
     with_world(async |world| {
         let token = token(&world, HOST).await;
