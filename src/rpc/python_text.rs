@@ -1,9 +1,8 @@
 //! The text that Python's `str` makes of a value: what Supervisor's listeners are told when a client sends a remote event
 //! whose type or data is no string.
 
-use std::fmt::Write as _;
-
 use super::value::Value;
+use crate::config::literal;
 
 /// `str(value)`.
 pub(super) fn text(value: &Value) -> String {
@@ -26,18 +25,21 @@ fn representation(value: &Value) -> String {
         Value::Bool(true) => "True".to_owned(),
         Value::Bool(false) => "False".to_owned(),
         Value::Double(number) => float(*number),
-        Value::String(text) => quoted(text),
+        Value::String(text) => literal(text),
         Value::DateTime(sent) => date_time(sent).map_or_else(
-            || quoted(sent),
-            |fields| {
+            || literal(sent),
+            |[minutes @ .., second]| {
                 // Python leaves out seconds that are zero, and nothing else.
-                let shown = if fields[5] == 0 { &fields[..5] } else { &fields[..] };
-                format!("datetime.datetime({})", joined(shown.iter().map(u32::to_string)))
+                let second = (second != 0).then_some(second);
+                format!(
+                    "datetime.datetime({})",
+                    joined(minutes.into_iter().chain(second).map(|field| field.to_string()))
+                )
             },
         ),
         Value::Array(elements) => format!("[{}]", joined(elements.iter().map(representation))),
         Value::Struct(members) => {
-            let members = members.iter().map(|(name, value)| format!("{}: {}", quoted(name), representation(value)));
+            let members = members.iter().map(|(name, value)| format!("{}: {}", literal(name), representation(value)));
             format!("{{{}}}", joined(members))
         }
     }
@@ -69,41 +71,6 @@ fn float(number: f64) -> String {
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{digits}e{sign}{:02}", exponent.abs())
-}
-
-/// In single quotes, or in double ones if only single ones are inside.
-fn quoted(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let mut out = String::from(quote);
-    for character in text.chars() {
-        match character {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\\' => out.push_str("\\\\"),
-            character if character == quote => out.extend(['\\', quote]),
-            character if is_printable(character) => out.push(character),
-            character => {
-                let code = u32::from(character);
-                let (letter, digits) = match code {
-                    ..=0xff => ('x', 2),
-                    ..=0xffff => ('u', 4),
-                    _ => ('U', 8),
-                };
-                // A String takes everything.
-                let _ = write!(out, "\\{letter}{code:0digits$x}");
-            }
-        }
-    }
-    out.push(quote);
-    out
-}
-
-/// Rust's idea of what can be shown as it is, which is Python's but for the newest characters. A combining mark is shown
-/// behind another character.
-fn is_printable(character: char) -> bool {
-    let behind: String = ['x', character].iter().collect();
-    matches!(character, '"' | '\'') || behind.escape_debug().eq(behind.chars())
 }
 
 #[cfg(test)]
