@@ -107,7 +107,10 @@ impl Pool {
     }
 
     /// Has other settings, or other members. Who is no member any more and lives is heard to its end.
-    pub(super) fn change(&mut self, group: &GroupSpec, spec: &PoolSpec) {
+    pub(super) fn change(&mut self, group: &GroupSpec, spec: &PoolSpec, cx: &mut Context<'_>) {
+        for dropped in self.queue.resize(spec.buffer_size) {
+            self.dropped(Some(&dropped), cx);
+        }
         self.events.clone_from(&spec.events);
         self.length = spec.length;
         let known = std::mem::take(&mut self.members);
@@ -334,6 +337,18 @@ impl Pool {
                 }
             }
         }
+    }
+
+    /// Whether any of its processes takes events, at once or when it has answered.
+    pub(super) fn is_listening(&self) -> bool {
+        let newest = self.members.iter().filter(|member| member.running).filter_map(|member| member.children.last());
+        newest.into_iter().any(|child| !child.deaf && child.listener.state() != ListenerState::Unknown)
+    }
+
+    /// Whether events wait, or are in a living listener's hand.
+    pub(super) fn is_busy(&self) -> bool {
+        let newest = self.members.iter().filter_map(|member| member.children.last());
+        self.queue.len() > 0 || newest.into_iter().any(|child| child.in_hand.is_some())
     }
 
     /// The children it knows.

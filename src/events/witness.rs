@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::Channel;
+use super::event::{Channel, EventType};
 use super::payload::{Notification, Writer};
 use super::spec::{GroupSpec, MemberSpec, OutputSpec};
 use crate::engine::{Event, Moment, Pid, ProcessId, ProcessState};
@@ -64,6 +64,12 @@ impl Witness {
                 self.members.insert(member.process, (group.name.clone(), member.clone()));
             }
         }
+    }
+
+    /// A group has other members, or they are heard otherwise. Children that live stay as they were born.
+    pub(super) fn change(&mut self, group: &GroupSpec) {
+        self.members.retain(|_, (name, _)| *name != group.name);
+        self.add(group);
     }
 
     /// A group is removed; what waits about its processes is returned.
@@ -132,6 +138,11 @@ impl Witness {
             free
         };
         self.held.extract_if(.., free).map(|held| held.notification).collect()
+    }
+
+    /// Whether an announcement of such an event waits.
+    pub(super) fn holds(&self, is_meant: impl Fn(EventType) -> bool) -> bool {
+        self.held.iter().any(|held| is_meant(held.notification.event))
     }
 
     /// Everything that waits: nobody will be there later.

@@ -46,11 +46,15 @@ impl Worker {
                     self.leaving.remove(process);
                     self.morgue.forget(*process);
                 }
+                self.restructured = true;
+                if self.engine.group(group).is_some() {
+                    // An update has made it anew already; what is active is the new one.
+                    return;
+                }
                 if self.pending.is_none() {
                     self.pending = Some(self.active.values().cloned().collect());
                 }
                 self.active.shift_remove(group);
-                self.restructured = true;
             }
             _ => {}
         }
@@ -106,6 +110,11 @@ impl Worker {
     fn kill(&mut self, process: ProcessId, kill: Kill) {
         let Some((id, child)) = self.children.of_process(process) else { return };
         if child.pid != kill.pid {
+            return;
+        }
+        if self.children.is_reaped(id) {
+            // As if the keeper had found nobody; the exit is about to be told.
+            self.feed(Input::Signalled { process, pid: kill.pid, signal: kill.signal });
             return;
         }
         let message = ToKeeper::Signal { id, signal: kill.signal, group: kill.group };

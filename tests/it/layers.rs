@@ -19,7 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("logs", &["engine", "sys"]),
     ("migration", &["config", "engine"]),
     ("pidproxy", &["sys"]),
-    ("rpc", &["engine"]),
+    ("rpc", &["config", "engine"]),
     ("sys", &[]),
     ("web", &["rpc"]),
     ("worker", &["cli", "config", "engine", "events", "http", "keeper", "logs", "pidproxy", "rpc", "sys"]),

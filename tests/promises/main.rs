@@ -17,8 +17,11 @@ mod bad_configuration;
 mod cgroups;
 mod household;
 mod idleness;
+mod late_output;
 mod left_behind;
 mod listeners;
+#[path = "../fixture/notice.rs"]
+mod notice;
 mod one_daemon;
 mod program_sockets;
 mod socket_file;
