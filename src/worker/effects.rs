@@ -1,6 +1,6 @@
 //! Performing what the engine asks for.
 
-use super::spawning::{Prepared, Wanted};
+use super::spawning::{Prepared, Surroundings, Wanted};
 use super::worker::{Waiting, Worker, now};
 use crate::engine::{Answer, Effect, Input, Kill, LogLevel, LogLine, ProcessId, SpawnError};
 use crate::keeper::ToKeeper;
@@ -69,8 +69,8 @@ impl Worker {
         };
         let wanted = Wanted { process, attempt };
         let socket = self.enter_socket(process);
-        let room = self.room(wanted);
-        self.spawns.push(now().mono, wanted, group, config, self.heritage.clone(), socket, room);
+        let surroundings = Surroundings { heritage: self.heritage.clone(), socket, room: self.room(wanted) };
+        self.spawns.push(now().mono, wanted, group, config, surroundings);
     }
 
     /// Sends to the keeper what is prepared.
@@ -87,7 +87,9 @@ impl Worker {
         let room = attempt.and_then(|attempt| self.cgroup(process, attempt));
         self.feed(Input::SpawnFailed { process, error });
         self.leave_socket(process);
-        room.into_iter().for_each(|room| self.linger(room));
+        if let Some(room) = room {
+            self.linger(room);
+        }
     }
 
     fn send_spawn(&mut self, wanted: Wanted, prepared: Prepared) -> Result<(), SpawnError> {

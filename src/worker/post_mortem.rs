@@ -185,8 +185,8 @@ impl Worker {
                     continue;
                 }
             }
-            if case.lingers {
-                case.traces.cgroup.take().into_iter().for_each(|cgroup| self.linger(cgroup));
+            if let Some(cgroup) = case.traces.cgroup.take().filter(|_| case.lingers) {
+                self.linger(cgroup);
             }
             self.tell_survivors(&case, &survivors);
             if case.last.too_quickly {

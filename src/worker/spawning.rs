@@ -193,6 +193,16 @@ fn variable(name: &[u8], value: &[u8]) -> Result<CString, ()> {
     CString::new([name, b"=", value].concat()).map_err(|_| ())
 }
 
+/// What a run finds when it begins.
+#[derive(Debug)]
+pub(super) struct Surroundings {
+    pub(super) heritage: Heritage,
+    /// Made before, where it is not there yet.
+    pub(super) socket: Option<SharedSocket>,
+    /// For a cgroup of its own.
+    pub(super) room: Option<Room>,
+}
+
 /// Spawns wanted by the engine, waiting for their plans.
 #[derive(Debug)]
 pub(super) struct SpawnQueue {
@@ -220,10 +230,9 @@ impl SpawnQueue {
         wanted: Wanted,
         group: String,
         process: ProcessConfig,
-        heritage: Heritage,
-        socket: Option<SharedSocket>,
-        room: Option<Room>,
+        surroundings: Surroundings,
     ) {
+        let Surroundings { heritage, socket, room } = surroundings;
         self.waiting.push_back(Waiting { wanted, asked: now, prepared: None });
         let done = self.done.clone();
         tokio::task::spawn_blocking(move || {

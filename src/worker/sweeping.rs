@@ -119,7 +119,9 @@ impl Sweep {
         let sending = tokio::task::spawn_blocking(move || {
             let told: Vec<Survivor> = whom.iter().filter_map(|identity| survey::describe(*identity)).collect();
             // All at once, those too who are being forked. Where that is not to be had, each is signalled below.
-            cgroup.into_iter().for_each(|cgroup| drop(cgroup::kill(&cgroup)));
+            if let Some(cgroup) = cgroup {
+                let _ = cgroup::kill(&cgroup);
+            }
             let failed: Vec<(Pid, io::Error)> = whom
                 .into_iter()
                 .filter_map(|identity| Some((identity, end(identity, signal).err()?)))

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -12,6 +13,7 @@ use nix::unistd::Pid;
 use crate::daemon::Daemon;
 use crate::household::{galaxyd, kill_worker, worker_of};
 use crate::left_behind::{Leftover, lives, pid_in};
+use crate::subject::Subject;
 use crate::wait::{until, until_true};
 
 /// A cgroup of the test's own, below the one it runs in.
@@ -29,8 +31,8 @@ impl Place {
             fs::create_dir(&path).ok()?;
             let place = Place(path);
             // Whether processes may be moved from here to there is known only by trying.
-            let mut mover = std::process::Command::new("/bin/sh");
-            let moved = mover.arg("-c").arg("echo $$ > \"$0/cgroup.procs\"").arg(&place.0).output().ok()?;
+            let mut shell = std::process::Command::new("/bin/sh");
+            let moved = shell.arg("-c").arg("echo $$ > \"$0/cgroup.procs\"").arg(&place.0).output().ok()?;
             moved.status.success().then_some(place)
         });
         if made.is_none() {
@@ -164,6 +166,47 @@ fn without_cgroups_the_same_one_is_overlooked_and_that_is_documented() {
     daemon.ctl(&["stop", "hider"]);
     assert_eq!(daemon.info("hider", "statename").unwrap(), "STOPPED");
     assert!(lives(hidden.0));
+}
+
+/// Marks a cgroup as systemd does for `Delegate=yes`.
+fn delegate(path: &Path) -> bool {
+    let mut python = std::process::Command::new("python3");
+    let script = "import os, sys; os.setxattr(sys.argv[1], 'user.delegate', b'1')";
+    let marked = python.arg("-c").arg(script).arg(path).output().is_ok_and(|output| output.status.success());
+    if !marked {
+        let _ = writeln!(std::io::stderr(), "could not run: a cgroup cannot be marked as delegated");
+    }
+    marked
+}
+
+#[test]
+fn a_delegated_cgroup_is_found_and_the_daemon_stays_where_it_was_put() {
+    // The unit's own cgroup, and the one of `DelegateSubgroup=daemon`.
+    for subgroup in ["", "daemon"] {
+        let Some(place) = Place::new() else { return };
+        if !delegate(&place.0) {
+            return;
+        }
+        let own = place.0.join(subgroup);
+        fs::create_dir_all(&own).unwrap();
+        let mut daemon = Daemon::folder_with(Subject::GALAXYD, "", "", &hider("", "killtree=true"));
+        let script = daemon.path("enter.sh");
+        let (door, galaxyd) = (own.join("cgroup.procs"), env!("CARGO_BIN_EXE_galaxyd"));
+        let text = format!("#!/bin/sh\necho $$ > {}\nexec {galaxyd} \"$@\"\n", door.display());
+        fs::write(&script, text).unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        daemon = daemon.with_supervisord(&script);
+        daemon.run();
+        let hidden = Leftover(hide(&daemon));
+        let rooms = place.rooms("hider");
+        assert!(rooms.len() == 1 && is_in(hidden.0, &rooms[0]), "{rooms:?}");
+        assert!(is_in(daemon.pid(), &own) && is_in(worker_of(daemon.pid()), &own));
+        daemon.ctl(&["stop", "hider"]);
+        assert!(!lives(hidden.0));
+        daemon.signal(Signal::SIGTERM);
+        daemon.wait_end();
+        assert!(place.rooms("hider").is_empty());
+    }
 }
 
 #[test]
