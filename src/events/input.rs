@@ -8,7 +8,8 @@ use crate::engine::{Event, Pid, ProcessId};
 /// Everything that events and listeners depend on. A child is named by the keeper's id for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// A group is being created; comes before the engine's event about it.
+    /// A group is being created; comes before the engine's event about it. Said again of an ordinary group when its members
+    /// changed.
     Group(GroupSpec),
     /// The engine announced a change.
     State(Event),

@@ -57,8 +57,9 @@ impl Witness {
         &self.held
     }
 
-    /// A group is being created.
+    /// A group is being created, or has other members than before.
     pub(super) fn add(&mut self, group: &GroupSpec) {
+        self.members.retain(|_, (name, _)| *name != group.name);
         for member in &group.members {
             if group.pool.is_some() || member.stdout.is_heard() || member.stderr.is_heard() {
                 self.members.insert(member.process, (group.name.clone(), member.clone()));

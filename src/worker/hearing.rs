@@ -244,7 +244,7 @@ impl Worker {
     /// Hears what a pipe has: a piece if its child lives, all that is left if it is reaped.
     fn pump(&mut self, source: SourceId) {
         while let Some(tapped) = self.taps.get_mut(source) {
-            match tapped.tap.take() {
+            match tapped.take() {
                 Found::Bytes { at, bytes } => {
                     self.heard(source, at, &bytes);
                     if !self.children.is_reaped(source.child) {
@@ -341,6 +341,8 @@ impl Worker {
 
     /// What a predecessor left and nobody took in hand.
     pub(super) fn release_leftovers(&mut self) {
+        // Of children that are gone: later ones may get their ids.
+        self.tap_records.clear();
         for name in std::mem::take(&mut self.held).into_keys().filter(|name| name.starts_with(HELD_PREFIX)) {
             self.tell_keeper(&ToKeeper::Release { name });
         }
