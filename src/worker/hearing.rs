@@ -165,14 +165,14 @@ impl Worker {
 
     /// Gives the pipe for the log plane, or the child's back.
     fn tap(&mut self, source: SourceId, pipe: OwnedFd, mut ear: Ear) -> Result<OwnedFd, (OwnedFd, io::Error)> {
-        let (memory, onward) = match self.tap_memory(source) {
-            Ok(memory) => memory,
-            Err(error) => return Err((pipe, error)),
-        };
         let record = self.tap_records.remove(&source);
         let heard = match &ear {
             Ear::Listener => self.events.heard(source.child).unwrap_or(0),
             Ear::Program(_) => record.as_ref().map_or(0, |record| record.heard),
+        };
+        let (memory, onward) = match self.tap_memory(source, heard) {
+            Ok(memory) => memory,
+            Err(error) => return Err((pipe, error)),
         };
         let spare = match pipe.try_clone() {
             Ok(spare) => spare,
@@ -187,7 +187,7 @@ impl Worker {
     }
 
     /// A predecessor's, or new memory that the keeper holds from now on; and another descriptor of the pipe onward.
-    fn tap_memory(&mut self, source: SourceId) -> io::Result<(TapMemory, OwnedFd)> {
+    fn tap_memory(&mut self, source: SourceId, heard: u64) -> io::Result<(TapMemory, OwnedFd)> {
         let [intake_name, onward_name] = tap_names(source);
         let memory = match (self.held.remove(&intake_name), self.held.remove(&onward_name)) {
             (Some(intake), Some(onward)) => {
@@ -195,7 +195,7 @@ impl Worker {
                 TapMemory { intake, onward }
             }
             _ => {
-                let memory = TapMemory::create()?;
+                let memory = TapMemory::create(heard)?;
                 self.hold(intake_name, memory.intake.try_clone()?)?;
                 self.hold(onward_name, memory.onward.try_clone()?)?;
                 memory
@@ -252,6 +252,11 @@ impl Worker {
                     }
                 }
                 Found::Drained => return self.tap_drained(source),
+                Found::Failed(errno) => {
+                    let (child, channel) = (source.child, source.channel.name());
+                    let name = self.children.get(child).map(|child| self.bare_name(child.process)).unwrap_or_default();
+                    log(Level::Critical, &format!("{name}'s {channel} cannot be read any more ({errno}); restart it"));
+                }
                 Found::Nothing | Found::Blocked => break,
             }
         }

@@ -62,6 +62,8 @@ pub(super) enum Found {
     Blocked,
     /// The child is reaped, and all it wrote was found.
     Drained,
+    /// Nothing more can be had from the pipe.
+    Failed(Errno),
 }
 
 /// What a tap waits for.
@@ -82,13 +84,14 @@ pub(super) struct TapMemory {
 }
 
 impl TapMemory {
-    /// For a child that has said nothing yet.
+    /// For a child of which so many bytes were heard: none, unless the keeper could not hold a predecessor's memory.
     ///
     /// # Errors
     /// When no descriptor is left.
-    pub(super) fn create() -> io::Result<TapMemory> {
-        let intake = memfd_create(c"galaxyd-intake", MFdFlags::MFD_CLOEXEC)?;
-        Ok(TapMemory { intake, onward: pipe::loop_pipe()? })
+    pub(super) fn create(heard: u64) -> io::Result<TapMemory> {
+        let intake = File::from(memfd_create(c"galaxyd-intake", MFdFlags::MFD_CLOEXEC)?);
+        intake.set_len(heard)?;
+        Ok(TapMemory { intake: intake.into(), onward: pipe::loop_pipe()? })
     }
 }
 
@@ -139,7 +142,10 @@ impl Tap {
                     self.left = self.left.map(|left| left.saturating_sub(count));
                 }
                 // Not a pipe, or no memory: nothing that another attempt could help.
-                Err(_) => self.ended = true,
+                Err(error) => {
+                    self.ended = true;
+                    return Found::Failed(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)));
+                }
             }
         }
         let at = self.heard;
@@ -262,7 +268,7 @@ mod tests {
 
     fn rig() -> Rig {
         let (reader, child) = io::pipe().unwrap();
-        Rig { child, pipe: reader.into(), memory: TapMemory::create().unwrap() }
+        Rig { child, pipe: reader.into(), memory: TapMemory::create(0).unwrap() }
     }
 
     impl Rig {
@@ -293,6 +299,14 @@ mod tests {
         assert_eq!(second.take(0), bytes(6, "RESULT 2\nOK"), "taken, but never journalled");
         assert_eq!(second.take(0), bytes(17, "READY\n"));
         assert_eq!(rig.tap(23).take(0), Found::Nothing);
+    }
+
+    #[test]
+    fn a_successor_without_memory_goes_on_where_the_journal_left_off() {
+        let mut rig = rig();
+        rig.memory = TapMemory::create(23).unwrap();
+        rig.child.write_all(b"RESULT 2\nOK").unwrap();
+        assert_eq!(rig.tap(23).take(0), bytes(23, "RESULT 2\nOK"));
     }
 
     #[test]
