@@ -15,6 +15,10 @@ sim:
 conformance:
     cargo test --test conformance
 
+# The same scenarios on the original and on ours, side by side; words choose some of them.
+differential *words:
+    cargo test --test differential -- {{words}}
+
 # Record what the original does, after a change of the tests.
 record:
     INSTA_UPDATE=always SUPERVISOR_UNDER_TEST=original cargo test --test conformance

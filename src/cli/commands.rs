@@ -23,6 +23,8 @@ pub enum Words {
     /// Options of its own, a process, a channel.
     Tail,
     Maintail,
+    /// Processes and `--reveal`.
+    Env,
     Groups,
     Commands,
     Url,
@@ -33,6 +35,14 @@ pub enum Words {
     Shell,
     /// One of ours.
     Program,
+}
+
+impl Words {
+    /// Whether they name processes, which only a daemon knows.
+    #[must_use]
+    pub fn are_processes(self) -> bool {
+        matches!(self, Words::Processes | Words::SignalAndProcesses | Words::Tail | Words::Env)
+    }
 }
 
 /// Who has the command.
@@ -50,6 +60,19 @@ pub const COMMANDS: &[CommandLine] = &[
         forms: &[("add <group> [...]", "Activate groups that the last reread found")],
         words: Words::Groups,
         origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "apply",
+        about: "put the configuration file in force for processes, and start them anew",
+        forms: &[
+            (
+                "apply <name> [...]",
+                "Read the configuration files and restart these processes or groups under what they say",
+            ),
+            ("apply --dry-run <name> [...]", "Only show what that would do, key by key"),
+        ],
+        words: Words::Processes,
+        origin: Origin::Galaxyd,
     },
     CommandLine {
         name: "avail",
@@ -94,6 +117,19 @@ pub const COMMANDS: &[CommandLine] = &[
             ("config <file> --format ini|toml|json", "Print that of this file, in this dialect (default ini)"),
         ],
         words: Words::File,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
+        name: "env",
+        about: "show how a process would be started: environment, user, directory, limits",
+        forms: &[
+            (
+                "env <name> [...]",
+                "Show what processes would be started with, without starting them; secrets are hidden",
+            ),
+            ("env <name> --reveal", "Show secrets as well; the daemon's log says who asked"),
+        ],
+        words: Words::Env,
         origin: Origin::Galaxyd,
     },
     CommandLine {
@@ -254,6 +290,7 @@ pub const COMMANDS: &[CommandLine] = &[
             ("stop <name> [...]", "Stop these processes or groups"),
             ("stop <group>:*", "Stop all processes of a group"),
             ("stop all", "Stop all processes"),
+            ("stop --ordered ...", "Only as galaxyctl: by descending priority, each when those above have stopped"),
         ],
         words: Words::Processes,
         origin: Origin::Supervisor,
@@ -273,9 +310,13 @@ pub const COMMANDS: &[CommandLine] = &[
         name: "update",
         about: "apply the changes of the configuration files",
         forms: &[
-            ("update", "Read the configuration files; stop, restart and start the groups that changed"),
+            ("update", "Read the configuration files; stop, restart and start what changed"),
             ("update all", "The same"),
             ("update <group> [...]", "The same for these groups only"),
+            (
+                "update --dry-run [...]",
+                "Only as galaxyctl: show what would change, key by key, and what that would cost",
+            ),
         ],
         words: Words::Groups,
         origin: Origin::Supervisor,
@@ -286,6 +327,17 @@ pub const COMMANDS: &[CommandLine] = &[
         forms: &[("version", "Print the version of Supervisor that the daemon is or keeps to")],
         words: Words::None,
         origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "why",
+        about: "say why processes are in their states",
+        forms: &[
+            ("why", "Say of every process that does not run, or left others behind, why, and what it said last"),
+            ("why <name> [...]", "Say it of these processes"),
+            ("why all", "Say it of all processes"),
+        ],
+        words: Words::Processes,
+        origin: Origin::Galaxyd,
     },
 ];
 

@@ -46,7 +46,7 @@ fn same_group(active: &GroupConfig, pending: &GroupConfig) -> bool {
 }
 
 /// Of a `FastCGI` socket only the address counts; events are a set.
-fn same_kind(active: &GroupKind, pending: &GroupKind) -> bool {
+pub(super) fn same_kind(active: &GroupKind, pending: &GroupKind) -> bool {
     use GroupKind as K;
     match (active, pending) {
         (K::Program, K::Program) => true,
@@ -71,7 +71,7 @@ fn same_kind(active: &GroupKind, pending: &GroupKind) -> bool {
 }
 
 /// Everything counts but the section a process comes from; of its account, the number, of its socket the address.
-fn same_process(active: &ProcessConfig, pending: &ProcessConfig) -> bool {
+pub(super) fn same_process(active: &ProcessConfig, pending: &ProcessConfig) -> bool {
     let uid = |process: &ProcessConfig| process.user.as_ref().map(|user| user.uid);
     let address = |socket: &SocketConfig| SocketConfig { backlog: None, owner: None, mode: None, ..socket.clone() };
     let comparable = |process: &ProcessConfig| ProcessConfig {
@@ -89,7 +89,7 @@ fn same_process(active: &ProcessConfig, pending: &ProcessConfig) -> bool {
 }
 
 /// An active `AUTO` has long become a file of its own, so leaving it is seen; going back to it is not.
-fn same_log(active: &LogFile, pending: &LogFile) -> bool {
+pub(super) fn same_log(active: &LogFile, pending: &LogFile) -> bool {
     *pending == LogFile::Auto || active == pending
 }
 
@@ -138,6 +138,12 @@ mod tests {
             ("stdout_logfile=/tmp/x\n", "", false),
             ("stdout_logfile=/tmp/x\n", "stdout_logfile_maxbytes=1\n", true),
             ("unknown=1\n", "unknown=2\n", false),
+            ("type=service\n", "", false),
+            ("", "type=oneshot\n", true),
+            ("", "killtree=true\n", true),
+            ("", "user_environment=true\n", true),
+            ("", "clear_environment=true\n", true),
+            ("environment_file=/a\n", "environment_file=-/a\n", true),
         ] {
             assert_eq!(changed(&program(old), &program(new)), wanted, "{old:?} -> {new:?}");
         }

@@ -3,12 +3,14 @@
 mod assembly;
 mod client;
 mod command;
+mod consequence;
 mod daemon;
 mod diagnostic;
 mod difference;
 pub mod environment;
 mod expansion;
 mod exposure;
+mod extra;
 mod find;
 mod groups;
 mod host;
@@ -25,6 +27,7 @@ mod overrides;
 mod path;
 mod pattern;
 pub mod percent;
+mod plan;
 mod plugin;
 mod policy;
 mod print;
@@ -36,6 +39,7 @@ mod reader;
 mod reference;
 mod sample;
 pub mod schema;
+mod secret;
 mod servers;
 pub mod shlex;
 mod source;
@@ -46,6 +50,7 @@ pub mod value;
 pub use assembly::FILES_MAX;
 pub use client::{CtlConfig, CtlLoaded, Plugins, load_ctl};
 pub use command::{Command, find_command};
+pub use consequence::{Consequence, consequence};
 pub use diagnostic::{EXIT_REFUSED, Rendering, check, render};
 pub use difference::{Difference, difference};
 pub use find::{NotFound, find, search_paths};
@@ -53,11 +58,13 @@ pub use host::HostSource;
 pub use literal::{ascii_literal, literal};
 pub use loader::{Loaded, load};
 pub use model::{
-    Config, DaemonConfig, DaemonLog, GroupConfig, GroupKind, InetServer, LogConfig, LogFile, LogLevelName, Owner,
-    PageConfig, ProcessConfig, RpcInterface, ServerAuth, ServerConfig, SocketConfig, UnixServer, User,
+    Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind, InetServer, LogConfig, LogFile,
+    LogLevelName, Owner, PageConfig, ProcessConfig, RpcInterface, ServerAuth, ServerConfig, SocketConfig, UnixServer,
+    User,
 };
 pub use nearest::nearest;
 pub use overrides::{DaemonOption, Overrides};
+pub use plan::{GroupFate, GroupPlan, KeyChange, ProcessFate, plan, settled};
 pub use plugin::InterfaceKind;
 pub use print::{Format, PrintError, print};
 pub use problem::{Place, Problem, Problems, Severity};

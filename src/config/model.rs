@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::AutoRestart;
+use crate::engine::{AutoRestart, Kind};
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -217,8 +217,30 @@ pub struct ProcessConfig {
     pub environment: IndexMap<String, String>,
     /// `None`: AUTO.
     pub serverurl: Option<String>,
+    #[serde(default)]
+    pub extras: Extras,
     /// What becomes its standard input, for processes of a `[fcgi-program:x]`.
     pub socket: Option<SocketConfig>,
+}
+
+/// The keys of a program that Supervisor does not have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extras {
+    pub kind: Kind,
+    pub killtree: bool,
+    pub clear_environment: bool,
+    pub user_environment: bool,
+    /// In the order of the file; of two that set a variable the later one counts.
+    pub environment_files: Vec<EnvironmentFile>,
+}
+
+/// One path of `environment_file`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentFile {
+    /// Absolute.
+    pub path: String,
+    /// It may be missing.
+    pub optional: bool,
 }
 
 /// The `stdout_*` or `stderr_*` keys.

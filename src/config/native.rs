@@ -207,7 +207,7 @@ fn convert(wanted: ValueType, value: &DeValue<'_>) -> Result<RawData, &'static s
             });
             items.collect::<Result<_, _>>().map(RawData::List)
         }
-        (V::Names | V::Events | V::Patterns, DeValue::Array(items)) => {
+        (V::Names | V::Events | V::Patterns | V::Files, DeValue::Array(items)) => {
             let items = items.iter().map(|item| match item.get_ref() {
                 DeValue::String(text) => Ok(text.clone().into_owned()),
                 other => Err(kind_of(other)),
@@ -256,7 +256,7 @@ fn spelling(wanted: ValueType) -> &'static str {
         V::Signal => "a signal's name or number",
         V::Octal => "an octal number",
         V::ExitCodes => "a list of numbers",
-        V::Names | V::Events | V::Patterns => "a list of texts",
+        V::Names | V::Events | V::Patterns | V::Files => "a list of texts",
         V::Environment => "a table of texts",
         V::User | V::Owner | V::Address => "a text or a number",
         V::Text
@@ -268,6 +268,7 @@ fn spelling(wanted: ValueType) -> &'static str {
         | V::LogPath
         | V::Socket
         | V::Url
+        | V::ProgramType
         | V::PythonObject => "a text",
     }
 }
@@ -285,6 +286,8 @@ pub(crate) fn example(wanted: ValueType) -> &'static str {
         V::Names => "[\"web\", \"handler\"]",
         V::Events => "[\"PROCESS_STATE\"]",
         V::Patterns => "[\"conf.d/*.toml\"]",
+        V::Files => "[\"/etc/galaxy.env\", \"-/etc/local.env\"]",
+        V::ProgramType => "\"oneshot\"",
         V::Environment => "{ PATH = \"/usr/bin:/bin\" }",
         V::Address => "\"127.0.0.1:9001\"",
         V::User => "\"galaxy\"",

@@ -65,7 +65,11 @@ const KNOWN: &[Known] = &[
     known(
         "supervisor_stdout",
         "write stdout_logfile = /dev/stdout and stdout_logfile_maxbytes = 0 into the programs to have their output in \
-         that of the daemon",
+         that of the daemon; with names before each line, run the listener under examples/plugins/result_handler.py",
+    ),
+    known(
+        "multivisor",
+        "run examples/plugins/multivisor_listener.py as an event listener: it offers multivisor's server the same",
     ),
 ];
 
@@ -123,6 +127,7 @@ mod tests {
             ("mr.laforge.rpcinterface:make_laforge_rpcinterface", "signal"),
             ("supervisor_twiddler.rpcinterface:other", "built in"),
             ("supervisor_stdout:event_handler", "/dev/stdout"),
+            ("multivisor.rpc:make_rpc_interface", "multivisor_listener.py"),
         ] {
             assert!(instead(reference).is_some_and(|text| text.contains(word)), "{reference}");
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::model::{GroupConfig, ProcessConfig};
-use crate::engine::{GroupSpec, MemberSpec, Policy};
+use crate::engine::{GroupSpec, Kind, MemberSpec, Policy};
 
 impl ProcessConfig {
     /// The rules of this process, for the engine. Seconds below zero act like zero.
@@ -12,7 +12,8 @@ impl ProcessConfig {
         Policy {
             autostart: self.autostart,
             autorestart: self.autorestart,
-            startsecs: seconds(self.startsecs),
+            // A oneshot has no start to survive: it succeeds by ending well.
+            startsecs: if self.extras.kind == Kind::Oneshot { Duration::ZERO } else { seconds(self.startsecs) },
             startretries: self.startretries,
             exitcodes: self.exitcodes.clone(),
             stopsignal: self.stopsignal,
@@ -20,6 +21,8 @@ impl ProcessConfig {
             stopasgroup: self.stopasgroup,
             killasgroup: self.killasgroup,
             priority: self.priority,
+            kind: self.extras.kind,
+            killtree: self.extras.killtree,
         }
     }
 }

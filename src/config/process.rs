@@ -6,8 +6,9 @@
 use indexmap::IndexMap;
 
 use super::expansion::Scope;
+use super::extra;
 use super::lookup::{Complaint, Lookup};
-use super::model::{LogConfig, LogFile, ProcessConfig, User};
+use super::model::{Extras, LogConfig, LogFile, ProcessConfig, User};
 use super::percent::{self, Datum};
 use super::problem::Problem;
 use super::raw::RawData;
@@ -44,6 +45,7 @@ struct Common {
     user: Option<User>,
     umask: Option<u32>,
     process_name: String,
+    extras: Extras,
 }
 
 /// What does not differ of a channel.
@@ -110,6 +112,7 @@ fn common(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -> Common {
     let user = reader.typed(place, "user", scope, |text, lookup| lookup.user(text));
     let umask = reader.plain(place, "umask", scope, value::octal);
     let process_name = process_name(reader, place, numprocs);
+    let extras = extra::extras(reader, place, scope);
     if stopasgroup && !killasgroup {
         let text = "Cannot set stopasgroup=true and killasgroup=false";
         let help = "leave out killasgroup: stopasgroup=true implies it";
@@ -135,6 +138,7 @@ fn common(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -> Common {
         user,
         umask,
         process_name,
+        extras,
     }
 }
 
@@ -232,6 +236,7 @@ fn one(reader: &mut Reader<'_>, place: Place<'_>, scope: &mut Scope, common: &Co
         stderr,
         environment,
         serverurl: common.serverurl.clone(),
+        extras: common.extras.clone(),
         socket: None,
     })
 }

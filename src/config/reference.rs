@@ -68,6 +68,47 @@ table below says which names a key knows.
 Supervisor expands `[supervisord] environment`, `stdout_logfile` and `stderr_logfile` twice and wants `%%%%` there. Both
 spellings work here.
 
+## What Supervisor does not have
+
+Keys that are marked \"Not in Supervisor\" below change nothing where they are absent, and Supervisor ignores them.
+
+```ini
+; A job: it is to end well, once. Tried again after a failure, FATAL after the fourth in a row.
+[program:migrate]
+command = /srv/galaxy/manage_db.sh upgrade
+type = oneshot
+startretries = 3
+
+; A wrapper that leaves its workers behind when it is stopped.
+[program:client]
+command = npm run serve
+killtree = true
+
+; Account, secrets and nothing else from outside.
+[program:web]
+command = /srv/venv/bin/gunicorn app
+user = galaxy
+user_environment = true
+clear_environment = true
+environment_file = /etc/galaxy/web.env,-/etc/galaxy/local.env
+environment = PATH=\"/srv/venv/bin:/usr/bin:/bin\"
+```
+
+**`killtree`.** What a main process leaves behind is found among the orphans that the daemon adopts: those of its process group, and those whose
+environment names the program (`SUPERVISOR_PROCESS_NAME`, `SUPERVISOR_GROUP_NAME`, `SUPERVISOR_SERVER_URL`), with all their descendants. A
+process that left the group *and* changed its environment (`sudo`, `env -i`), or whose environment the daemon may not read
+(another account, in a container without CAP_SYS_PTRACE), is not found. Without the key such processes are left alone and named in the
+activity log and by `galaxyctl why`. Programs that start jobs which are to outlive them (Galaxy's handlers with the local runner) must not have the
+key.
+
+**`environment_file`.** UTF-8, at most 256 KiB each, a regular file, read at every start (so a restart takes up a change, and `update` does not see
+one). Blank lines and lines that begin with `#` or `;` are skipped. Every other line is `NAME=VALUE`; the name is letters, digits
+and `_`. Blanks around name and value are taken off. A value in single quotes is taken as it stands; in double quotes `\\\\`, `\\\"`,
+`\\$` and `` \\` `` lose their backslash; without quotes everything counts, `#`, quotes and backslashes inside too. No variable is
+expanded, no value spans lines, `export` is not known. Whatever else stands there fails the start, and `spawnerr` names file and line. The order,
+later ones over earlier ones: the daemon's own environment, `user_environment`, `SUPERVISOR_*`, the files in their order,
+`environment` of `[supervisord]` and of the program. `galaxyctl env NAME` shows what comes out.
+
 ## Limits
 
 A file has at most 4 MiB, a configuration at most 10,000 files, a section at most 10,000 processes.

@@ -23,7 +23,7 @@ struct Section {
     lines: &'static [(&'static str, &'static str)],
 }
 
-const HEAD: &str = "; A sample configuration for galaxyd, or for Supervisor.\n\
+const HEAD: &str = "; Sample supervisor config file, for galaxyd and for Supervisor.\n\
     ;\n\
     ; A semicolon after a blank begins a comment, so a value cannot hold the two together. Take a semicolon away\n\
     ; to put a line in force. Values are %-expanded: %(ENV_HOME)s is the variable HOME, %% a percent sign; the\n\

@@ -139,13 +139,17 @@ pub enum ValueType {
     Names,
     Events,
     Patterns,
+    /// `service` or `oneshot`.
+    ProgramType,
+    /// Paths, comma separated.
+    Files,
     /// `package.module:attribute`
     PythonObject,
 }
 
 impl ValueType {
     /// All types, in the order of the reference.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Text,
         Self::Command,
         Self::Integer,
@@ -169,6 +173,8 @@ impl ValueType {
         Self::Names,
         Self::Events,
         Self::Patterns,
+        Self::ProgramType,
+        Self::Files,
         Self::PythonObject,
     ];
 
@@ -199,6 +205,8 @@ impl ValueType {
             Self::Names => "names",
             Self::Events => "events",
             Self::Patterns => "patterns",
+            Self::ProgramType => "type",
+            Self::Files => "files",
             Self::PythonObject => "Python object",
         }
     }
@@ -230,6 +238,8 @@ impl ValueType {
             Self::Names => "names, comma separated",
             Self::Events => "names of events, comma separated",
             Self::Patterns => "shell patterns, separated by blanks or lines",
+            Self::ProgramType => "`service` or `oneshot`",
+            Self::Files => "absolute paths, comma separated; one with a `-` before it may be missing",
             Self::PythonObject => "`package.module:attribute`",
         }
     }
@@ -509,6 +519,19 @@ pub const KEYS: &[Key] = &[
     key(S::Program, "umask", V::Octal, Absent("the daemon's"), N::Section, E::Update, "Its umask."),
     key(S::Program, "serverurl", V::Url, Absent("AUTO: the first Unix socket, else the last TCP port"), N::Section,
         E::Update, "What it finds in `SUPERVISOR_SERVER_URL`."),
+    key(S::Program, "type", V::ProgramType, Text("service"), N::Section, E::Update,
+        "`oneshot`: it does something and ends. RUNNING as soon as it is forked (`startsecs` does not apply); an exit code of \
+        `exitcodes` is its success and never followed by a restart; any other end is tried again after 1, 2, 3 ... seconds \
+        and, after `startretries` failures in a row, FATAL; `autorestart=false` turns that off. Not in Supervisor."),
+    key(S::Program, "killtree", V::Boolean, Text("false"), N::Section, E::Update,
+        "End what its main process leaves behind, when that was stopped or has ended by itself, before it counts as STOPPED or \
+        EXITED and before any restart: first `stopsignal`, SIGKILL when `stopwaitsecs` are over. Not in Supervisor."),
+    key(S::Program, "user_environment", V::Boolean, Text("false"), N::Section, E::Update,
+        "Set `HOME`, `USER`, `LOGNAME` and `SHELL` from the account it runs as. Not in Supervisor."),
+    key(S::Program, "environment_file", V::Files, Text(""), N::Section, E::Update,
+        "Files of `KEY=VALUE` lines, read at each start, under `environment`. Not in Supervisor."),
+    key(S::Program, "clear_environment", V::Boolean, Text("false"), N::Section, E::Update,
+        "Pass on nothing of the daemon's own environment, not even `PATH`. Not in Supervisor."),
     // [group:x]
     key(S::Group, "programs", V::Names, Text(""), N::Here, E::Update,
         "The programs of the group, in the order in which they are started."),

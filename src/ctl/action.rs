@@ -5,6 +5,7 @@ use super::daemon::CallError;
 use super::exit::ExitCode;
 use super::fact::{Action, Done, Fact, Outcome};
 use super::name;
+use super::selection::Selection;
 use super::shell::Shell;
 use super::target::Target;
 use super::trouble::Trouble;
@@ -25,16 +26,16 @@ pub(super) struct Deed<'a> {
 }
 
 impl Shell {
-    /// Applies the deed to all these words, in their order, or to everything if `all` is among them.
+    /// Applies the deed to what was selected, in its order.
     ///
     /// # Errors
     /// Failures that have no words of their own; what was done before is shown.
-    pub(super) fn perform(&mut self, deed: &Deed, words: &[&str]) -> Result<(), Trouble> {
-        if words.contains(&"all") {
+    pub(super) fn perform(&mut self, deed: &Deed, selection: &Selection<'_>) -> Result<(), Trouble> {
+        let Some(targets) = self.chosen(selection)? else {
             let value = self.call(deed.all, &deed.params(None))?;
             return self.show_results(deed, &value);
-        }
-        for target in self.targets(words)? {
+        };
+        for target in targets {
             match target {
                 Target::Group(group) => self.perform_on_group(deed, &group)?,
                 Target::Process(name) => {
@@ -66,7 +67,7 @@ impl Shell {
         }
     }
 
-    fn show_results(&mut self, deed: &Deed, value: &Value) -> Result<(), Trouble> {
+    pub(super) fn show_results(&mut self, deed: &Deed, value: &Value) -> Result<(), Trouble> {
         for result in answer::list(value, ResultInfo::read)? {
             let name = name::join(&result.group, &result.name);
             self.show_result(deed.action, deed.ignored, name, result.status, &result.description)?;

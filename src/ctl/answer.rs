@@ -2,6 +2,7 @@
 //! answer bad: nothing is guessed.
 
 use super::daemon::CallError;
+use super::explanation::Explanation;
 use super::name;
 use crate::rpc::Value;
 
@@ -23,6 +24,36 @@ pub struct ProcessInfo {
     pub spawnerr: String,
     pub stdout_logfile: String,
     pub stderr_logfile: String,
+    /// Why it is in its state, where that was asked for and the daemon knows.
+    pub explanation: Option<Explanation>,
+}
+
+/// A pool of event listeners as `galaxyd.getListenerPools` describes it. Counts are of all time but for `waiting`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ListenerPool {
+    pub(super) name: String,
+    pub(super) buffer_size: i64,
+    pub(super) waiting: i64,
+    pub(super) dropped: i64,
+    pub(super) processed: i64,
+    pub(super) requeued: i64,
+}
+
+impl ListenerPool {
+    /// Reads one struct.
+    ///
+    /// # Errors
+    /// A member is missing or of another type.
+    pub(super) fn read(value: &Value) -> Result<Self, CallError> {
+        Ok(Self {
+            name: text(value, "name")?,
+            buffer_size: int(value, "buffer_size")?,
+            waiting: int(value, "waiting")?,
+            dropped: int(value, "dropped")?,
+            processed: int(value, "processed")?,
+            requeued: int(value, "requeued")?,
+        })
+    }
 }
 
 /// The number of the state RUNNING.
@@ -60,6 +91,7 @@ impl ProcessInfo {
             spawnerr: text(value, "spawnerr")?,
             stdout_logfile: text(value, "stdout_logfile")?,
             stderr_logfile: text(value, "stderr_logfile")?,
+            explanation: None,
         })
     }
 }
@@ -159,17 +191,17 @@ pub(super) fn list<T>(value: &Value, read: impl Fn(&Value) -> Result<T, CallErro
         .collect()
 }
 
-fn member<'a>(value: &'a Value, name: &str) -> Result<&'a Value, CallError> {
+pub(super) fn member<'a>(value: &'a Value, name: &str) -> Result<&'a Value, CallError> {
     value.get(name).ok_or_else(|| CallError::BadAnswer(format!("`{name}` is missing")))
 }
 
-fn text(value: &Value, name: &str) -> Result<String, CallError> {
+pub(super) fn text(value: &Value, name: &str) -> Result<String, CallError> {
     let member = member(value, name)?;
     let text = member.as_str().ok_or_else(|| wrong_type(name, "string", member))?;
     Ok(text.to_owned())
 }
 
-fn int(value: &Value, name: &str) -> Result<i64, CallError> {
+pub(super) fn int(value: &Value, name: &str) -> Result<i64, CallError> {
     let member = member(value, name)?;
     member.as_int().ok_or_else(|| wrong_type(name, "int", member))
 }

@@ -16,7 +16,7 @@ pub(super) fn candidates<'a>(
         Some(name) if line.trim_start() != word => match command(name).map(|line| line.words) {
             Some(Words::Commands) => commands.map(str::to_owned).collect(),
             Some(Words::Groups) => groups(&known()),
-            Some(Words::Processes | Words::SignalAndProcesses | Words::Tail) => processes(word, &known()),
+            Some(Words::Processes | Words::SignalAndProcesses | Words::Tail | Words::Env) => processes(word, &known()),
             _ => Vec::new(),
         },
         _ => commands.map(str::to_owned).collect(),

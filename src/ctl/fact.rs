@@ -1,12 +1,15 @@
 //! What commands have to say, before anyone decides how it looks.
 
-use super::answer::{ConfigInfo, ProcessInfo};
+use super::answer::{ConfigInfo, ListenerPool, ProcessInfo};
+use super::updating::UpdatedGroup;
 
 /// One thing a command found out or did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fact {
     /// `status`.
     Processes(Vec<ProcessInfo>),
+    /// `status`, for programs: what people are told of it is a hint.
+    ListenerPools(Vec<ListenerPool>),
     /// `status` of a name that is none.
     Missing { name: String, what: Missing },
     /// `pid`; `supervisord` is the daemon itself.
@@ -19,6 +22,8 @@ pub(super) enum Fact {
     NoChange,
     /// `add`, `remove`, `update`.
     Group { group: String, act: GroupAct },
+    /// `update` and `apply` by process: what was done, or what would be.
+    Update { groups: Vec<UpdatedGroup>, rehearsal: bool },
     /// `avail`.
     Available(Vec<ConfigInfo>),
     /// `version`.
@@ -29,6 +34,8 @@ pub(super) enum Fact {
     Daemon(DaemonAct),
     /// Something went wrong; `name` is what it went wrong with.
     Problem { text: String, name: Option<String> },
+    /// One of galaxyd's own answers: an element of a list in a document, lines elsewhere.
+    Detail { list: &'static str, value: serde_json::Value, text: String },
     /// A line for people: help, hints, the greeting of a stream.
     Line(String),
 }

@@ -44,6 +44,7 @@ pub(super) fn process(group: &str, name: &str, state: &str) -> ProcessInfo {
         spawnerr: String::new(),
         stdout_logfile: String::new(),
         stderr_logfile: String::new(),
+        explanation: None,
     }
 }
 

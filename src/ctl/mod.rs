@@ -9,6 +9,7 @@ mod console;
 mod daemon;
 mod exit;
 mod explain;
+mod explanation;
 mod fact;
 #[cfg(test)]
 mod fake;
@@ -16,6 +17,7 @@ mod name;
 mod prompt;
 mod render;
 mod run;
+mod selection;
 mod settings;
 mod shell;
 mod stream;
@@ -23,6 +25,7 @@ mod suggest;
 mod target;
 mod terminal;
 mod trouble;
+mod updating;
 
 pub use answer::{Changes, ConfigInfo, ProcessInfo, ResultInfo};
 pub use daemon::{Call, CallError, Daemon, Follower};

@@ -48,14 +48,14 @@ impl Settings {
     }
 }
 
-/// galaxyctl's own commands work on files, also on such that are no good for talking to a daemon.
+/// Commands that work on files, also on such that are no good for talking to a daemon.
 fn is_local(personality: Personality, options: &CtlOptions) -> bool {
     personality == Personality::Galaxyctl
         && options
             .words
             .first()
             .and_then(|name| commands::command(name))
-            .is_some_and(|line| line.origin == Origin::Galaxyd || line.name == "help")
+            .is_some_and(|line| line.name == "help" || (line.origin == Origin::Galaxyd && !line.words.are_processes()))
 }
 
 /// How the daemon of this configuration is reached, with what keeps it from being known.

@@ -114,6 +114,17 @@ fn matching(group: &str, process: &str, known: &[ProcessInfo]) -> Vec<String> {
     known.iter().filter(|one| fits(group, &one.group) && fits(process, &one.name)).map(ProcessInfo::namespec).collect()
 }
 
+/// Whether a word, read as a command's, takes in the process of this name; a bare name is a group's.
+#[must_use]
+pub(super) fn fits_spec(word: &str, namespec: &str) -> bool {
+    let (wanted, one) = (name::split(word), name::split(namespec));
+    let of_group = fits(wanted.group, one.group);
+    match wanted.process {
+        Some(pattern) if word.contains(':') => of_group && fits(pattern, one.process.unwrap_or_default()),
+        _ => of_group || word == namespec,
+    }
+}
+
 /// A pattern that is none (an open bracket) only fits itself.
 fn fits(pattern: &str, text: &str) -> bool {
     Pattern::new(pattern).map_or(pattern == text, |pattern| pattern.matches_with(text, MatchOptions::new()))

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::{Group, GroupKey};
 use super::input::{Effect, Event, Input, LogLine, Mood, Outcome, Pid, ProcessId, Refusal, RequestId};
-use super::policy::GroupSpec;
+use super::policy::{GroupSpec, MemberSpec, Policy};
 use super::process::{Context, Process, Step};
 use super::record::ProcessRecord;
 use super::shutdown::Leaving;
@@ -30,7 +30,7 @@ impl Slot {
     /// When this process, or the log line about waiting for it, is next due.
     fn deadline(&self, mood: Mood) -> Option<Moment> {
         let report = self.waits.iter().filter_map(|wait| match wait.want {
-            Want::Stopped { report_at, .. } => Some(report_at),
+            Want::Stopped { report_at, .. } | Want::Restarted { report_at, .. } => Some(report_at),
             Want::Forked | Want::Running | Want::Delivered { .. } => None,
         });
         report.chain(self.process.deadline(mood)).min()
@@ -55,6 +55,8 @@ pub struct Engine {
     /// After the worker's death: processes whose last `Spawn` or `Kill` may not have reached the keeper, with the
     /// attempt it belonged to.
     pub(super) unconfirmed: BTreeMap<ProcessId, u32>,
+    /// Requests whose next stage is to be told when this input is done with.
+    pub(super) staged: Vec<RequestId>,
     /// Kept for its allocation.
     turns: Vec<Turn>,
 }
@@ -82,6 +84,7 @@ impl Engine {
             leaving: None,
             halted: false,
             unconfirmed: BTreeMap::new(),
+            staged: Vec::new(),
             turns: Vec::new(),
         }
     }
@@ -100,6 +103,7 @@ impl Engine {
             Input::Exited { process, pid, exit, at } => {
                 self.step(now, process, Step::Exited { pid, exit, at }, effects);
             }
+            Input::Swept { process, pid } => self.step(now, process, Step::Swept { pid }, effects),
             Input::Signalled { process, pid, signal } => self.delivered(now, process, pid, signal, effects),
             Input::KillFailed { process, pid, signal, text } => {
                 self.step(now, process, Step::KillFailed { pid, signal, text }, effects);
@@ -108,6 +112,9 @@ impl Engine {
             Input::Begin { groups } => self.begin(now, groups, effects),
             Input::Shutdown => self.leave(now, Mood::Shutdown, effects),
             Input::Restart => self.leave(now, Mood::Restarting, effects),
+        }
+        while let Some(id) = self.staged.pop() {
+            self.advance_stages(now, id, effects);
         }
         self.advance_leaving(now, effects);
     }
@@ -179,6 +186,16 @@ impl Engine {
     #[must_use]
     pub fn group_members(&self, name: &str) -> Option<&[ProcessId]> {
         self.group_named(name).map(|group| group.by_priority.as_slice())
+    }
+
+    /// The rules of a group and of its members as they hold now; for the journal.
+    #[must_use]
+    pub fn spec(&self, name: &str) -> Option<GroupSpec> {
+        let group = self.group_named(name)?;
+        let members = group.members.iter().filter_map(|process| self.slots.get(process));
+        let member =
+            |slot: &Slot| MemberSpec { name: slot.process.record.name.clone(), policy: slot.process.policy.clone() };
+        Some(GroupSpec { name: group.name.clone(), priority: group.priority, members: members.map(member).collect() })
     }
 
     pub(super) fn group_named(&self, name: &str) -> Option<&Group> {
@@ -259,26 +276,49 @@ impl Engine {
                 continue;
             }
             let record = records.remove(&member.name).filter(|record| !self.slots.contains_key(&record.process));
-            let record = record.unwrap_or_else(|| {
-                let process = ProcessId(self.next_process);
-                self.next_process += 1;
-                ProcessRecord::new(process, member.name.clone())
-            });
-            let process = record.process;
+            let record = record.unwrap_or_else(|| self.new_record(&member.name));
             group.unstopped += usize::from(!record.state.shown().is_stopped());
-            group.members.push(process);
-            group.by_name.insert(member.name, process);
-            let slot =
-                Slot { process: Process::new(member.policy, record), group: key, waits: Vec::new(), filed: None };
-            self.slots.insert(process, slot);
-            self.dirty.insert(process);
-            self.file_deadline(process);
+            group.members.push(record.process);
+            group.by_name.insert(member.name, record.process);
+            self.place_member(key, member.policy, record);
         }
-        group.by_priority.clone_from(&group.members);
-        group.by_priority.sort_by_key(|process| self.slots.get(process).map(|slot| slot.process.policy.priority));
+        group.by_priority = self.by_priority(&group.members);
         self.group_names.insert(group.name.clone(), key);
         self.groups.insert(key, group);
         Some(key)
+    }
+
+    pub(super) fn new_record(&mut self, name: &str) -> ProcessRecord {
+        let process = ProcessId(self.next_process);
+        self.next_process += 1;
+        ProcessRecord::new(process, name.to_owned())
+    }
+
+    /// Puts one process in its place.
+    pub(super) fn place_member(&mut self, key: GroupKey, policy: Policy, record: ProcessRecord) {
+        let process = record.process;
+        let slot = Slot { process: Process::new(policy, record), group: key, waits: Vec::new(), filed: None };
+        self.slots.insert(process, slot);
+        self.dirty.insert(process);
+        self.file_deadline(process);
+    }
+
+    /// These members by ascending priority, ties in their order.
+    pub(super) fn by_priority(&self, members: &[ProcessId]) -> Vec<ProcessId> {
+        let mut sorted = members.to_vec();
+        sorted.sort_by_key(|process| self.slots.get(process).map(|slot| slot.process.policy.priority));
+        sorted
+    }
+
+    /// Forgets one process.
+    pub(super) fn drop_slot(&mut self, process: ProcessId) {
+        if let Some(slot) = self.slots.remove(&process)
+            && let Some(at) = slot.filed
+        {
+            self.deadlines.remove(&(at, process));
+        }
+        self.unconfirmed.remove(&process);
+        self.dirty.insert(process);
     }
 
     /// Lets one step happen to one process and tells those who wait for it. An unknown process is none of ours any
@@ -306,6 +346,7 @@ impl Engine {
         turns.clear();
         self.turns = turns;
         self.file_deadline(process);
+        self.finish_change(now, process, effects);
     }
 
     /// A signal is known to have been sent: that ends the first wait for it, or is noted by a waiting stop.
@@ -315,7 +356,9 @@ impl Engine {
             return;
         }
         let Some(at) = slot.waits.iter().position(|wait| wait.want.expects(signal)) else { return };
-        if let Some(Wait { want: Want::Stopped { delivered, .. }, .. }) = slot.waits.get_mut(at) {
+        if let Some(Wait { want: Want::Stopped { delivered, .. } | Want::Restarted { delivered, .. }, .. }) =
+            slot.waits.get_mut(at)
+        {
             *delivered = true;
         } else {
             let wait = slot.waits.remove(at);
@@ -339,7 +382,7 @@ impl Engine {
     }
 
     /// One outcome of a request is known; the last one completes the answer.
-    fn conclude(
+    pub(super) fn conclude(
         &mut self,
         now: Now,
         request: RequestId,
@@ -349,8 +392,10 @@ impl Engine {
     ) {
         let Some(outcome) = self.outcome(process, result) else { return };
         let Some(pending) = self.pending.get_mut(&request) else { return };
-        pending.decided(now.mono, outcome);
-        if pending.is_complete()
+        pending.concluded(now.mono, outcome);
+        if pending.is_complete() && pending.has_stages() {
+            self.staged.push(request);
+        } else if pending.is_complete()
             && let Some(pending) = self.pending.remove(&request)
         {
             effects.push(Effect::Answer { id: request, answer: pending.into_answer() });
@@ -392,7 +437,7 @@ impl Engine {
     fn report_waiting(&mut self, now: Now, process: ProcessId, effects: &mut Vec<Effect>) {
         let Some(slot) = self.slots.get_mut(&process) else { return };
         for wait in &mut slot.waits {
-            if let Want::Stopped { report_at, .. } = &mut wait.want
+            if let Want::Stopped { report_at, .. } | Want::Restarted { report_at, .. } = &mut wait.want
                 && *report_at <= now.mono
             {
                 *report_at = now.mono + STOP_REPORT_SPACING;

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::policy::{GroupSpec, MemberSpec};
 use super::signal::signal_name;
 use super::state::ProcessState;
-use super::time::Now;
+use super::time::{Moment, Now};
+use super::update::GroupChange;
 
 /// Names one process for as long as it exists; never given to another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -88,6 +89,10 @@ pub enum Request {
         target: Target,
         wait: bool,
     },
+    /// By descending priority, each rank when the one before has stopped.
+    StopOrdered {
+        processes: Vec<ProcessId>,
+    },
     /// `signal` is a number already understood; Supervisor's `signalProcess`. Never to a group of processes.
     Signal {
         target: Target,
@@ -98,6 +103,13 @@ pub enum Request {
     /// `removeProcessGroup`: refused while a member is not in a stopped state (UNKNOWN is one: its child, if it
     /// lives, is then nobody's).
     RemoveGroup(String),
+    /// Another configuration, process by process: new rules hold at once, what must be spawned anew is stopped and
+    /// started, what left is stopped and removed. Answered when all that had to stop has stopped, with an outcome for
+    /// each; with `wait`, when those that are started again are RUNNING.
+    Update {
+        changes: Vec<GroupChange>,
+        wait: bool,
+    },
     /// New members at the end of a group, the autostart ones started; all or none.
     AddMembers {
         group: String,
@@ -188,6 +200,11 @@ pub enum Input {
         exit: Exit,
         at: Now,
     },
+    /// Answers `Effect::Sweep`: nothing of the child's tree is left, or it cannot be ended.
+    Swept {
+        process: ProcessId,
+        pid: Pid,
+    },
     /// Answers `Effect::Kill`: the signal was sent, or nobody was there any more (ESRCH).
     Signalled {
         process: ProcessId,
@@ -239,6 +256,15 @@ pub enum Effect {
         process: ProcessId,
         kill: Kill,
     },
+    /// The child `pid` of a process with `killtree` was reaped: end what is left of its tree, first with `signal`, from
+    /// `insist_at` on with SIGKILL. Answered by `Input::Swept`, in bounded time; a second one for the same
+    /// child (after the worker's death) is the same request.
+    Sweep {
+        process: ProcessId,
+        pid: Pid,
+        signal: i32,
+        insist_at: Moment,
+    },
     Event(Event),
     Log(LogLine),
     Answer {
@@ -248,6 +274,13 @@ pub enum Effect {
     /// The group was created: make its AUTO logs. Comes before any `Spawn` of its members.
     GroupAdded {
         group: String,
+    },
+    /// The group has other members or rules than before: journal its spec anew. `settled` have stopped and are what
+    /// the new configuration says from now on; `removed` are gone.
+    GroupChanged {
+        group: String,
+        settled: Vec<ProcessId>,
+        removed: Vec<ProcessId>,
     },
     /// The group and these processes are gone: forget what is kept about them.
     GroupRemoved {

@@ -87,7 +87,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::{AutoRestart, GroupSpec, Input, Moment, Policy, Request};
+    use crate::engine::{AutoRestart, GroupSpec, Input, Kind, Moment, Policy, Request};
 
     const NOW: Now = Now { mono: Moment(Duration::from_secs(100)), wall: 1_700_000_000 };
 
@@ -103,6 +103,8 @@ mod tests {
             stopasgroup: false,
             killasgroup: false,
             priority,
+            kind: Kind::Service,
+            killtree: false,
         };
         MemberSpec { name: name.to_owned(), policy }
     }

@@ -9,6 +9,7 @@ mod group;
 mod input;
 mod logline;
 mod members;
+mod ordered;
 mod policy;
 mod process;
 mod record;
@@ -18,6 +19,7 @@ mod shutdown;
 mod signal;
 mod state;
 mod time;
+mod update;
 mod view;
 mod wait;
 
@@ -26,9 +28,10 @@ pub use input::{
     Answer, Effect, Event, Exit, Input, Kill, LogLevel, LogLine, Mood, Outcome, Pid, ProcessId, Refusal, Request,
     RequestId, SpawnError, Target,
 };
-pub use policy::{AutoRestart, GroupSpec, MemberSpec, Policy};
-pub use record::{ProcessRecord, StopCause};
+pub use policy::{AutoRestart, GroupSpec, Kind, MemberSpec, Policy};
+pub use record::{LastExit, ProcessRecord, StopCause, Then};
 pub use signal::signal_name;
 pub use state::ProcessState;
 pub use time::{Moment, Now};
+pub use update::GroupChange;
 pub use view::{Description, GroupView, ProcessView, namespec, uptime_text};

@@ -13,8 +13,20 @@ pub enum AutoRestart {
     Always,
 }
 
+/// What kind of program a process is: `type` of `[program:x]`, ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Runs until it is stopped.
+    #[default]
+    Service,
+    /// Does something and ends: an expected exit is its success, another one a failed try.
+    Oneshot,
+}
+
 /// The rules for one process. Sources: the keys of the same name of Supervisor 4.3 `[program:x]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the configuration")]
 pub struct Policy {
     pub autostart: bool,
     pub autorestart: AutoRestart,
@@ -29,6 +41,11 @@ pub struct Policy {
     pub stopasgroup: bool,
     pub killasgroup: bool,
     pub priority: i64,
+    #[serde(default)]
+    pub kind: Kind,
+    /// What the main process leaves behind is ended before its exit counts; see `Effect::Sweep`.
+    #[serde(default)]
+    pub killtree: bool,
 }
 
 /// One process of a group.

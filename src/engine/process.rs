@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::input::{Effect, Event, Exit, Kill, LogLine, Mood, Pid, SpawnError};
-use super::policy::{AutoRestart, Policy};
-use super::record::{ProcessRecord, State, StopCause};
+use super::policy::{AutoRestart, Kind, Policy};
+use super::record::{LastExit, ProcessRecord, State, StopCause, Sweeping, Then};
 use super::signal::SIGKILL;
 use super::state::ProcessState;
 use super::time::{Moment, Now};
@@ -48,6 +48,12 @@ pub(super) enum Step {
         exit: Exit,
         at: Now,
     },
+    /// Nothing is left of the ended child's tree, or nothing that can be ended.
+    Swept {
+        pid: Pid,
+    },
+    /// After the worker's death: what is left of an ended child's tree is to be ended again.
+    SweepAgain,
     KillFailed {
         pid: Pid,
         signal: i32,
@@ -101,9 +107,25 @@ impl Process {
         self.record.state.shown()
     }
 
+    /// The rules that the present child is stopped and judged by: while an update waits for its end, its former ones.
+    pub(super) fn rules(&self) -> &Policy {
+        self.record.change.as_ref().map_or(&self.policy, |change| &change.former)
+    }
+
+    /// Who is behind a stop that is not the daemon's end.
+    fn stop_cause(&self) -> StopCause {
+        match &self.record.change {
+            Some(change) if change.then != Then::Stay => StopCause::Update,
+            _ => StopCause::Request,
+        }
+    }
+
     /// When `Step::Due` is due; `None` while only events can move the process. Nothing is started while the daemon
     /// ends, so BACKOFF and a held back restart have no deadline then.
     pub(super) fn deadline(&self, mood: Mood) -> Option<Moment> {
+        if self.record.sweeping.is_some() {
+            return None;
+        }
         match self.record.state {
             State::Starting { up_at: at, .. } | State::Stopping { kill_at: at, .. } => Some(at),
             State::Backoff { retry_at: at } | State::Exited { restart_at: Some(at) } => {
@@ -125,21 +147,28 @@ impl Process {
             && self.policy.autostart
             && self.record.state == State::Stopped
             && self.record.started.is_none()
+            && self.record.change.is_none()
     }
 
     /// Applies `step`. Deterministic and never fails: exits, timeouts and requests race by nature, so a step that no
     /// longer fits the state is dropped; then the result is false and nothing has changed.
     pub(super) fn handle(&mut self, cx: &mut Context<'_>, step: Step) -> bool {
         use State as S;
+        if let Some(sweeping) = self.record.sweeping {
+            return self.handle_sweeping(cx, sweeping, step);
+        }
         match (self.record.state, step) {
             (S::Stopped | S::Exited { .. } | S::Fatal, Step::Start) => {
                 self.record.restarted_at_once = false;
+                if self.policy.kind == Kind::Oneshot {
+                    self.record.backoff = 0;
+                }
                 self.spawn(cx);
             }
             (S::Stopping { .. } | S::Cancelled, Step::Start) => log(cx, LogLine::already_running(&self.record.name)),
-            (S::Starting { pid, .. } | S::Running { pid }, Step::Stop) => self.stop(cx, pid, StopCause::Request),
+            (S::Starting { pid, .. } | S::Running { pid }, Step::Stop) => self.stop(cx, pid, self.stop_cause()),
             (S::Starting { pid, .. } | S::Running { pid }, Step::Halt) => self.stop(cx, pid, StopCause::Shutdown),
-            (S::Spawning, Step::Stop) => self.cancel(cx, StopCause::Request),
+            (S::Spawning, Step::Stop) => self.cancel(cx, self.stop_cause()),
             (S::Spawning, Step::Halt) => self.cancel(cx, StopCause::Shutdown),
             (S::Backoff { .. }, Step::Stop) => self.stop_in_backoff(cx),
             (S::Backoff { .. }, Step::Halt) => self.give_up(cx, StopCause::Shutdown),
@@ -157,6 +186,12 @@ impl Process {
                 self.repeat_lost_signal(cx, pid, insisting, last);
             }
             (state, Step::ExecFailed { pid, text }) if state.pid() == Some(pid) => self.exec_failed(cx, pid, text),
+            (
+                S::Starting { pid: child, .. } | S::Running { pid: child } | S::Stopping { pid: child, .. },
+                Step::Exited { pid, exit, at },
+            ) if pid == child && self.rules().killtree => {
+                self.sweep(cx, pid, exit, at);
+            }
             (state, Step::Exited { pid, exit, at }) if state.pid() == Some(pid) => self.reaped(cx, pid, exit, at),
             (
                 S::Starting { pid: child, .. } | S::Running { pid: child } | S::Stopping { pid: child, .. },
@@ -191,11 +226,53 @@ impl Process {
                 | Step::LastSignal(_)
                 | Step::ExecFailed { .. }
                 | Step::Exited { .. }
+                | Step::Swept { .. }
+                | Step::SweepAgain
                 | Step::KillFailed { .. }
                 | Step::Due,
             ) => return false,
         }
         true
+    }
+
+    /// The child is gone and what is left of its tree is being ended: signals would reach nobody, time means nothing,
+    /// and a stop only changes what comes after.
+    fn handle_sweeping(&mut self, cx: &mut Context<'_>, sweeping: Sweeping, step: Step) -> bool {
+        use State as S;
+        match (self.record.state, step) {
+            (state, Step::Swept { pid }) if state.pid() == Some(pid) => {
+                self.record.sweeping = None;
+                self.reaped(cx, pid, sweeping.exit, sweeping.at);
+            }
+            (state, Step::SweepAgain) => {
+                if let Some(pid) = state.pid() {
+                    self.ask_to_sweep(cx, pid, sweeping.insist_at);
+                }
+            }
+            (S::Starting { pid, .. } | S::Running { pid }, Step::Stop) => self.stop(cx, pid, StopCause::Request),
+            (S::Starting { pid, .. } | S::Running { pid }, Step::Halt) => self.stop(cx, pid, StopCause::Shutdown),
+            (S::Stopping { .. }, Step::Start) => log(cx, LogLine::already_running(&self.record.name)),
+            (state, Step::Spawned { pid, .. }) if state.pid() != Some(pid) => self.refuse_child(cx, pid),
+            _ => return false,
+        }
+        true
+    }
+
+    /// The child was reaped; its exit counts when nothing is left of its tree. Processes that obey get as long as the
+    /// child itself would have got.
+    fn sweep(&mut self, cx: &mut Context<'_>, pid: Pid, exit: Exit, at: Now) {
+        let insist_at = match self.record.state {
+            State::Stopping { insisting: true, .. } => cx.now.mono,
+            State::Stopping { kill_at, .. } => kill_at,
+            _ => cx.now.mono + self.rules().stopwaitsecs,
+        };
+        self.record.sweeping = Some(Sweeping { exit, at, insist_at });
+        self.ask_to_sweep(cx, pid, insist_at);
+    }
+
+    fn ask_to_sweep(&self, cx: &mut Context<'_>, pid: Pid, insist_at: Moment) {
+        let signal = self.rules().stopsignal;
+        cx.effects.push(Effect::Sweep { process: self.record.process, pid, signal, insist_at });
     }
 
     /// Enters `state` and announces it if it is another one to the world.
@@ -287,7 +364,10 @@ impl Process {
 
     /// STARTING -> RUNNING.
     fn succeed(&mut self, cx: &mut Context<'_>, pid: Pid) {
-        self.record.backoff = 0;
+        // A oneshot has succeeded when it has ended well.
+        if self.policy.kind == Kind::Service {
+            self.record.backoff = 0;
+        }
         self.enter(cx, State::Running { pid }, Extra::pid(pid));
         log(cx, LogLine::success(&self.record.name, self.policy.startsecs));
     }
@@ -315,7 +395,7 @@ impl Process {
 
     fn stop_in_backoff(&mut self, cx: &mut Context<'_>) {
         log(cx, LogLine::stop_in_backoff(&self.record.name));
-        self.record.stop_cause = Some(StopCause::Request);
+        self.record.stop_cause = Some(self.stop_cause());
         self.enter(cx, State::Stopped, Extra::pid(0));
     }
 
@@ -330,19 +410,24 @@ impl Process {
     }
 
     fn send_stop_signal(&mut self, cx: &mut Context<'_>, pid: Pid) {
-        let (signal, group) = (self.policy.stopsignal, self.policy.stopasgroup);
+        let (signal, group) = (self.rules().stopsignal, self.rules().stopasgroup);
+        if self.record.sweeping.is_some() {
+            // The child is gone, and its tree has been told.
+            let state = State::Stopping { pid, kill_at: cx.now.mono + self.rules().stopwaitsecs, insisting: false };
+            return self.enter(cx, state, Extra::pid(pid));
+        }
         log(cx, LogLine::killing(&self.record.name, pid, signal, group));
-        let kill_at = cx.now.mono + self.policy.stopwaitsecs;
+        let kill_at = cx.now.mono + self.rules().stopwaitsecs;
         self.enter(cx, State::Stopping { pid, kill_at, insisting: false }, Extra::pid(pid));
         self.kill(cx, Kill { pid, signal, group });
     }
 
     /// STOPPING for too long: SIGKILL, and again after another `stopwaitsecs`.
     fn insist(&mut self, cx: &mut Context<'_>, pid: Pid) {
-        let group = self.policy.killasgroup;
+        let group = self.rules().killasgroup;
         log(cx, LogLine::insisting(&self.record.name, pid));
         log(cx, LogLine::killing(&self.record.name, pid, SIGKILL, group));
-        let kill_at = cx.now.mono + self.policy.stopwaitsecs.max(KILL_SPACING_MIN);
+        let kill_at = cx.now.mono + self.rules().stopwaitsecs.max(KILL_SPACING_MIN);
         self.record.state = State::Stopping { pid, kill_at, insisting: true };
         self.kill(cx, Kill { pid, signal: SIGKILL, group });
     }
@@ -355,7 +440,7 @@ impl Process {
         }
         if insisting {
             self.insist(cx, pid);
-        } else if last != self.policy.stopsignal {
+        } else if last != self.rules().stopsignal {
             self.send_stop_signal(cx, pid);
         }
     }
@@ -372,7 +457,10 @@ impl Process {
 
     fn reaped(&mut self, cx: &mut Context<'_>, pid: Pid, exit: Exit, at: Now) {
         self.record.stopped = Some(at);
-        let expected = self.policy.exitcodes.contains(&exit.status());
+        let expected = self.rules().exitcodes.contains(&exit.status());
+        let lived = self.record.started.map_or(Duration::ZERO, |started| at.mono.since(started.mono));
+        let too_quickly = matches!(self.record.state, State::Starting { up_at, .. } if at.mono < up_at);
+        self.record.last_exit = Some(LastExit { pid, exit, lived, too_quickly });
         match self.record.state {
             State::Stopping { .. } => {
                 self.record.exitstatus = Some(exit.status());
@@ -420,6 +508,9 @@ impl Process {
             AutoRestart::Unexpected => !expected,
             AutoRestart::Always => true,
         };
+        if self.policy.kind == Kind::Oneshot {
+            return self.oneshot_ended(cx, expected, restart, at);
+        }
         if !restart || cx.mood != Mood::Running {
             return;
         }
@@ -429,6 +520,26 @@ impl Process {
             }
             Some(_) | None => self.spawn(cx),
         }
+    }
+
+    /// A oneshot that ended well is done. Otherwise it is tried again, after a wait as BACKOFF has them, until it has
+    /// failed more than `startretries` times in a row.
+    fn oneshot_ended(&mut self, cx: &mut Context<'_>, expected: bool, restart: bool, at: Now) {
+        if expected {
+            self.record.backoff = 0;
+            return;
+        }
+        if !restart || cx.mood != Mood::Running {
+            return;
+        }
+        self.record.backoff = self.record.backoff.saturating_add(1);
+        if is_exhausted(self.record.backoff, self.policy.startretries) {
+            self.give_up(cx, StopCause::GaveUp);
+            log(cx, LogLine::gave_up(&self.record.name));
+            return;
+        }
+        let restart_at = at.mono + retry_delay(self.record.backoff);
+        self.record.state = State::Exited { restart_at: Some(restart_at) };
     }
 
     /// Until when an automatic restart is held back: not at all for a process that stayed up for a second, or the
@@ -449,7 +560,7 @@ impl Process {
     /// The system refuses signals to the child. There is no way out of UNKNOWN but the group's removal.
     fn kill_failed(&mut self, cx: &mut Context<'_>, pid: Pid, signal: i32, text: &str) {
         let ours = matches!(self.record.state, State::Stopping { .. })
-            && (signal == SIGKILL || signal == self.policy.stopsignal);
+            && (signal == SIGKILL || signal == self.rules().stopsignal);
         let doing = if ours {
             format!("unknown problem killing {} ({pid}):{text}", self.record.name)
         } else {
@@ -502,6 +613,8 @@ mod tests {
             stopasgroup: false,
             killasgroup: false,
             priority: 999,
+            kind: Kind::Service,
+            killtree: false,
         }
     }
 

@@ -2,9 +2,12 @@
 //!
 //! The worker journals these before it performs effects; only the engine reads and changes what is inside.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::input::{Pid, ProcessId};
+use super::input::{Exit, Pid, ProcessId};
+use super::policy::Policy;
 use super::state::ProcessState;
 use super::time::{Moment, Now};
 
@@ -84,6 +87,49 @@ pub enum StopCause {
     Shutdown,
     /// The engine, after too many failed starts.
     GaveUp,
+    /// An update, to start it anew or to remove it.
+    Update,
+}
+
+/// What an update has in store for a process once it is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Then {
+    /// It is started under its new rules.
+    Start,
+    /// Nothing: the new rules hold from then on.
+    Stay,
+    /// It leaves its group.
+    Leave,
+    /// Its group is removed when all members are stopped.
+    LeaveWithGroup,
+}
+
+/// An update's decision that waits for the process to stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Change {
+    /// The rules that the present child was started under: it is stopped by them.
+    pub(super) former: Policy,
+    pub(super) then: Then,
+}
+
+/// The end of a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastExit {
+    pub pid: Pid,
+    pub exit: Exit,
+    pub lived: Duration,
+    /// It ended before `startsecs` were over.
+    pub too_quickly: bool,
+}
+
+/// A main process that is gone while its tree is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Sweeping {
+    pub(super) exit: Exit,
+    pub(super) at: Now,
+    /// When SIGKILL follows.
+    pub(super) insist_at: Moment,
 }
 
 /// Everything about one process that its successor engine must know; its rules come from the `GroupSpec`.
@@ -113,9 +159,18 @@ pub struct ProcessRecord {
     pub(super) exitstatus: Option<i32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) stop_cause: Option<StopCause>,
+    /// How the last child ended, and how long it had lived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) last_exit: Option<LastExit>,
+    /// The child was reaped, and what is left of its tree is being ended; the exit counts after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sweeping: Option<Sweeping>,
     /// It ended within a second of its start and was restarted at once; the next time waits.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) restarted_at_once: bool,
+    /// Set while an update waits for it to stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) change: Option<Change>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if hands in a reference")]
@@ -137,7 +192,10 @@ impl ProcessRecord {
             exec_error: None,
             exitstatus: None,
             stop_cause: None,
+            last_exit: None,
+            sweeping: None,
             restarted_at_once: false,
+            change: None,
         }
     }
 
@@ -160,6 +218,12 @@ impl ProcessRecord {
     #[must_use]
     pub fn pid(&self) -> Option<Pid> {
         self.state.pid()
+    }
+
+    /// Whether the child was reaped and what is left of its tree is being ended.
+    #[must_use]
+    pub fn is_sweeping(&self) -> bool {
+        self.sweeping.is_some()
     }
 
     /// Spawns asked for, ever; the last one's `Effect::Spawn` carried this number.

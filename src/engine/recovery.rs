@@ -8,7 +8,7 @@
 //! A daemon that starts anew in the same keeper (reload) begins with `restore(Mood::Running, [], next_id)`, so that no
 //! process id, and so no child's name, comes a second time.
 
-use super::engine::Engine;
+use super::engine::{Engine, Slot};
 use super::input::{Effect, Mood, ProcessId};
 use super::policy::GroupSpec;
 use super::process::Step;
@@ -60,6 +60,12 @@ impl Engine {
             }
         }
         self.unconfirmed.clear();
+        let sweeping = |slot: &Slot| slot.process.record.sweeping.is_some();
+        let sweeping: Vec<ProcessId> =
+            self.slots.iter().filter(|(_, slot)| sweeping(slot)).map(|(process, _)| *process).collect();
+        for process in sweeping {
+            self.step(now, process, Step::SweepAgain, effects);
+        }
         for key in self.groups_by_priority() {
             self.autostart(now, key, effects);
         }

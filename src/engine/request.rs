@@ -13,7 +13,7 @@ use super::view::namespec;
 use super::wait::{Pending, STOP_REPORT_SPACING, Wait, Want};
 
 /// What a request comes to at one process.
-enum Verdict {
+pub(super) enum Verdict {
     Now(Result<(), Refusal>),
     Later(Want),
     /// A request to several does not apply to this one: it is absent from the answer.
@@ -22,7 +22,7 @@ enum Verdict {
 
 /// Whether a request names one process, or several of which only the fitting ones are meant.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Scope {
+pub(super) enum Scope {
     One,
     Several,
 }
@@ -49,6 +49,7 @@ impl Engine {
                     engine.stop(now, process, scope, wait, effects)
                 });
             }
+            Request::StopOrdered { processes } => self.stop_ordered(now, id, processes, effects),
             Request::Signal { target, signal } => {
                 self.each(id, Pending::new(now.mono, false), &target, effects, |engine, process, scope, effects| {
                     engine.signal(now, process, scope, signal, effects)
@@ -56,6 +57,7 @@ impl Engine {
             }
             Request::AddGroup(spec) => self.add_group(now, id, spec, effects),
             Request::RemoveGroup(name) => self.remove_group(id, &name, effects),
+            Request::Update { changes, wait } => self.update(now, id, changes, wait, effects),
             Request::AddMembers { group, members } => self.add_members(now, (id, &group), members, effects),
             Request::RemoveMember(process) => self.remove_member(id, process, effects),
             Request::Shutdown => {
@@ -146,6 +148,10 @@ impl Engine {
         if state.is_running() {
             return Verdict::Now(Err(Refusal::AlreadyStarted));
         }
+        if state.is_stopped() && self.is_leaving(process) {
+            let name = self.process(process).map(|view| view.namespec()).unwrap_or_default();
+            return Verdict::Now(Err(Refusal::Failed(format!("{name} is being removed by an update"))));
+        }
         if state == ProcessState::Unknown {
             return Verdict::Now(Err(Refusal::Failed(self.unknown_state_text(process))));
         }
@@ -163,8 +169,16 @@ impl Engine {
         format!("{name} is in an unknown process state")
     }
 
-    fn stop(&mut self, now: Now, process: ProcessId, scope: Scope, wait: bool, effects: &mut Vec<Effect>) -> Verdict {
+    pub(super) fn stop(
+        &mut self,
+        now: Now,
+        process: ProcessId,
+        scope: Scope,
+        wait: bool,
+        effects: &mut Vec<Effect>,
+    ) -> Verdict {
         let Some(state) = self.state(process) else { return Verdict::Absent };
+        self.call_off_start(process);
         // Also when it is not running: a stop calls off a restart that is held back.
         self.step(now, process, Step::Stop, effects);
         if !state.is_running() {
@@ -174,7 +188,7 @@ impl Engine {
             };
         }
         let Some(slot) = self.slots.get(&process) else { return Verdict::Absent };
-        let signal = slot.process.policy.stopsignal;
+        let signal = slot.process.rules().stopsignal;
         let forked = match slot.process.record.state {
             State::Stopping { .. } => true,
             State::Cancelled => false,
@@ -240,25 +254,21 @@ impl Engine {
             answer(effects, id, Answer::Refused(Refusal::StillRunning));
             return;
         }
-        let processes = group.members.clone();
-        for process in &processes {
-            if let Some(slot) = self.slots.remove(process)
-                && let Some(at) = slot.filed
-            {
-                self.deadlines.remove(&(at, *process));
-            }
-            self.unconfirmed.remove(process);
-            self.dirty.insert(*process);
-        }
-        if let Some(key) = self.group_names.remove(name) {
-            self.groups.remove(&key);
-        }
-        effects.push(Effect::GroupRemoved { group: name.to_owned(), processes });
-        effects.push(Effect::Event(Event::GroupRemoved { group: name.to_owned() }));
+        self.drop_group(name, effects);
         answer(effects, id, Answer::Done);
+    }
+
+    /// Forgets a group whose members are all stopped.
+    pub(super) fn drop_group(&mut self, name: &str, effects: &mut Vec<Effect>) {
+        let Some(group) = self.group_names.remove(name).and_then(|key| self.groups.remove(&key)) else { return };
+        for process in &group.members {
+            self.drop_slot(*process);
+        }
+        effects.push(Effect::GroupRemoved { group: name.to_owned(), processes: group.members });
+        effects.push(Effect::Event(Event::GroupRemoved { group: name.to_owned() }));
     }
 }
 
-fn answer(effects: &mut Vec<Effect>, id: RequestId, answer: Answer) {
+pub(super) fn answer(effects: &mut Vec<Effect>, id: RequestId, answer: Answer) {
     effects.push(Effect::Answer { id, answer });
 }

@@ -6,7 +6,7 @@ use super::group::Group;
 use super::input::{Pid, ProcessId};
 use super::policy::Policy;
 use super::process::Process;
-use super::record::StopCause;
+use super::record::{LastExit, StopCause, Then};
 use super::state::ProcessState;
 use super::time::{Moment, Now};
 
@@ -34,8 +34,14 @@ pub struct ProcessView<'a> {
     /// Failed starts since the last success.
     pub backoff: u32,
     pub stop_cause: Option<StopCause>,
+    /// How the last child ended.
+    pub last_exit: Option<LastExit>,
+    /// The child was reaped and what is left of its tree is being ended; `pid` is nobody's then.
+    pub sweeping: bool,
     /// What the engine waits for next here (RUNNING, retry, SIGKILL by state), and until when.
     pub deadline: Option<Moment>,
+    /// What an update has in store for it once it is stopped.
+    pub then: Option<Then>,
     pub policy: &'a Policy,
 }
 
@@ -79,7 +85,10 @@ impl<'a> ProcessView<'a> {
             exitstatus: record.exitstatus,
             backoff: record.backoff,
             stop_cause: record.stop_cause,
+            last_exit: record.last_exit,
+            sweeping: record.sweeping.is_some(),
             deadline,
+            then: record.change.as_ref().map(|change| change.then),
             policy: &process.policy,
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::input::{Answer, Outcome, ProcessId, Refusal, RequestId};
+use super::ordered::Stage;
 use super::state::ProcessState;
 use super::time::Moment;
 
@@ -36,6 +37,8 @@ pub(super) enum Want {
     /// A stop. `delivered` once the stop signal is known to have been sent; a later SIGKILL's failure is not the
     /// request's.
     Stopped { signal: i32, delivered: bool, report_at: Moment },
+    /// An update's restart, until it is stopped; then it becomes `Running`.
+    Restarted { signal: i32, delivered: bool, report_at: Moment },
 }
 
 impl Want {
@@ -43,7 +46,9 @@ impl Want {
     pub(super) fn expects(&self, sent: i32) -> bool {
         match self {
             Want::Delivered { signal } => *signal == sent,
-            Want::Stopped { signal, delivered, .. } => *signal == sent && !delivered,
+            Want::Stopped { signal, delivered, .. } | Want::Restarted { signal, delivered, .. } => {
+                *signal == sent && !delivered
+            }
             Want::Forked | Want::Running => false,
         }
     }
@@ -59,14 +64,17 @@ impl Want {
             }
             (Want::Running, Turn::Entered(_)) => Some(Err(Refusal::AbnormalTermination)),
             (Want::Delivered { .. }, Turn::Undelivered { text }) => Some(Err(Refusal::Failed(text.clone()))),
-            (Want::Stopped { delivered, .. }, Turn::Undelivered { text }) => {
+            (Want::Stopped { delivered, .. } | Want::Restarted { delivered, .. }, Turn::Undelivered { text }) => {
                 (!*delivered).then(|| Err(Refusal::Failed(text.clone())))
             }
             (Want::Stopped { .. }, Turn::Entered(state)) => state.is_stopped().then_some(Ok(())),
+            // The engine goes on from there, see `finish_change`.
+            (Want::Restarted { .. }, Turn::Entered(ProcessState::Stopped)) => None,
+            (Want::Restarted { .. }, Turn::Entered(_)) => Some(Err(Refusal::AbnormalTermination)),
             (Want::Forked, Turn::Entered(_) | Turn::Undelivered { .. } | Turn::Reaped)
             | (Want::Running, Turn::Forked | Turn::NotForked | Turn::Undelivered { .. } | Turn::Reaped)
             | (Want::Delivered { .. }, Turn::Entered(_) | Turn::Forked | Turn::NotForked)
-            | (Want::Stopped { .. }, Turn::Forked | Turn::NotForked | Turn::Reaped) => None,
+            | (Want::Stopped { .. } | Want::Restarted { .. }, Turn::Forked | Turn::NotForked | Turn::Reaped) => None,
         }
     }
 }
@@ -91,11 +99,27 @@ pub(super) struct Pending {
     outcomes: Vec<((u128, usize), Outcome)>,
     /// Processes that still owe an outcome, with their places.
     open: BTreeMap<ProcessId, usize>,
+    /// What is told when nobody is open any more; the last is next.
+    stages: Vec<Stage>,
 }
 
 impl Pending {
     pub(super) fn new(since: Moment, by_completion: bool) -> Pending {
-        Pending { since, by_completion, outcomes: Vec::new(), open: BTreeMap::new() }
+        Pending { since, by_completion, outcomes: Vec::new(), open: BTreeMap::new(), stages: Vec::new() }
+    }
+
+    /// With these stages, the last of which comes first.
+    pub(super) fn in_stages(mut self, stages: Vec<Stage>) -> Pending {
+        self.stages = stages;
+        self
+    }
+
+    pub(super) fn next_stage(&mut self) -> Option<Stage> {
+        self.stages.pop()
+    }
+
+    pub(super) fn has_stages(&self) -> bool {
+        !self.stages.is_empty()
     }
 
     pub(super) fn decided_at_once(&mut self, rank: usize, outcome: Outcome) {
@@ -106,8 +130,14 @@ impl Pending {
         self.open.insert(process, rank);
     }
 
-    pub(super) fn decided(&mut self, now: Moment, outcome: Outcome) {
-        let Some(rank) = self.open.remove(&outcome.process) else { return };
+    /// One who was waited for is decided.
+    pub(super) fn concluded(&mut self, now: Moment, outcome: Outcome) {
+        if let Some(rank) = self.open.remove(&outcome.process) {
+            self.decided(now, rank, outcome);
+        }
+    }
+
+    pub(super) fn decided(&mut self, now: Moment, rank: usize, outcome: Outcome) {
         let look =
             if self.by_completion { 1 + now.since(self.since).as_millis() / LOOK_SPACING.as_millis() } else { 0 };
         self.outcomes.push(((look, rank), outcome));

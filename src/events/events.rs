@@ -26,6 +26,8 @@ pub struct Events {
     next_serial: u64,
     /// In creation order, which is the order in which they hear of an event.
     pools: IndexMap<String, Pool>,
+    /// The names of all groups.
+    groups: BTreeSet<String>,
     witness: Witness,
     ticks: Ticks,
     deadline: Option<Moment>,
@@ -45,6 +47,7 @@ impl Events {
             server,
             next_serial,
             pools: IndexMap::new(),
+            groups: BTreeSet::new(),
             witness: Witness::default(),
             ticks: Ticks::default(),
             deadline: None,
@@ -80,6 +83,11 @@ impl Events {
         }
         match input {
             Input::Group(group) => self.add(&group),
+            Input::Changed(group) => {
+                if self.groups.contains(&group.name) {
+                    self.add(&group);
+                }
+            }
             Input::State(event) => self.change(now, &event, effects),
             Input::Born { process, child, pid } => {
                 for pool in self.pools.values_mut() {
@@ -171,8 +179,12 @@ impl Events {
     }
 
     fn add(&mut self, group: &GroupSpec) {
+        self.groups.insert(group.name.clone());
         if let Some(spec) = &group.pool {
-            self.pools.insert(group.name.clone(), Pool::new(group, spec));
+            match self.pools.get_mut(&group.name) {
+                Some(pool) => pool.change(group, spec),
+                None => drop(self.pools.insert(group.name.clone(), Pool::new(group, spec))),
+            }
         }
         self.witness.add(group);
     }
@@ -189,6 +201,7 @@ impl Events {
                 }
             }
             Event::GroupRemoved { group } => {
+                self.groups.remove(group);
                 for held in self.witness.remove(group) {
                     self.announce(now, held, effects);
                 }

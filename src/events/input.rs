@@ -8,9 +8,10 @@ use crate::engine::{Event, Pid, ProcessId};
 /// Everything that events and listeners depend on. A child is named by the keeper's id for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// A group is being created; comes before the engine's event about it. Said again of an ordinary group when its members
-    /// changed.
+    /// A group is being created; comes before the engine's event about it.
     Group(GroupSpec),
+    /// A known group has other members, or other settings; a group that is not known is passed over.
+    Changed(GroupSpec),
     /// The engine announced a change.
     State(Event),
     /// A process has a child: forked, or found alive by a new worker. Said again of a child already known it does nothing.

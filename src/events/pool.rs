@@ -1,5 +1,6 @@
 //! A pool: the events that wait, the listeners that take them, and who has which in hand.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::envelope::{LengthUnit, Serials, envelope};
@@ -10,7 +11,7 @@ use super::listener::{Heard, Listener, ListenerState};
 use super::overflow::Overflow;
 use super::payload::Notification;
 use super::queue::{Entry, Queue};
-use super::spec::{GroupSpec, PoolSpec};
+use super::spec::{GroupSpec, MemberSpec, PoolSpec};
 use crate::engine::{Moment, ProcessId};
 
 /// One `[eventlistener:x]`.
@@ -43,6 +44,13 @@ pub(super) struct Member {
     pub(super) running: bool,
     /// Its children: usually one, two while the output of an ended one is still read.
     pub(super) children: Vec<ListenerChild>,
+}
+
+impl Member {
+    /// Without a child.
+    fn new(spec: &MemberSpec) -> Member {
+        Member { process: spec.process, name: spec.name.clone(), running: false, children: Vec::new() }
+    }
 }
 
 /// One child of a listener process.
@@ -82,12 +90,7 @@ impl Context<'_> {
 
 impl Pool {
     pub(super) fn new(group: &GroupSpec, pool: &PoolSpec) -> Pool {
-        let members = group.members.iter().map(|member| Member {
-            process: member.process,
-            name: member.name.clone(),
-            running: false,
-            children: Vec::new(),
-        });
+        let members = group.members.iter().map(Member::new);
         Pool {
             name: group.name.clone(),
             events: pool.events.clone(),
@@ -101,6 +104,20 @@ impl Pool {
             dirty: true,
             fresh: Vec::new(),
         }
+    }
+
+    /// Has other settings, or other members. Who is no member any more and lives is heard to its end.
+    pub(super) fn change(&mut self, group: &GroupSpec, spec: &PoolSpec) {
+        self.events.clone_from(&spec.events);
+        self.length = spec.length;
+        let known = std::mem::take(&mut self.members);
+        let (kept, gone): (Vec<Member>, Vec<Member>) =
+            known.into_iter().partition(|member| group.members.iter().any(|spec| spec.process == member.process));
+        let mut kept: BTreeMap<ProcessId, Member> = kept.into_iter().map(|member| (member.process, member)).collect();
+        let members = group.members.iter().map(|spec| kept.remove(&spec.process).unwrap_or_else(|| Member::new(spec)));
+        self.members = members.collect();
+        self.members.extend(gone.into_iter().filter(|member| !member.children.is_empty()));
+        self.dirty = true;
     }
 
     /// Whether it asked for events of this concrete type.

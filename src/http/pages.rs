@@ -2,7 +2,7 @@
 //! that clients call.
 
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT, HOST, HeaderName, IF_MODIFIED_SINCE, ORIGIN, REFERER};
+use hyper::header::{ACCEPT, ACCEPT_LANGUAGE, HOST, HeaderName, IF_MODIFIED_SINCE, ORIGIN, REFERER};
 use hyper::{HeaderMap, Method as Verb, Request, StatusCode};
 use jiff::Timestamp;
 use jiff::fmt::strtime;
@@ -58,7 +58,13 @@ impl Site {
 pub(super) fn claims(headers: &HeaderMap) -> Claims<'_> {
     // A header that is no text is as good as one that names nobody.
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    Claims { host: text(HOST), origin: text(ORIGIN), referer: text(REFERER), fetch_site: text(FETCH_SITE) }
+    Claims {
+        host: text(HOST),
+        origin: text(ORIGIN),
+        referer: text(REFERER),
+        fetch_site: text(FETCH_SITE),
+        language: text(ACCEPT_LANGUAGE),
+    }
 }
 
 /// The parts of a request to a page.

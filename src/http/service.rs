@@ -73,7 +73,7 @@ impl Service {
             Route::Asset(asset) if reads => self.asset(asset, request.headers()),
             Route::Folder(path) if reads => pages::folder(&path, request.headers()),
             Route::LogTail { .. } | Route::MainLogTail
-                if *verb == Verb::GET && !self.site.gate.admits_host(&pages::claims(request.headers())) =>
+                if *verb == Verb::GET && !self.site.gate.admits_reader(&pages::claims(request.headers())) =>
             {
                 reply::error(StatusCode::FORBIDDEN)
             }

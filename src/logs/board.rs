@@ -201,6 +201,11 @@ impl Board {
                     self.look_again(key, None);
                 }
             }
+            Command::Redirect { source, sink } => {
+                if let Some(&key) = self.sources.get(&source) {
+                    self.order(key, Order::Redirect { source, sink: Box::new(sink) });
+                }
+            }
             Command::Reopen => {
                 for key in self.keys() {
                     self.order(key, Order::Reopen);
@@ -243,6 +248,38 @@ impl Board {
             }
         }
         self.order(key, Order::Attach { source: Box::new(source), bounds });
+    }
+
+    /// Gives a pipe to the target of another file, with everything that was ordered about it meanwhile.
+    fn hand_over(&mut self, from: Key, source: Box<Source>, means: &Means) {
+        let id = source.id;
+        let Some(slot) = self.slots.get_mut(&from) else { return };
+        let pipe = slot.pipes.iter().position(|pipe| pipe.source == id).map(|at| slot.pipes.swap_remove(at));
+        let is_about = |order: &mut Order| match order {
+            Order::Drain { source, .. } | Order::Redirect { source, .. } | Order::Abandon(source) => *source == id,
+            _ => false,
+        };
+        let late: Vec<Order> = slot.orders.extract_if(.., is_about).collect();
+        // Others closed it while its target was out of reach.
+        let Some(pipe) = pipe else { return };
+        let bounds = Bounds { maxbytes: source.sink.maxbytes, backups: source.sink.backups };
+        let key = match source.sink.file.as_ref().and_then(|file| self.files.get(file)) {
+            Some(&key) => key,
+            None => self.add_slot(source.sink.file.clone(), bounds, means),
+        };
+        self.sources.insert(id, key);
+        self.tokens.insert(source.token, key);
+        if let Some(slot) = self.slots.get_mut(&key) {
+            slot.pipes.push(pipe);
+        }
+        self.order(key, Order::Attach { source, bounds });
+        for order in late {
+            self.order(key, order);
+        }
+        if self.is_unreachable(key) {
+            self.watch_edges(key, means);
+            self.look_again(key, None);
+        }
     }
 
     fn add_slot(&mut self, file: Option<PathBuf>, bounds: Bounds, means: &Means) -> Key {
@@ -316,7 +353,10 @@ impl Board {
     }
 
     /// Puts a target back.
-    pub(super) fn check_in(&mut self, key: Key, target: Box<Target>, served: &Served, means: &Means) {
+    pub(super) fn check_in(&mut self, key: Key, target: Box<Target>, served: &mut Served, means: &Means) {
+        for source in std::mem::take(&mut served.moved) {
+            self.hand_over(key, source, means);
+        }
         for source in &served.finished {
             self.forget(key, *source, means);
         }
@@ -351,7 +391,7 @@ impl Board {
         thread: u64,
         key: Key,
         mut target: Box<Target>,
-        served: &Served,
+        served: &mut Served,
         means: &Means,
     ) {
         let Some(loss) = self.lost.remove(&thread) else { return };

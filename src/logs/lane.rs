@@ -148,15 +148,15 @@ impl Lane {
     /// Gives false if this thread was meanwhile replaced.
     fn serve(&mut self, key: Key) -> bool {
         let Some(Work { mut target, orders }) = self.check_out(key) else { return self.relieve(key) };
-        let served = target.serve(orders, &mut self.tools);
+        let mut served = target.serve(orders, &mut self.tools);
         let mut board = self.shared.lock();
         board.transits.append(&mut self.tools.freed);
         if board.lane == self.number {
             board.out = None;
-            board.check_in(key, target, &served, &self.shared.means);
+            board.check_in(key, target, &mut served, &self.shared.means);
             return true;
         }
-        board.check_in_late(self.number, key, target, &served, &self.shared.means);
+        board.check_in_late(self.number, key, target, &mut served, &self.shared.means);
         board.transits.extend(self.tools.transit.take());
         drop(board);
         self.shared.ring();

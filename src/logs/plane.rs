@@ -68,6 +68,8 @@ pub enum Command {
     /// clearProcessLogs: delete and reopen this file (truncate what is not a regular file's name); answered by
     /// `Notice::Cleared` with the same `ticket`. Works for files that no process has open, too.
     Clear { ticket: u64, file: PathBuf },
+    /// From the next chunk on the bytes of this pipe go elsewhere; what was taken out before goes where it was to go.
+    Redirect { source: SourceId, sink: Sink },
     /// `strip_ansi` changed by reread.
     StripAnsi(bool),
 }

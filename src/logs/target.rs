@@ -14,7 +14,7 @@ use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use super::logfile::{Bounds, Failure, Kind, LogFile};
 use super::notices::Teller;
 use super::outflow::Flow;
-use super::plane::{Notice, SourceId};
+use super::plane::{Notice, Sink, SourceId};
 use super::scratch::{Room, Scratch, make_room};
 use super::source::{Arming, Drain, Source};
 use super::syslog::{self, Syslog};
@@ -65,6 +65,11 @@ pub(super) enum Order {
         source: SourceId,
         deadline: Duration,
     },
+    /// The bytes of this pipe go elsewhere from now on.
+    Redirect {
+        source: SourceId,
+        sink: Box<Sink>,
+    },
     Reopen,
     Clear {
         ticket: u64,
@@ -87,6 +92,8 @@ pub(super) struct Served {
     pub(super) again: bool,
     /// Waits for room for notices.
     pub(super) starved: bool,
+    /// Pipes whose bytes go to another file from now on.
+    pub(super) moved: Vec<Box<Source>>,
     /// Nothing is left to remember.
     pub(super) is_empty: bool,
 }
@@ -177,7 +184,7 @@ impl Target {
     pub(super) fn serve(&mut self, orders: Vec<Order>, tools: &mut Tools) -> Served {
         let mut served = Served::default();
         for order in orders {
-            self.follow(order, tools);
+            self.follow(order, &mut served, tools);
         }
         let now = clock::monotonic();
         self.blocked = false;
@@ -198,7 +205,7 @@ impl Target {
         served
     }
 
-    fn follow(&mut self, order: Order, tools: &mut Tools) {
+    fn follow(&mut self, order: Order, served: &mut Served, tools: &mut Tools) {
         match order {
             Order::Attach { source, bounds } => {
                 self.sources.push(*source);
@@ -207,10 +214,12 @@ impl Target {
                 self.retry_now();
             }
             Order::Drain { source, deadline } => {
-                if let Some(source) = self.sources.iter_mut().find(|other| other.id == source) {
+                let moved = served.moved.iter_mut().map(Box::as_mut);
+                if let Some(source) = self.sources.iter_mut().chain(moved).find(|other| other.id == source) {
                     source.drain = Some(Drain { deadline, left: None });
                 }
             }
+            Order::Redirect { source, sink } => self.redirect(source, *sink, served),
             Order::Reopen => {
                 if let Some(log) = &mut self.log
                     && log.open.take().is_some()
@@ -226,9 +235,29 @@ impl Target {
                 tools.teller.tell(Notice::Cleared { ticket, result });
             }
             Order::StripAnsi(strip) => self.sources.iter_mut().for_each(|source| source.sink.strip_ansi = strip),
-            Order::Abandon(id) => self.sources.retain(|source| source.id != id),
+            Order::Abandon(id) => {
+                self.sources.retain(|source| source.id != id);
+                served.moved.retain(|source| source.id != id);
+            }
             Order::Lost(count) => self.lose(count),
         }
+    }
+
+    fn redirect(&mut self, id: SourceId, sink: Sink, served: &mut Served) {
+        if let Some(source) = served.moved.iter_mut().find(|source| source.id == id) {
+            source.sink = sink;
+            return;
+        }
+        let Some(index) = self.sources.iter().position(|source| source.id == id) else { return };
+        let bounds = Bounds { maxbytes: sink.maxbytes, backups: sink.backups };
+        if self.log.as_ref().map(|log| &log.path) == sink.file.as_ref() {
+            self.log.iter_mut().for_each(|log| log.bounds = bounds);
+            self.sources.iter_mut().filter(|source| source.id == id).for_each(|source| source.sink = sink.clone());
+            return;
+        }
+        let mut source = self.sources.remove(index);
+        source.sink = sink;
+        served.moved.push(Box::new(source));
     }
 
     fn retry_now(&mut self) {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::twin::{Twin, at};
-use crate::engine::{Exit, GroupSpec, Moment, Now, Policy, ProcessState};
+use crate::engine::{Exit, GroupSpec, Kind, Moment, Now, Policy, ProcessState};
 
 /// How long the two may disagree before it is a difference: Supervisor's loop turns once a second, and a look takes its time.
 const GRACE: Duration = Duration::from_secs(3);
@@ -91,8 +91,10 @@ impl Shadow {
     /// A shadow that has seen nothing yet.
     #[must_use]
     pub fn new(groups: &[GroupSpec]) -> Self {
+        // The observed Supervisor does not know what is ours.
+        let supervisors = |policy: &Policy| Policy { kind: Kind::Service, killtree: false, ..policy.clone() };
         let members = groups.iter().flat_map(|group| {
-            group.members.iter().map(|member| ((group.name.clone(), member.name.clone()), member.policy.clone()))
+            group.members.iter().map(|member| ((group.name.clone(), member.name.clone()), supervisors(&member.policy)))
         });
         Self { policies: members.collect(), subjects: BTreeMap::new(), strangers: BTreeSet::new() }
     }
@@ -285,6 +287,8 @@ mod tests {
             stopasgroup: false,
             killasgroup: false,
             priority: 999,
+            kind: Kind::Service,
+            killtree: false,
         }
     }
 

@@ -60,6 +60,18 @@ impl<'a> Arguments<'a> {
         number.ok_or_else(|| wrong(name, "an int", value))
     }
 
+    /// A list of names; empty when it was not sent.
+    pub(super) fn texts(&mut self, name: &str) -> Result<Vec<String>, Fault> {
+        let Some(value) = self.rest.next() else { return Ok(Vec::new()) };
+        let texts = value.as_array().ok_or_else(|| wrong(name, "an array", value))?;
+        texts.iter().map(|text| text.as_str().map(str::to_owned).ok_or_else(|| wrong(name, "strings", text))).collect()
+    }
+
+    /// A switch that is off when it was not sent.
+    pub(super) fn flag(&mut self) -> bool {
+        self.rest.next().is_some_and(Value::is_truthy)
+    }
+
     /// A switch, by Python's idea of truth; true when it was not sent.
     pub(super) fn switch(&mut self) -> bool {
         self.rest.next().is_none_or(Value::is_truthy)

@@ -5,14 +5,14 @@ use super::fault::{Fault, FaultCode};
 use super::method::{Method, Output};
 use super::value::Value;
 
-type Build = fn(&mut Arguments<'_>) -> Result<Method, Fault>;
+pub(super) type Build = fn(&mut Arguments<'_>) -> Result<Method, Fault>;
 
 /// A parameter: its type as `system.methodSignature` spells it, its name, what it means.
 pub(super) struct Param {
-    kind: &'static str,
-    name: &'static str,
-    text: &'static str,
-    optional: bool,
+    pub(super) kind: &'static str,
+    pub(super) name: &'static str,
+    pub(super) text: &'static str,
+    pub(super) optional: bool,
 }
 
 pub(super) const fn param(kind: &'static str, name: &'static str, text: &'static str) -> Param {
@@ -55,7 +55,7 @@ const fn system(
 }
 
 const GROUP: Param = param("string", "name", "the group's name");
-const PROCESS: Param = param("string", "name", "a process: NAME or GROUP:NAME");
+pub(super) const PROCESS: Param = param("string", "name", "a process: NAME or GROUP:NAME");
 const PROCESS_OR_GROUP: Param = param("string", "name", "a process: NAME or GROUP:NAME, or a whole group: GROUP:*");
 const SIGNAL: Param = param("string", "signal", "a name, with or without SIG, or a number");
 const OFFSET: Param = param("int", "offset", "first byte to read; below zero with length 0: the last bytes");

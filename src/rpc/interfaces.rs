@@ -3,6 +3,7 @@
 use super::catalogue::{self, Entry};
 use super::fault::{Fault, FaultCode};
 use super::method::Method;
+use super::own::OwnMethod;
 use super::twiddler;
 use super::value::Value;
 
@@ -39,6 +40,11 @@ impl Interfaces {
     /// Fault 1 for a name that nothing has (`system.*` is answered before, see [`Interfaces::introspect`] and
     /// [`super::multicall`]), fault 2 for a wrong number or type of parameters, and what a whitelist refuses.
     pub fn method(&self, name: &str, params: &[Value]) -> Result<Method, Fault> {
+        // Ours come with Supervisor's own interface.
+        let has_main = self.0.iter().any(|(_, interface)| matches!(interface, Interface::Main));
+        if let Some(own) = OwnMethod::from_call(name, params).filter(|_| has_main) {
+            return own.map(Method::Own);
+        }
         let (entry, interface) = self.find(name).ok_or_else(|| Fault::new(FaultCode::UnknownMethod))?;
         let method = entry.method(params)?;
         match (&method, interface) {
@@ -102,7 +108,7 @@ impl Interfaces {
         let (namespace, method) = name.split_once('.')?;
         let interface = self.position(namespace).and_then(|index| self.0.get(index)).map(|(_, interface)| interface);
         let entry = match interface {
-            None if namespace == "system" => catalogue::find(name),
+            None if ["system", "galaxyd"].contains(&namespace) => catalogue::find(name),
             None => None,
             Some(Interface::Main) => catalogue::find(&format!("supervisor.{method}")),
             Some(Interface::Twiddler { .. }) => twiddler::ENTRIES.iter().find(|entry| entry.name() == method),

@@ -2,6 +2,7 @@
 
 use super::catalogue;
 use super::fault::{Fault, FaultCode};
+use super::own::OwnMethod;
 use super::printable::printable;
 use super::twiddler::Twiddle;
 use super::value::Value;
@@ -101,6 +102,8 @@ pub enum Method {
         name: String,
     },
     ClearAllProcessLogs,
+    /// One of the `galaxyd` namespace.
+    Own(OwnMethod),
     /// Of a namespace that the configuration enables.
     Twiddler(Twiddle),
 }
@@ -151,13 +154,15 @@ impl Method {
             Method::TailProcessLog { output: Output::Stderr, .. } => "supervisor.tailProcessStderrLog",
             Method::ClearProcessLogs { .. } => "supervisor.clearProcessLogs",
             Method::ClearAllProcessLogs => "supervisor.clearAllProcessLogs",
+            Method::Own(own) => own.name(),
             Method::Twiddler(twiddle) => twiddle.qualified(),
         }
     }
 
-    /// Whether the call may change a process, a log, the configuration or the daemon: such calls are audited.
+    /// Whether the call may change a process, a log, the configuration or the daemon, or shows secrets: such calls are
+    /// audited.
     #[must_use]
-    pub fn changes_something(&self) -> bool {
+    pub fn is_audited(&self) -> bool {
         match self {
             Method::GetApiVersion
             | Method::GetSupervisorVersion
@@ -170,6 +175,7 @@ impl Method {
             | Method::GetAllConfigInfo
             | Method::ReadProcessLog { .. }
             | Method::TailProcessLog { .. } => false,
+            Method::Own(own) => own.is_audited(),
             Method::ClearLog
             | Method::Shutdown
             | Method::Restart
@@ -189,7 +195,7 @@ impl Method {
             | Method::SendRemoteCommEvent { .. }
             | Method::ClearProcessLogs { .. }
             | Method::ClearAllProcessLogs => true,
-            Method::Twiddler(twiddle) => twiddle.changes_something(),
+            Method::Twiddler(twiddle) => twiddle.is_audited(),
         }
     }
 
@@ -217,6 +223,7 @@ impl Method {
             | Method::StartAllProcesses { .. }
             | Method::StopAllProcesses { .. }
             | Method::ClearAllProcessLogs => String::new(),
+            Method::Own(own) => own.argument(),
             Method::Twiddler(twiddle) => twiddle.argument(),
             Method::AddProcessGroup { name }
             | Method::RemoveProcessGroup { name }
@@ -301,7 +308,7 @@ mod tests {
     #[test]
     fn what_is_sent_to_a_program_is_not_audited() {
         let method = call("sendProcessStdin", &["web".into(), "hunter2".into()]).unwrap();
-        assert!(method.changes_something());
+        assert!(method.is_audited());
         assert_eq!(method.argument(), "web (7 bytes)");
         let forged = call("stopProcess", &["web\n2024-01-01 INFO all is well".into()]).unwrap();
         assert_eq!(forged.argument(), "web\\n2024-01-01 INFO all is well");

@@ -172,7 +172,7 @@ impl Twiddle {
         }
     }
 
-    pub(super) fn changes_something(&self) -> bool {
+    pub(super) fn is_audited(&self) -> bool {
         matches!(self, Twiddle::AddProgramToGroup { .. } | Twiddle::RemoveProcessFromGroup { .. })
     }
 

@@ -23,6 +23,8 @@ pub struct Claims<'a> {
     pub referer: Option<&'a str>,
     /// `Sec-Fetch-Site`.
     pub fetch_site: Option<&'a str>,
+    /// `Accept-Language`, which every browser sends: a page can change it and cannot take it away.
+    pub language: Option<&'a str>,
 }
 
 impl Gate {
@@ -65,6 +67,13 @@ impl Gate {
     pub fn admits_call(&self, claims: &Claims<'_>) -> bool {
         let from_browser = claims.origin.is_some() || claims.fetch_site.is_some();
         !from_browser || (self.admits_host(claims) && self.admits_origin(claims))
+    }
+
+    /// Whether a log may be followed: by a program under any name, by a browser under an allowed one.
+    #[must_use]
+    pub fn admits_reader(&self, claims: &Claims<'_>) -> bool {
+        let marks = [claims.origin, claims.referer, claims.fetch_site, claims.language];
+        marks.iter().all(Option::is_none) || self.admits_host(claims)
     }
 
     fn is_named(&self, host: &str) -> bool {
@@ -193,6 +202,9 @@ mod tests {
         assert!(plain.admits_call(&host("supervisor.internal:9001")), "xmlrpc.client says no Origin");
         assert!(!plain.admits_call(&Claims { origin: Some("http://evil.example"), ..host("localhost:9001") }));
         assert!(!plain.admits_call(&Claims { origin: Some("http://evil.example"), ..host("evil.example") }), "rebound");
+        assert!(plain.admits_reader(&host("supervisor.internal")), "supervisorctl tail -f");
+        assert!(!plain.admits_reader(&Claims { language: Some("de"), ..host("evil.example") }), "rebound");
+        assert!(plain.admits_reader(&Claims { language: Some("de"), ..host("localhost") }));
         assert!(plain.admits_call(&Claims { origin: Some("http://localhost:9001"), ..host("localhost:9001") }));
     }
 }

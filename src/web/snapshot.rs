@@ -43,7 +43,7 @@ impl Snapshot {
     /// The groups that are not just a program of the same name.
     pub(super) fn groups(&self) -> Vec<Group<'_>> {
         let mut groups: Vec<Group<'_>> = Vec::new();
-        for row in self.rows.iter() {
+        for row in &self.rows {
             if groups.last().is_none_or(|group| group.name != row.group) {
                 groups.push(Group { name: &row.group, members: 0, running: 0, startable: 0, failed: 0 });
             }

@@ -1,12 +1,14 @@
 //! The engine's answers in the words of XML-RPC.
 
 use super::worker::Shape;
-use crate::engine::{Answer, Outcome, namespec};
+use crate::engine::{Answer, Outcome, Refusal, namespec};
 use crate::rpc::{Fault, FaultCode, Value};
 
 /// What the client gets. A single process' refusal names it as the client did.
 pub(super) fn value(shape: &Shape, answer: Answer) -> Result<Value, Fault> {
     match (shape, answer) {
+        (Shape::Update(report), Answer::Processes(outcomes)) => Ok(report.value(&outcomes)),
+        (Shape::Update(_), Answer::Refused(refusal)) => Err(Fault::from(refusal)),
         (_, Answer::Done) => Ok(Value::Bool(true)),
         (Shape::Single { name }, Answer::Refused(refusal)) => Err(Fault::refused(refusal, name)),
         (Shape::List, Answer::Refused(refusal)) => Err(Fault::from(refusal)),
@@ -19,16 +21,20 @@ pub(super) fn value(shape: &Shape, answer: Answer) -> Result<Value, Fault> {
 }
 
 /// One struct of an array of results.
-fn result(outcome: Outcome) -> Value {
-    let namespec = namespec(&outcome.group, &outcome.name);
-    let (status, description) = match outcome.result {
+fn result(one: Outcome) -> Value {
+    let (status, description) = outcome(&one.group, &one.name, &one.result);
+    outcome_struct(&one.name, &one.group, status, &description)
+}
+
+/// A result's code and text.
+pub(super) fn outcome(group: &str, name: &str, result: &Result<(), Refusal>) -> (i64, String) {
+    match result {
         Ok(()) => (FaultCode::Success as i64, "OK".to_owned()),
         Err(refusal) => {
-            let fault = Fault::refused(refusal, &namespec);
+            let fault = Fault::refused(refusal.clone(), &namespec(group, name));
             (fault.code, fault.text)
         }
-    };
-    outcome_struct(&outcome.name, &outcome.group, status, &description)
+    }
 }
 
 /// `{name, group, status, description}`.
@@ -44,7 +50,6 @@ pub(super) fn outcome_struct(name: &str, group: &str, status: i64, description: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Refusal;
 
     fn outcome(name: &str, result: Result<(), Refusal>) -> Outcome {
         Outcome { process: crate::engine::ProcessId(1), group: "galaxy".to_owned(), name: name.to_owned(), result }

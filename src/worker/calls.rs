@@ -8,13 +8,14 @@ use super::describe;
 use super::logfiles::ClearingFor;
 use super::reply::Reply;
 use super::spawning::{LOOKUP_MAX, LOOKUP_TOO_LONG};
+use super::update::Wish;
 use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker, now};
 use crate::config::{ProcessConfig, find_command, value};
 use crate::engine::{Mood, ProcessId, ProcessState, ProcessView, Refusal, Request, SpawnError, Target};
 use crate::events;
 use crate::http::{Incoming, Peer};
 use crate::logs::{Channel, Level, SliceError, log, read_slice, tail};
-use crate::rpc::{Fault, FaultCode, Method, Output, Value};
+use crate::rpc::{Fault, FaultCode, Method, Output, OwnMethod, Value};
 
 /// Version of the XML-RPC interface.
 const API_VERSION: &str = "3.0";
@@ -24,7 +25,7 @@ impl Worker {
         match incoming {
             Incoming::Call { peer, method, reply } => {
                 let reply = Reply::new(reply, Arc::clone(&self.activity));
-                let audit = method.changes_something().then(|| audit(&method, &peer));
+                let audit = method.is_audited().then(|| audit(&method, &peer));
                 match audit {
                     // In the new log: in the old one nobody would read it.
                     Some(audit) if method == Method::ClearLog => return self.clear_activity_log(audit, reply),
@@ -73,6 +74,15 @@ impl Worker {
                 self.request_for(Request::Shutdown, Waiting { reply, shape: Shape::List });
             }
             Method::Restart => self.read_configuration(Purpose::Restart(Asker::Client(reply))),
+            Method::Own(OwnMethod::StopOrdered { names }) => self.stop_ordered(&names, reply),
+            Method::Own(OwnMethod::PlanUpdate { names, restart }) => {
+                let wish = Wish { names, restart, wait: false, rehearsal: true };
+                self.read_configuration(Purpose::Update(wish, reply));
+            }
+            Method::Own(OwnMethod::Update { names, restart, wait }) => {
+                let wish = Wish { names, restart, wait, rehearsal: false };
+                self.read_configuration(Purpose::Update(wish, reply));
+            }
             Method::ReloadConfig => self.read_configuration(Purpose::Reread(reply)),
             Method::ReadLog { offset, length } => {
                 let path = self.activity_file();
@@ -94,6 +104,7 @@ impl Worker {
                 let processes = self.engine.processes_by_priority().map(|view| view.process).collect();
                 self.clear_logs(processes, ClearingFor::All, reply);
             }
+            Method::Own(OwnMethod::GetProcessPlan { name, redacted }) => self.process_plan(&name, redacted, reply),
             Method::Twiddler(call) => self.twiddle(call, reply),
             immediate => reply.send(self.answer(immediate)),
         }
@@ -118,7 +129,17 @@ impl Worker {
                 Ok(Value::Array(self.engine.processes().map(|view| self.process_info(&view)).collect()))
             }
             Method::GetAllConfigInfo => Ok(self.config_infos()),
+            Method::Own(OwnMethod::ExplainProcess { name }) => self.member(&name).and_then(|process| {
+                let view = self.engine.process(process).ok_or_else(|| Fault::with(FaultCode::BadName, &name))?;
+                Ok(self.explanation(&view))
+            }),
+            Method::Own(OwnMethod::ExplainAllProcesses) => {
+                Ok(Value::Array(self.engine.processes().map(|view| self.explanation(&view)).collect()))
+            }
             Method::SendProcessStdin { name, chars } => self.send_stdin(&name, chars.as_bytes()),
+            Method::Own(OwnMethod::GetListenerPools) => {
+                Ok(Value::Array(self.events.pools().map(|pool| describe::listener_pool(&pool)).collect()))
+            }
             Method::SendRemoteCommEvent { kind, data } => {
                 self.hear(events::Input::Remote { kind, data });
                 Ok(true.into())
@@ -149,7 +170,7 @@ impl Worker {
     }
 
     /// The one process that `name` means; a whole group (`group:*`) is no answer here.
-    fn member(&self, name: &str) -> Result<ProcessId, Fault> {
+    pub(super) fn member(&self, name: &str) -> Result<ProcessId, Fault> {
         self.process_of(name).ok_or_else(|| Fault::with(FaultCode::BadName, name))
     }
 
@@ -178,6 +199,26 @@ impl Worker {
         }
         let shape = shape(&target, name);
         self.request_for(request(target), Waiting { reply, shape });
+    }
+
+    /// Names of processes and groups; none: all.
+    fn stop_ordered(&mut self, names: &[String], reply: Reply) {
+        let targets: Result<Vec<Target>, Fault> = names.iter().map(|name| self.target(name)).collect();
+        let targets = match targets {
+            Ok(targets) if targets.is_empty() => vec![Target::All],
+            Ok(targets) => targets,
+            Err(fault) => return reply.send(Err(fault)),
+        };
+        let mut processes = Vec::new();
+        for target in targets {
+            let meant = match target {
+                Target::One(process) => vec![process],
+                Target::Group(group) => self.members(&group),
+                Target::All => self.engine.processes_by_priority().map(|view| view.process).collect(),
+            };
+            processes.extend(meant.into_iter().filter(|one| !processes.contains(one)).collect::<Vec<_>>());
+        }
+        self.request_for(Request::StopOrdered { processes }, Waiting { reply, shape: Shape::List });
     }
 
     fn start(&mut self, name: String, wait: bool, reply: Reply) {

@@ -251,6 +251,11 @@ impl Children {
         Some(id)
     }
 
+    /// The main processes, those too that have ended and are not forgotten.
+    pub(super) fn pids(&self) -> impl Iterator<Item = Pid> + '_ {
+        self.by_id.values().map(|child| child.pid)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }

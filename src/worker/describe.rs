@@ -5,6 +5,7 @@ use jiff::{Timestamp, fmt::strtime};
 
 use crate::config::{GroupConfig, LogFile, ProcessConfig};
 use crate::engine::{Description, Now, ProcessView};
+use crate::events::PoolView;
 use crate::rpc::Value;
 
 /// Times on the wire are 32-bit integers.
@@ -28,7 +29,7 @@ pub(super) fn process_info(view: &ProcessView<'_>, logs: [&str; 2], now: Now) ->
             ("logfile", stdout.into()),
             ("stdout_logfile", stdout.into()),
             ("stderr_logfile", stderr.into()),
-            ("pid", i64::from(view.pid.unwrap_or(0)).into()),
+            ("pid", i64::from(view.pid.filter(|_| !view.sweeping).unwrap_or(0)).into()),
             ("description", description(view, now).into()),
         ]
         .into_iter()
@@ -93,4 +94,17 @@ pub(super) fn config_info(group: &GroupConfig, process: &ProcessConfig, inuse: b
         ("serverurl", text_or_none(process.serverurl.as_deref())),
     ];
     Value::Struct(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+/// One pool of event listeners, for `galaxyctl status`.
+pub(super) fn listener_pool(pool: &PoolView<'_>) -> Value {
+    let count = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
+    Value::object([
+        ("name", pool.name.into()),
+        ("buffer_size", count(pool.buffer_size as u64)),
+        ("waiting", count(pool.waiting as u64)),
+        ("dropped", count(pool.dropped)),
+        ("processed", count(pool.processed)),
+        ("requeued", count(pool.requeued)),
+    ])
 }

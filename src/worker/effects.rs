@@ -14,12 +14,17 @@ impl Worker {
             Effect::Log(line) => write(&line),
             Effect::Answer { id, answer } => {
                 if let Some(waiting) = self.waiting.remove(&id) {
+                    self.grow();
                     reply(waiting, answer);
                 }
             }
+            Effect::Sweep { process, pid, signal, insist_at } => self.sweep(process, pid, signal, insist_at),
             Effect::Halted { mood } => self.halted = Some(mood),
             // `restructure` followed the groups, the events room was told in `announce`.
-            Effect::GroupAdded { .. } | Effect::GroupRemoved { .. } | Effect::Event(_) => {}
+            Effect::GroupAdded { .. }
+            | Effect::GroupChanged { .. }
+            | Effect::GroupRemoved { .. }
+            | Effect::Event(_) => {}
         }
     }
 
@@ -27,7 +32,20 @@ impl Worker {
     pub(super) fn restructure(&mut self, effect: &Effect) {
         match effect {
             Effect::GroupAdded { .. } => self.restructured = true,
-            Effect::GroupRemoved { group, .. } => {
+            Effect::GroupChanged { settled, removed, .. } => {
+                for process in settled.iter().chain(removed) {
+                    self.leaving.remove(process);
+                }
+                for process in removed {
+                    self.morgue.forget(*process);
+                }
+                self.restructured = true;
+            }
+            Effect::GroupRemoved { group, processes } => {
+                for process in processes {
+                    self.leaving.remove(process);
+                    self.morgue.forget(*process);
+                }
                 if self.pending.is_none() {
                     self.pending = Some(self.active.values().cloned().collect());
                 }

@@ -8,7 +8,7 @@ use super::hearing::SERIAL_HELD_NAME;
 use super::journal;
 use super::memory;
 use super::startup::Ended;
-use super::worker::Worker;
+use super::worker::{Done, Worker};
 use crate::engine::Mood;
 use crate::events;
 use crate::keeper::ToKeeper;
@@ -26,6 +26,7 @@ impl Worker {
         }
         // Logs on a hung file system and clients that do not read are left behind.
         let _ = tokio::time::timeout(FAREWELL_MAX, self.finish_logs()).await;
+        let _ = tokio::time::timeout(FAREWELL_MAX, self.finish_examinations()).await;
         self.stop_socket_watch().await;
         let former = std::mem::take(&mut self.former_endpoints);
         for endpoint in std::mem::take(&mut self.endpoints).into_iter().chain(former) {
@@ -54,6 +55,18 @@ impl Worker {
         let kept = held.and_then(|held| self.keeper.send(&message, vec![held]).map_err(std::io::Error::other));
         if let Err(error) = kept {
             log(Level::Warn, &format!("events are numbered anew: {error}"));
+        }
+    }
+
+    /// The last programs' ends are being looked into: what they left behind is told.
+    async fn finish_examinations(&mut self) {
+        while !self.morgue.is_idle() {
+            match self.done.recv().await {
+                Some(Done::Examined(findings)) => self.examined(findings),
+                // Everything is stopped; whoever asked for something else is told by the closing connection.
+                Some(_) => {}
+                None => return,
+            }
         }
     }
 

@@ -51,6 +51,14 @@ impl Worker {
         }
     }
 
+    /// Tells the events room of groups that were changed while they are active.
+    pub(super) fn follow_groups(&mut self) {
+        let specs: Vec<GroupSpec> = self.active.keys().filter_map(|group| self.group_spec(group)).collect();
+        for spec in specs {
+            self.hear(Input::Changed(spec));
+        }
+    }
+
     pub(super) fn group_spec(&self, group: &str) -> Option<GroupSpec> {
         let config = self.active.get(group)?;
         Some(GroupSpec::of(config, |name| self.engine.find(group, name)))
@@ -189,17 +197,15 @@ impl Worker {
     /// A predecessor's, or new memory that the keeper holds from now on; and another descriptor of the pipe onward.
     fn tap_memory(&mut self, source: SourceId, heard: u64) -> io::Result<(TapMemory, OwnedFd)> {
         let [intake_name, onward_name] = tap_names(source);
-        let memory = match (self.held.remove(&intake_name), self.held.remove(&onward_name)) {
-            (Some(intake), Some(onward)) => {
-                self.remembered.extend([intake_name, onward_name]);
-                TapMemory { intake, onward }
-            }
-            _ => {
-                let memory = TapMemory::create(heard)?;
-                self.hold(intake_name, memory.intake.try_clone()?)?;
-                self.hold(onward_name, memory.onward.try_clone()?)?;
-                memory
-            }
+        let left = self.held.remove(&intake_name).zip(self.held.remove(&onward_name));
+        let memory = if let Some((intake, onward)) = left {
+            self.remembered.extend([intake_name, onward_name]);
+            TapMemory { intake, onward }
+        } else {
+            let memory = TapMemory::create(heard)?;
+            self.hold(intake_name, memory.intake.try_clone()?)?;
+            self.hold(onward_name, memory.onward.try_clone()?)?;
+            memory
         };
         let onward = memory.onward.try_clone()?;
         Ok((memory, onward))

@@ -3,6 +3,7 @@
 //! One JSON document a line. The first line is a full [`Snapshot`]; each later line is a [`Change`]. A line is written before the effects of the change are performed, so that a worker killed at
 //! any instant leaves either the old or the new truth; a last line cut short by the kill is dropped.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, Write};
 use std::os::fd::OwnedFd;
@@ -12,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::ear::TapRecord;
 use super::launch::LaunchRecord;
-use crate::config::{Config, GroupConfig};
+use super::update::Growth;
+use crate::config::{Config, GroupConfig, ProcessConfig};
 use crate::engine::{GroupSpec, Mood, ProcessId, ProcessRecord};
 use crate::events;
 
@@ -35,6 +37,12 @@ pub(super) struct Snapshot {
     pub(super) pending: Option<Vec<GroupConfig>>,
     /// The active groups.
     pub(super) active: IndexMap<String, GroupConfig>,
+    /// What the present children were made from, of processes that an update stops.
+    #[serde(default)]
+    pub(super) leaving: BTreeMap<ProcessId, ProcessConfig>,
+    /// What an update adds when everything that it removes is gone.
+    #[serde(default)]
+    pub(super) growing: Vec<Growth>,
     pub(super) engine: Vec<(GroupSpec, Vec<ProcessRecord>)>,
     pub(super) events: Vec<events::Record>,
     /// How far the output was heard that events depend on.
@@ -179,6 +187,8 @@ mod tests {
             config,
             pending: None,
             active: groups.into_iter().map(|group| (group.name.clone(), group)).collect(),
+            leaving: BTreeMap::new(),
+            growing: Vec::new(),
             engine: specs.iter().map(|spec| (spec.clone(), records(spec))).collect(),
             events: Vec::new(),
             taps: Vec::new(),

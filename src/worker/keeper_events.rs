@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use super::children::Child;
 use super::worker::{Asker, Purpose, Worker, now};
-use crate::engine::{Input, Mood, Pid, ProcessId, SpawnError, signal_name};
+use crate::engine::{Input, Mood, Pid, ProcessId, ProcessView, SpawnError, signal_name};
 use crate::events;
 use crate::keeper::{Ended, FromKeeper, Stage, ToKeeper};
 use crate::logs::{Channel, Command, Level, SourceId, log};
@@ -31,6 +31,7 @@ impl Worker {
             }
             FromKeeper::OrphanReaped { pid, exit } => {
                 log(Level::Info, &format!("reaped unknown pid {pid} ({exit})"));
+                self.morgue.orphan_ended(pid);
             }
             // Only while taking over, see `startup`.
             FromKeeper::Welcome { .. }
@@ -115,6 +116,11 @@ impl Worker {
             self.feed(Input::Exited { process, pid, exit, at });
             if is_present {
                 self.leave_socket(process);
+            }
+            // With `killtree` the exit does not count yet.
+            let counts = |view: ProcessView<'_>| !view.sweeping && view.last_exit.is_some_and(|last| last.pid == pid);
+            if self.engine.process(process).is_some_and(counts) {
+                self.examine(process);
             }
             self.told_and_silent(id);
         }

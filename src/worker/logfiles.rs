@@ -40,6 +40,9 @@ pub(super) enum ClearingFor {
 
 impl Worker {
     pub(super) fn process_config(&self, process: ProcessId) -> Option<&ProcessConfig> {
+        if let Some(config) = self.leaving.get(&process) {
+            return Some(config);
+        }
         let view = self.engine.process(process)?;
         self.active.get(view.group)?.processes.iter().find(|config| config.name == view.name)
     }

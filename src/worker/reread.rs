@@ -43,6 +43,15 @@ impl Worker {
                     self.feed(Input::Restart);
                 }
             }
+            Done::Examined(findings) => self.examined(findings),
+            Done::Swept { process, pid } => self.swept(process, pid),
+            Done::Loaded { purpose: Purpose::Update(wish, reply), loaded } => self.plan_update(wish, loaded, reply),
+            Done::UpdateReady { prospect, problems, reply } => {
+                for problem in problems {
+                    log(Level::Warn, &problem);
+                }
+                self.begin_update(*prospect, reply);
+            }
             Done::ProgramRead(read) => self.add_read(read),
             Done::LogsMade { group, problems, reply } => {
                 for problem in problems {
@@ -55,7 +64,7 @@ impl Worker {
     }
 
     /// The configuration, or the fault that says everything that is wrong with it.
-    fn accept(&mut self, loaded: Result<Box<Loaded>, NotFound>) -> Result<Config, Fault> {
+    pub(super) fn accept(&mut self, loaded: Result<Box<Loaded>, NotFound>) -> Result<Config, Fault> {
         let loaded = loaded.map_err(|error| Fault::with(FaultCode::CantReread, error.to_string()))?;
         for line in report::log_lines(&loaded) {
             log(Level::Warn, &line);
@@ -73,18 +82,24 @@ impl Worker {
     fn reread(&mut self, config: Config) -> Value {
         let active: Vec<_> = self.active.values().cloned().collect();
         let difference = config::difference(&active, &config.groups);
-        let strip_ansi = config.daemon.strip_ansi;
-        self.pending = (config.groups != active).then_some(config.groups);
-        take_over(&mut self.config.daemon, config.daemon);
-        self.events.rename(&self.config.daemon.identifier);
-        self.plane.send(Command::StripAnsi(strip_ansi));
-        self.restructured = true;
+        self.make_pending(config);
         let names = |names: Vec<String>| Value::Array(names.into_iter().map(Value::from).collect());
         Value::Array(vec![Value::Array(vec![
             names(difference.added),
             names(difference.changed),
             names(difference.removed),
         ])])
+    }
+
+    /// Takes over what a reread takes over, and keeps the groups for `add`.
+    pub(super) fn make_pending(&mut self, config: Config) {
+        let active: Vec<_> = self.active.values().cloned().collect();
+        let strip_ansi = config.daemon.strip_ansi;
+        self.pending = (config.groups != active).then_some(config.groups);
+        take_over(&mut self.config.daemon, config.daemon);
+        self.events.rename(&self.config.daemon.identifier);
+        self.plane.send(Command::StripAnsi(strip_ansi));
+        self.restructured = true;
     }
 
     /// `addProcessGroup`: the pending group becomes active.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::environment_file;
 use super::launch::LaunchRecord;
 use super::program_sockets::SharedSocket;
 use crate::config::{Config, ProcessConfig, ServerConfig, find_command};
@@ -110,7 +111,7 @@ pub(super) fn prepare(group: &str, process: &ProcessConfig, heritage: &Heritage)
     Ok(ExecPlan {
         path: text(command.file.as_bytes(), "command")?,
         argv,
-        environment: environment(group, process, heritage).map_err(|()| unusable("environment"))?,
+        environment: variables(&environment(group, process, heritage)?).map_err(|()| unusable("environment"))?,
         directory,
         umask: process.umask,
         user: process.user.as_ref().map_or(User::Keep, |user| User::Become {
@@ -124,28 +125,65 @@ pub(super) fn prepare(group: &str, process: &ProcessConfig, heritage: &Heritage)
     })
 }
 
-/// The child's environment; what comes later overrides.
+/// The child's environment, each variable once, in the order in which it is handed over; what comes later overrides.
+/// Reads files and looks accounts up: not for the control loop.
 ///
-/// Source: Supervisor 4.3, `supervisor.md` section 13.
-fn environment(group: &str, process: &ProcessConfig, heritage: &Heritage) -> Result<Vec<CString>, ()> {
-    let mut own: Vec<(&str, &str)> = vec![("SUPERVISOR_ENABLED", "1")];
+/// Source: Supervisor 4.3, `supervisor.md` section 13; the account, the files and the clearing are ours.
+///
+/// # Errors
+///
+/// An account that does not exist, an `environment_file` that cannot be read.
+pub(super) fn environment(
+    group: &str,
+    process: &ProcessConfig,
+    heritage: &Heritage,
+) -> Result<Vec<(OsString, OsString)>, SpawnError> {
+    let mut own: Vec<(String, OsString)> = Vec::new();
+    if process.extras.user_environment {
+        own.extend(account_variables(process)?);
+    }
+    let mut set = |name: &str, value: &str| own.push((name.to_owned(), value.into()));
+    set("SUPERVISOR_ENABLED", "1");
     if let Some(url) = process.serverurl.as_deref().or(heritage.serverurl.as_deref()) {
-        own.push(("SUPERVISOR_SERVER_URL", url));
+        set("SUPERVISOR_SERVER_URL", url);
     }
-    own.push(("SUPERVISOR_PROCESS_NAME", &process.name));
-    own.push(("SUPERVISOR_GROUP_NAME", group));
-    own.retain(|(name, _)| !process.environment.contains_key(*name));
-    own.extend(process.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-
-    let inherited = heritage.environment.iter().filter(|(name, _)| !own.iter().any(|(mine, _)| name == mine));
-    let mut variables = Vec::with_capacity(heritage.environment.len() + own.len());
-    for (name, value) in inherited {
-        variables.push(variable(name.as_bytes(), value.as_bytes())?);
+    set("SUPERVISOR_PROCESS_NAME", &process.name);
+    set("SUPERVISOR_GROUP_NAME", group);
+    for (name, value) in environment_file::read_all(&process.extras.environment_files)? {
+        set(&name, &value);
     }
-    for (name, value) in &own {
-        variables.push(variable(name.as_bytes(), value.as_bytes())?);
+    for (name, value) in &process.environment {
+        set(name, value);
+    }
+    let inherited = heritage.environment.iter().filter(|_| !process.extras.clear_environment);
+    let inherited = inherited.filter(|(name, _)| !own.iter().any(|(mine, _)| name == mine.as_str())).cloned();
+    let mut variables: Vec<(OsString, OsString)> = inherited.collect();
+    for (place, (name, value)) in own.iter().enumerate() {
+        let is_overridden = own.iter().skip(place + 1).any(|(later, _)| later == name);
+        if !is_overridden {
+            variables.push((name.into(), value.clone()));
+        }
     }
     Ok(variables)
+}
+
+/// `user_environment`: what a login would set, from the account the process runs as.
+fn account_variables(process: &ProcessConfig) -> Result<Vec<(String, OsString)>, SpawnError> {
+    let uid = process.user.as_ref().map_or_else(nix::unistd::geteuid, |user| nix::unistd::Uid::from_raw(user.uid));
+    let failed = |why: String| SpawnError::Failed(format!("user_environment: {why}"));
+    let account = nix::unistd::User::from_uid(uid)
+        .map_err(|errno| failed(format!("cannot look up the account {uid}: {errno}")))?
+        .ok_or_else(|| failed(format!("there is no account {uid}")))?;
+    Ok(vec![
+        ("HOME".to_owned(), account.dir.into_os_string()),
+        ("USER".to_owned(), account.name.clone().into()),
+        ("LOGNAME".to_owned(), account.name.into()),
+        ("SHELL".to_owned(), account.shell.into_os_string()),
+    ])
+}
+
+fn variables(pairs: &[(OsString, OsString)]) -> Result<Vec<CString>, ()> {
+    pairs.iter().map(|(name, value)| variable(name.as_bytes(), value.as_bytes())).collect()
 }
 
 fn variable(name: &[u8], value: &[u8]) -> Result<CString, ()> {
@@ -320,7 +358,8 @@ mod tests {
             nofile: None,
         };
         let shown = |keys: &str| -> Vec<String> {
-            let variables = environment("g", &sample::process(keys), &heritage).unwrap();
+            let pairs = environment("g", &sample::process(keys), &heritage).unwrap();
+            let variables = variables(&pairs).unwrap();
             variables.iter().map(|variable| variable.to_str().unwrap().to_owned()).collect()
         };
         let common = ["PATH=/bin", "SUPERVISOR_ENABLED=1"];
@@ -333,6 +372,28 @@ mod tests {
             ]
             .concat()
         );
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("env");
+        std::fs::write(&file, "HOME=/f\nA=f\nB='f'\nSUPERVISOR_ENABLED=f\n").unwrap();
+        let keys = format!(
+            "command=x\nclear_environment=true\nuser_environment=true\nenvironment_file={}\nenvironment=A=own",
+            file.display()
+        );
+        let made = shown(&keys);
+        let me = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap();
+        let expected = [
+            format!("USER={}", me.name),
+            format!("LOGNAME={}", me.name),
+            format!("SHELL={}", me.shell.display()),
+            "SUPERVISOR_SERVER_URL=unix:///s".to_owned(),
+            "SUPERVISOR_PROCESS_NAME=p".to_owned(),
+            "SUPERVISOR_GROUP_NAME=g".to_owned(),
+            "HOME=/f".to_owned(),
+            "B=f".to_owned(),
+            "SUPERVISOR_ENABLED=f".to_owned(),
+            "A=own".to_owned(),
+        ];
+        assert_eq!(made, expected);
         assert!(shown("command=x\nserverurl=http://h:1").contains(&"SUPERVISOR_SERVER_URL=http://h:1".to_owned()));
     }
 }

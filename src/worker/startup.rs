@@ -19,6 +19,7 @@ use super::launch::{self, LaunchRecord};
 use super::logfiles::{Clearing, make_auto_logs};
 use super::memory;
 use super::pidfile::{self, Claim};
+use super::post_mortem::Morgue;
 use super::program_sockets::{ProgramSockets, test_sockets};
 use super::report;
 use super::socket_watch::SocketWatch;
@@ -239,8 +240,20 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let journal = inventory.held.remove(journal::HELD_NAME).ok_or(Unable::Missing(journal::HELD_NAME))?;
     let (journal, snapshot) =
         Journal::resume(journal).map_err(|error| Unable::Unreadable { what: journal::HELD_NAME, error })?;
-    let Snapshot { mood, next_process, next_child: journalled, launch, config, pending, active, engine, events, taps } =
-        snapshot;
+    let Snapshot {
+        mood,
+        next_process,
+        next_child: journalled,
+        launch,
+        config,
+        pending,
+        active,
+        leaving,
+        growing,
+        engine,
+        events,
+        taps,
+    } = snapshot;
     // The keeper alone holds the lock, so that it can let go of it.
     inventory.held.remove(pidfile::HELD_NAME);
     let activity = open_activity(&config)?;
@@ -264,6 +277,8 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         activity,
     };
     let mut worker = assemble(state, keeper, inventory.held, pid, listeners)?;
+    worker.leaving = leaving;
+    worker.growing = growing;
     let text = format!(
         "a new worker took over {} programs from one that ended unexpectedly (worker number {})",
         inventory.programs.len(),
@@ -390,6 +405,8 @@ fn assemble(
         config,
         pending,
         active,
+        leaving: BTreeMap::new(),
+        growing: Vec::new(),
         engine,
         effects: Vec::new(),
         events,
@@ -420,6 +437,8 @@ fn assemble(
         waiting: BTreeMap::new(),
         next_request: 0,
         clearing: Clearing::default(),
+        morgue: Morgue::default(),
+        sweeping: BTreeSet::new(),
         plane,
         notices,
         activity: Arc::new(activity),

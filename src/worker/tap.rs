@@ -343,7 +343,7 @@ mod tests {
         let (mut written, mut heard, mut logged, mut scratch) = (0, 0, 0, vec![0; 10_000]);
         while logged < 500_000 {
             if written < 500_000 && pipe::unread(&rig.pipe).unwrap() == 0 {
-                rig.child.write_all(&[b'x'; 50_000]).unwrap();
+                rig.child.write_all(&vec![b'x'; 50_000]).unwrap();
                 written += 50_000;
             }
             while let Found::Bytes { at, bytes } = tap.take(7) {
@@ -364,7 +364,7 @@ mod tests {
         let mut rig = rig();
         let mut tap = rig.tap(0);
         for _ in 0..10 {
-            rig.child.write_all(&[b'x'; 30_000]).unwrap();
+            rig.child.write_all(&vec![b'x'; 30_000]).unwrap();
             assert!(matches!(tap.take(0), Found::Bytes { .. }));
             tap.give_back(tap.heard());
         }

@@ -45,7 +45,7 @@ pub(super) struct Taps {
     epoll: Epoll,
     /// The same, to be waited for.
     watched: Watched,
-    taps: BTreeMap<SourceId, Tapped>,
+    by_source: BTreeMap<SourceId, Tapped>,
     /// Children whose standard input we wait for, with the event that is on its way.
     stdins: BTreeMap<u64, u64>,
     /// Heard something that the journal does not know.
@@ -62,7 +62,7 @@ impl Taps {
         Ok(Taps {
             watched: Watched::new(epoll.0.try_clone()?)?,
             epoll,
-            taps: BTreeMap::new(),
+            by_source: BTreeMap::new(),
             stdins: BTreeMap::new(),
             changed: BTreeSet::new(),
         })
@@ -86,25 +86,25 @@ impl Taps {
     }
 
     pub(super) fn insert(&mut self, source: SourceId, tap: Tap, ear: Ear) {
-        self.taps.insert(source, Tapped { tap, ear, armed: Awaited::Nothing });
+        self.by_source.insert(source, Tapped { tap, ear, armed: Awaited::Nothing });
         self.changed.insert(source);
     }
 
     pub(super) fn get_mut(&mut self, source: SourceId) -> Option<&mut Tapped> {
-        self.taps.get_mut(&source)
+        self.by_source.get_mut(&source)
     }
 
     /// Whether some output of this child is not all heard.
     pub(super) fn has_child(&self, child: u64) -> bool {
         [Channel::Stdout, Channel::Stderr]
             .into_iter()
-            .any(|channel| self.taps.contains_key(&SourceId { child, channel }))
+            .any(|channel| self.by_source.contains_key(&SourceId { child, channel }))
     }
 
     /// Its output is drained.
     pub(super) fn remove(&mut self, source: SourceId) -> Option<Tapped> {
         self.changed.remove(&source);
-        let mut tapped = self.taps.remove(&source)?;
+        let mut tapped = self.by_source.remove(&source)?;
         // The pipes live on in the keeper, so closing them here does not make epoll forget them.
         let _disarmed = tapped.arm(&self.epoll, source, Awaited::Nothing);
         Some(tapped)
@@ -120,7 +120,7 @@ impl Taps {
     /// # Errors
     /// When memory for it cannot be had.
     pub(super) fn arm(&mut self, source: SourceId) -> io::Result<()> {
-        let Some(tapped) = self.taps.get_mut(&source) else { return Ok(()) };
+        let Some(tapped) = self.by_source.get_mut(&source) else { return Ok(()) };
         let awaited = tapped.tap.awaits();
         tapped.arm(&self.epoll, source, awaited)
     }
@@ -145,19 +145,19 @@ impl Taps {
 
     /// What changed, for the journal.
     pub(super) fn changes(&self) -> Vec<TapRecord> {
-        let changed = self.changed.iter().filter_map(|source| Some((source, self.taps.get(source)?)));
+        let changed = self.changed.iter().filter_map(|source| Some((source, self.by_source.get(source)?)));
         changed.filter_map(|(source, tapped)| tapped.record(*source)).collect()
     }
 
     /// Everything, for a journal that begins.
     pub(super) fn records(&self) -> Vec<TapRecord> {
-        self.taps.iter().filter_map(|(source, tapped)| tapped.record(*source)).collect()
+        self.by_source.iter().filter_map(|(source, tapped)| tapped.record(*source)).collect()
     }
 
     /// The journal knows all that was heard.
     pub(super) fn journalled(&mut self) {
         for source in std::mem::take(&mut self.changed) {
-            if let Some(Tapped { tap, ear, .. }) = self.taps.get_mut(&source) {
+            if let Some(Tapped { tap, ear, .. }) = self.by_source.get_mut(&source) {
                 let heard = tap.heard();
                 tap.give_back(match ear {
                     Ear::Listener => heard,

@@ -11,7 +11,6 @@ use super::reply::Reply;
 use super::worker::{Done, Shape, Waiting, Worker};
 use crate::config::{self, Config, GroupConfig, GroupKind, InterfaceKind, ProcessConfig};
 use crate::engine::{Mood, Refusal, Request};
-use crate::events;
 use crate::logs::{Level, log};
 use crate::rpc::{Fault, FaultCode, Interface, Interfaces, TWIDDLER_VERSION, Twiddle, Value};
 
@@ -130,7 +129,6 @@ impl Worker {
             // The engine has the last word, and the client got it.
             active.processes.truncate(known);
         }
-        self.tell_members(&group);
     }
 
     fn remove_process(&mut self, group: &str, name: &str, reply: Reply) {
@@ -147,14 +145,6 @@ impl Worker {
         {
             active.processes.retain(|process| process.name != name);
             self.restructured = true;
-            self.tell_members(group);
-        }
-    }
-
-    /// Output of programs that were added makes events as that of others.
-    fn tell_members(&mut self, group: &str) {
-        if let Some(spec) = self.group_spec(group) {
-            self.hear(events::Input::Group(spec));
         }
     }
 }

@@ -14,16 +14,20 @@ use super::ear::TapRecord;
 use super::invocation::Call;
 use super::journal::{self, Change, Journal, Snapshot};
 use super::launch::LaunchRecord;
+use super::post_mortem::{Case, Morgue};
 use super::program_sockets::ProgramSockets;
 use super::reply::Reply;
 use super::socket_watch::{Restored, SocketWatch};
 use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
 use super::startup::Ended;
+use super::survey::Survivor;
 use super::taps::{Ready, Taps};
 use super::twiddling::ReadProgram;
-use crate::config::{Config, GroupConfig, Loaded, NotFound};
+use super::update::{Growth, Prospect, Wish};
+use super::update_report::UpdateReport;
+use crate::config::{Config, GroupConfig, Loaded, NotFound, ProcessConfig};
 use crate::engine::{
-    Effect, Engine, GroupSpec, Input, Moment, Mood, Now, ProcessId, ProcessRecord, Request, RequestId,
+    Effect, Engine, GroupSpec, Input, Moment, Mood, Now, Pid, ProcessId, ProcessRecord, Request, RequestId,
 };
 use crate::events::{self, Events};
 use crate::http::{Endpoint, Incoming, SocketFile};
@@ -45,6 +49,8 @@ pub(super) enum Shape {
     Single { name: String },
     /// An array of results.
     List,
+    /// What an update was to do; the results are added.
+    Update(Box<UpdateReport>),
 }
 
 /// What side threads bring back to the loop.
@@ -53,8 +59,14 @@ pub(super) enum Done {
     Checked { request: Request, reply: Reply, shape: Shape },
     /// A configuration was read.
     Loaded { purpose: Purpose, loaded: Result<Box<Loaded>, NotFound> },
+    /// The ends of children were looked into.
+    Examined(Vec<(Case, Vec<Survivor>, Vec<String>)>),
+    /// What was left of a child's tree is ended.
+    Swept { process: ProcessId, pid: Pid },
     /// The AUTO logs of a group to add were made.
     LogsMade { group: Box<GroupConfig>, problems: Vec<String>, reply: Reply },
+    /// The AUTO logs of an update were made.
+    UpdateReady { prospect: Box<Prospect>, problems: Vec<String>, reply: Reply },
     /// The file of a control socket was put back.
     SocketBack(Box<Restored>),
     /// A program that a client described was read.
@@ -65,6 +77,7 @@ pub(super) enum Done {
 pub(super) enum Purpose {
     Reread(Reply),
     Restart(Asker),
+    Update(Wish, Reply),
 }
 
 /// Who wants a restart.
@@ -85,6 +98,10 @@ pub(super) struct Worker {
     pub(super) pending: Option<Vec<GroupConfig>>,
     /// The active groups.
     pub(super) active: IndexMap<String, GroupConfig>,
+    /// What the present children were made from, of processes that an update stops.
+    pub(super) leaving: BTreeMap<ProcessId, ProcessConfig>,
+    /// What an update adds when everything that it removes is gone.
+    pub(super) growing: Vec<Growth>,
     pub(super) engine: Engine,
     pub(super) effects: Vec<Effect>,
     pub(super) events: Events,
@@ -128,6 +145,9 @@ pub(super) struct Worker {
     pub(super) waiting: BTreeMap<RequestId, Waiting>,
     pub(super) next_request: RequestId,
     pub(super) clearing: super::logfiles::Clearing,
+    pub(super) morgue: Morgue,
+    /// Children whose trees are being ended.
+    pub(super) sweeping: BTreeSet<(ProcessId, Pid)>,
     pub(super) plane: Plane,
     pub(super) notices: Notices,
     pub(super) activity: Arc<Activity>,
@@ -152,6 +172,7 @@ enum Wake {
 impl Worker {
     /// Runs until everything is stopped; the code is for the keeper.
     pub(super) async fn run(mut self) -> Ended {
+        self.grow();
         self.settle();
         while self.halted.is_none() {
             match self.wake().await {
@@ -174,6 +195,7 @@ impl Worker {
             }
             self.tell_exits();
             self.send_spawns();
+            self.grow();
             self.settle();
             self.forget_finished();
             for message in std::mem::take(&mut self.after_settling) {
@@ -232,6 +254,9 @@ impl Worker {
     pub(super) fn settle(&mut self) {
         while !(self.effects.is_empty() && self.event_effects.is_empty() && self.gone.is_empty()) {
             let effects = std::mem::take(&mut self.effects);
+            if self.restructured {
+                self.follow_groups();
+            }
             for effect in &effects {
                 self.restructure(effect);
                 self.announce(effect);
@@ -284,6 +309,8 @@ impl Worker {
             config: self.config.clone(),
             pending: self.pending.clone(),
             active: self.active.clone(),
+            leaving: self.leaving.clone(),
+            growing: self.growing.clone(),
             engine: self.records(),
             events: self.events.records(),
             taps: self.taps.records(),
@@ -310,7 +337,7 @@ impl Worker {
             .groups()
             .filter_map(|group| {
                 let records = group.members.iter().filter_map(|process| self.engine.record(*process)).collect();
-                Some((self.active.get(group.name)?.spec(), records))
+                Some((self.engine.spec(group.name)?, records))
             })
             .collect()
     }

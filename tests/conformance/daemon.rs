@@ -48,6 +48,9 @@ pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
 }
 
+/// Lines of the activity log that galaxyd adds to Supervisor's (`docs/compatibility.md`); tests of their own hold them.
+const OURS: [&str; 2] = [" ended too quickly: ", " left something behind, "];
+
 impl Daemon {
     /// A folder with the usual head and these sections, nothing started.
     pub(crate) fn folder(subject: Subject, sections: &str) -> Daemon {
@@ -319,12 +322,13 @@ impl Daemon {
         fs::write(self.path("supervisord.conf"), format!("{head}{sections}")).unwrap();
     }
 
-    /// The activity log without its time stamps, lines that hold one of the needles.
+    /// The activity log without its time stamps, lines that hold one of the needles, but none of [`OURS`].
     pub(crate) fn log_lines(&self, needles: &[&str]) -> Vec<String> {
         self.text("main.log")
             .lines()
             .filter_map(|line| line.get(24..))
             .filter(|line| needles.iter().any(|needle| line.contains(needle)))
+            .filter(|line| !OURS.iter().any(|ours| line.contains(ours)))
             .map(String::from)
             .collect()
     }

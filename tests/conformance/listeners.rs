@@ -5,7 +5,7 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, finish};
 use crate::subject::{Side, Subject};
 use crate::transcript::Transcript;
 use crate::wait::until;
@@ -29,6 +29,17 @@ daemons![
     what_listeners_say_is_in_their_log,
     a_pool_is_changed_by_update,
     the_numbers_go_on_over_a_reload,
+];
+
+ours_alone![
+    len_counts_bytes_where_it_is_asked_for,
+    drops_are_counted_and_told_in_few_lines,
+    a_rejected_event_stays_in_its_pool,
+    an_event_is_told_once_however_often_it_is_subscribed_to,
+    the_last_output_is_logged_with_capture_on,
+    a_short_line_is_logged_at_once_with_capture_on,
+    the_buffer_is_roomy_unless_it_is_set,
+    a_program_added_at_run_time_is_heard,
 ];
 
 /// The script of [`listener`].
@@ -145,6 +156,7 @@ fn output_is_told(subject: Subject) {
         wait_told(&daemon, "PROCESS_LOG_STDERR", at + 1);
         wait_told(&daemon, "PROCESS_LOG_STDOUT", at + 1);
     }
+    daemon.wait_text("p.log", "two\n");
     let mut lines: Vec<_> =
         told(&daemon).lines().map(|line| line.split(" eventname:").nth(1).unwrap().to_owned()).collect();
     lines.sort();
@@ -375,4 +387,104 @@ fn the_numbers_go_on_over_a_reload(subject: Subject) {
     daemon.ctl(&["reload"]);
     wait_told(&daemon, "SUPERVISOR_STATE_CHANGE_RUNNING", 2);
     Transcript::of(&daemon).note(told(&daemon)).check("listeners_reload");
+}
+
+fn len_counts_bytes_where_it_is_asked_for(subject: Subject) {
+    let sections = listener("l", "REMOTE_COMMUNICATION", "bytes", "len_in_bytes=true");
+    let daemon = start(subject, &sections);
+    daemon.wait_running(&["l"]);
+    remote(&daemon, "größe", "☃");
+    remote(&daemon, "second", "");
+    wait_told(&daemon, "second", 1);
+    assert!(daemon.text("events.txt").contains("len:16 | 'type:größe\\n☃'"), "{}", daemon.text("events.txt"));
+}
+
+fn drops_are_counted_and_told_in_few_lines(subject: Subject) {
+    let daemon = start(subject, &listener("l", "REMOTE_COMMUNICATION", "mute:%(here)s/go", "buffer_size=3"));
+    daemon.wait_running(&["l"]);
+    for number in 0..10 {
+        remote(&daemon, &format!("number {number}"), "");
+    }
+    let galaxyctl = |words: &[&str]| {
+        let socket = format!("unix://{}", daemon.path("s.sock").display());
+        let mut command = daemon.command(Path::new(env!("CARGO_BIN_EXE_galaxyctl")));
+        finish(command.args(["-s", &socket]).args(words), daemon.dir(), None)
+    };
+    let hint = "galaxyctl: l: 7 events were dropped; its listeners are too slow, or buffer_size=3 is too small\n";
+    assert_eq!(galaxyctl(&["status"]).stderr, hint);
+    let document: serde_json::Value = serde_json::from_str(&galaxyctl(&["status", "--json"]).stdout).unwrap();
+    let pool = serde_json::json!({
+        "name": "l", "buffer_size": 3, "waiting": 3, "dropped": 7, "processed": 0, "requeued": 0
+    });
+    assert_eq!(document["listener_pools"], serde_json::json!([pool]));
+    assert_eq!(daemon.ctl(&["status"]).stderr, "", "scripts written for supervisorctl see what they know");
+    daemon.wait_text("main.log", "discarded 6 more events in the last 10 seconds (serials 1 to 6)");
+    assert_eq!(daemon.log_lines(&["overflowed"]).len(), 2);
+}
+
+fn a_rejected_event_stays_in_its_pool(subject: Subject) {
+    let sections = listener("l", "REMOTE_COMMUNICATION", "fail", "")
+        + &listener("other", "TICK_3600", "", "").replace("events.txt", "other.txt");
+    let daemon = start(subject, &sections);
+    daemon.wait_running(&["l", "other"]);
+    remote(&daemon, "first", "");
+    remote(&daemon, "second", "");
+    wait_told(&daemon, "second", 1);
+    assert_eq!(daemon.text("other.txt"), "");
+}
+
+fn an_event_is_told_once_however_often_it_is_subscribed_to(subject: Subject) {
+    let daemon = start(subject, &listener("l", "EVENT,REMOTE_COMMUNICATION", "", ""));
+    daemon.wait_running(&["l"]);
+    remote(&daemon, "first", "");
+    remote(&daemon, "second", "");
+    wait_told(&daemon, "second", 1);
+    assert_eq!(daemon.text("events.txt").matches("first").count(), 1);
+}
+
+fn the_last_output_is_logged_with_capture_on(subject: Subject) {
+    let sections = "[program:p]\ncommand=/bin/sh -c 'printf end'\nstartsecs=0\nautorestart=false\n\
+        stdout_capture_maxbytes=1MB\nstdout_logfile=%(here)s/p.log\n\
+        [program:open]\ncommand=/bin/sh -c 'printf \"<!--XSUPERVISOR:BEGIN-->never closed\"'\nstartsecs=0\n\
+        autorestart=false\nstdout_capture_maxbytes=1MB\nstdout_logfile=%(here)s/open.log\n";
+    let daemon = start(subject, sections);
+    daemon.wait_text("p.log", "end");
+    daemon.wait_text("open.log", "never closed");
+}
+
+fn a_short_line_is_logged_at_once_with_capture_on(subject: Subject) {
+    let sections = "[program:p]\ncommand=/bin/sh -c 'echo short; exec cat'\nstartsecs=0\n\
+        stdout_capture_maxbytes=1MB\nstdout_logfile=%(here)s/p.log\n";
+    let daemon = start(subject, sections);
+    daemon.wait_text("p.log", "short\n");
+}
+
+fn the_buffer_is_roomy_unless_it_is_set(subject: Subject) {
+    let daemon = start(subject, &listener("l", "REMOTE_COMMUNICATION", "mute:%(here)s/go", ""));
+    daemon.wait_running(&["l"]);
+    for number in 0..100 {
+        remote(&daemon, &format!("number {number}"), "");
+    }
+    fs::write(daemon.path("go"), "").unwrap();
+    wait_told(&daemon, "number 99", 1);
+    assert_eq!(daemon.text("events.txt").lines().count(), 100);
+}
+
+fn a_program_added_at_run_time_is_heard(subject: Subject) {
+    let sections = listener("l", "PROCESS_LOG", "", "")
+        + "[rpcinterface:twiddler]\nsupervisor.rpcinterface_factory = supervisor_twiddler.rpcinterface:make_twiddler_rpcinterface\n\
+           [program:p]\ncommand=/bin/cat\nautostart=false\n[group:g]\nprograms=p\n";
+    let daemon = start(subject, &sections);
+    daemon.wait_running(&["l"]);
+    let string = |text: &str| format!("<param><value><string>{text}</string></value></param>");
+    let member = |name: &str, value: &str| {
+        format!("<member><name>{name}</name><value><string>{value}</string></value></member>")
+    };
+    let options =
+        [("command", "/bin/sh -c 'echo heard; exec cat'"), ("stdout_events_enabled", "true"), ("startsecs", "0")];
+    let options: String = options.iter().map(|(name, value)| member(name, value)).collect();
+    let options = format!("<param><value><struct>{options}</struct></value></param>");
+    let answer = daemon.call("twiddler.addProgramToGroup", &(string("g") + &string("new") + &options)).unwrap();
+    assert!(answer.contains("<boolean>1</boolean>"), "{answer}");
+    wait_told(&daemon, "channel:stdout\\nheard", 1);
 }

@@ -172,7 +172,7 @@ fn mistakes_in_the_words_of_a_command_begin_with_the_same_line() {
 }
 
 #[test]
-fn what_changes_something_says_the_same() {
+fn what_is_audited_says_the_same() {
     let Some(daemon) = daemon("") else { return };
     // The same state before each: what starts by itself runs, all else does not.
     let usual = ["add cat", "stop cat missing crashing short silent stubborn unexecutable", "start galaxy:*"];

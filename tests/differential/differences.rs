@@ -25,6 +25,16 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         log: Some((Side::Galaxyd, "INFO spawnerr: '")),
     },
     Difference {
+        name: "quick-end-told",
+        row: "a program that ends before `startsecs`",
+        log: Some((Side::Galaxyd, " ended too quickly: ")),
+    },
+    Difference {
+        name: "survivors-told",
+        row: "processes that outlive a program",
+        log: Some((Side::Galaxyd, " left something behind, ")),
+    },
+    Difference {
         name: "orphans-adopted",
         row: "what outlives the program that started it",
         log: Some((Side::Galaxyd, "INFO reaped unknown pid ")),

@@ -50,8 +50,11 @@ stdout_logfile = NONE
 stderr_logfile = NONE
 ";
 
-/// So long an HTTP request waits for more: the follow streams never end.
-const HTTP_PATIENCE: Duration = Duration::from_secs(10);
+/// So long a raw request waits for more: some connections stay open.
+const HTTP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// So long a call waits for its answer: longer than `stopwaitsecs`, because the original may lose a stop signal.
+const CALL_PATIENCE: Duration = Duration::from_secs(60);
 
 /// So long the files are waited for at the end; a recorder that was stopped tells nothing more.
 const CATCH_UP_MAX: Duration = Duration::from_secs(8);
@@ -197,7 +200,7 @@ impl Play<'_> {
             text = lines.concat();
         }
         for line in outcome.stderr.lines() {
-            text.push_str(&format!("! {line}\n"));
+            text.extend(["! ", line, "\n"]);
         }
         self.note(step, &format!("{text}[{code}]"));
     }
@@ -386,13 +389,13 @@ impl Play<'_> {
         let answer = match step.verb.as_str() {
             "rpc" => {
                 let params: Vec<Value> = step.values().iter().map(value).collect();
-                self.exchange(&posted(&write_call(step.word(0), &params)), None)
+                self.exchange(&posted(&write_call(step.word(0), &params)), None, CALL_PATIENCE)
             }
-            "post" => self.exchange(&posted(&bytes(&step.text(0))), None),
+            "post" => self.exchange(&posted(&bytes(&step.text(0))), None, HTTP_PATIENCE),
             _ => {
                 let over_tcp = step.words.first().is_some_and(|word| *word == self.port.to_string());
                 let port = over_tcp.then_some(self.port);
-                self.exchange(&bytes(&step.text(usize::from(over_tcp))), port)
+                self.exchange(&bytes(&step.text(usize::from(over_tcp))), port, HTTP_PATIENCE)
             }
         };
         // An answer to a call is its body alone; how it is sent is a matter of `http` and `post`.
@@ -406,28 +409,28 @@ impl Play<'_> {
     }
 
     /// What comes back until the connection is closed, or until nothing comes any more.
-    fn exchange(&self, request: &[u8], port: Option<u16>) -> String {
-        let mut answer = Vec::new();
-        let result = match port {
-            Some(port) => {
-                let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-                stream.set_read_timeout(Some(HTTP_PATIENCE)).unwrap();
-                let _ = stream.write_all(request);
-                stream.read_to_end(&mut answer)
-            }
-            None => {
-                let mut stream = UnixStream::connect(self.daemon.path("s.sock")).unwrap();
-                stream.set_read_timeout(Some(HTTP_PATIENCE)).unwrap();
-                let _ = stream.write_all(request);
-                stream.read_to_end(&mut answer)
-            }
-        };
-        let mut text = String::from_utf8_lossy(&answer).into_owned();
-        if result.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {
-            text.push_str("(and the connection stays open)");
+    fn exchange(&self, request: &[u8], port: Option<u16>, patience: Duration) -> String {
+        if let Some(port) = port {
+            let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            stream.set_read_timeout(Some(patience)).unwrap();
+            return exchanged(stream, request);
         }
-        text
+        let stream = UnixStream::connect(self.daemon.path("s.sock")).unwrap();
+        stream.set_read_timeout(Some(patience)).unwrap();
+        exchanged(stream, request)
     }
+}
+
+/// Sends the request; gives what comes back. A side that closes early is seen by its answer.
+fn exchanged(mut stream: impl Read + Write, request: &[u8]) -> String {
+    let mut answer = Vec::new();
+    let _ = stream.write_all(request);
+    let result = stream.read_to_end(&mut answer);
+    let mut text = String::from_utf8_lossy(&answer).into_owned();
+    if result.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {
+        text.push_str("(and the connection stays open)");
+    }
+    text
 }
 
 /// A request to `/RPC2` with this body.

@@ -40,6 +40,11 @@ pub(crate) fn all(arguments: &Arguments) -> ExitCode {
         everything.iter().flat_map(|scenario| scenario.expected.iter().map(|expected| expected.name.clone())).collect();
     let whole = arguments.wanted.is_empty();
     let wanted: Vec<Scenario> = everything.into_iter().filter(|scenario| arguments.wants(&scenario.name)).collect();
+    let root = nix::unistd::geteuid().is_root();
+    let (wanted, left): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|scenario| root || !scenario.root);
+    if !left.is_empty() {
+        println!("could not run: {} scenarios that need root", left.len());
+    }
     if arguments.list {
         for scenario in &wanted {
             println!("{}: test", scenario.name);

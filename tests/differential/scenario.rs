@@ -9,6 +9,7 @@
 //! --- bare                   no usual head, neither here nor in the other configurations
 //! --- unrecorded             without the listener that records all events
 //! --- unlogged               the activity log is not compared at the end
+//! --- root                   it can be played by root only
 //! --- waited                 stops take so long that the lines about waiting for them are certain
 //! --- unstarted              the daemon is not started before the first step
 //! --- ordered KIND KIND      the events of these kinds are compared as one sequence, over all processes
@@ -35,6 +36,8 @@ pub(crate) struct Scenario {
     pub(crate) recorded: Recorded,
     /// The activity log is compared at the end.
     pub(crate) logged: bool,
+    /// It needs root, to become another user.
+    pub(crate) root: bool,
     /// A stop takes so long that whoever waits for it says so, on either side.
     pub(crate) waited: bool,
     pub(crate) started: Started,
@@ -108,6 +111,7 @@ fn parse(name: String, body: &str) -> Scenario {
         started: Started::Yes,
         logged: true,
         waited: false,
+        root: false,
     };
     let mut parts = body.split("\n--- ");
     let first = parts.next().unwrap_or_default();
@@ -132,6 +136,7 @@ fn section(scenario: &mut Scenario, part: &str) {
         "bare" => scenario.head = Head::Bare,
         "unrecorded" => scenario.recorded = Recorded::No,
         "unlogged" => scenario.logged = false,
+        "root" => scenario.root = true,
         "waited" => scenario.waited = true,
         "unstarted" => scenario.started = Started::No,
         "ordered" => scenario.ordered = rest.split_whitespace().map(String::from).collect(),

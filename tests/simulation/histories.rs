@@ -176,7 +176,12 @@ fn saw_everything(seen: &Seen, allowed: &Transitions) {
         "after performing",
         "a take-over",
         "a waiting line",
+        "a sweep",
         "a stop by shutdown",
+        "a renewal under way",
+        "a renewal of one that stops",
+        "a process leaving",
+        "a group leaving",
     ] {
         assert!(seen.things.contains_key(thing), "no history had {thing}");
     }
@@ -199,6 +204,13 @@ fn saw_everything(seen: &Seen, allowed: &Transitions) {
         "signal: ok",
         "signal: failed",
         "signal: not running",
+        "ordered stop: ok",
+        "ordered stop: failed",
+        "update: ok",
+        "update: abnormal",
+        "update: spawn error",
+        "update: failed",
+        "update, not waiting: ok",
         "group: done",
         "group: refused, already added",
         "group: refused, still running",

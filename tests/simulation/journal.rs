@@ -32,6 +32,13 @@ impl Journal {
                     let members = engine.group(group).ok_or("an added group is not there")?.members.to_vec();
                     self.groups.push((spec.clone(), members));
                 }
+                Effect::GroupChanged { group, .. } => {
+                    let Some(spec) = engine.spec(group) else { continue };
+                    let members = engine.group(group).ok_or("a changed group is not there")?.members.to_vec();
+                    for known in self.groups.iter_mut().filter(|(known, _)| known.name == *group) {
+                        *known = (spec.clone(), members.clone());
+                    }
+                }
                 Effect::GroupRemoved { group, .. } => self.groups.retain(|(spec, _)| spec.name != *group),
                 _ => {}
             }

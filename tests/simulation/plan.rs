@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use galaxyd::engine::{AutoRestart, GroupSpec, MemberSpec, Policy};
+use galaxyd::engine::{AutoRestart, GroupChange, GroupSpec, Kind, MemberSpec, Policy};
 
 use crate::dice::Dice;
 
@@ -32,12 +32,17 @@ pub(crate) enum Action {
         whom: Whom,
         wait: bool,
     },
+    StopOrdered(Whom),
     Signal {
         whom: Whom,
         signal: i32,
     },
     Add(GroupSpec),
     Remove(u64),
+    Update {
+        changes: Vec<GroupChange>,
+        wait: bool,
+    },
     AskShutdown,
     AskRestart,
     /// TERM to the daemon.
@@ -150,6 +155,8 @@ fn policy(dice: &mut Dice) -> Policy {
         stopasgroup: dice.chance(30),
         killasgroup: dice.chance(30),
         priority: priority(dice),
+        kind: if dice.chance(15) { Kind::Oneshot } else { Kind::Service },
+        killtree: dice.chance(30),
     }
 }
 
@@ -161,8 +168,24 @@ fn whom(dice: &mut Dice) -> Whom {
     }
 }
 
+fn update(dice: &mut Dice) -> Action {
+    let first = dice.below(GROUPS);
+    let changes = (0..=dice.below(2)).map(|next| {
+        let place = (first + next) % GROUPS;
+        if dice.chance(15) {
+            return GroupChange::Leave(group_name(place));
+        }
+        let spec = group(dice, place);
+        let some = |dice: &mut Dice, percent| -> Vec<String> {
+            (0..MEMBERS).map(member_name).filter(|_| dice.chance(percent)).collect()
+        };
+        GroupChange::Reshape { spec, renewed: some(dice, 40), restarted: some(dice, 10) }
+    });
+    Action::Update { changes: changes.collect(), wait: dice.chance(50) }
+}
+
 fn action(dice: &mut Dice) -> Action {
-    match dice.below(40) {
+    match dice.below(48) {
         0..12 => Action::Start { whom: whom(dice), wait: dice.chance(60), found_wanting: dice.chance(8) },
         12..24 => Action::Stop { whom: whom(dice), wait: dice.chance(60) },
         24..28 => Action::Signal { whom: whom(dice), signal: dice.pick(&[1, 15, 10, 9, 0]) },
@@ -173,6 +196,8 @@ fn action(dice: &mut Dice) -> Action {
         31..34 => Action::Remove(dice.below(GROUPS)),
         34 => Action::SetClock(i64::try_from(dice.below(200_000)).unwrap_or(0) - 100_000),
         35 | 36 => Action::HangUp,
+        40..46 => update(dice),
+        46 | 47 => Action::StopOrdered(whom(dice)),
         _ => match dice.below(8) {
             0 => Action::AskShutdown,
             1 => Action::AskRestart,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use galaxyd::engine::{
-    Answer, AutoRestart, Effect, Engine, Event, Exit, GroupSpec, Input, Kill, MemberSpec, Moment, Now, Pid, Policy,
-    ProcessId, ProcessState, ProcessView, Refusal, Request, RequestId, SpawnError, Target,
+    Answer, AutoRestart, Effect, Engine, Event, Exit, GroupSpec, Input, Kill, Kind, MemberSpec, Moment, Now, Pid,
+    Policy, ProcessId, ProcessState, ProcessView, Refusal, Request, RequestId, SpawnError, Target,
 };
 
 pub(crate) const SIGHUP: i32 = 1;
@@ -27,6 +27,8 @@ pub(crate) fn policy() -> Policy {
         stopasgroup: false,
         killasgroup: false,
         priority: 999,
+        kind: Kind::Service,
+        killtree: false,
     }
 }
 
@@ -128,6 +130,12 @@ impl Stage {
     pub(crate) fn exit_at(&mut self, process: ProcessId, exit: Exit, at: Now) {
         let pid = self.pid(process);
         self.tell(Input::Exited { process, pid, exit, at });
+    }
+
+    /// Nothing is left of the ended child's tree.
+    pub(crate) fn swept(&mut self, process: ProcessId) {
+        let pid = self.pid(process);
+        self.tell(Input::Swept { process, pid });
     }
 
     pub(crate) fn signalled(&mut self, process: ProcessId, signal: i32) {

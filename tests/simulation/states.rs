@@ -2,27 +2,30 @@
 
 use std::time::Duration;
 
-use galaxyd::engine::{AutoRestart, Input, Policy, ProcessId, ProcessState, Request, Target};
+use galaxyd::engine::{AutoRestart, Effect, Input, Kind, Policy, ProcessId, ProcessState, Request, Target};
 
 use crate::stage::{SIGHUP, SIGKILL, SIGTERM, Stage, code, millis, policy};
 use crate::table::{Row, rows};
 
-const STATES: [&str; 11] = [
+const STATES: [&str; 14] = [
     "STOPPED",
     "STARTING (asked)",
     "STARTING",
+    "STARTING (sweeping)",
     "RUNNING",
+    "RUNNING (sweeping)",
     "BACKOFF",
     "STOPPING (asked)",
     "STOPPING",
+    "STOPPING (sweeping)",
     "EXITED",
     "EXITED (held back)",
     "FATAL",
     "UNKNOWN",
 ];
 
-const INPUTS: [&str; 9] =
-    ["start", "stop", "daemon ends", "signal", "forked", "not forked", "exit", "kill failed", "time"];
+const INPUTS: [&str; 10] =
+    ["start", "stop", "daemon ends", "signal", "forked", "not forked", "exit", "swept", "kill failed", "time"];
 
 /// The rules under which a case of the table happens.
 fn policy_for(from: &str, case: &str) -> Policy {
@@ -30,10 +33,21 @@ fn policy_for(from: &str, case: &str) -> Policy {
     for part in case.split(", ") {
         match part {
             "no retries left" => rules.startretries = 0,
+            "oneshot" => {
+                rules.kind = Kind::Oneshot;
+                rules.startsecs = Duration::ZERO;
+                rules.autorestart = AutoRestart::Unexpected;
+            }
+            "not expected" => rules.exitcodes = vec![7],
+            "no restart" => rules.autorestart = AutoRestart::Never,
+            "killtree" => rules.killtree = true,
             "restart" => rules.autorestart = AutoRestart::Always,
             "startsecs=0" | "crash loop" => rules.startsecs = Duration::ZERO,
             _ => {}
         }
+    }
+    if from.ends_with("(sweeping)") {
+        rules.killtree = true;
     }
     if from == "EXITED (held back)" {
         rules.autorestart = AutoRestart::Always;
@@ -71,10 +85,11 @@ fn stage_in(from: &str, case: &str) -> (Stage, ProcessId) {
         stage.exit(process, code(0));
         stage.forked(process);
     }
-    if ["RUNNING", "STOPPING", "EXITED", "UNKNOWN"].contains(&from) && stage.state(process) != ProcessState::Running {
+    let bare = from.trim_end_matches(" (sweeping)");
+    if ["RUNNING", "STOPPING", "EXITED", "UNKNOWN"].contains(&bare) && stage.state(process) != ProcessState::Running {
         stage.wait(millis(1000));
     }
-    match from {
+    match bare {
         "STOPPING" => {
             stage.stop(Target::One(process), true);
         }
@@ -84,6 +99,9 @@ fn stage_in(from: &str, case: &str) -> (Stage, ProcessId) {
             stage.kill_failed(process, SIGHUP);
         }
         _ => {}
+    }
+    if from.ends_with("(sweeping)") {
+        stage.exit(process, code(0));
     }
     assert_eq!(place(&stage, process), from, "the stage could not be set");
     (stage, process)
@@ -121,6 +139,7 @@ fn play(stage: &mut Stage, process: ProcessId, input: &str, case: &str) {
             stage.pass(millis(lived));
             stage.exit(process, code(0));
         }
+        "swept" => stage.swept(process),
         "kill failed" => stage.kill_failed(process, SIGTERM),
         "time" => stage.wait(delay(case)),
         _ => panic!("`{input}` is no input of the table"),
@@ -132,6 +151,7 @@ fn place(stage: &Stage, process: ProcessId) -> String {
     let view = stage.view(process);
     let name = view.state.name();
     match view.state {
+        _ if view.sweeping => format!("{name} (sweeping)"),
         ProcessState::Starting | ProcessState::Stopping if view.pid.is_none() => format!("{name} (asked)"),
         ProcessState::Exited if view.deadline.is_some() => format!("{name} (held back)"),
         _ => name.to_owned(),
@@ -145,6 +165,7 @@ fn done(stage: &Stage) -> String {
         SIGTERM => "stop signal",
         _ => "signal",
     }));
+    done.extend(stage.effects.iter().filter(|effect| matches!(effect, Effect::Sweep { .. })).map(|_| "sweep"));
     done.join(", ")
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use galaxyd::engine::{
     Answer, AutoRestart, Engine, Event, Input, LogLine, Moment, Mood, ProcessId, ProcessState, Refusal, Request,
-    RequestId, Target,
+    RequestId, Target, Then,
 };
 
 /// `Err` says which promise was broken.
@@ -22,6 +22,7 @@ const RESTART_SPACING: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
     Start,
+    Update,
     /// A client's own signal.
     Signal,
     /// Groups were made, or taken up by a new worker: autostart is due.
@@ -30,6 +31,8 @@ pub(crate) enum Cause {
     Exit {
         at: Duration,
     },
+    /// An exit that was told before counts now.
+    Swept,
     Other,
 }
 
@@ -37,9 +40,11 @@ impl Cause {
     pub(crate) fn of(input: &Input) -> Cause {
         match input {
             Input::Request { request: Request::Start { .. }, .. } => Cause::Start,
+            Input::Request { request: Request::Update { .. }, .. } => Cause::Update,
             Input::Request { request: Request::Signal { .. }, .. } => Cause::Signal,
             Input::Request { request: Request::AddGroup(_), .. } | Input::Begin { .. } => Cause::Begin,
             Input::Deadline => Cause::Deadline,
+            Input::Swept { .. } => Cause::Swept,
             Input::Exited { at, .. } => Cause::Exit { at: at.mono.0 },
             _ => Cause::Other,
         }
@@ -92,6 +97,10 @@ pub(crate) struct Watch<'a> {
     stopping_since: BTreeMap<ProcessId, Duration>,
     failed: BTreeMap<ProcessId, (Duration, u32)>,
     restarts: BTreeMap<ProcessId, Vec<Duration>>,
+    /// An update starts them anew when they are stopped.
+    renewing: BTreeSet<ProcessId>,
+    /// The most retries that a process ever had.
+    retries: BTreeMap<ProcessId, i64>,
     pub(crate) seen: Seen,
 }
 
@@ -114,6 +123,8 @@ impl<'a> Watch<'a> {
             stopping_since: BTreeMap::new(),
             failed: BTreeMap::new(),
             restarts: BTreeMap::new(),
+            renewing: BTreeSet::new(),
+            retries: BTreeMap::new(),
             seen: Seen::default(),
         }
     }
@@ -133,6 +144,7 @@ impl<'a> Watch<'a> {
         self.failed.clear();
         self.restarts.clear();
         self.shown = engine.processes().map(|view| (view.process, view.state)).collect();
+        self.note_rules(engine);
         self.stopping_since.retain(|process, _| self.shown.get(process) == Some(&ProcessState::Stopping));
     }
 
@@ -154,9 +166,14 @@ impl<'a> Watch<'a> {
         match to {
             ProcessState::Starting => self.starts(now, cause, engine, process, from, *tries)?,
             ProcessState::Backoff => {
-                let at = if let Cause::Exit { at } = cause { at } else { now };
+                let at = match cause {
+                    Cause::Exit { at } => at,
+                    // The wait is counted from the exit.
+                    Cause::Swept => Duration::ZERO,
+                    _ => now,
+                };
                 let tries = tries.ok_or("BACKOFF without tries")?;
-                let retries = engine.process(process).map_or(0, |view| view.policy.startretries);
+                let retries = self.retries.get(&process).copied().unwrap_or(i64::MAX - 1);
                 promise!(i64::from(tries) <= retries.max(0) + 1, "{process:?}: {tries} failures, {retries} retries");
                 self.failed.insert(process, (at, tries));
             }
@@ -187,17 +204,18 @@ impl<'a> Watch<'a> {
         tries: Option<u32>,
     ) -> Kept {
         promise!(engine.mood() == Mood::Running, "{process:?} starts while the daemon ends");
-        if cause == Cause::Start {
+        let renewed = cause == Cause::Update || self.renewing.contains(&process);
+        if cause == Cause::Start || renewed {
             self.restarts.remove(&process);
         }
         match from {
             ProcessState::Stopped | ProcessState::Fatal => {
                 promise!(
-                    cause == Cause::Start || (cause == Cause::Begin && from == ProcessState::Stopped),
+                    renewed || cause == Cause::Start || (cause == Cause::Begin && from == ProcessState::Stopped),
                     "{process:?} starts by itself from {from:?}"
                 );
             }
-            ProcessState::Exited if cause != Cause::Start => {
+            ProcessState::Exited if cause != Cause::Start && !renewed => {
                 let restart = engine.process(process).map(|view| view.policy.autorestart);
                 promise!(restart != Some(AutoRestart::Never), "{process:?} restarts against its rules");
                 let restarts = self.restarts.entry(process).or_default();
@@ -272,6 +290,14 @@ impl<'a> Watch<'a> {
                 }
             }
             Request::Signal { .. } => "signal",
+            Request::StopOrdered { .. } => "ordered stop",
+            Request::Update { wait, .. } => {
+                if wait {
+                    "update"
+                } else {
+                    "update, not waiting"
+                }
+            }
             Request::AddGroup(_) | Request::RemoveGroup(_) => "group",
             Request::AddMembers { .. } | Request::RemoveMember(_) => "member",
             Request::Shutdown | Request::Restart => "end",
@@ -327,8 +353,45 @@ impl<'a> Watch<'a> {
             deadline == first || (reporting && deadline.is_some_and(|at| first.is_none_or(|first| at <= first))),
             "the engine wakes at {deadline:?}, its processes at {first:?}"
         );
+        self.note_rules(engine);
+        if engine.mood() == Mood::Running {
+            self.no_change_is_forgotten(engine)?;
+        }
         for (process, since) in &self.stopping_since {
             promise!(now <= *since + STOPPING_MAX, "{process:?} stops since {since:?}, now it is {now:?}");
+        }
+        Ok(())
+    }
+
+    fn note_rules(&mut self, engine: &Engine) {
+        self.renewing.clear();
+        for view in engine.processes() {
+            let most = self.retries.entry(view.process).or_insert(view.policy.startretries);
+            *most = (*most).max(view.policy.startretries);
+            if view.then == Some(Then::Start) {
+                self.renewing.insert(view.process);
+            }
+        }
+    }
+
+    /// Whom an update waits for is on its way to stop; a group to be removed has somebody to wait for.
+    fn no_change_is_forgotten(&mut self, engine: &Engine) -> Kept {
+        for view in engine.processes() {
+            let Some(then) = view.then else { continue };
+            let group = engine.group(view.group).ok_or("a process without a group")?;
+            let stopping =
+                |process: &ProcessId| engine.process(*process).is_some_and(|view| view.state == ProcessState::Stopping);
+            if then == Then::LeaveWithGroup {
+                promise!(group.members.iter().any(stopping), "{:?} waits for its group for ever", view.process);
+            } else {
+                promise!(stopping(&view.process), "{:?} is {:?} and waits to {then:?}", view.process, view.state);
+            }
+            self.seen.saw(match then {
+                Then::Start => "a renewal under way",
+                Then::Stay => "a renewal of one that stops",
+                Then::Leave => "a process leaving",
+                Then::LeaveWithGroup => "a group leaving",
+            });
         }
         Ok(())
     }

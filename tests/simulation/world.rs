@@ -38,6 +38,8 @@ pub(crate) struct Worker {
     preparing: Vec<(Duration, ChildId)>,
     /// Children it sent the stop signal to.
     told_to_stop: BTreeSet<ChildId>,
+    /// When what is left of a child's tree will have ended.
+    sweeping: BTreeMap<(ProcessId, Pid), Duration>,
     /// How late it wakes for the next deadline.
     slip: Duration,
 }
@@ -49,6 +51,7 @@ impl Worker {
             known: BTreeMap::new(),
             preparing: Vec::new(),
             told_to_stop: BTreeSet::new(),
+            sweeping: BTreeMap::new(),
             slip: Duration::ZERO,
         }
     }
@@ -127,6 +130,7 @@ impl World<'_> {
         if let Some(worker) = &self.worker {
             times.push(self.from_keeper.front().map(|(at, _)| *at));
             times.push(worker.preparing.iter().map(|(at, _)| *at).min());
+            times.push(worker.sweeping.values().copied().min());
             times.push(worker.engine.deadline().map(|Moment(at)| at + worker.slip));
             times.push((!self.daemon_signals.is_empty()).then_some(self.now));
         } else {
@@ -158,6 +162,8 @@ impl World<'_> {
             }
         } else if let Some(child) = self.prepared() {
             self.hand_over(child)?;
+        } else if let Some((process, pid)) = self.swept() {
+            self.turn(Turn::Input(Input::Swept { process, pid }))?;
         } else if self.worker.is_some() && !self.daemon_signals.is_empty() {
             if let Some(signal) = self.daemon_signals.front().cloned() {
                 // Taken in hand once it is journalled and acted upon; a worker that dies before leaves it to the next.
@@ -207,6 +213,15 @@ impl World<'_> {
         Some(preparing.remove(at).1)
     }
 
+    fn swept(&mut self) -> Option<(ProcessId, Pid)> {
+        let now = self.now;
+        let worker = self.worker.as_mut()?;
+        let swept = worker.sweeping.iter().find(|(_, at)| **at <= now).map(|(child, _)| *child)?;
+        worker.sweeping.remove(&swept);
+        worker.known.remove(&swept.0);
+        Some(swept)
+    }
+
     fn hand_over(&mut self, child: ChildId) -> Kept {
         if self.dice.chance(6) {
             let error = SpawnError::NotFound("nowhere".to_owned());
@@ -243,7 +258,12 @@ impl World<'_> {
                 let (process, attempt) = child;
                 let known = worker.known.get(&process).copied().filter(|(current, _)| *current == attempt);
                 if let Some((_, pid)) = known {
-                    worker.known.remove(&process);
+                    let is_swept = worker.engine.process(process).is_some_and(|view| {
+                        view.sweeping || (view.policy.killtree && view.state != ProcessState::Unknown)
+                    });
+                    if !is_swept {
+                        worker.known.remove(&process);
+                    }
                     let at = self.time(at);
                     let whole = self.turn(Turn::Input(Input::Exited { process, pid, exit, at }))?;
                     if !whole {
@@ -299,8 +319,18 @@ impl World<'_> {
                 let Some(target) = target(engine, whom) else { return Ok(()) };
                 Request::Signal { target, signal }
             }
+            Action::StopOrdered(whom) => {
+                let Some(target) = target(engine, whom) else { return Ok(()) };
+                let processes = match &target {
+                    Target::One(process) => vec![*process],
+                    Target::Group(group) => engine.group_members(group).unwrap_or_default().to_vec(),
+                    Target::All => engine.processes_by_priority().map(|view| view.process).collect(),
+                };
+                Request::StopOrdered { processes }
+            }
             Action::Add(spec) => Request::AddGroup(spec),
             Action::Remove(place) => Request::RemoveGroup(group_name(place)),
+            Action::Update { changes, wait } => Request::Update { changes, wait },
             Action::AskShutdown => Request::Shutdown,
             Action::AskRestart => Request::Restart,
             Action::Term => {
@@ -366,7 +396,12 @@ impl World<'_> {
         self.watch.settled(self.now, &worker.engine)?;
         for view in worker.engine.processes() {
             let known = worker.known.get(&view.process).map(|(_, pid)| *pid);
-            promise!(view.pid == known, "{:?} has pid {:?}, the keeper says {known:?}", view.process, view.pid);
+            promise!(
+                view.sweeping || view.pid == known,
+                "{:?} has pid {:?}, the keeper says {known:?}",
+                view.process,
+                view.pid
+            );
         }
         if let Some((process, state)) = judged {
             let first = self.watch.entered.iter().find(|(other, _)| *other == process).map(|(_, to)| *to);
@@ -383,11 +418,12 @@ impl World<'_> {
     fn expected_judgement(&self, turn: &Turn) -> Option<(ProcessId, ProcessState)> {
         let Turn::Input(Input::Exited { process, at, .. }) = turn else { return None };
         let view = self.worker.as_ref()?.engine.process(*process)?;
-        if view.state != ProcessState::Starting {
+        if view.state != ProcessState::Starting || view.policy.killtree {
             return None;
         }
         let child = self.keeper.children.get(&(*process, view.attempt))?;
-        let quick = at.mono.0 < child.started + view.policy.startsecs;
+        // The rules may have changed since it was forked.
+        let quick = view.deadline.map_or(at.mono.0 < child.started + view.policy.startsecs, |up_at| at.mono < up_at);
         Some((*process, if quick { ProcessState::Backoff } else { ProcessState::Running }))
     }
 
@@ -429,11 +465,17 @@ impl World<'_> {
                 }
                 self.send(ToKeeper::Signal { child: (process, attempt), signal: kill.signal });
             }
+            Effect::Sweep { process, pid, insist_at, .. } => {
+                self.watch.seen.saw("a sweep");
+                let obeyed = self.now + self.dice.delay(2000);
+                let insisted = insist_at.0.max(self.now) + self.dice.delay(300);
+                worker.sweeping.insert((process, pid), obeyed.min(insisted));
+            }
             Effect::Event(event) => self.watch.event(self.now, cause, &worker.engine, &event)?,
             Effect::Log(line) => self.watch.log(&line)?,
             Effect::Answer { id, answer } => self.watch.answer(&worker.engine, id, &answer)?,
             Effect::GroupAdded { .. } => {}
-            Effect::GroupRemoved { processes, .. } => {
+            Effect::GroupChanged { removed: processes, .. } | Effect::GroupRemoved { processes, .. } => {
                 for process in processes {
                     let unknown = self.watch.shown.get(&process) == Some(&ProcessState::Unknown);
                     let alive = self.keeper.children.iter().any(|((p, _), child)| *p == process && child.is_alive());

@@ -16,13 +16,6 @@ const END_TO_END: &str = include_str!("end_to_end.py");
 /// As many as 4.3.0 has: fewer would mean that the runner lost some.
 const TESTS: usize = 27;
 
-/// What does not pass on galaxyd yet, and why.
-const GAPS: &[(&str, &str)] = &[
-    ("test_issue_1418_pidproxy_cmd_with_args", "there is no pidproxy yet"),
-    ("test_issue_1418_pidproxy_cmd_with_no_args", "there is no pidproxy yet"),
-    ("test_pull_request_1578_echo_supervisord_conf", "there is no echo_supervisord_conf yet"),
-];
-
 fn supervisors_own_tests_pass(subject: Subject) {
     let (Some(venv), Some(source)) = (or_told(listeners()), or_told(supervisor_source())) else { return };
     let folder = Daemon::folder(subject, "");
@@ -34,15 +27,8 @@ fn supervisors_own_tests_pass(subject: Subject) {
     let results: Vec<(String, String)> =
         succeed(&folder, &mut command).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(results.len(), TESTS, "{results:?}");
-    let gaps = if subject.daemon == Side::Galaxyd { GAPS } else { &[] };
-    let mut wrong = Vec::new();
-    for (name, trouble) in &results {
-        match (trouble.is_empty(), gaps.iter().find(|(gap, _)| gap == name)) {
-            (false, None) => wrong.push(format!("{name}: {trouble}")),
-            (true, Some((_, why))) => wrong.push(format!("{name} passes, but is listed as a gap: {why}")),
-            _ => {}
-        }
-    }
+    let failed = results.iter().filter(|(_, trouble)| !trouble.is_empty());
+    let wrong: Vec<String> = failed.map(|(name, trouble)| format!("{name}: {trouble}")).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

@@ -22,7 +22,6 @@ daemons![
 /// A folder with a stand-in for sendmail that appends to `mails`, and the listeners' programs.
 struct Post {
     daemon: Daemon,
-    bin: String,
 }
 
 impl Post {
@@ -30,14 +29,13 @@ impl Post {
     fn start(subject: Subject, sections: &str) -> Option<Post> {
         let venv = or_told(listeners())?;
         let bin = venv.join("bin").display().to_string();
-        let daemon = Daemon::folder(subject, "");
+        let mut daemon = Daemon::folder(subject, "");
         let script = daemon.path("sendmail");
         fs::write(&script, format!("cat >> '{}'\n", daemon.path("mails").display())).unwrap();
         let sendmail = format!("/bin/sh {}", script.display());
         daemon.rewrite(&sections.replace("BIN", &bin).replace("SENDMAIL", &sendmail));
-        let mut post = Post { daemon, bin };
-        post.daemon.run();
-        Some(post)
+        daemon.run();
+        Some(Post { daemon })
     }
 
     /// Waits for a mail with all of these words.
@@ -108,8 +106,8 @@ command = BIN/crashmail -a -o host -m admin@example.org -s \"SENDMAIL\"\n";
 
 fn batched_mails_tell_of_crashes_and_of_fatal_programs(subject: Subject) {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = server.local_addr().unwrap().port();
-    let options = format!("-i 0.01 -e TICK_5 -t admin@example.org -f daemon@example.org -H 127.0.0.1:{port}");
+    let address = server.local_addr().unwrap();
+    let options = format!("-i 0.01 -e TICK_5 -t admin@example.org -f daemon@example.org -H {address}");
     let sections = format!(
         "[program:doomed]\ncommand = /bin/false\nstartretries = 0\n\
          [program:crasher]\ncommand = /bin/sh -c 'exit 3'\nstartsecs = 0\nautorestart = false\n\
@@ -126,7 +124,6 @@ fn batched_mails_tell_of_crashes_and_of_fatal_programs(subject: Subject) {
         fatal.contains("Subject: fatal") && fatal.contains("Process doomed:doomed failed to start too many times"),
         "{fatal}"
     );
-    assert!(post.bin.contains("venv-listeners"));
 }
 
 /// One mail, taken as an SMTP server takes it.
@@ -141,20 +138,16 @@ fn receive(server: &TcpListener) -> String {
         let mut line = String::new();
         assert_ne!(reader.read_line(&mut line).unwrap(), 0, "the client went: {mail}");
         match line.get(..4).unwrap_or_default() {
-            "QUIT" => {
+            "QUIT" | "quit" => {
                 say("221 bye");
                 return mail;
             }
-            "data" | "DATA" => {
+            "DATA" | "data" => {
                 say("354 go on");
                 while !mail.ends_with("\r\n.\r\n") {
                     assert_ne!(reader.read_line(&mut mail).unwrap(), 0, "{mail}");
                 }
                 say("250 taken");
-            }
-            "quit" => {
-                say("221 bye");
-                return mail;
             }
             _ => say("250 good"),
         }

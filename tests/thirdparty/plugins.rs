@@ -3,11 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Child;
 
 use crate::daemon::Daemon;
 use crate::parcels::{listeners, or_told};
 use crate::script::{free_port, script, succeed};
 use crate::subject::{Side, Subject};
+use crate::wait::until_true;
 
 daemons![multivisor_watches_and_commands, supervisor_stdout_shows_output_with_names];
 
@@ -17,7 +19,7 @@ fn multivisor_watches_and_commands(subject: Subject) {
     let Some(venv) = or_told(listeners()) else { return };
     let python = venv.join("bin/python");
     let port = free_port();
-    let part = match subject.daemon {
+    let section = match subject.daemon {
         Side::Original => format!(
             "[rpcinterface:multivisor]\nsupervisor.rpcinterface_factory = multivisor.rpc:make_rpc_interface\n\
              bind = 127.0.0.1:{port}\n"
@@ -33,14 +35,12 @@ fn multivisor_watches_and_commands(subject: Subject) {
         subject,
         &format!(
             "[program:cat]\ncommand = /bin/cat\nstartsecs = 0\n\
-             [program:pair]\ncommand = /bin/cat\nprocess_name = pair%(process_num)d\nnumprocs = 2\nstartsecs = 0\n{part}"
+             [program:pair]\ncommand = /bin/cat\nprocess_name = pair%(process_num)d\nnumprocs = 2\nstartsecs = 0\n{section}"
         ),
     );
-    let mut child = start(&mut daemon, &venv);
+    let child = start(&mut daemon, &venv);
     succeed(&daemon, script(&daemon, &python, "multivisor_client.py", MULTIVISOR).arg(port.to_string()));
-    daemon.call("supervisor.shutdown", "").unwrap();
-    crate::wait::until_true("the daemon's end", || child.try_wait().unwrap().is_some());
-    daemon.wait_nothing_left();
+    end(&daemon, child);
 }
 
 fn supervisor_stdout_shows_output_with_names(subject: Subject) {
@@ -57,7 +57,7 @@ fn supervisor_stdout_shows_output_with_names(subject: Subject) {
     fs::write(daemon.path("supervisor_stdout.py"), repaired).unwrap();
     let listener = format!("{} {}", venv.join("bin/python").display(), daemon.path("supervisor_stdout.py").display());
     let handler = "supervisor_stdout:event_handler";
-    let part = match subject.daemon {
+    let section = match subject.daemon {
         Side::Original => format!("command = {listener}\nresult_handler = {handler}\n"),
         Side::Galaxyd => format!(
             "command = {} {} {handler} {listener}\nstderr_logfile = /dev/stdout\nstderr_logfile_maxbytes = 0\n",
@@ -68,11 +68,12 @@ fn supervisor_stdout_shows_output_with_names(subject: Subject) {
     daemon.rewrite(&format!(
         "[program:web]\ncommand = /bin/sh -c 'echo hello; echo trouble >&2; exec cat'\nstartsecs = 0\n\
          stdout_events_enabled = true\nstderr_events_enabled = true\n\
-         [eventlistener:stdout]\nevents = PROCESS_LOG\nbuffer_size = 100\nenvironment = PYTHONPATH=\"%(here)s\"\n{part}"
+         [eventlistener:stdout]\nevents = PROCESS_LOG\nbuffer_size = 100\nenvironment = PYTHONPATH=\"%(here)s\"\n{section}"
     ));
-    let _child = start(&mut daemon, &venv);
+    let child = start(&mut daemon, &venv);
     daemon.wait_text("daemon.out", "web stdout | hello\n");
     daemon.wait_text("daemon.out", "web stderr | trouble\n");
+    end(&daemon, child);
 }
 
 fn adaptor(name: &str) -> PathBuf {
@@ -80,7 +81,7 @@ fn adaptor(name: &str) -> PathBuf {
 }
 
 /// Starts the daemon so that the original finds the plug-ins of the environment, and of the folder.
-fn start(daemon: &mut Daemon, venv: &Path) -> std::process::Child {
+fn start(daemon: &mut Daemon, venv: &Path) -> Child {
     let program = match daemon.subject.daemon {
         Side::Original => venv.join("bin/supervisord"),
         ours @ Side::Galaxyd => ours.supervisord(),
@@ -92,4 +93,11 @@ fn start(daemon: &mut Daemon, venv: &Path) -> std::process::Child {
     let child = command.stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap();
     daemon.wait_ready();
     child
+}
+
+/// Has the daemon end; nothing of the plug-ins may outlive it.
+fn end(daemon: &Daemon, mut child: Child) {
+    daemon.call("supervisor.shutdown", "").unwrap();
+    until_true("the daemon's end", || child.try_wait().unwrap().is_some());
+    daemon.wait_nothing_left();
 }

@@ -9,6 +9,8 @@ mod sheet;
 mod template;
 mod toml_text;
 
+pub(super) use sheet::values;
+
 use std::path::{Path, PathBuf};
 
 use super::loader::load;
@@ -197,6 +199,8 @@ mod tests {
              process_name=%(program_name)s_%(process_num)02d\nnumprocs=12\nnumprocs_start=3\nuser=galaxy\n\
              stdout_logfile=/tmp/%(process_num)d.log\nenvironment=N=%(process_num)d\n\
              [group:galaxy]\nprograms=web,handler\npriority=5\n[group:again]\nprograms=handler\n\
+             [program:job]\ncommand=x\ntype=oneshot\nkilltree=true\nuser_environment=true\nclear_environment=true\n\
+             environment_file=/etc/50%%,-/etc/b\n\
              [program:empty]\ncommand=x\nnumprocs=0\n[program:a,b]\ncommand=x\nexitcodes=\nstopsignal=0\n\
              [eventlistener:l]\ncommand=l %(process_num)d\nnumprocs=2\nprocess_name=l%(process_num)d\nevents=TICK_5,EVENT\n\
              [eventlistener:none]\ncommand=l\nnumprocs=0\nevents=TICK_5\npriority=7\n\

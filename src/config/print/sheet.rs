@@ -7,12 +7,12 @@ use indexmap::IndexMap;
 use super::PrintError;
 use super::template::{counting, countings, escaped, without_marks};
 use crate::config::model::{
-    Config, DaemonConfig, DaemonLog, GroupConfig, GroupKind, LogConfig, LogFile, Owner, ProcessConfig, ServerAuth,
-    ServerConfig, SocketConfig,
+    Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind, LogConfig, LogFile, Owner,
+    ProcessConfig, ServerAuth, ServerConfig, SocketConfig,
 };
 use crate::config::schema::SectionKind;
 use crate::config::value;
-use crate::engine::AutoRestart;
+use crate::engine::{AutoRestart, Kind};
 
 /// A value, typed. Texts are formats: their percent signs are doubled.
 #[derive(Debug, Clone, PartialEq)]
@@ -247,6 +247,29 @@ impl Groups {
     }
 }
 
+/// Every key of one process with its value, for people; a variable of `environment` is a key `environment.NAME`.
+pub(in crate::config) fn values(process: &ProcessConfig) -> IndexMap<String, String> {
+    let mut values = IndexMap::new();
+    for (key, cell) in block(&[process]).unwrap_or_default() {
+        let value = match cell {
+            Cell::Text(format) => format.replace("%%", "%"),
+            Cell::Integer(number) => number.to_string(),
+            Cell::Boolean(flag) => flag.to_string(),
+            Cell::Octal(mode) => format!("{mode:04o}"),
+            Cell::Codes(codes) => codes.iter().map(i32::to_string).collect::<Vec<_>>().join(","),
+            Cell::Names(names) => names.join(","),
+            Cell::Pairs(pairs) => {
+                let pairs = pairs.into_iter();
+                values.extend(pairs.map(|(name, value)| (format!("{key}.{name}"), value.replace("%%", "%"))));
+                continue;
+            }
+        };
+        values.insert(key.to_owned(), value);
+    }
+    values.shift_remove("process_name");
+    values
+}
+
 /// The kind of section that says these cells of a group's member.
 fn member_kind(cells: &Cells) -> SectionKind {
     if cells.contains_key("socket") { SectionKind::FcgiProgram } else { SectionKind::Program }
@@ -391,6 +414,7 @@ fn rest(process: &ProcessConfig, cells: &mut Cells) {
         cells.insert("umask", Cell::Octal(umask));
     }
     cells.insert("serverurl", text(process.serverurl.as_deref().unwrap_or("AUTO")));
+    extras(&process.extras, cells);
     if let Some(of_process) = &process.socket {
         socket(of_process, cells);
     }
@@ -406,6 +430,26 @@ fn socket(socket: &SocketConfig, cells: &mut Cells) {
     }
     if let Some(mode) = socket.mode {
         cells.insert("socket_mode", Cell::Octal(mode));
+    }
+}
+
+/// What Supervisor does not have; printed where it is used, so that the printed file serves Supervisor as well.
+fn extras(extras: &Extras, cells: &mut Cells) {
+    if extras.kind == Kind::Oneshot {
+        cells.insert("type", text("oneshot"));
+    }
+    for (key, is_set) in [
+        ("killtree", extras.killtree),
+        ("user_environment", extras.user_environment),
+        ("clear_environment", extras.clear_environment),
+    ] {
+        if is_set {
+            cells.insert(key, Cell::Boolean(true));
+        }
+    }
+    if !extras.environment_files.is_empty() {
+        let shown = |file: &EnvironmentFile| escaped(&format!("{}{}", if file.optional { "-" } else { "" }, file.path));
+        cells.insert("environment_file", Cell::Names(extras.environment_files.iter().map(shown).collect()));
     }
 }
 

@@ -13,17 +13,17 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     if shell.upcheck()? == Upcheck::Down {
         return Ok(Flow::Continue);
     }
-    let words: Vec<&str> = rest.split_whitespace().collect();
-    if words.is_empty() {
+    let selection = shell.selection(rest, &[]);
+    if selection.is_empty() {
         shell.usage("Error: clear requires a process name", "clear", ExitCode::Generic);
-    } else if words.contains(&"all") {
+    } else if selection.is_all() {
         let value = shell.call("clearAllProcessLogs", &[])?;
         for result in answer::list(&value, ResultInfo::read)? {
             let name = name::join(&result.group, &result.name);
             shell.show_result(Action::Clear, None, name, result.status, &result.description)?;
         }
     } else {
-        for name in shell.single_names(&words)? {
+        for name in shell.chosen_singly(&selection)? {
             one(shell, &name)?;
         }
     }

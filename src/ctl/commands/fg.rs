@@ -18,18 +18,21 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
             shell.usage("ERROR: no process name supplied", "fg", ExitCode::Generic);
             return Ok(Flow::Continue);
         }
-        [name] => *name,
+        [name] => match shell.one_name(name)? {
+            Some(name) => name,
+            None => return Ok(Flow::Continue),
+        },
         _ => return refuse(shell, "ERROR: too many process names supplied"),
     };
-    let info = match shell.call("getProcessInfo", &[name.into()]) {
+    let info = match shell.call("getProcessInfo", &[name.as_str().into()]) {
         Ok(value) => ProcessInfo::read(&value)?,
         Err(CallError::Fault(fault)) if fault.code == FaultCode::BadName as i64 => {
             let flow = refuse(shell, "ERROR: bad process name supplied");
-            shell.suggest(name);
+            shell.suggest(&name);
             return flow;
         }
         Err(CallError::Fault(fault)) => {
-            shell.problem(format!("ERROR: {}", fault_text(&fault)), Some(name));
+            shell.problem(format!("ERROR: {}", fault_text(&fault)), Some(&name));
             return Ok(Flow::Continue);
         }
         Err(error) => return Err(error.into()),
@@ -37,7 +40,7 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     if info.state != RUNNING {
         return refuse(shell, "ERROR: process not running");
     }
-    stream::foreground(shell, name)?;
+    stream::foreground(shell, &name)?;
     Ok(Flow::Continue)
 }
 

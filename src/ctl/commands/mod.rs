@@ -2,11 +2,13 @@
 //! Python's `cmd` hands them over.
 
 mod add;
+mod apply;
 mod avail;
 mod check;
 mod clear;
 mod completions;
 mod config;
+mod env;
 mod fg;
 mod help;
 mod maintail;
@@ -29,6 +31,7 @@ mod tail;
 mod tests;
 mod update;
 mod version;
+mod why;
 
 use super::shell::{Flow, Shell};
 use super::trouble::Trouble;
@@ -50,11 +53,13 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
     }
     Some(match line.name {
         "add" => add::run,
+        "apply" => apply::run,
         "avail" => avail::run,
         "check" => check::run,
         "clear" => clear::run,
         "completions" => completions::run,
         "config" => config::run,
+        "env" => env::run,
         "exit" | "quit" => quit::run,
         "fg" => fg::run,
         "help" => help::run,
@@ -75,6 +80,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "tail" => tail::run,
         "update" => update::run,
         "version" => version::run,
+        "why" => why::run,
         _ => return None,
     })
 }

@@ -12,17 +12,17 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     if shell.upcheck()? == Upcheck::Down {
         return Ok(Flow::Continue);
     }
-    let words: Vec<&str> = rest.split_whitespace().collect();
-    if words.is_empty() {
+    let selection = shell.selection(rest, &[]);
+    if selection.is_empty() {
         let value = shell.call("getPID", &[])?;
         let pid = value.as_int().ok_or_else(|| CallError::BadAnswer(format!("getPID answered {value:?}")))?;
         shell.screen.show(&Fact::Pid { name: "supervisord".to_owned(), pid });
-    } else if words.contains(&"all") {
+    } else if selection.is_all() {
         for one in shell.known()? {
             shell.screen.show(&Fact::Pid { name: one.namespec(), pid: one.pid });
         }
     } else {
-        for name in shell.single_names(&words)? {
+        for name in shell.chosen_singly(&selection)? {
             one(shell, &name)?;
         }
     }

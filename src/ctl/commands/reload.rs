@@ -13,6 +13,9 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         shell.usage("Error: reload accepts no arguments", "reload", ExitCode::Generic);
         return Ok(Flow::Continue);
     }
+    if shell.session.interactive {
+        shell.screen.hint("galaxyctl: reload stops and starts every program; update applies only what changed");
+    }
     if !confirmed(shell, "Really restart the remote supervisord process y/N? ")? {
         return Ok(Flow::Continue);
     }

@@ -4,6 +4,7 @@ use super::{start, stop};
 use crate::ctl::exit::ExitCode;
 use crate::ctl::shell::{Flow, Shell, Upcheck};
 use crate::ctl::trouble::Trouble;
+use crate::ctl::updating;
 
 pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     if shell.upcheck()? == Upcheck::Down {
@@ -14,5 +15,35 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         return Ok(Flow::Continue);
     }
     stop::run(shell, rest)?;
-    start::run(shell, rest)
+    // The start has no order of its own.
+    let is_galaxyctl = shell.is_galaxyctl();
+    let names: Vec<&str> = rest.split_whitespace().filter(|word| !is_galaxyctl || *word != "--ordered").collect();
+    let names = names.join(" ");
+    let flow = start::run(shell, &names)?;
+    if is_galaxyctl {
+        hint_at_changes(shell, &names)?;
+    }
+    Ok(flow)
+}
+
+/// A restart keeps the settings of the last update: says so where the file says something else by now.
+fn hint_at_changes(shell: &mut Shell, rest: &str) -> Result<(), Trouble> {
+    let selection = shell.selection(rest, &[]);
+    let Some(names) = shell.chosen_names(&selection)? else { return Ok(()) };
+    // Without an answer there is nothing to say: the restart itself is done.
+    let Ok(value) = shell.daemon.call("galaxyd.planUpdate", &[names.into()]) else { return Ok(()) };
+    let Ok(groups) = updating::read(&value) else { return Ok(()) };
+    let changed = groups.iter().flat_map(|group| &group.processes).filter(|process| !process.keys.is_empty());
+    let told: Vec<String> = changed
+        .map(|process| {
+            let keys: Vec<&str> = process.keys.iter().map(|key| key.key.as_str()).collect();
+            format!("{} ({})", process.namespec(), keys.join(", "))
+        })
+        .collect();
+    if !told.is_empty() {
+        let told = told.join(", ");
+        shell.screen.hint(&format!("galaxyctl: the configuration file says something else by now for {told}"));
+        shell.screen.hint("galaxyctl: `apply NAME` puts it in force, `update --dry-run` shows what would happen");
+    }
+    Ok(())
 }

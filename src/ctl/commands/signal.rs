@@ -10,8 +10,9 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     if shell.upcheck()? == Upcheck::Down {
         return Ok(Flow::Continue);
     }
-    let words: Vec<&str> = rest.split_whitespace().collect();
-    let Some((signal, names)) = words.split_first().filter(|(_, names)| !names.is_empty()) else {
+    let mut selection = shell.selection(rest, &[]);
+    let signal = if selection.words.len() > 1 { Some(selection.words.remove(0)) } else { None };
+    let Some(signal) = signal else {
         let text = "Error: signal requires a signal name and a process name";
         shell.usage(text, "signal", ExitCode::Generic);
         return Ok(Flow::Continue);
@@ -25,6 +26,6 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         ignored: None,
         no_such_group: ExitCode::Generic,
     };
-    shell.perform(&deed, names)?;
+    shell.perform(&deed, &selection)?;
     Ok(Flow::Continue)
 }

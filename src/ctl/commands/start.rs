@@ -21,11 +21,11 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     if shell.upcheck()? == Upcheck::Down {
         return Ok(Flow::Continue);
     }
-    let words: Vec<&str> = rest.split_whitespace().collect();
-    if words.is_empty() {
+    let selection = shell.selection(rest, &[]);
+    if selection.is_empty() {
         shell.usage("Error: start requires a process name", "start", ExitCode::Usage);
     } else {
-        shell.perform(&START, &words)?;
+        shell.perform(&START, &selection)?;
     }
     Ok(Flow::Continue)
 }

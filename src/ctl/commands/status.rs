@@ -1,9 +1,12 @@
 //! `status [NAME...]`
 
-use crate::ctl::answer::ProcessInfo;
+use crate::ctl::answer::{ListenerPool, ProcessInfo};
 use crate::ctl::exit::ExitCode;
+use crate::ctl::explanation;
 use crate::ctl::fact::{Fact, Missing};
 use crate::ctl::name;
+use crate::ctl::render::Form;
+use crate::ctl::selection::is_excluded;
 use crate::ctl::shell::{Flow, Shell, Upcheck};
 use crate::ctl::target::{Target, expand};
 use crate::ctl::trouble::Trouble;
@@ -15,12 +18,13 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         return Ok(Flow::Continue);
     }
     let known = shell.known()?;
-    let words: Vec<&str> = rest.split_whitespace().collect();
+    let selection = shell.selection(rest, &[]);
     let mut listed = Vec::new();
-    if words.is_empty() || words.contains(&"all") {
+    let wants_all = selection.is_empty() || selection.words.contains(&"all");
+    if wants_all {
         listed.clone_from(&known);
     } else {
-        for word in words {
+        for word in selection.words {
             let found = matching(shell, word, &known);
             if found.is_empty() {
                 missing(shell, word);
@@ -28,12 +32,38 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
             listed.extend(found);
         }
     }
+    listed.retain(|one| !is_excluded(&one.namespec(), &selection.excluded));
+    if shell.screen.form() != Form::Plain
+        && let Some(explanations) = shell.explanations()?
+    {
+        explanation::attach(&mut listed, &explanations);
+    }
     let some_stopped = listed.iter().any(ProcessInfo::is_stopped);
     shell.screen.show(&Fact::Processes(listed));
+    if wants_all && shell.is_galaxyctl() {
+        listener_pools(shell);
+    }
     if some_stopped {
         shell.set_exit(ExitCode::SomeStopped);
     }
     Ok(Flow::Continue)
+}
+
+/// Tells of events that were dropped. Supervisor does not know the question; and what became of the processes is told already,
+/// so a failure here is none of the command.
+fn listener_pools(shell: &mut Shell) {
+    let Ok(answer) = shell.daemon.call("galaxyd.getListenerPools", &[]) else { return };
+    let pools = answer.as_array().unwrap_or_default().iter().filter_map(|pool| ListenerPool::read(pool).ok());
+    let pools: Vec<ListenerPool> = pools.collect();
+    for pool in pools.iter().filter(|pool| pool.dropped > 0) {
+        let ListenerPool { name, dropped, buffer_size, .. } = pool;
+        shell.screen.hint(&format!(
+            "galaxyctl: {name}: {dropped} events were dropped; its listeners are too slow, or buffer_size={buffer_size} is too small"
+        ));
+    }
+    if shell.screen.form() == Form::Json {
+        shell.screen.show(&Fact::ListenerPools(pools));
+    }
 }
 
 fn matching(shell: &Shell, word: &str, known: &[ProcessInfo]) -> Vec<ProcessInfo> {

@@ -1,8 +1,10 @@
-//! `stop NAME...|all`
+//! `stop [--ordered] NAME...|all`
 
 use crate::ctl::action::Deed;
+use crate::ctl::daemon::CallError;
 use crate::ctl::exit::ExitCode;
 use crate::ctl::fact::Action;
+use crate::ctl::selection::Selection;
 use crate::ctl::shell::{Flow, Shell, Upcheck};
 use crate::ctl::trouble::Trouble;
 use crate::rpc::FaultCode;
@@ -21,11 +23,38 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     if shell.upcheck()? == Upcheck::Down {
         return Ok(Flow::Continue);
     }
-    let words: Vec<&str> = rest.split_whitespace().collect();
-    if words.is_empty() {
+    let selection = shell.selection(rest, &["--ordered"]);
+    if selection.is_empty() {
         shell.usage("Error: stop requires a process name", "stop", ExitCode::Generic);
+    } else if selection.has("--ordered") {
+        ordered(shell, &selection)?;
     } else {
-        shell.perform(&STOP, &words)?;
+        shell.perform(&STOP, &selection)?;
     }
     Ok(Flow::Continue)
+}
+
+/// Rank by rank: the daemon waits between priorities.
+fn ordered(shell: &mut Shell, selection: &Selection<'_>) -> Result<(), Trouble> {
+    let Some(names) = shell.chosen_names(selection)? else { return Ok(()) };
+    // Without a colon it is a group's name here, a process' in the call.
+    let names: Vec<String> =
+        names.into_iter().map(|name| if name.contains(':') { name } else { format!("{name}:*") }).collect();
+    match shell.daemon.call("galaxyd.stopOrdered", &[names.into()]) {
+        Ok(value) => shell.show_results(&STOP, &value),
+        Err(CallError::Fault(fault)) => {
+            let text = if fault.code == FaultCode::BadName as i64 {
+                let name = fault.text.split_once(": ").map_or(fault.text.as_str(), |(_, name)| name);
+                format!("{name}: ERROR (no such process)")
+            } else if fault.code == FaultCode::UnknownMethod as i64 {
+                "ERROR: this daemon knows no ordered stop".to_owned()
+            } else {
+                format!("ERROR: {}", fault.text)
+            };
+            shell.problem(text, None);
+            shell.set_exit(ExitCode::Generic);
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
 }

@@ -76,6 +76,8 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
             other => return refuse(shell, &format!("Error: bad channel {}", literal(other))),
         },
     };
+    let Some(name) = shell.one_name(name)? else { return Ok(Flow::Continue) };
+    let name = name.as_str();
     let extent = match modifier {
         None => Extent::Bytes(DEFAULT_BYTES),
         Some(text) => match Extent::read(text) {

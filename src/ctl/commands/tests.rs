@@ -356,7 +356,9 @@ fn galaxyctl_explains_a_daemon_that_is_not_there() {
 
 #[test]
 fn json_is_one_document_with_the_exit_code() {
-    let stage = Stage::json().answer("getAllProcessInfo()", Ok(values_of(&galaxy())));
+    let stage = Stage::json()
+        .answer("getAllProcessInfo()", Ok(values_of(&galaxy())))
+        .answer("galaxyd.explainAllProcesses()", Err(fault(1, "UNKNOWN_METHOD")));
     let shown = stage.run("status galaxy:web nothing");
     let document: serde_json::Value = serde_json::from_str(&shown.out).unwrap();
     assert_eq!(document["processes"][0]["name"], "galaxy:web");
@@ -366,6 +368,74 @@ fn json_is_one_document_with_the_exit_code() {
     let shown = stage.run("start galaxy:web --json");
     let document: serde_json::Value = serde_json::from_str(&shown.out).unwrap();
     assert_eq!(document["results"][0]["status"], "started");
+}
+
+/// What galaxyd tells of `galaxy:web`.
+fn explanation() -> Value {
+    let survivor = Value::object([("pid", 77.into()), ("command", "sleep 9".into())]);
+    Value::Array(vec![Value::object([
+        ("name", "web".into()),
+        ("group", "galaxy".into()),
+        ("statename", "FATAL".into()),
+        ("reason", "ended too quickly".into()),
+        ("last_words", Value::Array(vec!["ValueError".into()])),
+        ("left_behind", Value::Array(vec![survivor])),
+    ])])
+}
+
+#[test]
+fn why_tells_reasons_last_words_and_who_was_left_behind() {
+    let stage = Stage::galaxyctl().answer("galaxyd.explainAllProcesses()", Ok(explanation()));
+    let lines = "galaxy:web (FATAL): ended too quickly\n    log: ValueError\n    left behind: 77 sleep 9\n";
+    check(&stage.run("why"), lines, 0);
+    let stage = Stage::galaxyctl()
+        .answer("galaxyd.explainAllProcesses()", Ok(explanation()))
+        .answer("getAllProcessInfo()", Ok(values_of(&galaxy())));
+    check(&stage.run("why galaxy:nobody"), "No such process galaxy:nobody\n", 1);
+    let stage = Stage::galaxyctl().answer("galaxyd.explainAllProcesses()", Err(fault(1, "UNKNOWN_METHOD")));
+    let shown = stage.run("why");
+    assert!(shown.out.contains("no galaxyd") && shown.exit == 1, "{shown:?}");
+}
+
+#[test]
+fn status_in_json_tells_why() {
+    let stage = Stage::json()
+        .answer("getAllProcessInfo()", Ok(values_of(&galaxy())))
+        .answer("galaxyd.explainAllProcesses()", Ok(explanation()));
+    let document: serde_json::Value = serde_json::from_str(&stage.run("status galaxy:web").out).unwrap();
+    let web = &document["processes"][0];
+    assert_eq!(web["reason"], "ended too quickly");
+    assert_eq!(web["left_behind"][0]["pid"], 77);
+    assert_eq!(web["last_words"][0], "ValueError");
+}
+
+#[test]
+fn env_prints_what_a_start_would_use() {
+    let variable = Value::object([("name", "A".into()), ("value", "b\nc".into())]);
+    let plan = Value::object([
+        ("name", "web".into()),
+        ("file", "/bin/sh".into()),
+        ("argv", Value::Array(vec!["sh".into(), "-c".into()])),
+        ("directory", "/srv".into()),
+        ("umask", "0022".into()),
+        ("uid", 5.into()),
+        ("gid", 6.into()),
+        ("groups", Value::Array(vec![6.into(), 7.into()])),
+        ("limits", Value::Array(Vec::new())),
+        ("environment", Value::Array(vec![variable])),
+    ]);
+    let known = || values_of(&[process("web", "web", "STOPPED")]);
+    let stage = Stage::galaxyctl()
+        .answer("getAllProcessInfo()", Ok(known()))
+        .answer("galaxyd.getProcessPlan('web', Bool(true))", Ok(plan));
+    let lines = "# web\n# executes /bin/sh: sh -c\n# in /srv, umask 0022\n# as uid 5, gid 6, groups 6 7\nA=b\\nc\n";
+    check(&stage.run("env web"), lines, 0);
+    let stage = Stage::galaxyctl()
+        .answer("getAllProcessInfo()", Ok(known()))
+        .answer("galaxyd.getProcessPlan('web', Bool(false))", Err(fault(30, "FAILED: x")));
+    let shown = stage.run("env web --reveal");
+    assert_eq!((shown.out.as_str(), shown.exit), ("web: could not be started: FAILED: x\n", 1));
+    assert_eq!(Stage::galaxyctl().run("env").exit, 2);
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::plain;
-use crate::ctl::answer::{ConfigInfo, ProcessInfo, RUNNING};
+use super::{plain, updates};
+use crate::ctl::answer::{ConfigInfo, ListenerPool, ProcessInfo, RUNNING};
 use crate::ctl::exit::ExitCode;
+use crate::ctl::explanation::Explanation;
 use crate::ctl::fact::{Channel, DaemonAct, Done, Fact, GroupAct, Missing, Outcome};
 use crate::ctl::name;
 
@@ -29,6 +30,11 @@ impl Document {
     pub(super) fn add(&mut self, fact: &Fact) {
         match fact {
             Fact::Processes(processes) => processes.iter().for_each(|one| self.push("processes", process(one))),
+            Fact::Update { groups, rehearsal } => {
+                self.members.insert("dry_run".to_owned(), json!(rehearsal));
+                groups.iter().for_each(|group| self.push("changes", updates::document(group)));
+            }
+            Fact::ListenerPools(pools) => pools.iter().for_each(|one| self.push("listener_pools", listener_pool(one))),
             Fact::Available(processes) => processes.iter().for_each(|one| self.push("available", available(one))),
             Fact::Pid { name, pid } => self.push("pids", json!({ "name": name, "pid": pid })),
             Fact::Done(done) => self.push("results", result(done)),
@@ -59,6 +65,7 @@ impl Document {
                 self.errors.push(json!({ "name": name, "message": message }));
             }
             Fact::Problem { text, name } => self.errors.push(json!({ "name": name, "message": text })),
+            Fact::Detail { list, value, .. } => self.push(list, value.clone()),
             Fact::Line(_) => self.push("lines", json!(plain::lines(fact).trim_end_matches('\n'))),
         }
     }
@@ -83,22 +90,34 @@ impl Document {
     }
 }
 
+fn listener_pool(pool: &ListenerPool) -> Value {
+    json!({
+        "name": pool.name,
+        "buffer_size": pool.buffer_size,
+        "waiting": pool.waiting,
+        "dropped": pool.dropped,
+        "processed": pool.processed,
+        "requeued": pool.requeued,
+    })
+}
+
 fn list_of(command: &str) -> Option<&'static str> {
     Some(match command {
-        "status" | "open" => "processes",
+        "status" | "open" | "why" => "processes",
         "pid" => "pids",
-        "start" | "stop" | "restart" | "signal" | "clear" | "add" | "remove" | "update" | "shutdown" | "reload" => {
-            "results"
-        }
-        "reread" => "changes",
+        "start" | "stop" | "restart" | "signal" | "clear" | "add" | "remove" | "shutdown" | "reload" => "results",
+        "reread" | "update" | "apply" => "changes",
         "avail" => "available",
         "tail" | "maintail" => "logs",
+        "env" => "plans",
         _ => return None,
     })
 }
 
 fn process(process: &ProcessInfo) -> Value {
     let uptime = (process.state == RUNNING).then(|| (process.now - process.start).max(0));
+    let explanation = process.explanation.as_ref().map(Explanation::json);
+    let explained = |member: &str| explanation.as_ref().and_then(|explanation| explanation.get(member).cloned());
     json!({
         "name": process.namespec(),
         "group": process.group,
@@ -116,6 +135,9 @@ fn process(process: &ProcessInfo) -> Value {
         "spawn_error": Some(&process.spawnerr).filter(|text| !text.is_empty()),
         "stdout_logfile": Some(&process.stdout_logfile).filter(|text| !text.is_empty()),
         "stderr_logfile": Some(&process.stderr_logfile).filter(|text| !text.is_empty()),
+        "reason": process.explanation.as_ref().map(|explanation| &explanation.reason),
+        "last_words": explained("last_words"),
+        "left_behind": explained("left_behind"),
     })
 }
 

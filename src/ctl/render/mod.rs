@@ -5,5 +5,6 @@ mod json;
 mod plain;
 mod screen;
 mod table;
+mod updates;
 
 pub(super) use screen::{Colour, Form, Hints, Screen, Sink, form_for};

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::updates;
 use crate::ctl::answer::{ConfigInfo, ProcessInfo};
 use crate::ctl::fact::{DaemonAct, Done, Fact, GroupAct, Missing, Outcome};
 use crate::ctl::name;
@@ -10,6 +11,10 @@ use crate::ctl::name;
 pub(super) fn lines(fact: &Fact) -> String {
     let mut text = match fact {
         Fact::Processes(processes) => return statuses(processes),
+        Fact::Update { groups, rehearsal: true } => return updates::rehearsed(groups),
+        Fact::Update { groups, rehearsal: false } => return updates::done(groups),
+        // For people it is a hint.
+        Fact::ListenerPools(_) => return String::new(),
         Fact::Available(processes) => return processes.iter().map(available).collect(),
         Fact::Missing { name, what: Missing::Group } => format!("{name}: ERROR (no such group)"),
         Fact::Missing { name, what: Missing::Process } => format!("{name}: ERROR (no such process)"),
@@ -21,7 +26,9 @@ pub(super) fn lines(fact: &Fact) -> String {
         Fact::Version { supervisor, .. } => supervisor.clone(),
         Fact::Daemon(DaemonAct::ShutDown) => "Shut down".to_owned(),
         Fact::Daemon(DaemonAct::Restarted) => "Restarted supervisord".to_owned(),
-        Fact::Log { text, .. } | Fact::Problem { text, .. } | Fact::Line(text) => text.clone(),
+        Fact::Log { text, .. } | Fact::Problem { text, .. } | Fact::Detail { text, .. } | Fact::Line(text) => {
+            text.clone()
+        }
     };
     text.push('\n');
     text

@@ -55,12 +55,26 @@ fn statuses(processes: &[ProcessInfo], colour: Colour) -> String {
 
 /// Takes `pid N, uptime T` apart; any other description is a note.
 fn columns(process: &ProcessInfo) -> (String, String, String) {
-    let description = &process.description;
+    let description = &note(process);
     match description.strip_prefix("pid ").and_then(|rest| rest.split_once(", uptime ")) {
         Some((pid, uptime)) => (pid.to_owned(), uptime.to_owned(), String::new()),
         None if process.pid != 0 => (process.pid.to_string(), String::new(), description.clone()),
         None => (String::new(), String::new(), description.clone()),
     }
+}
+
+/// What galaxyd can say better than `Exited too quickly (process log may have details)`, and who was left behind.
+fn note(process: &ProcessInfo) -> String {
+    let Some(explanation) = &process.explanation else { return process.description.clone() };
+    let mut note = match process.statename.as_str() {
+        "BACKOFF" | "FATAL" => explanation.reason.clone(),
+        _ => process.description.clone(),
+    };
+    if !explanation.left_behind.is_empty() {
+        let separator = if note.is_empty() { "" } else { "; " };
+        note = format!("{note}{separator}left {} behind (see `why`)", explanation.left_behind.len());
+    }
+    note
 }
 
 fn state_colour(state: &str) -> Color {

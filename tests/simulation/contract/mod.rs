@@ -1,7 +1,10 @@
-//! Supervisor's contract for requests, order and timing, one sentence a test.
+//! The contract for requests, order and timing, one sentence a test: Supervisor's, and ours for what it does not have.
 
 mod ending;
+mod extras;
 mod groups;
+mod ordered;
 mod recovery;
 mod starting;
 mod stopping;
+mod update;

@@ -1,0 +1,383 @@
+//! What changes from one configuration to another, process by process and key by key: what `galaxyctl update` goes by.
+//!
+//! Compares what `reread` compares ([`super::difference`]), with the same eyes: spellings do not count, an account is its
+//! number, `AUTO` is the file that was made for it.
+
+use super::consequence::{Consequence, consequence};
+use super::difference::{same_kind, same_log, same_process};
+use super::model::{GroupConfig, GroupKind, LogFile, ProcessConfig};
+use super::print::values;
+use super::schema::SectionKind;
+use super::secret::{HIDDEN, is_secret, without_secrets};
+
+/// One key's change, for people: secrets are hidden.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyChange {
+    /// As in the file; a variable of `environment` is `environment.NAME`.
+    pub key: String,
+    /// `None`: not set.
+    pub old: Option<String>,
+    pub new: Option<String>,
+    pub consequence: Consequence,
+}
+
+/// What becomes of one process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProcessFate {
+    Added,
+    Removed,
+    Changed(Vec<KeyChange>),
+}
+
+/// What becomes of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupFate {
+    Added,
+    Removed,
+    Changed,
+    /// Stopped and made anew as a whole.
+    Replaced,
+}
+
+/// A group that changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupPlan {
+    pub group: String,
+    pub fate: GroupFate,
+    /// Of the group itself.
+    pub keys: Vec<KeyChange>,
+    /// Processes that change: in the order of the new configuration, then those that leave.
+    pub processes: Vec<(String, ProcessFate)>,
+}
+
+impl ProcessFate {
+    /// Whether the present child is not what the new configuration would spawn.
+    #[must_use]
+    pub fn needs_spawn(&self) -> bool {
+        match self {
+            ProcessFate::Changed(keys) => keys.iter().any(|key| key.consequence != Consequence::Live),
+            ProcessFate::Added | ProcessFate::Removed => false,
+        }
+    }
+}
+
+/// Everything that changes: groups that leave first, then the others in the order of the new configuration.
+#[must_use]
+pub fn plan(active: &[GroupConfig], pending: &[GroupConfig]) -> Vec<GroupPlan> {
+    let find = |groups: &[GroupConfig], name: &str| groups.iter().rposition(|group| group.name == name);
+    let whole = |group: &GroupConfig, fate: GroupFate, process: &ProcessFate| GroupPlan {
+        group: group.name.clone(),
+        fate,
+        keys: Vec::new(),
+        processes: group.processes.iter().map(|one| (one.name.clone(), process.clone())).collect(),
+    };
+    let mut plans: Vec<GroupPlan> = active
+        .iter()
+        .filter(|group| find(pending, &group.name).is_none())
+        .map(|group| whole(group, GroupFate::Removed, &ProcessFate::Removed))
+        .collect();
+    let mut seen = Vec::new();
+    for group in pending {
+        if seen.contains(&group.name.as_str()) {
+            continue;
+        }
+        seen.push(&group.name);
+        match find(active, &group.name).and_then(|at| active.get(at)) {
+            None => plans.push(whole(group, GroupFate::Added, &ProcessFate::Added)),
+            Some(known) => plans.extend(changed(known, group)),
+        }
+    }
+    plans
+}
+
+fn changed(active: &GroupConfig, pending: &GroupConfig) -> Option<GroupPlan> {
+    let mut keys = group_keys(active, pending);
+    let member = |group: &'_ GroupConfig, name: &str| group.processes.iter().rposition(|one| one.name == name);
+    let mut processes: Vec<(String, ProcessFate)> = Vec::new();
+    for new in &pending.processes {
+        if processes.iter().any(|(name, _)| *name == new.name) {
+            continue;
+        }
+        let new = member(pending, &new.name).and_then(|at| pending.processes.get(at)).unwrap_or(new);
+        match member(active, &new.name).and_then(|at| active.processes.get(at)) {
+            None => processes.push((new.name.clone(), ProcessFate::Added)),
+            Some(old) if same_process(old, new) => {}
+            Some(old) => processes.push((new.name.clone(), ProcessFate::Changed(process_keys(old, new)))),
+        }
+    }
+    for old in &active.processes {
+        if member(pending, &old.name).is_none() && !processes.iter().any(|(name, _)| *name == old.name) {
+            processes.push((old.name.clone(), ProcessFate::Removed));
+        }
+    }
+    let membership = processes.iter().any(|(_, fate)| matches!(fate, ProcessFate::Added | ProcessFate::Removed));
+    let is_pool = !matches!((&active.kind, &pending.kind), (GroupKind::Program, GroupKind::Program));
+    let of_processes = processes.iter().filter_map(|(_, fate)| match fate {
+        ProcessFate::Changed(keys) => Some(keys),
+        ProcessFate::Added | ProcessFate::Removed => None,
+    });
+    let another = keys.iter().chain(of_processes.flatten()).any(|key| key.consequence == Consequence::Group);
+    let replaced = another || (is_pool && membership);
+    if processes.is_empty() && keys.is_empty() {
+        let order = |group: &GroupConfig| group.processes.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+        if order(active) == order(pending) {
+            return None;
+        }
+        keys.push(KeyChange {
+            key: "programs".to_owned(),
+            old: Some(order(active).join(",")),
+            new: Some(order(pending).join(",")),
+            consequence: Consequence::Live,
+        });
+    }
+    let fate = if replaced { GroupFate::Replaced } else { GroupFate::Changed };
+    Some(GroupPlan { group: pending.name.clone(), fate, keys, processes })
+}
+
+fn group_keys(active: &GroupConfig, pending: &GroupConfig) -> Vec<KeyChange> {
+    let mut keys = Vec::new();
+    if active.priority != pending.priority {
+        keys.push(KeyChange {
+            key: "priority".to_owned(),
+            old: Some(active.priority.to_string()),
+            new: Some(pending.priority.to_string()),
+            consequence: Consequence::Live,
+        });
+    }
+    if !same_kind(&active.kind, &pending.kind) {
+        let (old, new) = (kind_values(&active.kind), kind_values(&pending.kind));
+        let before = keys.len();
+        for (key, value) in &new {
+            let known = old.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
+            if known.as_ref() != Some(value) {
+                let new = Some(value.clone());
+                keys.push(KeyChange { key: (*key).to_owned(), old: known, new, consequence: Consequence::Group });
+            }
+        }
+        if keys.len() == before {
+            let consequence = Consequence::Group;
+            keys.push(KeyChange { key: "section".to_owned(), old: None, new: None, consequence });
+        }
+    }
+    keys
+}
+
+/// What only this kind of group has, as it is written.
+fn kind_values(kind: &GroupKind) -> Vec<(&'static str, String)> {
+    match kind {
+        GroupKind::Program => vec![("section", "program".to_owned())],
+        GroupKind::EventListener { buffer_size, events, result_handler, len_in_bytes } => vec![
+            ("section", "eventlistener".to_owned()),
+            ("events", events.join(",")),
+            ("buffer_size", buffer_size.to_string()),
+            ("result_handler", result_handler.clone()),
+            ("len_in_bytes", len_in_bytes.to_string()),
+        ],
+        GroupKind::FastCgi { socket, .. } => {
+            vec![("section", "fcgi-program".to_owned()), ("socket", socket.clone())]
+        }
+    }
+}
+
+/// The keys in which two configurations of one process differ. They do differ, so there is at least one.
+fn process_keys(old: &ProcessConfig, new: &ProcessConfig) -> Vec<KeyChange> {
+    let same_user = old.user.as_ref().map(|user| user.uid) == new.user.as_ref().map(|user| user.uid);
+    let unseen = |key: &str| match key {
+        "user" => same_user,
+        "stdout_logfile" => same_log(&old.stdout.file, &new.stdout.file),
+        "stderr_logfile" => same_log(&old.stderr.file, &new.stderr.file),
+        _ => false,
+    };
+    let (old_values, new_values) = (values(old), values(new));
+    let mut keys = Vec::new();
+    let pooled = old.socket.is_some() || new.socket.is_some();
+    let kind = if pooled { SectionKind::FcgiProgram } else { SectionKind::Program };
+    let names = new_values.keys().chain(old_values.keys().filter(|key| !new_values.contains_key(*key)));
+    for name in names {
+        let (before, after) = (old_values.get(name), new_values.get(name));
+        if before == after || unseen(name) {
+            continue;
+        }
+        let shown = |value: Option<&String>| value.map(|value| shown(name, value));
+        let key = name.split_once('.').map_or(name.as_str(), |(key, _)| key);
+        let consequence = consequence(kind, key).unwrap_or(Consequence::Spawn);
+        keys.push(KeyChange { key: name.clone(), old: shown(before), new: shown(after), consequence });
+    }
+    if keys.is_empty() {
+        // Something that is not printed; to start the process anew is never wrong.
+        let consequence = Consequence::Spawn;
+        keys.push(KeyChange { key: "section".to_owned(), old: None, new: None, consequence });
+    }
+    keys
+}
+
+fn shown(name: &str, value: &str) -> String {
+    match name.strip_prefix("environment.") {
+        Some(variable) if is_secret(variable) => HIDDEN.to_owned(),
+        _ => without_secrets(value),
+    }
+}
+
+/// The new configuration of a process as it will be: `AUTO` stays the file that was made for the old one.
+#[must_use]
+pub fn settled(active: &ProcessConfig, pending: &ProcessConfig) -> ProcessConfig {
+    let file = |old: &LogFile, new: &LogFile| match (old, new) {
+        (LogFile::Path(_), LogFile::Auto) => old.clone(),
+        _ => new.clone(),
+    };
+    let mut process = pending.clone();
+    process.stdout.file = file(&active.stdout.file, &pending.stdout.file);
+    process.stderr.file = file(&active.stderr.file, &pending.stderr.file);
+    process
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::made_up::MadeUp;
+    use crate::config::schema::keys_of;
+    use crate::config::{Overrides, difference, load};
+
+    fn groups(text: &str) -> Vec<GroupConfig> {
+        let text = format!("[supervisord]\n{text}");
+        let source = MadeUp::new().account("galaxy", 1001, 1001, "/srv").file("/etc/a.conf", &text);
+        let loaded = load(Path::new("/etc/a.conf"), &Overrides::default(), &source);
+        loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.problems)).groups
+    }
+
+    /// For each key of a program another value than its default.
+    const SAMPLES: &[(&str, &str)] = &[
+        ("command", "other"),
+        ("process_name", "another"),
+        ("numprocs", "2\nprocess_name=p%(process_num)d"),
+        ("numprocs_start", "3\nprocess_name=p%(process_num)d"),
+        ("priority", "1"),
+        ("autostart", "false"),
+        ("startsecs", "7"),
+        ("startretries", "7"),
+        ("autorestart", "true"),
+        ("exitcodes", "0,7"),
+        ("stopsignal", "INT"),
+        ("stopwaitsecs", "7"),
+        ("stopasgroup", "true"),
+        ("killasgroup", "true"),
+        ("user", "galaxy"),
+        ("redirect_stderr", "true"),
+        ("stdout_logfile", "/tmp/o.log"),
+        ("stdout_logfile_maxbytes", "7"),
+        ("stdout_logfile_backups", "7"),
+        ("stdout_capture_maxbytes", "7"),
+        ("stdout_events_enabled", "true"),
+        ("stdout_syslog", "true"),
+        ("stderr_logfile", "/tmp/e.log"),
+        ("stderr_logfile_maxbytes", "7"),
+        ("stderr_logfile_backups", "7"),
+        ("stderr_capture_maxbytes", "7"),
+        ("stderr_events_enabled", "true"),
+        ("stderr_syslog", "true"),
+        ("environment", "A=1"),
+        ("directory", "/"),
+        ("umask", "077"),
+        ("serverurl", "http://h:1"),
+    ];
+
+    #[test]
+    fn every_key_of_a_program_is_planned_as_the_table_says() {
+        let program = |keys: &str| groups(&format!("[program:p]\n{keys}"));
+        for key in keys_of(SectionKind::Program) {
+            let sample = SAMPLES.iter().find(|(name, _)| *name == key.name);
+            let (name, value) = sample.unwrap_or_else(|| panic!("a sample of `{}` is wanted", key.name));
+            let command = if *name == "command" { "" } else { "command=a\n" };
+            let found = plan(&program("command=a\n"), &program(&format!("{command}{name}={value}\n")));
+            let [group] = found.as_slice() else { panic!("{name}: {found:?}") };
+            let wanted = consequence(SectionKind::Program, name).unwrap();
+            if wanted == Consequence::Membership {
+                assert!(group.processes.iter().any(|(_, fate)| *fate == ProcessFate::Added), "{name}: {found:?}");
+                continue;
+            }
+            let [(_, ProcessFate::Changed(keys))] = group.processes.as_slice() else { panic!("{name}: {found:?}") };
+            let of = |change: &&KeyChange| change.key.split('.').next() == Some(name);
+            let change = keys.iter().find(of).unwrap_or_else(|| panic!("{name}: {keys:?}"));
+            assert_eq!(change.consequence, wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn values_are_shown_and_secrets_are_not() {
+        let of = |environment: &str| groups(&format!("[program:p]\ncommand=a 100%%\nenvironment={environment}\n"));
+        let found = plan(&of("A=1,B=\"x%%y\",DB_PASSWORD=old"), &of("B=\"x%%z\",C=3,DB_PASSWORD=new"));
+        let ProcessFate::Changed(keys) = &found[0].processes[0].1 else { panic!("{found:?}") };
+        let told: Vec<(&str, Option<&str>, Option<&str>)> =
+            keys.iter().map(|key| (key.key.as_str(), key.old.as_deref(), key.new.as_deref())).collect();
+        assert_eq!(
+            told,
+            [
+                ("environment.B", Some("x%y"), Some("x%z")),
+                ("environment.C", None, Some("3")),
+                ("environment.DB_PASSWORD", Some(HIDDEN), Some(HIDDEN)),
+                ("environment.A", Some("1"), None),
+            ]
+        );
+    }
+
+    #[test]
+    fn numprocs_changes_leave_the_others_alone() {
+        let of = |count: u32| {
+            groups(&format!("[program:h]\ncommand=run\nnumprocs={count}\nprocess_name=h%(process_num)d\n"))
+        };
+        let names = |found: &[GroupPlan]| -> Vec<String> {
+            found[0].processes.iter().map(|(name, fate)| format!("{name} {fate:?}")).collect()
+        };
+        assert_eq!(names(&plan(&of(2), &of(4))), ["h2 Added", "h3 Added"]);
+        assert_eq!(names(&plan(&of(4), &of(3))), ["h3 Removed"]);
+    }
+
+    #[test]
+    fn a_group_of_another_kind_is_replaced_and_pools_are_when_they_grow() {
+        let socket = |count: u32| {
+            format!(
+                "[fcgi-program:a]\ncommand=a\nsocket=unix:///tmp/s\nnumprocs={count}\nprocess_name=%(process_num)d\n"
+            )
+        };
+        assert_eq!(plan(&groups("[program:a]\ncommand=a\n"), &groups(&socket(1)))[0].fate, GroupFate::Replaced);
+        assert_eq!(plan(&groups(&socket(1)), &groups(&socket(2)))[0].fate, GroupFate::Replaced);
+        assert!(plan(&groups(&socket(1)), &groups(&socket(1))).is_empty());
+    }
+
+    proptest::proptest! {
+        /// What `reread` calls a change is a change here, and nothing else is.
+        #[test]
+        fn the_plan_is_empty_exactly_when_reread_sees_nothing(
+            old in proptest::collection::vec((0..3_usize, 0..SAMPLES.len()), 0..4),
+            new in proptest::collection::vec((0..3_usize, 0..SAMPLES.len()), 0..4),
+        ) {
+            let file = |sections: &[(usize, usize)]| {
+                let mut text = String::new();
+                let mut seen = Vec::new();
+                for (program, sample) in sections {
+                    if seen.contains(program) { continue; }
+                    seen.push(*program);
+                    let (name, value) = SAMPLES[*sample];
+                    let command = if name == "command" { "" } else { "command=a\n" };
+                    text.push_str(&format!("[program:p{program}]\n{command}{name}={value}\n"));
+                }
+                groups(&text)
+            };
+            let (old, new) = (file(&old), file(&new));
+            let found = difference(&old, &new);
+            let planned = plan(&old, &new);
+            let of = |fates: &[GroupFate]| {
+                let mut names: Vec<String> =
+                    planned.iter().filter(|plan| fates.contains(&plan.fate)).map(|plan| plan.group.clone()).collect();
+                names.sort();
+                names
+            };
+            let sorted = |mut names: Vec<String>| { names.sort(); names };
+            proptest::prop_assert_eq!(of(&[GroupFate::Added]), sorted(found.added));
+            proptest::prop_assert_eq!(of(&[GroupFate::Removed]), sorted(found.removed));
+            proptest::prop_assert_eq!(of(&[GroupFate::Changed, GroupFate::Replaced]), sorted(found.changed));
+        }
+    }
+}

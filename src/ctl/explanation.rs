@@ -1,0 +1,100 @@
+//! galaxyd's own answers about a process: why it is in its state, and how it would be started.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::answer::{self, ProcessInfo};
+use super::daemon::CallError;
+use super::name;
+use super::shell::Shell;
+use crate::rpc::{FaultCode, Value};
+
+/// Why a process is in its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    pub group: String,
+    pub name: String,
+    pub statename: String,
+    pub reason: String,
+    pub last_words: Vec<String>,
+    /// Pids and command lines of processes that it left behind.
+    pub left_behind: Vec<(i64, String)>,
+}
+
+impl Explanation {
+    /// Reads one struct.
+    ///
+    /// # Errors
+    /// A member is missing or of another type.
+    pub(super) fn read(value: &Value) -> Result<Self, CallError> {
+        let list = |name: &str| answer::member(value, name);
+        let word = |value: &Value| {
+            value.as_str().map(str::to_owned).ok_or_else(|| CallError::BadAnswer("a line is no string".to_owned()))
+        };
+        let survivor = |value: &Value| Ok((answer::int(value, "pid")?, answer::text(value, "command")?));
+        Ok(Self {
+            group: answer::text(value, "group")?,
+            name: answer::text(value, "name")?,
+            statename: answer::text(value, "statename")?,
+            reason: answer::text(value, "reason")?,
+            last_words: answer::list(list("last_words")?, word)?,
+            left_behind: answer::list(list("left_behind")?, survivor)?,
+        })
+    }
+
+    /// `group:process`, or just the name.
+    pub(super) fn namespec(&self) -> String {
+        name::join(&self.group, &self.name)
+    }
+
+    pub(super) fn json(&self) -> serde_json::Value {
+        let left_behind: Vec<_> =
+            self.left_behind.iter().map(|(pid, command)| json!({ "pid": pid, "command": command })).collect();
+        json!({
+            "name": self.namespec(),
+            "group": self.group,
+            "process": self.name,
+            "state": self.statename,
+            "reason": self.reason,
+            "last_words": self.last_words,
+            "left_behind": left_behind,
+        })
+    }
+
+    /// As a person reads it.
+    pub(super) fn lines(&self) -> String {
+        let mut text = format!("{} ({}): {}", self.namespec(), self.statename, self.reason);
+        for line in &self.last_words {
+            text.push_str("\n    log: ");
+            text.push_str(line);
+        }
+        for (pid, command) in &self.left_behind {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\n    left behind: {pid} {command}");
+        }
+        text
+    }
+}
+
+impl Shell {
+    /// Asks about every process; `None` from a daemon that does not know the question.
+    ///
+    /// # Errors
+    /// As [`super::daemon::Daemon::call`].
+    pub(super) fn explanations(&mut self) -> Result<Option<Vec<Explanation>>, CallError> {
+        match self.daemon.call("galaxyd.explainAllProcesses", &[]) {
+            Ok(value) => answer::list(&value, Explanation::read).map(Some),
+            Err(CallError::Fault(fault)) if fault.code == FaultCode::UnknownMethod as i64 => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Gives each process its explanation.
+pub(super) fn attach(processes: &mut [ProcessInfo], explanations: &[Explanation]) {
+    for process in processes {
+        let own = explanations.iter().find(|one| one.group == process.group && one.name == process.name);
+        process.explanation = own.cloned();
+    }
+}

@@ -1,0 +1,142 @@
+//! The calls of the `galaxyd` namespace that the control loop answers. `system.listMethods` does not list them, so that the
+//! list is Supervisor's.
+
+use super::arguments::Arguments;
+use super::fault::{Fault, FaultCode};
+use super::value::Value;
+
+/// One understood call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnMethod {
+    /// What `Update` would do now. Changes nothing, not even what `reread` found.
+    PlanUpdate {
+        /// Groups (`galaxy`) and processes (`galaxy:web`); empty: all.
+        names: Vec<String>,
+        restart: bool,
+    },
+    /// Reads the configuration and applies it process by process.
+    Update {
+        names: Vec<String>,
+        /// Start the named processes anew though nothing of theirs changed.
+        restart: bool,
+        /// Answer when what was started anew is RUNNING, not when it has stopped.
+        wait: bool,
+    },
+    /// Stops processes by descending priority, each priority when the one before has stopped.
+    StopOrdered { names: Vec<String> },
+    /// Why a process is in its state, what it said last, and which processes it left behind: a struct of `name`,
+    /// `group`, `statename`, `reason`, `last_words`, `left_behind`.
+    ExplainProcess { name: String },
+    /// The same for all, sorted by group and name.
+    ExplainAllProcesses,
+    /// What waits for the listeners of each pool, and what was dropped: structs of `name`, `buffer_size`, `waiting`,
+    /// `dropped`, `processed`, `requeued`.
+    GetListenerPools,
+    /// How a process would be started now: a struct of `file`, `argv`, `directory`, `umask`, `uid`, `gid`, `groups`,
+    /// `environment`, `limits`.
+    GetProcessPlan {
+        name: String,
+        /// Hide values that look like secrets.
+        redacted: bool,
+    },
+}
+
+impl OwnMethod {
+    /// Understands a call; `None`: no method of ours.
+    pub(super) fn from_call(name: &str, params: &[Value]) -> Option<Result<OwnMethod, Fault>> {
+        let mut args = Arguments::new(params);
+        let (most, built) = match name {
+            "galaxyd.planUpdate" => (2, plan_update(&mut args)),
+            "galaxyd.update" => (3, update(&mut args)),
+            "galaxyd.stopOrdered" => (1, args.texts("names").map(|names| OwnMethod::StopOrdered { names })),
+            "galaxyd.explainProcess" => (1, args.text("name").map(|name| OwnMethod::ExplainProcess { name })),
+            "galaxyd.explainAllProcesses" => (0, Ok(OwnMethod::ExplainAllProcesses)),
+            "galaxyd.getListenerPools" => (0, Ok(OwnMethod::GetListenerPools)),
+            "galaxyd.getProcessPlan" => (2, process_plan(&mut args)),
+            _ => return None,
+        };
+        Some(if params.len() > most { Err(Fault::new(FaultCode::IncorrectParameters)) } else { built })
+    }
+
+    /// The full name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            OwnMethod::PlanUpdate { .. } => "galaxyd.planUpdate",
+            OwnMethod::Update { .. } => "galaxyd.update",
+            OwnMethod::StopOrdered { .. } => "galaxyd.stopOrdered",
+            OwnMethod::ExplainProcess { .. } => "galaxyd.explainProcess",
+            OwnMethod::ExplainAllProcesses => "galaxyd.explainAllProcesses",
+            OwnMethod::GetListenerPools => "galaxyd.getListenerPools",
+            OwnMethod::GetProcessPlan { .. } => "galaxyd.getProcessPlan",
+        }
+    }
+
+    /// Whether the call may change something, or shows what is not for everybody.
+    #[must_use]
+    pub fn is_audited(&self) -> bool {
+        match self {
+            OwnMethod::Update { .. }
+            | OwnMethod::StopOrdered { .. }
+            | OwnMethod::GetProcessPlan { redacted: false, .. } => true,
+            OwnMethod::PlanUpdate { .. }
+            | OwnMethod::ExplainProcess { .. }
+            | OwnMethod::ExplainAllProcesses
+            | OwnMethod::GetListenerPools
+            | OwnMethod::GetProcessPlan { redacted: true, .. } => false,
+        }
+    }
+
+    /// Whom it is about, for the audit line.
+    pub(super) fn argument(&self) -> String {
+        match self {
+            OwnMethod::PlanUpdate { names, .. }
+            | OwnMethod::Update { names, .. }
+            | OwnMethod::StopOrdered { names } => names.join(" "),
+            OwnMethod::ExplainProcess { name } | OwnMethod::GetProcessPlan { name, .. } => name.clone(),
+            OwnMethod::ExplainAllProcesses | OwnMethod::GetListenerPools => String::new(),
+        }
+    }
+}
+
+fn plan_update(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
+    Ok(OwnMethod::PlanUpdate { names: args.texts("names")?, restart: args.flag() })
+}
+
+fn update(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
+    Ok(OwnMethod::Update { names: args.texts("names")?, restart: args.flag(), wait: args.flag() })
+}
+
+fn process_plan(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
+    Ok(OwnMethod::GetProcessPlan { name: args.text("name")?, redacted: args.switch() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_of_ours_are_typed_and_judged() {
+        let call = |name: &str, params: &[Value]| OwnMethod::from_call(name, params);
+        let names = || Value::Array(vec!["a".into(), "g:p".into()]);
+        let wanted = OwnMethod::Update { names: vec!["a".to_owned(), "g:p".to_owned()], restart: true, wait: false };
+        assert_eq!(call("galaxyd.update", &[names(), true.into()]), Some(Ok(wanted)));
+        let all = OwnMethod::PlanUpdate { names: Vec::new(), restart: false };
+        assert_eq!(call("galaxyd.planUpdate", &[]), Some(Ok(all)));
+        for params in [vec![Value::Int(1)], vec![Value::Array(vec![1.into()])], vec![names(), names(), names()]] {
+            let fault = call("galaxyd.planUpdate", &params).unwrap().unwrap_err();
+            assert_eq!(fault.code, FaultCode::IncorrectParameters as i64);
+        }
+        assert_eq!(call("galaxyd.nothing", &[]), None);
+    }
+
+    #[test]
+    fn secrets_are_hidden_unless_asked_for_which_is_audited() {
+        let plan = |params: &[Value]| OwnMethod::from_call("galaxyd.getProcessPlan", params).unwrap().unwrap();
+        for (params, redacted) in [(vec!["x".into()], true), (vec!["x".into(), false.into()], false)] {
+            let plan = plan(&params);
+            assert_eq!(plan, OwnMethod::GetProcessPlan { name: "x".to_owned(), redacted });
+            assert_eq!(plan.is_audited(), !redacted);
+        }
+    }
+}

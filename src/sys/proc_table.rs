@@ -1,0 +1,116 @@
+//! The table of processes as /proc tells it.
+//!
+//! Each fact is true at some instant of the walk, not all at the same one: whoever acts on it has to look again.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+
+/// A process, known by its number together with its start: numbers are used again, the pair is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity {
+    pub pid: i32,
+    /// Clock ticks after boot.
+    pub start: u64,
+}
+
+/// One process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub identity: Identity,
+    pub parent: i32,
+    pub group: i32,
+    pub session: i32,
+    /// It has ended and waits for its parent.
+    pub ended: bool,
+    /// The first 15 bytes of its file's name.
+    pub name: String,
+}
+
+/// An environment or a command line is read up to here; the kernel's own limit for one string is 128 KiB.
+const READ_MAX_BYTES: u64 = 256 << 10;
+
+/// Every process that can be seen. One that ends meanwhile is left out.
+///
+/// # Errors
+///
+/// Without /proc.
+pub fn all() -> io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        entries.extend(one(pid));
+    }
+    Ok(entries)
+}
+
+/// One process; `None` when there is none of that number.
+#[must_use]
+pub fn one(pid: i32) -> Option<Entry> {
+    parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The environment it was started with, variables separated by NUL; `None` if it may not be read.
+#[must_use]
+pub fn environment(pid: i32) -> Option<Vec<u8>> {
+    read(&format!("/proc/{pid}/environ"))
+}
+
+/// Its command line in one line, or its name in brackets where it has none. Not made safe for a terminal.
+#[must_use]
+pub fn command(pid: i32) -> Option<String> {
+    let line = read(&format!("/proc/{pid}/cmdline"))?;
+    let line = String::from_utf8_lossy(&line).trim_end_matches('\0').replace('\0', " ");
+    if line.is_empty() { one(pid).map(|entry| format!("[{}]", entry.name)) } else { Some(line) }
+}
+
+fn read(path: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(READ_MAX_BYTES).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// A line of /proc/PID/stat; the name in it may hold blanks and brackets. Source: `proc_pid_stat(5)`.
+fn parse(line: &str) -> Option<Entry> {
+    let (pid, rest) = line.split_once(" (")?;
+    let (name, rest) = rest.rsplit_once(") ")?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let number = |place: usize| fields.get(place)?.parse().ok();
+    let start = fields.get(19)?.parse().ok()?;
+    Some(Entry {
+        identity: Identity { pid: pid.parse().ok()?, start },
+        parent: number(1)?,
+        group: number(2)?,
+        session: number(3)?,
+        ended: matches!(*fields.first()?, "Z" | "X" | "x"),
+        name: name.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_look_like_the_rest_of_the_line() {
+        let line = "17 (a) S 1 (b) S 4 17 16 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 9876 10 11\n";
+        let entry = parse(line).unwrap();
+        assert_eq!(entry.name, "a) S 1 (b");
+        assert_eq!((entry.identity, entry.parent), (Identity { pid: 17, start: 9876 }, 4));
+        assert_eq!((entry.group, entry.session, entry.ended), (17, 16, false));
+        for broken in ["", "17 (a) S", "17 (a", "x (a) S 4 17 16 0 -1 0 1 2 3 4 5 6 7 8 20 0 1 0 9876"] {
+            assert_eq!(parse(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn this_process_is_among_all() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        let mine = one(me).unwrap();
+        assert!(all().unwrap().iter().any(|entry| entry.identity == mine.identity));
+        assert!(!mine.ended && mine.session > 0);
+        assert!(command(me).unwrap().contains("galaxyd"));
+        assert!(environment(me).is_some());
+        assert_eq!(one(-1), None);
+    }
+}

@@ -1,0 +1,171 @@
+//! How a process would be started now: the answer of `galaxyd.getProcessPlan`. Nothing is started.
+
+use std::ffi::{CStr, OsString};
+use std::fs;
+
+use super::reply::Reply;
+use super::spawning::{self, LOOKUP_MAX, LOOKUP_TOO_LONG};
+use super::worker::Worker;
+use crate::rpc::{Fault, FaultCode, Value};
+use crate::sys::plan::{ExecPlan, User};
+
+/// Shown instead of a value that looks like a secret.
+const REDACTED: &str = "********";
+
+impl Worker {
+    /// Makes the plan on a side thread, as a start would.
+    pub(super) fn process_plan(&self, name: &str, redacted: bool, reply: Reply) {
+        let found = self.member(name).and_then(|process| {
+            let view = self.engine.process(process).ok_or_else(|| Fault::with(FaultCode::BadName, name))?;
+            let config = self.process_config(process).ok_or_else(|| Fault::with(FaultCode::BadName, name))?;
+            Ok((view.group.to_owned(), config.clone()))
+        });
+        let (group, config) = match found {
+            Ok(found) => found,
+            Err(fault) => return reply.send(Err(fault)),
+        };
+        let heritage = self.heritage.clone();
+        let keeper = self.pid;
+        tokio::spawn(async move {
+            let making = tokio::task::spawn_blocking(move || {
+                let plan = spawning::prepare(&group, &config, &heritage);
+                plan.map(|plan| answer(&config.name, &group, &plan, keeper, redacted))
+            });
+            reply.send(match tokio::time::timeout(LOOKUP_MAX, making).await {
+                Ok(Ok(Ok(plan))) => Ok(plan),
+                Ok(Ok(Err(error))) => Err(Fault::with(FaultCode::Failed, error.to_string())),
+                Ok(Err(_)) => Err(Fault::new(FaultCode::Failed)),
+                Err(_) => Err(Fault::with(FaultCode::Failed, LOOKUP_TOO_LONG)),
+            });
+        });
+    }
+}
+
+fn answer(name: &str, group: &str, plan: &ExecPlan, keeper: u32, redacted: bool) -> Value {
+    let (uid, gid, groups) = account(&plan.user);
+    let groups = groups.into_iter().map(|group| i64::from(group).into()).collect();
+    let directory = match &plan.directory {
+        Some(directory) => text(directory),
+        // The keeper's, which forks.
+        None => fs::read_link(format!("/proc/{keeper}/cwd")).map(lossy).unwrap_or_default(),
+    };
+    let umask = plan.umask.map(|mask| format!("{mask:04o}")).or_else(|| keepers_umask(keeper));
+    Value::Struct(vec![
+        ("name".to_owned(), name.into()),
+        ("group".to_owned(), group.into()),
+        ("file".to_owned(), text(&plan.path).into()),
+        ("argv".to_owned(), Value::Array(plan.argv.iter().map(|word| text(word).into()).collect())),
+        ("directory".to_owned(), directory.into()),
+        ("umask".to_owned(), umask.unwrap_or_default().into()),
+        ("uid".to_owned(), i64::from(uid).into()),
+        ("gid".to_owned(), i64::from(gid).into()),
+        ("groups".to_owned(), Value::Array(groups)),
+        (
+            "environment".to_owned(),
+            Value::Array(plan.environment.iter().map(|pair| variable(pair, redacted)).collect()),
+        ),
+        ("limits".to_owned(), Value::Array(limits(plan, keeper))),
+    ])
+}
+
+fn lossy(path: std::path::PathBuf) -> String {
+    OsString::from(path).to_string_lossy().into_owned()
+}
+
+fn text(text: &CStr) -> String {
+    text.to_string_lossy().into_owned()
+}
+
+fn account(user: &User) -> (u32, u32, Vec<u32>) {
+    match user {
+        User::Become { uid, gid, groups } => (*uid, *gid, groups.clone()),
+        User::Keep | User::Unknown { .. } => {
+            let groups = nix::unistd::getgroups().unwrap_or_default();
+            let groups = groups.into_iter().map(nix::unistd::Gid::as_raw).collect();
+            (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw(), groups)
+        }
+    }
+}
+
+fn keepers_umask(keeper: u32) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{keeper}/status")).ok()?;
+    status.lines().find_map(|line| Some(line.strip_prefix("Umask:")?.trim().to_owned()))
+}
+
+fn variable(pair: &CStr, redacted: bool) -> Value {
+    let pair = text(pair);
+    let (name, value) = pair.split_once('=').unwrap_or((&pair, ""));
+    let value = if redacted && is_secret(name, value) { REDACTED } else { value };
+    Value::Struct(vec![("name".to_owned(), name.into()), ("value".to_owned(), value.into())])
+}
+
+/// Whether a variable looks like a secret: by its name, or as a URL with a password in it. A guess that errs on the side
+/// of hiding; who wants to see the value asks for it, which is audited.
+fn is_secret(name: &str, value: &str) -> bool {
+    const WORDS: [&str; 10] =
+        ["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIAL", "APIKEY", "PRIVATE", "COOKIE", "DSN"];
+    let upper = name.to_ascii_uppercase();
+    let named = WORDS.iter().any(|word| upper.contains(word))
+        || ["KEY", "PASS", "PWD"].iter().any(|end| upper == *end || upper.ends_with(&format!("_{end}")));
+    let login = value.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next()?.rsplit_once('@'));
+    (named && upper != "PWD") || login.is_some_and(|(login, _)| login.contains(':'))
+}
+
+/// The soft and hard limits as /proc words them; what the plan sets counts for the soft one.
+fn limits(plan: &ExecPlan, keeper: u32) -> Vec<Value> {
+    let table = fs::read_to_string(format!("/proc/{keeper}/limits")).unwrap_or_default();
+    let nofile = plan.limits.iter().find(|limit| limit.resource == libc::RLIMIT_NOFILE).map(|limit| limit.soft);
+    table.lines().skip(1).filter_map(|line| limit(line, nofile)).collect()
+}
+
+/// `Max open files  1024  4096  files`: the name is 26 wide.
+fn limit(line: &str, nofile: Option<u64>) -> Option<Value> {
+    let (name, rest) = line.split_at_checked(26)?;
+    let mut fields = rest.split_ascii_whitespace();
+    let (soft, hard) = (fields.next()?, fields.next()?);
+    let name = name.trim();
+    let soft = match (nofile, hard.parse::<u64>()) {
+        (Some(wanted), Ok(hard)) if name == "Max open files" => wanted.min(hard).to_string(),
+        (Some(wanted), Err(_)) if name == "Max open files" => wanted.to_string(),
+        _ => soft.to_owned(),
+    };
+    Some(Value::Struct(vec![
+        ("name".to_owned(), name.into()),
+        ("soft".to_owned(), soft.as_str().into()),
+        ("hard".to_owned(), hard.into()),
+        ("unit".to_owned(), fields.next().unwrap_or_default().into()),
+    ]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_secret_is_hidden() {
+        for (name, value, wanted) in [
+            ("PATH", "/bin", false),
+            ("PWD", "/srv", false),
+            ("KEYBOARD", "de", false),
+            ("MONKEY", "x", false),
+            ("PGPASSWORD", "x", true),
+            ("Api_Key", "x", true),
+            ("SECRET_KEY_BASE", "x", true),
+            ("GITHUB_TOKEN", "x", true),
+            ("DATABASE", "postgresql://galaxy:secret@db/galaxy", true),
+            ("DATABASE", "postgresql://galaxy@db/galaxy", false),
+            ("URL", "http://host:80/a@b", false),
+        ] {
+            assert_eq!(is_secret(name, value), wanted, "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn limits_are_the_childs() {
+        let line = "Max open files            1048576              1048576              files     ";
+        let shown = format!("{:?}", limit(line, Some(1024)));
+        assert!(shown.contains("\"1024\"") && shown.contains("Max open files"), "{shown}");
+        assert!(format!("{:?}", limit(line, None)).contains("\"1048576\""));
+        assert_eq!(limit("short", None), None);
+    }
+}

@@ -1,0 +1,210 @@
+//! Who outlived a program: the processes that its main process left behind.
+//!
+//! The keeper is a child subreaper, so whatever a program leaves behind becomes the keeper's child, with its own
+//! descendants below it. Of these orphans a program's are those of its process group, and those whose environment names it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::ProcessConfig;
+use crate::engine::Pid;
+use crate::rpc::printable;
+use crate::sys::proc_table::{self, Entry, Identity};
+
+/// A command line is shown up to here.
+const COMMAND_MAX_CHARS: usize = 200;
+
+/// A process that outlived the program it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Survivor {
+    pub(super) identity: Identity,
+    /// One line, safe for a terminal.
+    pub(super) command: String,
+}
+
+/// By what the processes of one run of a program are known.
+#[derive(Debug, Clone)]
+pub(super) struct Traces {
+    /// The main process, which is gone.
+    pub(super) pid: Pid,
+    /// `NAME=VALUE`; all of them are in the environment.
+    marks: Vec<Vec<u8>>,
+}
+
+impl Traces {
+    /// `serverurl` is what programs find in `SUPERVISOR_SERVER_URL` by default.
+    pub(super) fn new(pid: Pid, group: &str, process: &ProcessConfig, serverurl: Option<&str>) -> Traces {
+        let url = process.serverurl.as_deref().or(serverurl);
+        let marks = [
+            ("SUPERVISOR_PROCESS_NAME", Some(process.name.as_str())),
+            ("SUPERVISOR_GROUP_NAME", Some(group)),
+            // Programs of a daemon that itself ran below this one carry another.
+            ("SUPERVISOR_SERVER_URL", url),
+        ];
+        let value = |(name, own): (&str, Option<&str>)| {
+            let value = process.environment.get(name).map(String::as_str).or(own)?;
+            Some(format!("{name}={value}").into_bytes())
+        };
+        Traces { pid, marks: marks.into_iter().filter_map(value).collect() }
+    }
+
+    fn are_in(&self, environment: &[u8]) -> bool {
+        let has = |mark: &Vec<u8>| environment.split(|byte| *byte == 0).any(|variable| variable == mark);
+        self.marks.iter().all(has)
+    }
+}
+
+/// Who is not an orphan though it is a child of the keeper.
+#[derive(Debug, Clone)]
+pub(super) struct Household {
+    pub(super) keeper: Pid,
+    /// The worker and the main processes of programs.
+    pub(super) known: BTreeSet<Pid>,
+}
+
+/// For each of `wanted` what is left of it. Reads /proc: not for the control loop.
+///
+/// # Errors
+///
+/// Without /proc.
+pub(super) fn survey(household: &Household, wanted: &[Traces]) -> std::io::Result<Vec<Vec<Identity>>> {
+    Ok(attribute(&proc_table::all()?, household, wanted, proc_table::environment))
+}
+
+/// What a person wants to know of a survivor; `None` if it has ended.
+pub(super) fn describe(identity: Identity) -> Option<Survivor> {
+    let command = proc_table::command(identity.pid)?;
+    let command: String = printable(&command).chars().take(COMMAND_MAX_CHARS).collect();
+    (proc_table::one(identity.pid)?.identity == identity).then_some(Survivor { identity, command })
+}
+
+fn attribute(
+    table: &[Entry],
+    household: &Household,
+    wanted: &[Traces],
+    environment: impl Fn(Pid) -> Option<Vec<u8>>,
+) -> Vec<Vec<Identity>> {
+    let mut found = vec![Vec::new(); wanted.len()];
+    let mut children: BTreeMap<Pid, Vec<&Entry>> = BTreeMap::new();
+    for entry in table.iter().filter(|entry| !entry.ended) {
+        children.entry(entry.parent).or_default().push(entry);
+    }
+    let pids: BTreeSet<Pid> = table.iter().map(|entry| entry.identity.pid).collect();
+    let adopted = children.remove(&household.keeper).unwrap_or_default();
+    let (mains, orphans): (Vec<&Entry>, Vec<&Entry>) =
+        adopted.into_iter().partition(|entry| household.known.contains(&entry.identity.pid));
+    // When the present run of each began, if there is one: later orphans with its marks are its own.
+    let mut successors: BTreeMap<usize, Option<u64>> = BTreeMap::new();
+    let began = |one: &Traces| {
+        let is_next = |main: &&&Entry| environment(main.identity.pid).is_some_and(|marks| one.are_in(&marks));
+        mains.iter().find(is_next).map(|main| main.identity.start)
+    };
+    for orphan in &orphans {
+        // A number is not given out again while a group has it: where the leader is back, it is somebody else.
+        let by_group = wanted.iter().position(|one| one.pid == orphan.group && !pids.contains(&one.pid));
+        let mut by_mark = || {
+            let marks = environment(orphan.identity.pid)?;
+            let (place, one) = wanted.iter().enumerate().find(|(_, one)| one.are_in(&marks))?;
+            let successor = *successors.entry(place).or_insert_with(|| began(one));
+            successor.is_none_or(|began| orphan.identity.start < began).then_some(place)
+        };
+        let Some(list) = by_group.or_else(&mut by_mark).and_then(|place| found.get_mut(place)) else { continue };
+        let mut next = vec![*orphan];
+        while let Some(entry) = next.pop() {
+            list.push(entry.identity);
+            // A process is nobody's ancestor twice, unless the table changed under our eyes.
+            next.extend(children.remove(&entry.identity.pid).unwrap_or_default());
+        }
+    }
+    found
+}
+
+/// Some of them in one line: `456 (sleep 1000), 457 (sh) and 3 more`.
+pub(super) fn line(survivors: &[Survivor]) -> String {
+    /// More would not help.
+    const SHOWN_MAX: usize = 5;
+    let shown: Vec<String> = survivors
+        .iter()
+        .take(SHOWN_MAX)
+        .map(|survivor| format!("{} ({})", survivor.identity.pid, survivor.command))
+        .collect();
+    let more = survivors.len().saturating_sub(SHOWN_MAX);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!("{}{more}", shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::sample;
+
+    const KEEPER: Pid = 10;
+
+    fn entry(pid: Pid, parent: Pid, group: Pid) -> Entry {
+        let identity = Identity { pid, start: 1 };
+        Entry { identity, parent, group, session: 1, ended: false, name: "x".to_owned() }
+    }
+
+    fn traces(pid: Pid, name: &str) -> Traces {
+        let process = sample::process(&format!("command=x\nprocess_name={name}"));
+        Traces::new(pid, "g", &process, Some("unix:///s"))
+    }
+
+    fn household() -> Household {
+        Household { keeper: KEEPER, known: BTreeSet::from([11, 20]) }
+    }
+
+    fn found(table: &[Entry], environment: impl Fn(Pid) -> Option<Vec<u8>>) -> Vec<Vec<Pid>> {
+        let wanted = [traces(30, "a"), traces(40, "b")];
+        let lists = attribute(table, &household(), &wanted, environment);
+        lists.iter().map(|list| list.iter().map(|identity| identity.pid).collect()).collect()
+    }
+
+    #[test]
+    fn orphans_of_the_group_are_found_with_their_descendants() {
+        let mut table = vec![entry(11, KEEPER, 10), entry(20, KEEPER, 20), entry(21, 20, 20)];
+        table.extend([entry(31, KEEPER, 30), entry(32, 31, 32), entry(33, 32, 33), entry(41, KEEPER, 40)]);
+        table.push(Entry { ended: true, ..entry(34, KEEPER, 30) });
+        assert_eq!(found(&table, |_| None), [vec![31, 32, 33], vec![41]]);
+    }
+
+    #[test]
+    fn a_group_whose_leader_is_back_is_somebody_elses() {
+        assert_eq!(found(&[entry(30, KEEPER, 30), entry(31, KEEPER, 30)], |_| None), [vec![0; 0], vec![]]);
+    }
+
+    #[test]
+    fn those_who_left_the_group_are_known_by_their_environment() {
+        let environment = |marks: &str| Some(marks.replace(' ', "\0").into_bytes());
+        let of_b = "A=1 SUPERVISOR_PROCESS_NAME=b SUPERVISOR_GROUP_NAME=g SUPERVISOR_SERVER_URL=unix:///s B=";
+        let table = [entry(50, KEEPER, 50), entry(51, 50, 51), entry(52, 1, 52)];
+        assert_eq!(found(&table, |_| environment(of_b)), [vec![], vec![50, 51]]);
+        for (was, is) in [("NAME=b", "NAME=bb"), ("GROUP_NAME=g", "GROUP_NAME=h"), ("///s", "///t"), ("_URL", "_X")] {
+            let other = of_b.replace(was, is);
+            assert_eq!(found(&table, |_| environment(&other)), [vec![0; 0], vec![]], "{other}");
+        }
+        assert_eq!(found(&table, |_| None), [vec![0; 0], vec![]]);
+    }
+
+    #[test]
+    fn orphans_of_the_next_run_are_not_the_last_ones() {
+        let mark = "SUPERVISOR_PROCESS_NAME=a\0SUPERVISOR_GROUP_NAME=g\0SUPERVISOR_SERVER_URL=unix:///s";
+        let at = |entry: Entry, start| Entry { identity: Identity { start, ..entry.identity }, ..entry };
+        let table = [at(entry(20, KEEPER, 20), 5), at(entry(50, KEEPER, 50), 4), at(entry(51, KEEPER, 51), 5)];
+        assert_eq!(found(&table, |_| Some(mark.as_bytes().to_vec())), [vec![50], vec![]]);
+    }
+
+    #[test]
+    fn main_processes_and_the_worker_are_no_survivors_whatever_they_look_like() {
+        let mark = "SUPERVISOR_PROCESS_NAME=a\0SUPERVISOR_GROUP_NAME=g\0SUPERVISOR_SERVER_URL=unix:///s";
+        let table = [entry(11, KEEPER, 30), entry(20, KEEPER, 20), entry(21, 20, 30)];
+        assert_eq!(found(&table, |_| Some(mark.as_bytes().to_vec())), [vec![0; 0], vec![]]);
+    }
+
+    #[test]
+    fn a_line_names_a_few() {
+        let survivor = |pid| Survivor { identity: Identity { pid, start: 0 }, command: "sleep 9".to_owned() };
+        assert_eq!(line(&[survivor(1), survivor(2)]), "1 (sleep 9), 2 (sleep 9)");
+        let many: Vec<Survivor> = (1..8).map(survivor).collect();
+        assert!(line(&many).ends_with("5 (sleep 9) and 2 more"), "{}", line(&many));
+    }
+}

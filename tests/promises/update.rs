@@ -1,0 +1,317 @@
+//! `galaxyctl update` by process: only what must restart restarts, the rehearsal is true, and no death ends it halfway.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::daemon::Daemon;
+use crate::household::{galaxyd, worker_of};
+use crate::wait::until;
+
+/// A program that runs until it is stopped, with these keys.
+fn program(name: &str, keys: &str) -> String {
+    let command = if keys.contains("command=") { "" } else { "command=/bin/cat\n" };
+    format!("[program:{name}]\n{command}startsecs=0\nstdout_logfile=NONE\nstderr_logfile=NONE\n{keys}\n")
+}
+
+fn handlers(count: u32) -> String {
+    program("handler", &format!("numprocs={count}\nprocess_name=handler%(process_num)d"))
+}
+
+fn json(daemon: &Daemon, words: &[&str]) -> Value {
+    let outcome = daemon.ctl(&[words, &["--json"]].concat());
+    serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome:?}"))
+}
+
+/// `galaxy:web` to (state, pid).
+fn household_of(daemon: &Daemon) -> BTreeMap<String, (String, i64)> {
+    let status = json(daemon, &["status"]);
+    let processes = status["processes"].as_array().unwrap().iter();
+    processes
+        .map(|one| {
+            let state = one["state"].as_str().unwrap().to_owned();
+            (one["name"].as_str().unwrap().to_owned(), (state, one["pid"].as_i64().unwrap_or(0)))
+        })
+        .collect()
+}
+
+fn settled(daemon: &Daemon) -> BTreeMap<String, (String, i64)> {
+    until("nothing to be under way", || {
+        let all = household_of(daemon);
+        let busy = all.values().any(|(state, _)| state == "STARTING" || state == "STOPPING");
+        if busy { Err(format!("{all:?}")) } else { Ok(all) }
+    })
+}
+
+#[test]
+fn live_keys_and_numprocs_leave_the_running_children_alone() {
+    let daemon = galaxyd("", &(program("web", "stopwaitsecs=5") + &handlers(2)));
+    let before = settled(&daemon);
+    let live = "stopwaitsecs=7\nautorestart=true\npriority=5\nstopsignal=INT\nexitcodes=0,3\nstartretries=9";
+    daemon.rewrite(&(program("web", live) + &handlers(4)));
+    let outcome = daemon.ctl(&["update"]);
+    assert_eq!(
+        outcome.stdout,
+        "web: changed without a restart (priority, autorestart, startretries, exitcodes, stopsignal, stopwaitsecs)\n\
+         web: updated process group\n\
+         handler:handler2: added\nhandler:handler3: added\nhandler: updated process group\n",
+        "{outcome:?}"
+    );
+    let grown = settled(&daemon);
+    for name in ["web", "handler:handler0", "handler:handler1"] {
+        assert_eq!(grown[name], before[name], "{name}");
+    }
+    assert_eq!(grown["handler:handler3"].0, "RUNNING");
+    assert_eq!(daemon.ctl(&["reread"]).stdout, "No config updates to processes\n");
+    daemon.rewrite(&(program("web", live) + &handlers(1)));
+    let outcome = daemon.ctl(&["update"]);
+    let expected = "handler:handler1: removed\nhandler:handler2: removed\nhandler:handler3: removed\n\
+                    handler: updated process group\n";
+    assert_eq!((outcome.stdout.as_str(), outcome.code), (expected, Some(0)), "{outcome:?}");
+    let shrunk = settled(&daemon);
+    assert_eq!(shrunk.keys().collect::<Vec<_>>(), ["handler:handler0", "web"]);
+    assert_eq!(shrunk["handler:handler0"], before["handler:handler0"]);
+    assert_eq!(daemon.ctl(&["update"]).stdout, "");
+}
+
+#[test]
+fn exactly_the_changed_members_of_a_group_restart_and_a_manual_one_runs_on() {
+    let group = |a: &str, b: &str, c: &str| {
+        program("a", a) + &program("b", b) + &program("c", c) + "[group:g]\nprograms=a,b,c\n"
+    };
+    let daemon = galaxyd("", &group("", "", "autostart=false"));
+    assert_eq!(daemon.ctl(&["start", "g:c"]).code, Some(0));
+    let before = settled(&daemon);
+    daemon.rewrite(&group("", "environment=A=\"2\"", "autostart=false\nstopwaitsecs=3\ndirectory=/"));
+    let outcome = daemon.ctl(&["update"]);
+    assert_eq!(
+        outcome.stdout,
+        "g:b: restarted (environment.A)\ng:c: restarted (directory, stopwaitsecs)\ng: updated process group\n"
+    );
+    let after = settled(&daemon);
+    assert_eq!(after["g:a"], before["g:a"]);
+    for changed in ["g:b", "g:c"] {
+        assert_eq!(after[changed].0, "RUNNING", "autostart=false does not matter to one that ran");
+        assert_ne!(after[changed].1, before[changed].1);
+    }
+    assert_eq!(daemon.ctl(&["stop", "g:a"]).code, Some(0));
+    daemon.rewrite(&group("umask=077", "environment=A=\"2\"", "autostart=false\nstopwaitsecs=3\ndirectory=/"));
+    let outcome = daemon.ctl(&["update"]);
+    assert_eq!(outcome.stdout, "g:a: changed for its next start (umask)\ng: updated process group\n");
+    assert_eq!(household_of(&daemon)["g:a"].0, "STOPPED", "who stopped it wants it stopped");
+}
+
+#[test]
+fn a_log_moves_to_another_file_while_its_program_writes_on() {
+    let talker = |file: &str| {
+        format!(
+            "[program:talker]\ncommand=/bin/cat\nstartsecs=0\nstdout_logfile=%(here)s/{file}\nstderr_logfile=NONE\n"
+        )
+    };
+    let daemon = galaxyd("", &talker("old.log"));
+    let pid = settled(&daemon)["talker"].1;
+    let say = |text: &str| {
+        let params = format!("<param><value>talker</value></param><param><value>{text}\n</value></param>");
+        daemon.call("supervisor.sendProcessStdin", &params).unwrap();
+    };
+    say("before");
+    daemon.wait_text("old.log", "before");
+    daemon.rewrite(&talker("new.log"));
+    assert!(daemon.ctl(&["update"]).stdout.contains("changed without a restart (stdout_logfile)"));
+    say("after");
+    daemon.wait_text("new.log", "after");
+    assert_eq!(daemon.text("old.log"), "before\n");
+    assert_eq!(settled(&daemon)["talker"].1, pid);
+    assert_eq!(daemon.ctl(&["tail", "talker"]).stdout.trim_end(), "after");
+    assert_eq!(daemon.ctl(&["stop", "talker"]).code, Some(0));
+}
+
+#[test]
+fn a_rehearsal_shows_each_key_hides_secrets_and_touches_nothing() {
+    let old = program("web", "environment=PORT=\"1\",DB_PASSWORD=\"old\"\nstopwaitsecs=5");
+    let daemon = galaxyd("", &old);
+    let before = settled(&daemon);
+    daemon
+        .rewrite(&(program("web", "environment=PORT=\"2\",DB_PASSWORD=\"new\"\nstopwaitsecs=6") + &program("new", "")));
+    let outcome = daemon.ctl(&["update", "--dry-run"]);
+    assert_eq!(
+        outcome.stdout,
+        "new: add process group\n  new: add\n\
+         web: update process group\n  web: restart\n\
+         \x20     stopwaitsecs: 5 -> 6 (live)\n\
+         \x20     environment.PORT: 1 -> 2 (restart)\n\
+         \x20     environment.DB_PASSWORD: (hidden) -> (hidden) (restart)\n"
+    );
+    assert_eq!(settled(&daemon), before);
+    assert_eq!(daemon.ctl(&["avail"]).stdout.lines().count(), 1, "not even what reread would change");
+    daemon.rewrite("[program:web]\ncommand=/bin/cat\nstartsecs=soon\n");
+    for words in [&["update"][..], &["update", "--dry-run"], &["apply", "web"]] {
+        let outcome = daemon.ctl(words);
+        assert!(outcome.stdout.contains("soon") && outcome.code == Some(1), "{outcome:?}");
+        assert_eq!(settled(&daemon), before);
+    }
+}
+
+#[test]
+fn apply_restarts_one_program_under_the_file_and_restart_tells_of_it() {
+    let daemon = galaxyd("", &(program("a", "") + &program("b", "")));
+    let before = settled(&daemon);
+    daemon.rewrite(&(program("a", "umask=077") + &program("b", "umask=077")));
+    let outcome = daemon.ctl(&["restart", "a"]);
+    assert_eq!(outcome.stdout, "a: stopped\na: started\n");
+    assert!(outcome.stderr.contains("something else by now for a (umask)"), "{outcome:?}");
+    let outcome = daemon.ctl(&["apply", "a"]);
+    assert_eq!(outcome.stdout, "a: restarted (umask)\na: updated process group\n", "{outcome:?}");
+    let after = settled(&daemon);
+    assert_eq!(after["b"], before["b"]);
+    assert_eq!(daemon.ctl(&["restart", "a"]).stderr, "");
+    assert_eq!(daemon.ctl(&["apply", "b"]).stdout, "b: restarted (umask)\nb: updated process group\n");
+    assert_eq!(daemon.ctl(&["apply", "b"]).stdout, "b: restarted\nb: updated process group\n");
+    assert_eq!(daemon.ctl(&["apply", "nobody"]).code, Some(1));
+}
+
+#[test]
+fn an_ordered_stop_waits_between_priorities_and_patterns_choose() {
+    let slow = |name: &str, priority: u32| {
+        program(
+            name,
+            &format!(
+                "command=/bin/sh -c 'trap \"date +%%s%%N > %(here)s/{name}.end; exit 0\" TERM; : > %(here)s/{name}.up; while :; do sleep 0.05; done'\npriority={priority}"
+            ),
+        )
+    };
+    let daemon = galaxyd("", &(slow("low", 1) + &slow("mid", 2) + &slow("high", 3)));
+    for name in ["low", "mid", "high"] {
+        until("its trap", || if daemon.path(&format!("{name}.up")).exists() { Ok(()) } else { Err("none".to_owned()) });
+    }
+    let outcome = daemon.ctl(&["stop", "--ordered", "all", "--exclude", "mi*"]);
+    assert_eq!(outcome.stdout, "high: stopped\nlow: stopped\n", "{outcome:?}");
+    let ended = |name: &str| daemon.text(&format!("{name}.end")).trim().parse::<u128>().unwrap();
+    assert!(ended("high") < ended("low"));
+    assert_eq!(daemon.ctl(&["status", "*:*", "--exclude", "low", "--exclude=high"]).stdout.lines().count(), 1);
+    let nothing = daemon.ctl(&["stop", "zz*"]);
+    assert_eq!((nothing.stdout.as_str(), nothing.code), ("zz*: ERROR (no such process)\n", Some(1)));
+    assert_eq!(daemon.ctl(&["status", "zz*"]).code, Some(4));
+}
+
+/// Chance from one seed: splitmix64.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        (z ^ (z >> 27)) % end
+    }
+}
+
+fn random_configuration(dice: &mut Dice) -> String {
+    let mut text = String::new();
+    let mut grouped = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        if dice.below(5) == 0 {
+            continue;
+        }
+        let mut keys = format!("numprocs={}\nprocess_name={name}%(process_num)d\n", 1 + dice.below(3));
+        for (key, values) in [
+            ("umask", ["022", "077"]),
+            ("environment", ["A=\"1\"", "A=\"2\""]),
+            ("stopwaitsecs", ["5", "6"]),
+            ("autorestart", ["true", "false"]),
+            ("autostart", ["true", "false"]),
+            ("priority", ["1", "2"]),
+        ] {
+            if dice.below(2) == 0 {
+                let value = values[usize::try_from(dice.below(2)).unwrap()];
+                keys += &format!("{key}={value}\n");
+            }
+        }
+        text += &program(name, &keys);
+        if dice.below(2) == 0 {
+            grouped.push(name);
+        }
+    }
+    if !grouped.is_empty() {
+        text += &format!("[group:g]\nprograms={}\npriority={}\n", grouped.join(","), dice.below(3));
+    }
+    text
+}
+
+#[test]
+fn what_a_rehearsal_says_is_what_an_update_does() {
+    let seed = std::env::var("GALAXYD_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| RandomState::new().hash_one("update"));
+    let mut dice = Dice(seed);
+    let daemon = galaxyd("", &random_configuration(&mut dice));
+    for round in 0..12 {
+        let before = settled(&daemon);
+        daemon.rewrite(&random_configuration(&mut dice));
+        let rehearsed = json(&daemon, &["update", "--dry-run"]);
+        assert_eq!(settled(&daemon), before);
+        let done = json(&daemon, &["update"]);
+        let story = format!("seed {seed}, round {round}: {rehearsed:#} {done:#}");
+        assert_eq!(rehearsed["changes"], done["changes"], "{story}");
+        let after = settled(&daemon);
+        let mut named = BTreeMap::new();
+        for group in done["changes"].as_array().unwrap() {
+            for process in group["processes"].as_array().unwrap() {
+                named.insert(process["name"].as_str().unwrap().to_owned(), process["consequence"].as_str().unwrap());
+            }
+        }
+        for name in before.keys().chain(after.keys()) {
+            let (old, new) = (before.get(name), after.get(name));
+            let kept = match named.get(name).copied() {
+                None | Some("live" | "next start") => old == new,
+                Some("restart") => old.is_some_and(|old| new.is_some_and(|new| new.0 == "RUNNING" && new.1 != old.1)),
+                Some("start") => old.is_some() && new.is_some_and(|new| new.0 == "RUNNING"),
+                Some("add") => old.is_none() && new.is_some(),
+                Some("remove") => old.is_some() && new.is_none(),
+                Some(other) => panic!("{other}: {story}"),
+            };
+            assert!(kept, "{name}: {old:?}, then {new:?}; {story}");
+        }
+        assert_eq!(daemon.ctl(&["reread"]).stdout, "No config updates to processes\n", "{story}");
+    }
+}
+
+#[test]
+fn a_worker_killed_in_the_middle_of_an_update_has_a_successor_that_ends_it() {
+    // Nobody stops before the file is there.
+    let slow = "command=/bin/sh -c 'trap \"while [ ! -e %(here)s/go ]; do sleep 0.02; done; exit 0\" TERM; : > %(here)s/%(program_name)s.up; while :; do sleep 0.02; done'\nstopwaitsecs=600";
+    let daemon = galaxyd("", &(program("changed", slow) + &program("gone", slow) + &program("kept", "")));
+    for name in ["changed", "gone"] {
+        until("its trap", || if daemon.path(&format!("{name}.up")).exists() { Ok(()) } else { Err("none".to_owned()) });
+    }
+    let before = settled(&daemon);
+    daemon.rewrite(&(program("changed", "umask=077") + &program("kept", "stopwaitsecs=4") + &program("new", "")));
+    let update = daemon.ctl_follow(&["update"], "update.out", std::process::Stdio::null());
+    for name in ["changed", "gone"] {
+        daemon.wait_state(name, "STOPPING");
+    }
+    assert!(!household_of(&daemon).contains_key("new"), "what is added waits for what is removed");
+    let keeper = daemon.pid();
+    for _ in 0..3 {
+        let old = worker_of(keeper);
+        kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
+        until("a successor", || {
+            if worker_of(keeper) == old {
+                return Err("the old worker".to_owned());
+            }
+            daemon.call("supervisor.getState", "").map(drop)
+        });
+    }
+    drop(update);
+    std::fs::write(daemon.path("go"), "").unwrap();
+    let after = until("the update to end", || {
+        let all = household_of(&daemon);
+        let names: Vec<&String> = all.keys().collect();
+        let done = names == ["changed", "kept", "new"] && all.values().all(|(state, _)| state == "RUNNING");
+        if done { Ok(all.clone()) } else { Err(format!("{all:?}")) }
+    });
+    assert_ne!(after["changed"].1, before["changed"].1);
+    assert_eq!(after["kept"], before["kept"]);
+    assert_eq!(daemon.ctl(&["update"]).stdout, "");
+}

@@ -1,0 +1,59 @@
+//! A stop that waits between priorities.
+
+use galaxyd::engine::{Input, Request};
+
+use crate::stage::{Stage, TERMINATED, auto, group, results, three};
+
+#[test]
+fn each_rank_is_told_when_the_one_above_has_stopped() {
+    let (mut stage, [a, b, c]) = three();
+    stage.request(Request::StopOrdered { processes: vec![c, b, a] });
+    assert_eq!(stage.killed(), ["a"]);
+    stage.exit(a, TERMINATED);
+    assert_eq!(stage.killed(), ["b"]);
+    stage.exit(b, TERMINATED);
+    assert_eq!(stage.killed(), ["c"]);
+    assert_eq!(stage.answers(), []);
+    stage.exit(c, TERMINATED);
+    assert_eq!(results(&stage), ["a: Ok(())", "b: Ok(())", "c: Ok(())"]);
+}
+
+#[test]
+fn those_of_one_rank_are_told_together_and_groups_come_before_members() {
+    let rules = |priority| galaxyd::engine::Policy {
+        priority,
+        startsecs: std::time::Duration::ZERO,
+        ..auto(galaxyd::engine::AutoRestart::Never)
+    };
+    let mut stage =
+        Stage::new(vec![group("low", 1, &[("x", rules(999))]), group("high", 2, &[("y", rules(1)), ("z", rules(1))])]);
+    let all = [stage.find("low", "x"), stage.find("high", "y"), stage.find("high", "z")];
+    for process in all {
+        stage.forked(process);
+    }
+    stage.request(Request::StopOrdered { processes: all.to_vec() });
+    assert_eq!(stage.killed(), ["y", "z"]);
+    stage.exit(all[1], TERMINATED);
+    assert!(stage.killed().is_empty());
+    stage.exit(all[2], TERMINATED);
+    assert_eq!(stage.killed(), ["x"]);
+}
+
+#[test]
+fn what_does_not_run_is_passed_over() {
+    let (mut stage, [a, b, c]) = three();
+    stage.stop(galaxyd::engine::Target::One(b), false);
+    stage.exit(b, TERMINATED);
+    stage.request(Request::StopOrdered { processes: vec![a, b, c] });
+    stage.exit(a, TERMINATED);
+    assert_eq!(stage.killed(), ["c"]);
+}
+
+#[test]
+fn a_client_that_goes_away_leaves_the_later_ranks_running() {
+    let (mut stage, [a, b, _]) = three();
+    let id = stage.request(Request::StopOrdered { processes: vec![a, b] });
+    stage.tell(Input::Forget { id });
+    stage.exit(a, TERMINATED);
+    assert!(stage.killed().is_empty());
+}
