@@ -290,6 +290,8 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     }
     worker.resume_events();
     worker.release_leftovers();
+    // What the old journal says of children that are gone must not be taken for news of those who get their ids.
+    worker.restructured = true;
     let Worker { engine, effects, .. } = &mut worker;
     engine.resume(now(), effects);
     worker.close_unused_sockets();
