@@ -150,8 +150,8 @@ fn group_keys(active: &GroupConfig, pending: &GroupConfig) -> Vec<KeyChange> {
         for (key, value) in &new {
             let known = old.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
             if known.as_ref() != Some(value) {
-                let new = Some(value.clone());
-                keys.push(KeyChange { key: (*key).to_owned(), old: known, new, consequence: Consequence::Group });
+                let consequence = consequence(kind_of(&pending.kind), key).unwrap_or(Consequence::Group);
+                keys.push(KeyChange { key: (*key).to_owned(), old: known, new: Some(value.clone()), consequence });
             }
         }
         if keys.len() == before {
@@ -160,6 +160,14 @@ fn group_keys(active: &GroupConfig, pending: &GroupConfig) -> Vec<KeyChange> {
         }
     }
     keys
+}
+
+fn kind_of(kind: &GroupKind) -> SectionKind {
+    match kind {
+        GroupKind::Program => SectionKind::Program,
+        GroupKind::EventListener { .. } => SectionKind::EventListener,
+        GroupKind::FastCgi { .. } => SectionKind::FcgiProgram,
+    }
 }
 
 /// What only this kind of group has, as it is written.
@@ -281,6 +289,11 @@ mod tests {
         ("directory", "/"),
         ("umask", "077"),
         ("serverurl", "http://h:1"),
+        ("type", "oneshot"),
+        ("killtree", "true"),
+        ("user_environment", "true"),
+        ("environment_file", "/etc/p.env"),
+        ("clear_environment", "true"),
     ];
 
     #[test]
@@ -301,6 +314,42 @@ mod tests {
             let of = |change: &&KeyChange| change.key.split('.').next() == Some(name);
             let change = keys.iter().find(of).unwrap_or_else(|| panic!("{name}: {keys:?}"));
             assert_eq!(change.consequence, wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_key_that_only_pools_have_is_planned_as_the_table_says() {
+        for (kind, name, value) in [
+            (SectionKind::EventListener, "events", "TICK_60"),
+            (SectionKind::EventListener, "buffer_size", "7"),
+            (SectionKind::EventListener, "len_in_bytes", "true"),
+            (SectionKind::FcgiProgram, "socket", "unix:///tmp/other"),
+            (SectionKind::FcgiProgram, "socket_backlog", "7"),
+            (SectionKind::FcgiProgram, "socket_owner", "galaxy"),
+            (SectionKind::FcgiProgram, "socket_mode", "0600"),
+        ] {
+            let of = |key: &str, value: &str| {
+                let wanted = match kind {
+                    SectionKind::EventListener => ("events", "TICK_5"),
+                    _ => ("socket", "unix:///tmp/s"),
+                };
+                let mut keys = vec![wanted, ("command", "a")];
+                keys.retain(|(name, _)| *name != key);
+                keys.push((key, value));
+                let keys: Vec<String> = keys.into_iter().map(|(key, value)| format!("{key}={value}\n")).collect();
+                groups(&format!("[{}:p]\n{}", kind.word(), keys.concat()))
+            };
+            let found = plan(&of("command", "a"), &of(name, value));
+            let wanted = consequence(kind, name).unwrap();
+            if wanted == Consequence::Reload {
+                assert!(found.is_empty(), "{name}: {found:?}");
+                continue;
+            }
+            let [group] = found.as_slice() else { panic!("{name}: {found:?}") };
+            let change = group.keys.iter().find(|change| change.key == name).unwrap();
+            assert_eq!(change.consequence, wanted, "{name}");
+            let fate = if wanted == Consequence::Group { GroupFate::Replaced } else { GroupFate::Changed };
+            assert_eq!(group.fate, fate, "{name}: {found:?}");
         }
     }
 
@@ -361,7 +410,9 @@ mod tests {
                     seen.push(*program);
                     let (name, value) = SAMPLES[*sample];
                     let command = if name == "command" { "" } else { "command=a\n" };
-                    text.push_str(&format!("[program:p{program}]\n{command}{name}={value}\n"));
+                    for part in ["[program:p", &program.to_string(), "]\n", command, name, "=", value, "\n"] {
+                        text.push_str(part);
+                    }
                 }
                 groups(&text)
             };

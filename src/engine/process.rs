@@ -249,7 +249,7 @@ impl Process {
                     self.ask_to_sweep(cx, pid, sweeping.insist_at);
                 }
             }
-            (S::Starting { pid, .. } | S::Running { pid }, Step::Stop) => self.stop(cx, pid, StopCause::Request),
+            (S::Starting { pid, .. } | S::Running { pid }, Step::Stop) => self.stop(cx, pid, self.stop_cause()),
             (S::Starting { pid, .. } | S::Running { pid }, Step::Halt) => self.stop(cx, pid, StopCause::Shutdown),
             (S::Stopping { .. }, Step::Start) => log(cx, LogLine::already_running(&self.record.name)),
             (state, Step::Spawned { pid, .. }) if state.pid() != Some(pid) => self.refuse_child(cx, pid),

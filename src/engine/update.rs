@@ -118,7 +118,7 @@ impl Engine {
         self.step(now, process, Step::Stop, effects);
         let restarts = wait && then == Then::Start;
         let report_at = now.mono + STOP_REPORT_SPACING;
-        let want = match self.slots.get(&process).map(|slot| slot.process.record.state) {
+        let awaited = match self.slots.get(&process).map(|slot| slot.process.record.state) {
             Some(State::Stopping { .. } | State::Cancelled) if restarts => {
                 Want::Restarted { signal, delivered: false, report_at }
             }
@@ -130,7 +130,7 @@ impl Engine {
             }
         };
         if let Some(slot) = self.slots.get_mut(&process) {
-            slot.waits.push(Wait { request: id, want });
+            slot.waits.push(Wait { request: id, want: awaited });
             pending.wait_for(rank, process);
         }
         self.file_deadline(process);
@@ -261,11 +261,10 @@ impl Engine {
             (_, Treatment::Restart) => true,
             (State::Stopping { .. } | State::Cancelled, _) => false,
             _ if returns => autostart,
-            (_, Treatment::Live) => never_started,
+            (_, Treatment::Live) | (State::Stopped, Treatment::Renew) => never_started,
             (State::Spawning | State::Starting { .. } | State::Running { .. } | State::Backoff { .. }, _) => true,
             (State::Exited { restart_at }, Treatment::Renew) => restart_at.is_some() || autostart,
             (State::Fatal, Treatment::Renew) => autostart,
-            (State::Stopped, Treatment::Renew) => never_started,
         }
     }
 
@@ -309,10 +308,13 @@ impl Engine {
     /// Goes on with what an update has in store for a process, if it is stopped by now.
     pub(super) fn finish_change(&mut self, now: Now, process: ProcessId, effects: &mut Vec<Effect>) {
         let Some(slot) = self.slots.get(&process) else { return };
-        let Some(then) = slot.process.record.change.as_ref().map(|change| change.then) else { return };
         if !slot.process.state().is_stopped() {
             return;
         }
+        let Some(then) = slot.process.record.change.as_ref().map(|change| change.then) else {
+            // Another update took the change over, and gave it up.
+            return self.disappoint(now, process, effects);
+        };
         let unknown = matches!(slot.process.record.state, State::Unknown { .. });
         // A child that our stop signal did not reach may live on: it must neither run twice nor vanish from sight.
         let stuck = unknown && slot.process.record.stop_cause == Some(StopCause::Update);
@@ -320,8 +322,8 @@ impl Engine {
         let Some(group) = self.groups.get(&slot.group) else { return };
         let (key, name, unstopped) = (slot.group, group.name.clone(), group.unstopped);
         let members = group.members.clone();
-        let waits = self.take_restarts(process);
         if then == Then::Start && !unknown && !ending {
+            let waits = self.take_restarts(process);
             self.forget_change(process);
             effects.push(Effect::GroupChanged { group: name, settled: vec![process], removed: Vec::new() });
             self.step(now, process, Step::Start, effects);
@@ -331,9 +333,7 @@ impl Engine {
             self.file_deadline(process);
             return;
         }
-        for request in waits {
-            self.conclude(now, request, process, Err(Refusal::AbnormalTermination), effects);
-        }
+        self.disappoint(now, process, effects);
         match then {
             _ if ending => self.forget_change(process),
             Then::LeaveWithGroup if stuck => members.into_iter().for_each(|member| self.forget_change(member)),
@@ -363,11 +363,22 @@ impl Engine {
         }
     }
 
+    /// Whoever waits for this process's restart waits in vain.
+    fn disappoint(&mut self, now: Now, process: ProcessId, effects: &mut Vec<Effect>) {
+        for request in self.take_restarts(process) {
+            self.conclude(now, request, process, Err(Refusal::AbnormalTermination), effects);
+        }
+    }
+
     /// The requests that wait for a restart of this process.
     fn take_restarts(&mut self, process: ProcessId) -> Vec<RequestId> {
         let Some(slot) = self.slots.get_mut(&process) else { return Vec::new() };
         let is_restart = |wait: &Wait| matches!(wait.want, Want::Restarted { .. });
-        let requests = slot.waits.iter().filter(|wait| is_restart(wait)).map(|wait| wait.request).collect();
+        if !slot.waits.iter().any(is_restart) {
+            return Vec::new();
+        }
+        let requests: Vec<RequestId> =
+            slot.waits.iter().filter(|wait| is_restart(wait)).map(|wait| wait.request).collect();
         slot.waits.retain(|wait| !is_restart(wait));
         self.file_deadline(process);
         requests

@@ -43,6 +43,8 @@ pub struct ProcessView<'a> {
     /// What an update has in store for it once it is stopped.
     pub then: Option<Then>,
     pub policy: &'a Policy,
+    /// What its present child is stopped and judged by: the former policy while an update waits for its end.
+    pub rules: &'a Policy,
 }
 
 /// One group as it stands.
@@ -90,6 +92,7 @@ impl<'a> ProcessView<'a> {
             deadline,
             then: record.change.as_ref().map(|change| change.then),
             policy: &process.policy,
+            rules: process.rules(),
         }
     }
 

@@ -62,19 +62,18 @@ impl Want {
             (Want::Forked, Turn::NotForked) | (Want::Running, Turn::Entered(ProcessState::Backoff)) => {
                 Some(Err(Refusal::SpawnError))
             }
-            (Want::Running, Turn::Entered(_)) => Some(Err(Refusal::AbnormalTermination)),
             (Want::Delivered { .. }, Turn::Undelivered { text }) => Some(Err(Refusal::Failed(text.clone()))),
             (Want::Stopped { delivered, .. } | Want::Restarted { delivered, .. }, Turn::Undelivered { text }) => {
                 (!*delivered).then(|| Err(Refusal::Failed(text.clone())))
             }
             (Want::Stopped { .. }, Turn::Entered(state)) => state.is_stopped().then_some(Ok(())),
-            // The engine goes on from there, see `finish_change`.
-            (Want::Restarted { .. }, Turn::Entered(ProcessState::Stopped)) => None,
-            (Want::Restarted { .. }, Turn::Entered(_)) => Some(Err(Refusal::AbnormalTermination)),
-            (Want::Forked, Turn::Entered(_) | Turn::Undelivered { .. } | Turn::Reaped)
+            // A restart that has stopped: the engine goes on from there, see `finish_change`.
+            (Want::Restarted { .. }, Turn::Entered(ProcessState::Stopped))
+            | (Want::Forked, Turn::Entered(_) | Turn::Undelivered { .. } | Turn::Reaped)
             | (Want::Running, Turn::Forked | Turn::NotForked | Turn::Undelivered { .. } | Turn::Reaped)
             | (Want::Delivered { .. }, Turn::Entered(_) | Turn::Forked | Turn::NotForked)
             | (Want::Stopped { .. } | Want::Restarted { .. }, Turn::Forked | Turn::NotForked | Turn::Reaped) => None,
+            (Want::Running | Want::Restarted { .. }, Turn::Entered(_)) => Some(Err(Refusal::AbnormalTermination)),
         }
     }
 }

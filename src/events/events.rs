@@ -85,7 +85,7 @@ impl Events {
             Input::Group(group) => self.add(&group),
             Input::Changed(group) => {
                 if self.groups.contains(&group.name) {
-                    self.add(&group);
+                    self.reshape(now, &group, effects);
                 }
             }
             Input::State(event) => self.change(now, &event, effects),
@@ -188,12 +188,17 @@ impl Events {
     fn add(&mut self, group: &GroupSpec) {
         self.groups.insert(group.name.clone());
         if let Some(spec) = &group.pool {
-            match self.pools.get_mut(&group.name) {
-                Some(pool) => pool.change(group, spec),
-                None => drop(self.pools.insert(group.name.clone(), Pool::new(group, spec))),
-            }
+            self.pools.insert(group.name.clone(), Pool::new(group, spec));
         }
         self.witness.add(group);
+    }
+
+    fn reshape(&mut self, now: Now, group: &GroupSpec, effects: &mut Vec<Effect>) {
+        let Events { server, pools, .. } = self;
+        if let Some((pool, spec)) = pools.get_mut(&group.name).zip(group.pool.as_ref()) {
+            pool.change(group, spec, &mut Context { now: now.mono, server, effects });
+        }
+        self.witness.change(group);
     }
 
     fn change(&mut self, now: Now, event: &Event, effects: &mut Vec<Effect>) {

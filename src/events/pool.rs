@@ -107,7 +107,10 @@ impl Pool {
     }
 
     /// Has other settings, or other members. Who is no member any more and lives is heard to its end.
-    pub(super) fn change(&mut self, group: &GroupSpec, spec: &PoolSpec) {
+    pub(super) fn change(&mut self, group: &GroupSpec, spec: &PoolSpec, cx: &mut Context<'_>) {
+        for dropped in self.queue.resize(spec.buffer_size) {
+            self.dropped(Some(&dropped), cx);
+        }
         self.events.clone_from(&spec.events);
         self.length = spec.length;
         let known = std::mem::take(&mut self.members);

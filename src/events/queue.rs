@@ -63,6 +63,13 @@ impl Queue {
         self.entries.front()
     }
 
+    /// Holds so many from now on, at least 1; what there is no room for any more is returned, oldest first.
+    pub(super) fn resize(&mut self, entries_max: usize) -> Vec<Entry> {
+        self.entries_max = entries_max.max(1);
+        let surplus = self.entries.len().saturating_sub(self.entries_max);
+        self.entries.drain(..surplus).collect()
+    }
+
     fn make_room(&mut self) -> Option<Entry> {
         if self.entries.len() < self.entries_max { None } else { self.entries.pop_front() }
     }
@@ -80,6 +87,19 @@ mod tests {
 
     fn serials(queue: &Queue) -> Vec<u64> {
         queue.iter().map(|entry| entry.serials.serial).collect()
+    }
+
+    #[test]
+    fn a_smaller_queue_keeps_the_newest() {
+        let mut queue = Queue::new(3);
+        for serial in 1..=3 {
+            assert_eq!(queue.append(entry(serial)), None);
+        }
+        assert_eq!(queue.resize(0), [entry(1), entry(2)]);
+        assert_eq!(serials(&queue), [3]);
+        assert_eq!(queue.resize(2), []);
+        assert_eq!(queue.append(entry(4)), None);
+        assert_eq!(serials(&queue), [3, 4]);
     }
 
     #[test]

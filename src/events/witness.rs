@@ -66,6 +66,12 @@ impl Witness {
         }
     }
 
+    /// A group has other members, or they are heard otherwise. Children that live stay as they were born.
+    pub(super) fn change(&mut self, group: &GroupSpec) {
+        self.members.retain(|_, (name, _)| *name != group.name);
+        self.add(group);
+    }
+
     /// A group is removed; what waits about its processes is returned.
     pub(super) fn remove(&mut self, group: &str) -> Vec<Notification> {
         self.members.retain(|_, (name, _)| name != group);

@@ -355,7 +355,7 @@ impl Board {
     /// Puts a target back.
     pub(super) fn check_in(&mut self, key: Key, target: Box<Target>, served: &mut Served, means: &Means) {
         for source in std::mem::take(&mut served.moved) {
-            self.hand_over(key, source, means);
+            self.hand_over(key, Box::new(source), means);
         }
         for source in &served.finished {
             self.forget(key, *source, means);

@@ -93,7 +93,7 @@ pub(super) struct Served {
     /// Waits for room for notices.
     pub(super) starved: bool,
     /// Pipes whose bytes go to another file from now on.
-    pub(super) moved: Vec<Box<Source>>,
+    pub(super) moved: Vec<Source>,
     /// Nothing is left to remember.
     pub(super) is_empty: bool,
 }
@@ -214,7 +214,7 @@ impl Target {
                 self.retry_now();
             }
             Order::Drain { source, deadline } => {
-                let moved = served.moved.iter_mut().map(Box::as_mut);
+                let moved = served.moved.iter_mut();
                 if let Some(source) = self.sources.iter_mut().chain(moved).find(|other| other.id == source) {
                     source.drain = Some(Drain { deadline, left: None });
                 }
@@ -257,7 +257,7 @@ impl Target {
         }
         let mut source = self.sources.remove(index);
         source.sink = sink;
-        served.moved.push(Box::new(source));
+        served.moved.push(source);
     }
 
     fn retry_now(&mut self) {

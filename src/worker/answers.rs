@@ -8,20 +8,19 @@ use crate::rpc::{Fault, FaultCode, Value};
 pub(super) fn value(shape: &Shape, answer: Answer) -> Result<Value, Fault> {
     match (shape, answer) {
         (Shape::Update(report), Answer::Processes(outcomes)) => Ok(report.value(&outcomes)),
-        (Shape::Update(_), Answer::Refused(refusal)) => Err(Fault::from(refusal)),
         (_, Answer::Done) => Ok(Value::Bool(true)),
         (Shape::Single { name }, Answer::Refused(refusal)) => Err(Fault::refused(refusal, name)),
-        (Shape::List, Answer::Refused(refusal)) => Err(Fault::from(refusal)),
+        (Shape::List | Shape::Update(_), Answer::Refused(refusal)) => Err(Fault::from(refusal)),
         (Shape::Single { name }, Answer::Processes(outcomes)) => match outcomes.into_iter().next() {
             Some(Outcome { result: Err(refusal), .. }) => Err(Fault::refused(refusal, name)),
             Some(Outcome { result: Ok(()), .. }) | None => Ok(Value::Bool(true)),
         },
-        (Shape::List, Answer::Processes(outcomes)) => Ok(Value::Array(outcomes.into_iter().map(result).collect())),
+        (Shape::List, Answer::Processes(outcomes)) => Ok(Value::Array(outcomes.iter().map(result).collect())),
     }
 }
 
 /// One struct of an array of results.
-fn result(one: Outcome) -> Value {
+fn result(one: &Outcome) -> Value {
     let (status, description) = outcome(&one.group, &one.name, &one.result);
     outcome_struct(&one.name, &one.group, status, &description)
 }

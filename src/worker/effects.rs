@@ -46,11 +46,15 @@ impl Worker {
                     self.leaving.remove(process);
                     self.morgue.forget(*process);
                 }
+                self.restructured = true;
+                if self.engine.group(group).is_some() {
+                    // An update has made it anew already; what is active is the new one.
+                    return;
+                }
                 if self.pending.is_none() {
                     self.pending = Some(self.active.values().cloned().collect());
                 }
                 self.active.shift_remove(group);
-                self.restructured = true;
             }
             _ => {}
         }

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::logfiles::make_auto_logs;
+use super::program_sockets::{sockets_of, test_sockets};
 use super::reply::Reply;
 use super::report;
 use super::update_report::{GroupReport, Outlook, ProcessReport, UpdateReport};
@@ -66,7 +67,14 @@ impl Worker {
         self.make_pending(config);
         let daemon = self.config.daemon.clone();
         let done = self.done_sender.clone();
+        // A test would take the place of a socket that an active group makes meanwhile.
+        let mut open = self.sockets.urls();
+        open.extend(actual.iter().flat_map(sockets_of).map(|socket| socket.url.clone()));
         tokio::task::spawn_blocking(move || {
+            let mut tested = groups.iter().filter(|group| gets_sockets(&plans, &group.name));
+            if let Err(failed) = tested.try_for_each(|group| test_sockets(group, &open)) {
+                return reply.send(Err(Fault::with(FaultCode::Failed, failed)));
+            }
             let problems = groups.iter_mut().flat_map(|group| make_auto_logs(group, &daemon)).collect();
             let prospect = Box::new(Prospect { plans, groups, wish });
             // The receiver is gone only when the worker ends.
@@ -289,6 +297,16 @@ fn unheard(loaded: Result<Box<Loaded>, NotFound>) -> Result<config::Config, Faul
     loaded.config.ok_or_else(|| Fault::with(FaultCode::CantReread, text.trim_end()))
 }
 
+/// Whether processes are made in this group, whose sockets are tested before anything is stopped.
+fn gets_sockets(plans: &[GroupPlan], group: &str) -> bool {
+    let is_made = |plan: &GroupPlan| match plan.fate {
+        GroupFate::Added | GroupFate::Replaced => true,
+        GroupFate::Changed => plan.processes.iter().any(|(_, fate)| *fate == ProcessFate::Added),
+        GroupFate::Removed => false,
+    };
+    plans.iter().any(|plan| plan.group == group && is_made(plan))
+}
+
 fn has(group: &GroupConfig, name: &str) -> bool {
     of(group, name).is_some()
 }
@@ -406,7 +424,10 @@ fn summary(group: &GroupReport) -> String {
         let keys: Vec<&str> = process.keys.iter().map(|key| key.key.as_str()).collect();
         let lead = if index == 0 { ":" } else { "," };
         let why = if keys.is_empty() { String::new() } else { format!(" ({})", keys.join(" ")) };
-        text.push_str(&format!("{lead} {} {}{why}", namespec(&group.group, &process.name), process.outlook.word()));
+        let name = namespec(&group.group, &process.name);
+        for part in [lead, " ", &name, " ", process.outlook.word(), &why] {
+            text.push_str(part);
+        }
     }
     text
 }

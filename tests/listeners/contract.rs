@@ -345,6 +345,60 @@ fn output_makes_log_events_before_the_end_is_announced() {
 }
 
 #[test]
+fn a_pool_that_lives_has_its_new_settings_at_once() {
+    let mut stage = Stage::new();
+    stage.group(pool("p", &["REMOTE_COMMUNICATION"], 9, &[(1, "p")]));
+    let p = stage.run(1);
+    remote(&mut stage, &["a", "b", "c"]);
+    stage.change(pool("p", &["REMOTE_COMMUNICATION"], 2, &[(1, "p")]));
+    assert_eq!(stage.logged(), ["ERRO pool p event buffer overflowed, discarding event 0"]);
+    stage.change(pool("q", &["EVENT"], 2, &[(9, "q")]));
+    assert_eq!(stage.events.pools().count(), 1, "a group that is not there is not made");
+    stage.change(pool("p", &["REMOTE_COMMUNICATION"], 3, &[(1, "p")]));
+    remote(&mut stage, &["d"]);
+    stage.die();
+    for _ in 0..3 {
+        stage.say(p, b"READY\n");
+        stage.say(p, b"RESULT 2\nOK");
+    }
+    assert_eq!(
+        stage.sent(),
+        [
+            "p 1/1 REMOTE_COMMUNICATION type:t\nb",
+            "p 2/2 REMOTE_COMMUNICATION type:t\nc",
+            "p 3/3 REMOTE_COMMUNICATION type:t\nd"
+        ],
+        "its listener lives on"
+    );
+}
+
+#[test]
+fn output_that_is_not_to_make_events_any_more_makes_them_until_its_child_has_ended() {
+    let mut stage = Stage::new();
+    stage.group(pool("p", &["PROCESS_LOG"], 99, &[(1, "p")]));
+    stage.group(program("cat", 2));
+    let p = stage.run(1);
+    let first = stage.run(2);
+    let mut silent = program("cat", 2);
+    for member in &mut silent.members {
+        (member.stdout, member.stderr) = Default::default();
+    }
+    stage.change(silent);
+    let output =
+        |child, text: &str| Input::Output { child, channel: Channel::Stdout, at: 0, bytes: text.as_bytes().to_vec() };
+    stage.feed(output(first, "one\n"));
+    stage.exit(2, first);
+    stage.gone(first);
+    let second = stage.run(2);
+    stage.feed(output(second, "two\n"));
+    for _ in 0..2 {
+        stage.say(p, b"READY\n");
+        stage.say(p, b"RESULT 2\nOK");
+    }
+    assert_eq!(stage.sent(), ["p 0/0 PROCESS_LOG_STDOUT processname:cat groupname:cat pid:1002 channel:stdout\none\n"]);
+}
+
+#[test]
 fn the_announcement_of_an_end_does_not_wait_for_a_hanging_disk() {
     let mut stage = Stage::new();
     stage.group(pool("p", &["PROCESS_STATE"], 99, &[(1, "p")]));

@@ -126,6 +126,12 @@ impl Stage {
         self.feed(Input::State(Event::GroupAdded { group: name }));
     }
 
+    /// A known group has other members or settings.
+    pub(crate) fn change(&mut self, group: GroupSpec) {
+        self.groups.iter_mut().filter(|spec| spec.name == group.name).for_each(|spec| *spec = group.clone());
+        self.feed(Input::Changed(group));
+    }
+
     pub(crate) fn remove(&mut self, group: &str) {
         self.groups.retain(|spec| spec.name != group);
         self.feed(Input::State(Event::GroupRemoved { group: group.to_owned() }));

@@ -197,6 +197,76 @@ fn an_ordered_stop_waits_between_priorities_and_patterns_choose() {
     assert_eq!(daemon.ctl(&["status", "zz*"]).code, Some(4));
 }
 
+#[test]
+fn a_socket_that_cannot_be_made_refuses_the_update_before_anything_is_stopped() {
+    let pool = "[fcgi-program:f]\ncommand=/bin/sleep 1000\nsocket=unix://%(here)s/no/f.sock\nstartsecs=0\n";
+    let daemon = galaxyd("", &program("web", ""));
+    let before = settled(&daemon);
+    daemon.rewrite(&(program("web", "umask=077") + pool));
+    let outcome = daemon.ctl(&["update"]);
+    assert!(outcome.stdout.contains("Could not create FastCGI socket unix://"), "{outcome:?}");
+    assert_eq!((outcome.code, settled(&daemon)), (Some(1), before));
+    std::fs::create_dir(daemon.path("no")).unwrap();
+    let outcome = daemon.ctl(&["update"]);
+    assert!(outcome.stdout.contains("f: added process group\n"), "{outcome:?}");
+    daemon.rewrite(&(program("web", "umask=077") + pool + "numprocs=2\nprocess_name=f%(process_num)d\n"));
+    assert_eq!(daemon.ctl(&["update"]).code, Some(0), "its own socket is in use and is not tested");
+    for name in ["f:f0", "f:f1"] {
+        daemon.wait_state(name, "RUNNING");
+    }
+}
+
+#[test]
+fn a_replaced_group_is_made_anew_and_its_events_are_heard_again() {
+    let listener = |keys: &str| {
+        format!(
+            "[eventlistener:ear]\ncommand=/bin/sh -c 'printf READY\\\\n; while read -r line; do printf x >> %(here)s/heard; done'\n\
+             startsecs=0\n{keys}\n"
+        )
+    };
+    let daemon = galaxyd("", &(program("web", "") + &listener("events=TICK_60")));
+    let before = settled(&daemon);
+    daemon.rewrite(&(program("web", "") + &listener("events=TICK_60\nbuffer_size=3")));
+    let outcome = daemon.ctl(&["update"]);
+    assert_eq!((outcome.stdout.as_str(), settled(&daemon)), ("ear: updated process group\n", before.clone()));
+    let pools = json(&daemon, &["status"]);
+    assert_eq!(pools["listener_pools"][0]["buffer_size"], 3, "{pools:#}");
+    daemon.rewrite(&(program("web", "") + &listener("events=PROCESS_STATE\nbuffer_size=4")));
+    let outcome = daemon.ctl(&["update"]);
+    assert_eq!(outcome.stdout, "ear: stopped\near: updated process group\n", "{outcome:?}");
+    let after = settled(&daemon);
+    assert_eq!((after["ear"].0.as_str(), after["ear"].1 != before["ear"].1), ("RUNNING", true));
+    assert_eq!(after["web"], before["web"]);
+    assert_eq!(json(&daemon, &["status"])["listener_pools"][0]["buffer_size"], 4);
+    assert_eq!(daemon.ctl(&["restart", "web"]).code, Some(0));
+    until("the new pool to hear", || if daemon.path("heard").exists() { Ok(()) } else { Err("nothing".to_owned()) });
+    assert_eq!(daemon.ctl(&["update"]).stdout, "");
+}
+
+#[test]
+fn the_environments_own_keys_restart_and_killtree_does_not() {
+    let daemon = galaxyd("", &program("web", ""));
+    let mut pid = settled(&daemon)["web"].1;
+    let mut keys = String::new();
+    std::fs::write(daemon.path("web.env"), "A=1\n").unwrap();
+    for (key, value, restarts) in [
+        ("killtree", "true", false),
+        ("user_environment", "true", true),
+        ("environment_file", "%(here)s/web.env", true),
+        ("clear_environment", "true", true),
+    ] {
+        for part in [key, "=", value, "\n"] {
+            keys.push_str(part);
+        }
+        daemon.rewrite(&program("web", &keys));
+        let outcome = daemon.ctl(&["update"]);
+        assert!(outcome.stdout.contains(&format!("({key})")), "{outcome:?}");
+        let now = settled(&daemon)["web"].clone();
+        assert_eq!((now.0.as_str(), now.1 != pid), ("RUNNING", restarts), "{key}");
+        pid = now.1;
+    }
+}
+
 /// Chance from one seed: splitmix64.
 struct Dice(u64);
 
@@ -226,7 +296,9 @@ fn random_configuration(dice: &mut Dice) -> String {
         ] {
             if dice.below(2) == 0 {
                 let value = values[usize::try_from(dice.below(2)).unwrap()];
-                keys += &format!("{key}={value}\n");
+                for part in [key, "=", value, "\n"] {
+                    keys.push_str(part);
+                }
             }
         }
         text += &program(name, &keys);
@@ -235,7 +307,8 @@ fn random_configuration(dice: &mut Dice) -> String {
         }
     }
     if !grouped.is_empty() {
-        text += &format!("[group:g]\nprograms={}\npriority={}\n", grouped.join(","), dice.below(3));
+        let group = format!("[group:g]\nprograms={}\npriority={}\n", grouped.join(","), dice.below(3));
+        text.push_str(&group);
     }
     text
 }

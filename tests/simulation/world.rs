@@ -259,7 +259,7 @@ impl World<'_> {
                 let known = worker.known.get(&process).copied().filter(|(current, _)| *current == attempt);
                 if let Some((_, pid)) = known {
                     let is_swept = worker.engine.process(process).is_some_and(|view| {
-                        view.sweeping || (view.policy.killtree && view.state != ProcessState::Unknown)
+                        view.sweeping || (view.rules.killtree && view.state != ProcessState::Unknown)
                     });
                     if !is_swept {
                         worker.known.remove(&process);
@@ -418,7 +418,7 @@ impl World<'_> {
     fn expected_judgement(&self, turn: &Turn) -> Option<(ProcessId, ProcessState)> {
         let Turn::Input(Input::Exited { process, at, .. }) = turn else { return None };
         let view = self.worker.as_ref()?.engine.process(*process)?;
-        if view.state != ProcessState::Starting || view.policy.killtree {
+        if view.state != ProcessState::Starting || view.rules.killtree {
             return None;
         }
         let child = self.keeper.children.get(&(*process, view.attempt))?;

@@ -282,6 +282,67 @@ fn update_of_named_groups_minds_names_and_failures() {
     assert!(shown.out.starts_with(expected) && shown.exit == 1, "{shown:?}");
 }
 
+/// What an update does to `galaxy`, whose `web` cannot be stopped.
+fn an_update() -> Value {
+    let key = |name: &str, consequence: &str| {
+        Value::object([("key", name.into()), ("old", "1".into()), ("consequence", consequence.into())])
+    };
+    let one = |name: &str, consequence: &str, keys: Vec<Value>, status: i64, description: &str| {
+        Value::object([
+            ("name", name.into()),
+            ("group", "galaxy".into()),
+            ("consequence", consequence.into()),
+            ("keys", Value::Array(keys)),
+            ("status", status.into()),
+            ("description", description.into()),
+        ])
+    };
+    let processes = vec![
+        one("handler0", "live", vec![key("stopwaitsecs", "live")], 80, "OK"),
+        one("web", "restart", vec![key("environment.A", "restart")], 30, "FAILED: no"),
+    ];
+    let group = |name: &str, change: &str, processes: Vec<Value>| {
+        Value::object([
+            ("group", name.into()),
+            ("change", change.into()),
+            ("keys", Value::Array(Vec::new())),
+            ("processes", Value::Array(processes)),
+        ])
+    };
+    let groups = vec![group("gone", "removed", Vec::new()), group("galaxy", "changed", processes)];
+    Value::object([("groups", Value::Array(groups))])
+}
+
+#[test]
+fn update_by_process_has_a_line_for_each_and_a_document() {
+    let done = "galaxyd.update(Array([]), Bool(false), Bool(false))";
+    let planned = "galaxyd.planUpdate(Array([]), Bool(false))";
+    check(
+        &Stage::galaxyctl().answer(done, Ok(an_update())).run("update"),
+        "gone: stopped\ngone: removed process group\n\
+         galaxy:handler0: changed without a restart (stopwaitsecs)\n\
+         galaxy:web: ERROR (FAILED: no)\ngalaxy: updated process group\n",
+        1,
+    );
+    let document = |words: &str, call: &str, answer| -> serde_json::Value {
+        let shown = Stage::json().answer(call, answer).run(words);
+        serde_json::from_str(&shown.out).unwrap_or_else(|error| panic!("{error}: {shown:?}"))
+    };
+    let told = document("update", done, Ok(an_update()));
+    assert_eq!((&told["dry_run"], &told["exit_code"]), (&false.into(), &1.into()));
+    assert_eq!((&told["changes"][0]["group"], &told["changes"][0]["change"]), (&"gone".into(), &"removed".into()));
+    let [handler, web] = told["changes"][1]["processes"].as_array().unwrap().as_slice() else { panic!("{told:#}") };
+    assert_eq!((&handler["name"], &handler["error"]), (&"galaxy:handler0".into(), &serde_json::Value::Null));
+    assert_eq!(handler["keys"][0]["consequence"], "live");
+    assert_eq!((&web["error"], &web["code"]), (&"FAILED: no".into(), &30.into()));
+    assert_eq!((&web["keys"][0]["old"], &web["keys"][0]["new"]), (&"1".into(), &serde_json::Value::Null));
+    let told = document("update --dry-run", planned, Ok(an_update()));
+    assert_eq!((&told["command"], &told["dry_run"]), (&"update".into(), &true.into()));
+    let told = document("update", done, Err(fault(30, "FAILED: Could not create FastCGI socket")));
+    assert_eq!((told["changes"].as_array().map(Vec::len), &told["exit_code"]), (Some(0), &1.into()));
+    assert!(told["errors"][0]["message"].as_str().unwrap().contains("FastCGI"), "{told:#}");
+}
+
 #[test]
 fn add_and_remove_have_their_lines() {
     let add = |code| Stage::supervisorctl().answer("addProcessGroup('g')", Err(fault(code, "X"))).run("add g");

@@ -32,7 +32,9 @@ impl Document {
             Fact::Processes(processes) => processes.iter().for_each(|one| self.push("processes", process(one))),
             Fact::Update { groups, rehearsal } => {
                 self.members.insert("dry_run".to_owned(), json!(rehearsal));
-                groups.iter().for_each(|group| self.push("changes", updates::document(group)));
+                for group in groups {
+                    self.push("changes", updates::document(group));
+                }
             }
             Fact::ListenerPools(pools) => pools.iter().for_each(|one| self.push("listener_pools", listener_pool(one))),
             Fact::Available(processes) => processes.iter().for_each(|one| self.push("available", available(one))),

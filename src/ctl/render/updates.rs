@@ -1,36 +1,47 @@
 //! An update by process, as lines and as a document.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
 use crate::ctl::updating::{ChangedKey, UpdatedGroup, UpdatedProcess};
 
 /// What was done: Supervisor's lines for groups, and a line for each process of a group that changed.
 pub(super) fn done(groups: &[UpdatedGroup]) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for group in groups {
         let name = &group.group;
         let failed = failures(group);
         match group.change.as_str() {
-            "removed" if !failed.is_empty() => text += &format!("{failed}{name}: has problems; not removing\n"),
-            "removed" => text += &format!("{name}: stopped\n{name}: removed process group\n"),
-            "added" => text += &format!("{name}: added process group\n"),
-            "replaced" => text += &format!("{failed}{name}: stopped\n{name}: updated process group\n"),
+            "removed" if !failed.is_empty() => {
+                lines.extend(failed);
+                lines.push(format!("{name}: has problems; not removing"));
+            }
+            "removed" => lines.extend([format!("{name}: stopped"), format!("{name}: removed process group")]),
+            "added" => lines.push(format!("{name}: added process group")),
+            "replaced" => {
+                lines.extend(failed);
+                lines.extend([format!("{name}: stopped"), format!("{name}: updated process group")]);
+            }
             _ => {
-                for process in group.processes.iter().filter(|process| !process.has_failed()) {
-                    text += &format!("{}: {}{}\n", process.namespec(), participle(process), keys(process));
-                }
-                text += &format!("{failed}{name}: updated process group\n");
+                let well = group.processes.iter().filter(|process| !process.has_failed());
+                lines.extend(
+                    well.map(|process| format!("{}: {}{}", process.namespec(), participle(process), keys(process))),
+                );
+                lines.extend(failed);
+                lines.push(format!("{name}: updated process group"));
             }
         }
     }
-    text
+    text_of(&lines)
 }
 
-fn failures(group: &UpdatedGroup) -> String {
+fn failures(group: &UpdatedGroup) -> Vec<String> {
     let failed = group.processes.iter().filter(|process| process.has_failed());
-    failed.map(|process| format!("{}: ERROR ({})\n", process.namespec(), process.description)).collect()
+    failed.map(|process| format!("{}: ERROR ({})", process.namespec(), process.description)).collect()
+}
+
+/// Each line with its end.
+fn text_of(lines: &[String]) -> String {
+    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 
 fn participle(process: &UpdatedProcess) -> &'static str {
@@ -54,7 +65,7 @@ fn keys(process: &UpdatedProcess) -> String {
 
 /// What would be done: each process with its consequence, each key with its old and new value.
 pub(super) fn rehearsed(groups: &[UpdatedGroup]) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for group in groups {
         let what = match group.change.as_str() {
             "added" => "add process group",
@@ -62,25 +73,24 @@ pub(super) fn rehearsed(groups: &[UpdatedGroup]) -> String {
             "replaced" => "stop process group and make it anew",
             _ => "update process group",
         };
-        text += &format!("{}: {what}\n", group.group);
-        group.keys.iter().for_each(|key| key_line(&mut text, key));
+        lines.push(format!("{}: {what}", group.group));
+        lines.extend(group.keys.iter().map(key_line));
         for process in &group.processes {
             let consequence = match process.consequence.as_str() {
                 "live" => "change without a restart",
                 "next start" => "change for its next start",
                 other => other,
             };
-            text += &format!("  {}: {consequence}\n", process.namespec());
-            process.keys.iter().for_each(|key| key_line(&mut text, key));
+            lines.push(format!("  {}: {consequence}", process.namespec()));
+            lines.extend(process.keys.iter().map(key_line));
         }
     }
-    text
+    text_of(&lines)
 }
 
-fn key_line(text: &mut String, key: &ChangedKey) {
+fn key_line(key: &ChangedKey) -> String {
     let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "(not set)".to_owned());
-    let written = writeln!(text, "      {}: {} -> {} ({})", key.key, value(&key.old), value(&key.new), key.consequence);
-    debug_assert!(written.is_ok(), "writing to a String cannot fail");
+    format!("      {}: {} -> {} ({})", key.key, value(&key.old), value(&key.new), key.consequence)
 }
 
 /// One group in a document.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use galaxyd::engine::{
-    AutoRestart, Effect, Engine, GroupChange, GroupSpec, Input, Mood, Policy, ProcessState as P, Refusal, Request,
-    Target, Then,
+    AutoRestart, Effect, Engine, GroupChange, GroupSpec, Input, Mood, Policy, ProcessId, ProcessState as P, Refusal,
+    Request, StopCause, Target, Then,
 };
 
-use crate::stage::{SIGTERM, TERMINATED, auto, group, millis, policy, results, three};
+use crate::stage::{SIGTERM, Stage, TERMINATED, auto, group, millis, policy, results, running, three};
 
 const SIGINT: i32 = 2;
 
@@ -125,6 +125,20 @@ fn a_child_that_cannot_be_signalled_keeps_its_process_in_sight() {
 }
 
 #[test]
+fn a_restart_that_is_waited_for_and_given_up_with_its_group_is_answered() {
+    let (mut stage, [a, b, _]) = three();
+    let spec = group("g", 1, &[("a", rules(3)), ("b", rules(2)), ("c", rules(1))]);
+    let changes = vec![GroupChange::Reshape { spec, renewed: Vec::new(), restarted: vec!["a".to_owned()] }];
+    stage.request(Request::Update { changes, wait: true });
+    stage.signalled(a, SIGTERM);
+    stage.request(Request::Update { changes: vec![GroupChange::Leave("g".to_owned())], wait: false });
+    // So the group cannot leave, and all that was meant to happen is forgotten.
+    stage.kill_failed(b, SIGTERM);
+    stage.exit(a, TERMINATED);
+    assert_eq!(results(&stage), ["a: Err(AbnormalTermination)"]);
+}
+
+#[test]
 fn a_successor_finishes_what_was_begun() {
     let (mut stage, [a, b, c]) = three();
     stage.request(reshape(group("g", 1, &[("a", rules(3)), ("c", rules(1))]), &["a"]));
@@ -148,4 +162,58 @@ fn nothing_is_started_or_removed_while_the_daemon_ends() {
     }
     assert!(stage.spawns().is_empty());
     assert!(stage.effects.iter().any(|effect| matches!(effect, Effect::Halted { .. })));
+}
+
+/// The only child of `p` has ended and its tree is being ended; it was up for a second, three seconds ago.
+fn being_swept(stopped: bool) -> (Stage, ProcessId) {
+    let (mut stage, process) = running(Policy { killtree: true, autostart: true, ..policy() });
+    if stopped {
+        stage.stop(Target::One(process), false);
+    }
+    stage.exit(process, TERMINATED);
+    stage.pass(millis(3000));
+    (stage, process)
+}
+
+#[test]
+fn a_swept_process_is_renewed_when_nothing_is_left_of_its_tree() {
+    let (mut stage, process) = being_swept(false);
+    // No killtree any more: what was begun by the former rules is ended by them.
+    let new = Policy { autostart: true, stopsignal: SIGINT, ..policy() };
+    stage.request(reshape(group("p", 999, &[("p", new)]), &["p"]));
+    assert_eq!((stage.announced(), stage.killed(), stage.spawns()), (vec![P::Stopping], vec![], vec![]));
+    assert!(stage.answers().is_empty());
+    assert_eq!(stage.view(process).stop_cause, Some(StopCause::Update));
+    stage.swept(process);
+    assert_eq!((stage.announced(), stage.spawns()), (vec![P::Stopped, P::Starting], vec![process]));
+    assert_eq!(results(&stage), ["p: Ok(())"]);
+    stage.forked(process);
+    stage.wait(millis(1000));
+    stage.exit(process, TERMINATED);
+    assert_eq!(stage.state(process), P::Exited, "the new child is not swept");
+}
+
+#[test]
+fn a_swept_process_that_was_stopped_stays_so_and_one_that_leaves_is_gone_after_the_sweep() {
+    let (mut stage, process) = being_swept(true);
+    let new = Policy { autostart: true, stopsignal: SIGINT, ..policy() };
+    stage.request(reshape(group("p", 999, &[("p", new)]), &["p"]));
+    stage.swept(process);
+    assert_eq!((stage.announced(), stage.spawns()), (vec![P::Stopped], vec![]));
+
+    let (mut stage, process) = being_swept(false);
+    stage.request(Request::Update { changes: vec![GroupChange::Leave("p".to_owned())], wait: false });
+    assert!(stage.engine.is_shrinking() && stage.engine.process(process).is_some());
+    stage.swept(process);
+    assert!(!stage.engine.is_shrinking() && stage.engine.group("p").is_none());
+}
+
+#[test]
+fn a_live_update_leaves_a_sweep_alone_and_its_new_rules_judge_the_end() {
+    let (mut stage, process) = being_swept(false);
+    let new = Policy { autorestart: AutoRestart::Always, ..policy() };
+    stage.request(reshape(group("p", 999, &[("p", new)]), &[]));
+    assert!(stage.announced().is_empty() && stage.kills().is_empty());
+    stage.swept(process);
+    assert_eq!((stage.announced(), stage.spawns()), (vec![P::Exited, P::Starting], vec![process]));
 }
