@@ -86,8 +86,8 @@ fn quoted(text: &str) -> String {
             character => {
                 let code = u32::from(character);
                 let (letter, digits) = match code {
-                    ..=0xff => ('x', 2),
-                    ..=0xffff => ('u', 4),
+                    0..=0xff => ('x', 2),
+                    0x100..=0xffff => ('u', 4),
                     _ => ('U', 8),
                 };
                 // A String takes everything.
