@@ -11,10 +11,11 @@ galaxyd loads no Python. This program offers the same to multivisor's server (th
 stream of events, on the same address), and gets both from the daemon as any client and any listener does:
 
     [eventlistener:multivisor]
-    command = multivisor_listener.py *:9002
+    command = multivisor_listener.py 127.0.0.1:9002
     events = EVENT
 
-It needs `multivisor[rpc]` and a control socket (`[unix_http_server]`), whose address the daemon tells its listeners.
+Whoever reaches the address commands the daemon without a password, as with multivisor's own part, so it is a local one unless
+you name another (`*:9002`). It needs `multivisor[rpc]` and a control socket (`[unix_http_server]`), whose address the daemon tells its listeners.
 """
 
 import os
@@ -100,7 +101,7 @@ def main():
     methods = {name.split(".")[1]: bound(name) for name in call("system.listMethods") if name.startswith("supervisor.")}
     methods["event_stream"] = event_stream
     server = Server(methods)
-    server.bind(sanitize_url(sys.argv[1] if len(sys.argv) > 1 else "*:9002", protocol="tcp", host="*", port=9002)["url"])
+    server.bind(sanitize_url(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:9002", protocol="tcp", host="127.0.0.1", port=9002)["url"])
     gevent.spawn(server.run)
     listen()
     for queue in list(streams):

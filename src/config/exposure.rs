@@ -25,8 +25,9 @@ pub(crate) fn report(reader: &mut Reader<'_>, servers: &[ServerConfig]) {
 fn inet_server(reader: &mut Reader<'_>, inet: &InetServer) {
     let here = Place { section: &inet.section, kind: SectionKind::InetHttpServer, level: Level::Group };
     let given = ["username", "password"].map(|key| reader.raw_value(here, key).is_some());
+    let has_password = inet.auth.as_ref().is_some_and(|auth| !auth.password.is_empty());
     // Half of the credentials has been refused before.
-    if inet.auth.is_some() || given == [true, false] || given == [false, true] {
+    if has_password || given == [true, false] || given == [false, true] {
         return;
     }
     let host = if inet.host.is_empty() { "*" } else { &inet.host };
@@ -107,8 +108,10 @@ mod tests {
     }
 
     #[test]
-    fn a_password_ends_the_matter_and_an_empty_name_is_none() {
+    fn a_password_ends_the_matter_and_an_empty_one_or_an_empty_name_is_none() {
         assert_eq!(told("port=*:9001\nusername=a\npassword=b"), [""; 0]);
+        assert!(told("port=*:9001\nusername=a\npassword=")[0].starts_with("error: "));
+        assert!(told("port=127.0.0.1:9001\nusername=a\npassword=")[0].starts_with("warning: "));
         assert!(told("port=*:9001\nusername=\npassword=b")[0].contains("no password"));
         let half = told("port=*:9001\nusername=a");
         assert!(half.len() == 1 && half[0].contains("incomplete authentication"), "{half:?}");

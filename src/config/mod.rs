@@ -19,7 +19,7 @@ mod literal;
 mod loader;
 mod lookup;
 #[cfg(test)]
-mod made_up;
+pub(crate) mod made_up;
 mod model;
 mod native;
 mod nearest;

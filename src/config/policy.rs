@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::model::{GroupConfig, ProcessConfig};
+use super::model::{GroupConfig, GroupKind, ProcessConfig};
 use crate::engine::{GroupSpec, Kind, MemberSpec, Policy};
 
 impl ProcessConfig {
@@ -39,6 +39,7 @@ impl GroupConfig {
                 .iter()
                 .map(|process| MemberSpec { name: process.name.clone(), policy: process.policy() })
                 .collect(),
+            listens: matches!(self.kind, GroupKind::EventListener { .. }),
         }
     }
 }

@@ -112,6 +112,7 @@ impl Engine {
             Input::Begin { groups } => self.begin(now, groups, effects),
             Input::Shutdown => self.leave(now, Mood::Shutdown, effects),
             Input::Restart => self.leave(now, Mood::Restarting, effects),
+            Input::Quiet { group } => self.release(&group),
         }
         while let Some(id) = self.staged.pop() {
             self.advance_stages(now, id, effects);
@@ -123,8 +124,8 @@ impl Engine {
     #[must_use]
     pub fn deadline(&self) -> Option<Moment> {
         let first = self.deadlines.first().map(|(at, _)| *at);
-        let report = self.leaving.as_ref().and_then(Leaving::report_at);
-        first.into_iter().chain(report).min()
+        let leaving = self.leaving.as_ref().and_then(Leaving::deadline);
+        first.into_iter().chain(leaving).min()
     }
 
     #[must_use]
@@ -195,7 +196,12 @@ impl Engine {
         let members = group.members.iter().filter_map(|process| self.slots.get(process));
         let member =
             |slot: &Slot| MemberSpec { name: slot.process.record.name.clone(), policy: slot.process.policy.clone() };
-        Some(GroupSpec { name: group.name.clone(), priority: group.priority, members: members.map(member).collect() })
+        Some(GroupSpec {
+            name: group.name.clone(),
+            priority: group.priority,
+            members: members.map(member).collect(),
+            listens: group.listens,
+        })
     }
 
     pub(super) fn group_named(&self, name: &str) -> Option<&Group> {
@@ -264,6 +270,7 @@ impl Engine {
         let mut group = Group {
             name: spec.name,
             priority: spec.priority,
+            listens: spec.listens,
             members: Vec::new(),
             by_priority: Vec::new(),
             by_name: BTreeMap::new(),

@@ -13,6 +13,8 @@ pub(super) struct GroupKey(pub(super) u64);
 pub(super) struct Group {
     pub(super) name: String,
     pub(super) priority: i64,
+    /// Its members are event listeners.
+    pub(super) listens: bool,
     /// In creation order: the order of autostart.
     pub(super) members: Vec<ProcessId>,
     /// By ascending priority, ties in creation order: the order of start and stop requests; shutdown takes it

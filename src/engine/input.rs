@@ -230,6 +230,10 @@ pub enum Input {
     Shutdown,
     /// HUP reached the daemon. Without effect during a shutdown.
     Restart,
+    /// Answers [`super::Engine::awaited`]: no event waits for the listeners of this group, or none of them takes any.
+    Quiet {
+        group: String,
+    },
 }
 
 /// Which signal goes where.

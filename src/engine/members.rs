@@ -111,7 +111,8 @@ mod tests {
 
     fn engine() -> Engine {
         let mut engine = Engine::new();
-        let spec = GroupSpec { name: "g".to_owned(), priority: 999, members: vec![member("a", false, 5)] };
+        let spec =
+            GroupSpec { name: "g".to_owned(), priority: 999, members: vec![member("a", false, 5)], listens: false };
         engine.handle(NOW, Input::Begin { groups: vec![spec] }, &mut Vec::new());
         engine
     }

@@ -61,4 +61,7 @@ pub struct GroupSpec {
     pub name: String,
     pub priority: i64,
     pub members: Vec<MemberSpec>,
+    /// Its members are event listeners: at the daemon's end they are asked for last words, see `Input::Quiet`.
+    #[serde(default)]
+    pub listens: bool,
 }

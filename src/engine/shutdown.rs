@@ -1,4 +1,6 @@
 //! The daemon's end: groups are stopped by descending priority, one after the other, then `Effect::Halted`.
+//!
+//! Event listeners, whose turn comes last by their priority of -1, are first let hear what the others' ends were.
 
 use std::time::Duration;
 
@@ -6,10 +8,15 @@ use super::engine::Engine;
 use super::group::GroupKey;
 use super::input::{Effect, Event, LogLine, Mood};
 use super::process::Step;
+use super::state::ProcessState;
 use super::time::{Moment, Now};
 
 /// How often the processes that still live are named in the activity log.
 const DIE_REPORT_SPACING: Duration = Duration::from_secs(3);
+
+/// At the daemon's end listeners have this long for the events that wait for them. Enough for hundreds of events where
+/// they answer, and little beside a `stopwaitsecs` of 10 s where one does not; pools one after the other share it.
+const LAST_EVENTS_WAIT: Duration = Duration::from_secs(1);
 
 /// The daemon is ending.
 #[derive(Debug, Clone)]
@@ -20,15 +27,22 @@ pub(super) struct Leaving {
     told: bool,
     /// When to name those who live; `None` until the first time, and once there is nobody.
     report_at: Option<Moment>,
+    /// Until when listeners are let hear what waits; set when the first of pools in a row is next.
+    hearing_until: Option<Moment>,
+    /// The next group is not told to stop because its members still hear.
+    hears: bool,
+    /// `Input::Quiet` came for the next group.
+    quiet: bool,
 }
 
 impl Leaving {
     pub(super) fn new(queue: Vec<GroupKey>) -> Leaving {
-        Leaving { queue, told: false, report_at: None }
+        Leaving { queue, told: false, report_at: None, hearing_until: None, hears: false, quiet: false }
     }
 
-    pub(super) fn report_at(&self) -> Option<Moment> {
-        self.report_at
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        let hearing = self.hearing_until.filter(|_| self.hears);
+        self.report_at.into_iter().chain(hearing).min()
     }
 }
 
@@ -65,7 +79,11 @@ impl Engine {
                 return;
             };
             if !leaving.told {
-                leaving.told = true;
+                if self.still_hears(now, key) {
+                    self.report_leaving(now, effects);
+                    return;
+                }
+                self.leaving.iter_mut().for_each(|leaving| leaving.told = true);
                 let members = self.groups.get(&key).map(|group| group.by_priority.clone()).unwrap_or_default();
                 for process in members.into_iter().rev() {
                     self.step(now, process, Step::Halt, effects);
@@ -80,6 +98,33 @@ impl Engine {
                 leaving.told = false;
             }
         }
+    }
+
+    /// Whether the group about to be stopped is to be left alone for now: its listeners may hear what waits for them.
+    fn still_hears(&mut self, now: Now, key: GroupKey) -> bool {
+        let Some(group) = self.groups.get(&key) else { return false };
+        let is_up = |process| matches!(self.state(process), Some(ProcessState::Starting | ProcessState::Running));
+        let could = group.listens && group.members.iter().any(|process| is_up(*process));
+        let listens = group.listens;
+        let Some(leaving) = &mut self.leaving else { return false };
+        if !listens {
+            leaving.hearing_until = None;
+        }
+        let quiet = std::mem::take(&mut leaving.quiet);
+        leaving.hears = could && !quiet && now.mono < *leaving.hearing_until.get_or_insert(now.mono + LAST_EVENTS_WAIT);
+        leaving.hears
+    }
+
+    /// The group of listeners that the daemon's end waits for; [`super::Input::Quiet`] ends the waiting before its time.
+    #[must_use]
+    pub fn awaited(&self) -> Option<&str> {
+        let leaving = self.leaving.as_ref().filter(|leaving| leaving.hears)?;
+        self.groups.get(leaving.queue.last()?).map(|group| group.name.as_str())
+    }
+
+    pub(super) fn release(&mut self, group: &str) {
+        let awaited = self.awaited() == Some(group);
+        self.leaving.iter_mut().for_each(|leaving| leaving.quiet = awaited);
     }
 
     fn halt(&mut self, effects: &mut Vec<Effect>) {

@@ -170,6 +170,7 @@ impl Engine {
         let leaving: Vec<ProcessId> =
             group.members.iter().copied().filter(|process| !self.is_named(*process, &rules)).collect();
         group.priority = spec.priority;
+        group.listens = spec.listens;
         group.members.clear();
         let mut thens = BTreeMap::new();
         for name in order {

@@ -136,6 +136,13 @@ impl Events {
         self.pools.values().map(PoolView::new)
     }
 
+    /// Whether an event for this pool waits, or is in a listener's hand, and there is a listener that may take it.
+    #[must_use]
+    pub fn is_expected(&self, pool: &str) -> bool {
+        let Some(pool) = self.pools.get(pool) else { return false };
+        pool.is_listening() && (pool.is_busy() || self.witness.holds(|event| pool.wants(event)))
+    }
+
     /// How many bytes of a listener's standard output were heard: the place of the next one. `None` if the child is none of
     /// a listener.
     #[must_use]

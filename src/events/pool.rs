@@ -339,6 +339,18 @@ impl Pool {
         }
     }
 
+    /// Whether any of its processes takes events, at once or when it has answered.
+    pub(super) fn is_listening(&self) -> bool {
+        let newest = self.members.iter().filter(|member| member.running).filter_map(|member| member.children.last());
+        newest.into_iter().any(|child| !child.deaf && child.listener.state() != ListenerState::Unknown)
+    }
+
+    /// Whether events wait, or are in a living listener's hand.
+    pub(super) fn is_busy(&self) -> bool {
+        let newest = self.members.iter().filter_map(|member| member.children.last());
+        self.queue.len() > 0 || newest.into_iter().any(|child| child.in_hand.is_some())
+    }
+
     /// The children it knows.
     pub(super) fn children(&self) -> impl Iterator<Item = u64> {
         self.members.iter().flat_map(|member| member.children.iter().map(|known| known.child))

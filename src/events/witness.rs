@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::Channel;
+use super::event::{Channel, EventType};
 use super::payload::{Notification, Writer};
 use super::spec::{GroupSpec, MemberSpec, OutputSpec};
 use crate::engine::{Event, Moment, Pid, ProcessId, ProcessState};
@@ -138,6 +138,11 @@ impl Witness {
             free
         };
         self.held.extract_if(.., free).map(|held| held.notification).collect()
+    }
+
+    /// Whether an announcement of such an event waits.
+    pub(super) fn holds(&self, is_meant: impl Fn(EventType) -> bool) -> bool {
+        self.held.iter().any(|held| is_meant(held.notification.event))
     }
 
     /// Everything that waits: nobody will be there later.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::{self, Permissions};
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
@@ -46,6 +46,12 @@ pub enum BindError {
     NotASocket(PathBuf),
     #[error("Cannot open an HTTP server: cannot find the address of host '{host}': {source}")]
     Host { host: String, source: io::Error },
+    /// Differs: Supervisor 4.3 serves whoever reaches the address.
+    #[error(
+        "Cannot open an HTTP server: '{host}' is {address} here, which other hosts may reach, and there is no password; add \
+         username= and password=, or listen on 127.0.0.1"
+    )]
+    Exposed { host: String, address: SocketAddr },
 }
 
 impl From<Errno> for BindError {
@@ -314,12 +320,24 @@ fn identity(file: &Path) -> Option<(u64, u64)> {
 
 fn bind_inet(server: &InetServer) -> Result<TcpListener, BindError> {
     let address = resolve(&server.host, server.port)?;
+    if is_exposed(server, address) {
+        return Err(BindError::Exposed { host: server.host.clone(), address });
+    }
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     setsockopt(&socket, sockopt::ReuseAddr, &true)?;
     bind_socket(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
     listen(&socket, Backlog::new(BACKLOG)?)?;
     Ok(socket.into())
+}
+
+/// Whether a name that was taken for this host alone when the configuration was read leads elsewhere, on an endpoint
+/// without a password. Addresses have been judged then.
+fn is_exposed(server: &InetServer, address: SocketAddr) -> bool {
+    let bare = server.host.trim_matches(['[', ']']);
+    let is_name = !bare.is_empty() && bare.parse::<IpAddr>().is_err();
+    let has_password = server.auth.as_ref().is_some_and(|auth| !auth.password.is_empty());
+    is_name && !has_password && !server.allow_unauthenticated && !address.ip().is_loopback()
 }
 
 /// The host's first IPv4 address, as Supervisor binds only those; an IPv6 address if it has no other.
@@ -343,7 +361,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
-    use crate::config::PageConfig;
+    use crate::config::{PageConfig, ServerAuth};
 
     fn unix(file: PathBuf) -> ServerConfig {
         ServerConfig::Unix(UnixServer {
@@ -451,6 +469,25 @@ mod tests {
             "Not permitted to chown /s to uid/gid (5, -1); adjust \"sockchown\" value in config file or on command line \
              to values that the current user (galaxy) can successfully chown"
         );
+    }
+
+    #[test]
+    fn a_name_for_this_host_that_leads_elsewhere_is_not_served_without_a_password() {
+        let ServerConfig::Inet(plain) = inet("localhost", 9001) else { panic!("not an inet server") };
+        let elsewhere: SocketAddr = "192.0.2.1:9001".parse().unwrap();
+        assert!(is_exposed(&plain, elsewhere));
+        assert!(
+            !is_exposed(&plain, "127.0.0.1:9001".parse().unwrap())
+                && !is_exposed(&plain, "[::1]:9001".parse().unwrap())
+        );
+        let allowed = InetServer { allow_unauthenticated: true, ..plain.clone() };
+        assert!(!is_exposed(&allowed, elsewhere));
+        let auth = |password: &str| Some(ServerAuth { username: "a".to_owned(), password: password.to_owned() });
+        assert!(!is_exposed(&InetServer { auth: auth("b"), ..plain.clone() }, elsewhere));
+        assert!(is_exposed(&InetServer { auth: auth(""), ..plain.clone() }, elsewhere));
+        for host in ["", "192.0.2.1", "[::]"] {
+            assert!(!is_exposed(&InetServer { host: host.to_owned(), ..plain.clone() }, elsewhere), "{host}");
+        }
     }
 
     #[test]

@@ -19,6 +19,10 @@ pub const BODY_MAX: usize = 1024 * 1024;
 /// Bytes of a form's body; above: 413. Ours have a token and a filter.
 pub const FORM_MAX: usize = 64 * 1024;
 
+/// Restarts from the status page of one endpoint that are under way; above: 503. They go on without their clients, so
+/// connections do not bound their number.
+pub const RESTARTS_MAX: usize = CONNECTIONS_MAX;
+
 /// From a request's first byte to the end of its headers; above, the connection is closed.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 

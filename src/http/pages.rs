@@ -1,14 +1,18 @@
 //! Serves the status page: asks the control loop for what the `web` room shows, and performs its actions as the methods
 //! that clients call.
 
+use std::sync::Arc;
+
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, ACCEPT_LANGUAGE, HOST, HeaderName, IF_MODIFIED_SINCE, ORIGIN, REFERER};
 use hyper::{HeaderMap, Method as Verb, Request, StatusCode};
 use jiff::Timestamp;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
+use tokio::sync::Semaphore;
 
-use super::limits::FORM_MAX;
+use super::incoming::Answer;
+use super::limits::{FORM_MAX, RESTARTS_MAX};
 use super::reply::{self, Reply};
 use super::service::{Service, http_date};
 use crate::config::PageConfig;
@@ -32,6 +36,8 @@ pub(super) struct Site {
     get_actions: bool,
     /// When the assets were last changed, as far as clients can know: when this endpoint was opened.
     since: i64,
+    /// Restarts that go on without their clients hold one each.
+    restarts: Arc<Semaphore>,
 }
 
 /// One of the pages.
@@ -50,14 +56,19 @@ impl Site {
     pub(super) fn open(page: &PageConfig, has_password: bool) -> std::io::Result<Site> {
         let (_, since) = clock::now();
         let gate = Gate::new(&page.allowed_hosts, has_password);
-        Ok(Site { gate, tokens: Tokens::new(random::bytes()?), get_actions: page.get_actions, since })
+        let (tokens, restarts) = (Tokens::new(random::bytes()?), Arc::new(Semaphore::new(RESTARTS_MAX)));
+        Ok(Site { gate, tokens, get_actions: page.get_actions, since, restarts })
     }
 }
 
 /// What the request says about the page it was sent by.
 pub(super) fn claims(headers: &HeaderMap) -> Claims<'_> {
-    // A header that is no text is as good as one that names nobody.
-    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    // A header that is no text, or that is there twice, is as good as one that names nobody.
+    let text = |name: HeaderName| {
+        let mut values = headers.get_all(name).into_iter();
+        let first = values.next()?;
+        Some(if values.next().is_some() { "" } else { first.to_str().unwrap_or_default() })
+    };
     Claims {
         host: text(HOST),
         origin: text(ORIGIN),
@@ -155,11 +166,9 @@ impl Service {
                 return html(StatusCode::FORBIDDEN, notice_page(&Notice::NoToken { action, token }));
             }
         }
-        let caller = self.caller(ask.user.clone());
-        let mut answers = Vec::new();
-        for method in action.calls() {
-            answers.push(caller.ask(method).await);
-        }
+        let Some(answers) = self.perform(action.calls(), ask.user.clone()).await else {
+            return reply::error(StatusCode::SERVICE_UNAVAILABLE);
+        };
         let outcome = action.outcome(&answers, &ctime());
         let wants_json = ask.headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes() == JSON.as_bytes());
         if wants_json {
@@ -167,12 +176,31 @@ impl Service {
         }
         let filter = ask.form.get("filter").map(|filter| format!("&filter={}", percent_quoted(filter)));
         let place = format!("?message={}{}", percent_quoted(&outcome.text), filter.unwrap_or_default());
-        if is_form {
-            // Relative: behind a proxy the page has another scheme, name or folder.
+        if is_form || !self.site.get_actions {
+            // Relative: behind a proxy the page has another scheme, name or folder. Refreshing is a link that needs no token.
             reply::see_other(&format!("./{place}"))
         } else {
             reply::moved(&format!("http://{}/{place}", host(&ask.headers)))
         }
+    }
+
+    /// The answers to the calls of one action; `None` if too many restarts are under way.
+    ///
+    /// Differs: what is stopped to be started again is started although the browser has left meanwhile. A closed tab must
+    /// not leave a server down.
+    async fn perform(&self, calls: Vec<Method>, user: Option<String>) -> Option<Vec<Answer>> {
+        let caller = self.caller(user);
+        if calls.len() < 2 {
+            return Some(caller.ask_all(calls).await);
+        }
+        let permit = Arc::clone(&self.site.restarts).try_acquire_owned().ok()?;
+        let task = tokio::spawn(async move {
+            let answers = caller.ask_all(calls).await;
+            drop(permit);
+            answers
+        });
+        // It ends early only with the runtime, and then nobody waits here.
+        task.await.ok()
     }
 
     async fn tail(&self, ask: &Ask) -> Reply {

@@ -127,8 +127,9 @@ impl Service {
         }
     }
 
-    pub(super) fn caller(&self, user: Option<String>) -> Caller<'_> {
-        Caller { control: &self.control, interfaces: &self.interfaces, peer: self.peer.as_user(user) }
+    pub(super) fn caller(&self, user: Option<String>) -> Caller {
+        let (control, interfaces) = (self.control.clone(), Arc::clone(&self.interfaces));
+        Caller { control, interfaces, peer: self.peer.as_user(user) }
     }
 
     async fn follow(&self, process: Option<(String, Channel)>) -> Reply {
@@ -149,13 +150,13 @@ impl Service {
 }
 
 /// Makes the method calls of one request.
-pub(super) struct Caller<'a> {
-    control: &'a mpsc::Sender<Incoming>,
-    interfaces: &'a Interfaces,
+pub(super) struct Caller {
+    control: mpsc::Sender<Incoming>,
+    interfaces: Arc<Interfaces>,
     peer: Peer,
 }
 
-impl Caller<'_> {
+impl Caller {
     async fn answer(&self, call: Call) -> Answer {
         let Call { method, params } = call;
         if method == rpc::MULTICALL {
@@ -175,9 +176,18 @@ impl Caller<'_> {
         }
         answer.await.unwrap_or_else(|_| Err(Fault::with(FaultCode::Failed, "the daemon gave no answer")))
     }
+
+    /// One after the other.
+    pub(super) async fn ask_all(&self, methods: Vec<Method>) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(methods.len());
+        for method in methods {
+            answers.push(self.ask(method).await);
+        }
+        answers
+    }
 }
 
-impl Dispatch for Caller<'_> {
+impl Dispatch for Caller {
     async fn dispatch(&self, name: &str, params: &[rpc::Value]) -> Answer {
         let shown = rpc::printable(name);
         tracing::trace!("XML-RPC method called: {shown}()");

@@ -35,8 +35,24 @@ const BETTER: &[(SectionKind, &str, &str)] = &[
     (S::Program, "stopwaitsecs", "counted on a clock that cannot be set; signals go out at once, not at the next pass of a loop"),
     (S::Program, "stdout_logfile", "no byte is lost when the supervisor dies; a literal percent sign may be written %%"),
     (S::Program, "stderr_logfile", "no byte is lost when the supervisor dies; a literal percent sign may be written %%"),
-    (S::EventListener, "events", "an event that a listener rejects is offered again to its own pool only"),
-    (S::FcgiProgram, "socket", "works for programs in a [group:x] too"),
+    (S::UnixHttpServer, "allowed_hosts", "a key of ours, for the status page; Supervisor ignores it"),
+    (S::UnixHttpServer, "get_actions", "a key of ours, for the status page; Supervisor ignores it"),
+    (S::InetHttpServer, "allow_unauthenticated", "a key of ours; Supervisor ignores it, and serves whoever reaches the port"),
+    (S::InetHttpServer, "allowed_hosts", "a key of ours, for the status page; Supervisor ignores it"),
+    (S::InetHttpServer, "get_actions", "a key of ours, for the status page; Supervisor ignores it"),
+    (S::Program, "stdout_capture_maxbytes", "a block without an end tag, and the last output, go to the log; short lines at once"),
+    (S::Program, "stderr_capture_maxbytes", "a block without an end tag, and the last output, go to the log; short lines at once"),
+    (S::Program, "stdout_syslog", "a syslog that cannot be reached is told and tried again"),
+    (S::Program, "stderr_syslog", "a syslog that cannot be reached is told and tried again"),
+    (S::Program, "type", "a key of ours; Supervisor ignores it"),
+    (S::Program, "killtree", "a key of ours; Supervisor ignores it"),
+    (S::Program, "user_environment", "a key of ours; Supervisor ignores it"),
+    (S::Program, "environment_file", "a key of ours; Supervisor ignores it"),
+    (S::Program, "clear_environment", "a key of ours; Supervisor ignores it"),
+    (S::EventListener, "events", "told once however often subscribed to; what a listener rejects goes back to its own pool only"),
+    (S::EventListener, "buffer_size", "drops are counted in the status; what waits survives the death of the worker"),
+    (S::EventListener, "len_in_bytes", "a key of ours; Supervisor ignores it"),
+    (S::FcgiProgram, "socket", "survives the death of the daemon's worker; works for programs in a [group:x] too"),
 ];
 
 /// What becomes of `key` in a section whose header is `section`.
@@ -70,6 +86,26 @@ mod tests {
             let key = key_of(*section, name).unwrap_or_else(|| panic!("{} {name}", section.word()));
             assert_eq!(key.section, *section, "{name}");
         }
+    }
+
+    /// A key that Supervisor does not have must not be said to mean what it means to Supervisor.
+    #[test]
+    fn keys_of_ours_are_told_apart() {
+        for (section, key) in [
+            ("inet_http_server", "get_actions"),
+            ("inet_http_server", "allowed_hosts"),
+            ("inet_http_server", "allow_unauthenticated"),
+            ("unix_http_server", "get_actions"),
+            ("unix_http_server", "allowed_hosts"),
+            ("program:x", "type"),
+            ("program:x", "killtree"),
+            ("fcgi-program:x", "environment_file"),
+            ("eventlistener:x", "len_in_bytes"),
+        ] {
+            let Fate::Better(why) = fate(section, key) else { panic!("{section} {key}") };
+            assert!(why.contains("of ours"), "{key}: {why}");
+        }
+        assert!(matches!(fate("fcgi-program:x", "socket"), Fate::Better(_)));
     }
 
     #[test]

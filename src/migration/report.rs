@@ -29,7 +29,7 @@ pub struct Report {
 /// Looks at what was loaded. `path` is the daemon's `PATH`.
 #[must_use]
 pub fn report(loaded: &Loaded, path: Option<&str>) -> Report {
-    let differences = loaded.config.as_ref().map(differences::concerning).unwrap_or_default();
+    let differences = differences::concerning(loaded);
     Report {
         problems: loaded.problems.iter().map(Problem::to_string).collect(),
         refused: loaded.config.is_none(),

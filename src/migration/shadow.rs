@@ -294,7 +294,12 @@ mod tests {
 
     /// Plays looks: (tenths of a second, state, pid, start, stop, exit status).
     fn play(policy: Policy, looks: &[(u64, ProcessState, i32, i64, i64, i32)]) -> Vec<(ProcessState, Verdict)> {
-        let group = GroupSpec { name: "g".into(), priority: 1, members: vec![MemberSpec { name: "p".into(), policy }] };
+        let group = GroupSpec {
+            name: "g".into(),
+            priority: 1,
+            members: vec![MemberSpec { name: "p".into(), policy }],
+            listens: false,
+        };
         let mut shadow = Shadow::new(&[group]);
         let mut judged = Vec::new();
         let mut rest = looks.iter().peekable();

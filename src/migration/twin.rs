@@ -26,7 +26,7 @@ impl Twin {
         let mut engine = Engine::new();
         // The daemon observed has long decided what to start.
         let member = MemberSpec { name: "x".to_owned(), policy: Policy { autostart: false, ..policy.clone() } };
-        let group = GroupSpec { name: "x".to_owned(), priority: 999, members: vec![member] };
+        let group = GroupSpec { name: "x".to_owned(), priority: 999, members: vec![member], listens: false };
         engine.handle(now, Input::Begin { groups: vec![group] }, &mut Vec::new());
         let process = engine.find("x", "x")?;
         Some(Self { engine, process, policy: policy.clone(), spawn_wanted: false, requests: 0 })

@@ -4,6 +4,7 @@
 //! the parameter. What Python's own conversions accept is accepted.
 
 use super::fault::{Fault, FaultCode};
+use super::python_text;
 use super::value::Value;
 
 /// The parameters not yet taken.
@@ -38,7 +39,12 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    /// A text that may as well be sent as a number: signals, the data of a remote event.
+    /// The text that Python makes of whatever was sent.
+    pub(super) fn shown(&mut self) -> Result<String, Fault> {
+        self.next().map(python_text::text)
+    }
+
+    /// A text that may as well be sent as a number: signals.
     pub(super) fn scalar(&mut self, name: &str) -> Result<String, Fault> {
         match self.next()? {
             Value::String(text) => Ok(text.clone()),

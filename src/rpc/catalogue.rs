@@ -183,7 +183,7 @@ static ENTRIES: [Entry; 41] = [
         &[param("string", "type", "the event's type line"), param("string", "data", "the event's body")],
         TRUE,
         "Sends a REMOTE_COMMUNICATION event to the listeners that asked for it.",
-        |args| Ok(Method::SendRemoteCommEvent { kind: args.scalar("type")?, data: args.scalar("data")? }),
+        |args| Ok(Method::SendRemoteCommEvent { kind: args.shown()?, data: args.shown()? }),
     ),
     entry("supervisor.shutdown", &[], TRUE, "Stops every process and ends the daemon. Answers at once.", |_| {
         Ok(Method::Shutdown)

@@ -10,6 +10,7 @@ mod method;
 mod multicall;
 mod own;
 mod printable;
+mod python_text;
 mod reader;
 mod twiddler;
 mod value;

@@ -45,7 +45,8 @@ impl Gate {
 
     /// Whether a request that acts comes from one of our own pages, or from no page.
     ///
-    /// Behind a proxy `Host` may have been rewritten: a page of a configured name is ours, too.
+    /// Behind a proxy `Host` may have been rewritten: a page of a configured name is ours, too. Not so where `Host` is the
+    /// same name with another port: then the page is that of another server of this host, say of Galaxy itself.
     #[must_use]
     pub fn admits_origin(&self, claims: &Claims<'_>) -> bool {
         let foreign_fetch = claims.fetch_site.is_some_and(|site| !matches!(site, "same-origin" | "none"));
@@ -56,7 +57,12 @@ impl Gate {
             None => true,
             Some(page) => {
                 let Some(there) = authority(page) else { return false };
-                self.is_named(there) || claims.host.is_some_and(|host| same(there, host))
+                match claims.host {
+                    Some(host) if bare(host) == bare(there) => {
+                        same(there, host) || (self.is_named(there) && port(host).is_none())
+                    }
+                    _ => self.is_named(there),
+                }
             }
         }
     }
@@ -90,8 +96,12 @@ fn authority(url: &str) -> Option<&str> {
 
 /// Whether both are the same host and port; the default ports need not be written.
 fn same(one: &str, other: &str) -> bool {
-    let port = |text: &str| split(text).1.filter(|port| !matches!(*port, "80" | "443")).map(str::to_owned);
     bare(one) == bare(other) && port(one) == port(other)
+}
+
+/// The port that is not a default one.
+fn port(text: &str) -> Option<&str> {
+    split(text.trim()).1.filter(|port| !matches!(*port, "80" | "443"))
 }
 
 /// Host and port.
@@ -194,6 +204,24 @@ mod tests {
         let forwarded = Claims { host: Some("galaxy.example.org"), ..claims };
         assert!(proxied.admits_origin(&forwarded));
         assert!(gate(&[], true).admits_origin(&Claims { origin: Some("https://x.example"), ..host("x.example:443") }));
+    }
+
+    #[test]
+    fn another_port_under_our_name_is_another_server() {
+        let named = gate(&["galaxy.example.org"], true);
+        let from = |host, origin| Claims { host: Some(host), origin: Some(origin), ..Claims::default() };
+        for (host, page, admitted) in [
+            ("galaxy.example.org:9001", "http://galaxy.example.org:9001", true),
+            ("galaxy.example.org:9001", "http://galaxy.example.org:8080", false),
+            ("galaxy.example.org:9001", "https://galaxy.example.org", false),
+            ("galaxy.example.org", "https://galaxy.example.org", true),
+            // nginx's $host has no port.
+            ("galaxy.example.org", "https://galaxy.example.org:8443", true),
+            ("127.0.0.1:9001", "https://galaxy.example.org:8443", true),
+        ] {
+            assert_eq!(named.admits_origin(&from(host, page)), admitted, "{host} {page}");
+            assert_eq!(named.admits_call(&from(host, page)), admitted, "{host} {page}");
+        }
     }
 
     #[test]

@@ -300,7 +300,8 @@ impl Worker {
     fn send_stdin(&mut self, name: &str, bytes: &[u8]) -> Result<Value, Fault> {
         let process = self.member(name)?;
         let stopping = self.engine.process(process).is_none_or(|view| view.state == ProcessState::Stopping);
-        let Some((id, _)) = self.children.of_process(process).filter(|_| !stopping) else {
+        let child = self.children.of_process(process).filter(|_| !stopping).map(|(id, _)| id);
+        let Some(id) = child.filter(|&id| !self.children.is_reaped(id)) else {
             return Err(Fault::refused(Refusal::NotRunning, name));
         };
         match self.write_stdin(id, bytes) {

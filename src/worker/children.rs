@@ -42,7 +42,7 @@ enum End {
 }
 
 /// So long the news of an exit waits for the child's last output, so that whoever sees EXITED finds the output in the log.
-/// A disk that is slower delays no restart.
+/// A disk that is slower delays no restart. Decisions do not wait, see [`Children::hurry`].
 const DRAIN_PATIENCE: Duration = Duration::from_millis(200);
 
 /// A child's standard input. Its pipe does not block.
@@ -204,6 +204,18 @@ impl Children {
         child.open.iter().map(|&channel| SourceId { child: id, channel }).collect()
     }
 
+    /// Exits of the processes meant are told at once, whatever of their output is still on its way to the logs.
+    pub(super) fn hurry(&mut self, now: Moment, is_meant: impl Fn(ProcessId) -> bool) {
+        for id in &self.untold {
+            if let Some(child) = self.by_id.get_mut(id)
+                && is_meant(child.process)
+                && let End::Untold { untold_until, .. } = &mut child.end
+            {
+                *untold_until = now;
+            }
+        }
+    }
+
     /// The next exit to tell the engine: its output is drained, or has taken too long.
     pub(super) fn told(&mut self, now: Moment) -> Option<(u64, ProcessId, Pid, Ended)> {
         let due = |id: &u64| match self.by_id.get(id).map(|child| (child.end, child.open.is_empty())) {
@@ -329,6 +341,19 @@ mod tests {
         }
         assert_eq!(children.pop_finished(), Some(1));
         assert_eq!(children.of_process(ProcessId(10)).map(|(id, _)| id), Some(3));
+    }
+
+    #[test]
+    fn an_exit_that_a_decision_depends_on_does_not_wait() {
+        let mut children = children(&[Channel::Stdout]);
+        children.reaped(1, ended(0), at(0));
+        children.reaped(2, ended(0), at(0));
+        children.hurry(at(5), |process| process == ProcessId(20));
+        assert_eq!(told(&mut children, at(5)), [20]);
+        assert_eq!(children.deadline(), Some(at(0) + DRAIN_PATIENCE));
+        children.hurry(at(6), |_| true);
+        assert_eq!(told(&mut children, at(6)), [10]);
+        assert_eq!(children.pop_finished(), None, "their output is still waited for");
     }
 
     #[test]

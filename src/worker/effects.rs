@@ -107,6 +107,11 @@ impl Worker {
         if child.pid != kill.pid {
             return;
         }
+        if self.children.is_reaped(id) {
+            // As if the keeper had found nobody; the exit is about to be told.
+            self.feed(Input::Signalled { process, pid: kill.pid, signal: kill.signal });
+            return;
+        }
         let message = ToKeeper::Signal { id, signal: kill.signal, group: kill.group };
         if let Err(error) = self.keeper.send(&message, Vec::new()) {
             let text = format!("cannot ask the keeper to signal pid {}: {error}", kill.pid);

@@ -121,7 +121,7 @@ mod tests {
             let policy = sample::process(&format!("command=x\nautostart=false\n{keys}")).policy();
             let members = vec![MemberSpec { name: "p".to_owned(), policy }];
             let mut play = Play(Engine::new());
-            let group = GroupSpec { name: "p".to_owned(), priority: 1, members };
+            let group = GroupSpec { name: "p".to_owned(), priority: 1, members, listens: false };
             play.tell(0, Input::Begin { groups: vec![group] });
             play
         }

@@ -64,6 +64,15 @@ impl Worker {
         Some(GroupSpec::of(config, |name| self.engine.find(group, name)))
     }
 
+    /// At the daemon's end: listeners that have heard everything may be stopped.
+    pub(super) fn release_pools(&mut self) {
+        while let Some(group) = self.engine.awaited().filter(|group| !self.events.is_expected(group)) {
+            let group = group.to_owned();
+            self.feed(engine::Input::Quiet { group });
+            self.settle();
+        }
+    }
+
     /// Puts events into the outboxes of their listeners, from where a successor could send them, and writes log lines.
     pub(super) fn prepare_events(&mut self) -> Vec<Outgoing> {
         let mut outgoing = Vec::new();

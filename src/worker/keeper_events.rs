@@ -126,6 +126,22 @@ impl Worker {
         }
     }
 
+    /// Tells the engine of all exits that are known of the processes meant, before it decides something about them: else
+    /// it would stop, or signal, what is gone.
+    pub(super) fn tell_exits_of(&mut self, is_meant: impl Fn(ProcessId) -> bool) {
+        self.children.hurry(now().mono, is_meant);
+        self.tell_exits();
+    }
+
+    /// As [`Worker::tell_exits_of`], of the processes whose deadline has come: an exit from before it counts as such.
+    pub(super) fn tell_exits_that_are_due(&mut self) {
+        let Worker { children, engine, .. } = self;
+        let now = now().mono;
+        let is_due = |view: ProcessView<'_>| view.deadline.is_some_and(|deadline| deadline <= now);
+        children.hurry(now, |process| engine.process(process).is_some_and(is_due));
+        self.tell_exits();
+    }
+
     /// The keeper may forget children whose end is known to the engine and journalled.
     pub(super) fn forget_finished(&mut self) {
         while let Some(id) = self.children.pop_finished() {
@@ -153,6 +169,7 @@ impl Worker {
             libc::SIGTERM | libc::SIGINT | libc::SIGQUIT => {
                 log(Level::Warn, &format!("received {name} indicating exit request"));
                 log(Level::Debug, &format!("{name}{sender}"));
+                self.tell_exits_of(|_| true);
                 self.feed(Input::Shutdown);
             }
             libc::SIGHUP if self.engine.mood() != Mood::Running => {

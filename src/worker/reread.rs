@@ -40,6 +40,7 @@ impl Worker {
                     Asker::Signal => self.after_settling.push(ToKeeper::SignalTaken { signal: libc::SIGHUP }),
                 }
                 if restart {
+                    self.tell_exits_of(|_| true);
                     self.feed(Input::Restart);
                 }
             }

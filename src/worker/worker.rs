@@ -27,7 +27,7 @@ use super::update::{Growth, Prospect, Wish};
 use super::update_report::UpdateReport;
 use crate::config::{Config, GroupConfig, Loaded, NotFound, ProcessConfig};
 use crate::engine::{
-    Effect, Engine, GroupSpec, Input, Moment, Mood, Now, Pid, ProcessId, ProcessRecord, Request, RequestId,
+    Effect, Engine, GroupSpec, Input, Moment, Mood, Now, Pid, ProcessId, ProcessRecord, Request, RequestId, Target,
 };
 use crate::events::{self, Events};
 use crate::http::{Endpoint, Incoming, SocketFile};
@@ -174,6 +174,7 @@ impl Worker {
     pub(super) async fn run(mut self) -> Ended {
         self.grow();
         self.settle();
+        self.release_pools();
         while self.halted.is_none() {
             match self.wake().await {
                 Wake::Keeper(message, descriptors) => self.on_keeper(&message, descriptors),
@@ -189,6 +190,7 @@ impl Worker {
                 Wake::Ready(ready) => self.on_ready(ready),
                 Wake::Notice(notice) => self.on_notice(notice),
                 Wake::Deadline => {
+                    self.tell_exits_that_are_due();
                     self.feed(Input::Deadline);
                     self.hear(events::Input::Deadline);
                 }
@@ -197,6 +199,7 @@ impl Worker {
             self.send_spawns();
             self.grow();
             self.settle();
+            self.release_pools();
             self.forget_finished();
             for message in std::mem::take(&mut self.after_settling) {
                 self.tell_keeper(&message);
@@ -233,6 +236,12 @@ impl Worker {
     /// A request of a client.
     pub(super) fn request_for(&mut self, request: Request, waiting: Waiting) {
         self.forget_deserters();
+        match &request {
+            Request::Start { target: Target::One(one), .. }
+            | Request::Stop { target: Target::One(one), .. }
+            | Request::Signal { target: Target::One(one), .. } => self.tell_exits_of(|process| process == *one),
+            _ => self.tell_exits_of(|_| true),
+        }
         self.next_request += 1;
         let id = self.next_request;
         self.waiting.insert(id, waiting);

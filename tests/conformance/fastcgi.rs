@@ -13,6 +13,7 @@ use nix::unistd::{Pid, geteuid};
 use serde_json::json;
 
 use crate::daemon::Daemon;
+use crate::notice::tell;
 use crate::subject::{Side, Subject};
 use crate::transcript::Transcript;
 use crate::wait::{until, until_true};
@@ -143,7 +144,7 @@ fn two_processes_share_a_socket(subject: Subject) {
 
 fn owner_and_mode_are_the_accounts_or_the_configured_ones(subject: Subject) {
     if !geteuid().is_root() {
-        eprintln!("could not run: only root can give sockets away");
+        tell("could not run: only root can give sockets away");
         return;
     }
     let keys = [

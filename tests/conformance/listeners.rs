@@ -16,6 +16,7 @@ daemons![
     blocks_between_tags_are_told,
     what_is_not_ascii_is_counted_in_characters,
     remote_events_are_told,
+    remote_events_need_be_no_text,
     ticks_are_told_with_the_slice_that_begins,
     a_rejected_event_is_sent_again,
     an_event_in_the_hand_of_a_dead_listener_is_sent_again,
@@ -209,6 +210,26 @@ fn remote_events_are_told(subject: Subject) {
     remote(&daemon, "kind", lines);
     wait_told(&daemon, "REMOTE_COMMUNICATION", 3);
     Transcript::of(&daemon).note(told(&daemon)).check("listeners_remote");
+}
+
+fn remote_events_need_be_no_text(subject: Subject) {
+    let daemon = start(subject, &listener("l", "REMOTE_COMMUNICATION", "", "buffer_size=100"));
+    let values = [
+        "<int>-5</int>",
+        "<boolean>1</boolean>",
+        "<double>1e20</double>",
+        "<double>2</double>",
+        "<dateTime.iso8601>20240102T03:04:05</dateTime.iso8601>",
+        "<array><data><value><string>it's</string></value><value><double>0.1</double></value></data></array>",
+        "<struct><member><name>a</name><value><boolean>0</boolean></value></member></struct>",
+    ];
+    for value in values {
+        let param = format!("<param><value>{value}</value></param>");
+        let answer = daemon.call("supervisor.sendRemoteCommEvent", &format!("{param}{param}")).unwrap();
+        assert!(answer.contains("<boolean>1</boolean>"), "{answer}");
+    }
+    wait_told(&daemon, "REMOTE_COMMUNICATION", values.len());
+    Transcript::of(&daemon).note(told(&daemon)).check("listeners_remote_values");
 }
 
 fn ticks_are_told_with_the_slice_that_begins(subject: Subject) {

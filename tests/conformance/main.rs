@@ -12,6 +12,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests start programs and wait for conditions")]
 #![expect(clippy::print_stderr, clippy::needless_pass_by_value, reason = "test code")]
 
+#[path = "../fixture/notice.rs"]
+mod notice;
 #[path = "../fixture/venv.rs"]
 mod venv;
 

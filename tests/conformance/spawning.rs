@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use serde_json::json;
 
 use crate::daemon::Daemon;
+use crate::notice::tell;
 use crate::subject::Subject;
 use crate::transcript::Transcript;
 
@@ -134,7 +135,7 @@ fn the_child_has_three_descriptors(subject: Subject) {
 
 fn the_child_runs_as_its_user(subject: Subject) {
     if !nix::unistd::Uid::effective().is_root() {
-        eprintln!("could not run: changing the user needs root");
+        tell("could not run: changing the user needs root");
         return;
     }
     let sections = format!(

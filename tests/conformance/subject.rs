@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use crate::notice::tell;
 use crate::venv::supervisor_venv;
 
 /// The original or ours.
@@ -67,7 +68,7 @@ pub(crate) fn run(subject: Subject, test: fn(Subject)) {
     // The Python side also speaks XML-RPC for the tests of ours, so it is needed always.
     if let Err(why) = original_bin() {
         assert!(std::env::var_os("CONFORMANCE_REQUIRED").is_none(), "no Supervisor 4.3.0 to compare with: {why}");
-        eprintln!("could not run: no Supervisor 4.3.0 to compare with: {why}");
+        tell(&format!("could not run: no Supervisor 4.3.0 to compare with: {why}"));
         return;
     }
     let attempts = if subject.daemon == Side::Original { ORIGINAL_ATTEMPTS_MAX } else { 1 };

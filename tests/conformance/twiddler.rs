@@ -8,6 +8,7 @@ use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::daemon::Daemon;
+use crate::notice::tell;
 use crate::subject::{Side, Subject};
 use crate::transcript::{Transcript, rpc};
 use crate::venv::environment;
@@ -55,7 +56,7 @@ fn start(subject: Subject, more: &str) -> Option<Daemon> {
         match original() {
             Ok(program) => daemon = daemon.with_supervisord(program),
             Err(why) => {
-                eprintln!("could not run: no supervisor_twiddler to compare with: {why}");
+                tell(&format!("could not run: no supervisor_twiddler to compare with: {why}"));
                 return None;
             }
         }

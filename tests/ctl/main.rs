@@ -3,9 +3,10 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected should fail")]
 #![expect(clippy::disallowed_methods, reason = "tests start programs and wait for conditions")]
-#![expect(clippy::print_stderr, reason = "tests say why they could not run")]
 
 mod daemon;
+#[path = "../fixture/notice.rs"]
+mod notice;
 mod outcome;
 mod terminal;
 mod unanswered;
@@ -34,7 +35,7 @@ fn daemon(extra: &str) -> Option<Daemon> {
     match venv::supervisor_venv() {
         Ok(venv) => Some(Daemon::start(&venv, extra)),
         Err(reason) => {
-            eprintln!("not run, as the original Supervisor is not to be had: {reason}");
+            notice::tell(&format!("could not run: no Supervisor 4.3.0 to compare with: {reason}"));
             None
         }
     }

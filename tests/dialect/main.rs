@@ -7,6 +7,8 @@
 #![expect(clippy::disallowed_methods, reason = "the originals are run beside ours")]
 
 mod file;
+#[path = "../fixture/notice.rs"]
+mod notice;
 mod oracle;
 mod random;
 mod text;

@@ -7,6 +7,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::notice::tell;
+
 /// The version whose behaviour and texts are the contract; later ones changed both.
 const VERSION: &str = "3.11.";
 
@@ -26,7 +28,7 @@ impl Oracle {
             Ok(oracle) => Some(oracle),
             Err(reason) => {
                 assert!(std::env::var_os("DIALECT_REQUIRED").is_none(), "NOT COMPARED: {reason}");
-                report(format_args!("NOT COMPARED with Python and Supervisor: {reason}"));
+                tell(&format!("NOT COMPARED with Python and Supervisor: {reason}"));
                 None
             }
         }

@@ -19,6 +19,8 @@
 
 #[path = "../conformance/daemon.rs"]
 mod daemon;
+#[path = "../fixture/notice.rs"]
+mod notice;
 #[path = "../fixture/venv.rs"]
 mod venv;
 #[path = "../conformance/wait.rs"]

@@ -10,6 +10,7 @@ use std::time::Instant;
 use crate::arguments::Arguments;
 use crate::comparison::Comparison;
 use crate::differences;
+use crate::notice::tell;
 use crate::observation::Observation;
 use crate::play::play;
 use crate::scenario::{self, Scenario};
@@ -43,7 +44,7 @@ pub(crate) fn all(arguments: &Arguments) -> ExitCode {
     let root = nix::unistd::geteuid().is_root();
     let (wanted, left): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|scenario| root || !scenario.root);
     if !left.is_empty() {
-        println!("could not run: {} scenarios that need root", left.len());
+        tell(&format!("could not run: {} scenarios that need root", left.len()));
     }
     if arguments.list {
         for scenario in &wanted {
@@ -52,7 +53,7 @@ pub(crate) fn all(arguments: &Arguments) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if let Err(why) = original_bin() {
-        println!("could not run: no Supervisor 4.3.0 to compare with: {why}");
+        tell(&format!("could not run: no Supervisor 4.3.0 to compare with: {why}"));
         return if std::env::var_os("CONFORMANCE_REQUIRED").is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
     let begin = Instant::now();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::notice::tell;
 use crate::postgres::Postgres;
 
 /// In the environment of everything that this test starts.
@@ -21,11 +22,6 @@ pub(crate) struct Deployment {
     port: u16,
     /// Kept for its end: the server stops after everything else.
     postgres: Option<Postgres>,
-}
-
-/// Says something even when the test passes.
-pub(crate) fn tell(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 impl Deployment {
@@ -181,7 +177,7 @@ impl Deployment {
 impl Drop for Deployment {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tell(&self.ctl(&["status"]));
+            self.ctl(&["status"]).lines().for_each(tell);
         }
         until("the end of what the test started", || {
             let living = self.living();

@@ -8,6 +8,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests start programs")]
 
 mod deployment;
+#[path = "../fixture/notice.rs"]
+mod notice;
 mod postgres;
 
 use deployment::Deployment;
@@ -15,7 +17,7 @@ use deployment::Deployment;
 #[test]
 fn a_real_galaxy_lives_under_galaxyd() {
     if std::env::var_os("GALAXY_E2E").is_none() {
-        deployment::tell("could not run: a real Galaxy is set up only when GALAXY_E2E=1 asks for it");
+        notice::tell("could not run: a real Galaxy is set up only when GALAXY_E2E=1 asks for it");
         return;
     }
     let galaxy = Deployment::start();

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::deployment::tell;
+use crate::notice::tell;
 
 /// The account that runs the server when the test is root, as PostgreSQL refuses root.
 const ACCOUNT: &str = "postgres";

@@ -5,6 +5,8 @@
 mod client;
 mod limits;
 mod mutation;
+#[path = "../fixture/notice.rs"]
+mod notice;
 mod pages;
 mod python;
 mod requests;

@@ -106,6 +106,16 @@ fn a_form_with_the_token_acts_and_leads_back_to_the_page() {
 }
 
 #[test]
+fn refreshing_stays_on_the_page_behind_a_proxy() {
+    with_world(async |world| {
+        let answer = get(&world, "/index.html?action=refresh", HOST).await;
+        assert_eq!(answer.status, 303);
+        let place = answer.header("Location").unwrap();
+        assert!(place.starts_with("./?message=Page%20refreshed%20at%20"), "{place}");
+    });
+}
+
+#[test]
 fn without_a_valid_token_nothing_is_done() {
     with_world(async |world| {
         let token = token(&world, HOST).await;
@@ -314,5 +324,44 @@ fn a_client_that_leaves_ends_the_wait_for_its_action() {
         assert_eq!(get(&world, "/", HOST).await.status, 200);
         drop(raw);
         world.given_up.recv().await.unwrap();
+    });
+}
+
+#[test]
+fn a_restart_is_finished_though_its_client_leaves() {
+    with_world(async |world| {
+        let token = token(&world, HOST).await;
+        let form = format!("token={token}&processname=slow&action=restart");
+        let mut raw = world.connect().await;
+        let request = format!("POST / HTTP/1.1\r\n{HOST}Content-Length: {}\r\n\r\n{form}", form.len());
+        raw.send(request.as_bytes()).await;
+        while done(&world).is_empty() {
+            tokio::task::yield_now().await;
+        }
+        drop(raw);
+        // Long enough for the server to see that it is gone.
+        assert_eq!(get(&world, "/", HOST).await.status, 200);
+        world.stopped.notify_one();
+        while done(&world).len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(done(&world), ["stopProcess slow", "startProcess slow"]);
+    });
+}
+
+#[test]
+fn headers_given_twice_name_nobody() {
+    with_world(async |world| {
+        let token = token(&world, HOST).await;
+        let form = format!("token={token}&processname=web&action=stop");
+        for (headers, status) in [
+            (HOST.to_owned(), 303),
+            (format!("{HOST}{HOST}"), 403),
+            (format!("{HOST}Origin: http://localhost:9001\r\nOrigin: http://evil.example\r\n"), 403),
+            (format!("{HOST}Sec-Fetch-Site: same-origin\r\nSec-Fetch-Site: cross-site\r\n"), 403),
+        ] {
+            assert_eq!(submit(&world, "/", &headers, &form).await.status, status, "{headers}");
+        }
+        assert_eq!(done(&world), ["stopProcess web"]);
     });
 }

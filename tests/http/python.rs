@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::notice::tell;
 use crate::world::{Build, auth, with};
 
 const SCRIPT: &str = r#"
@@ -57,7 +58,7 @@ fn pythons_client_understands_everything() {
                 let error = String::from_utf8_lossy(&output.stderr);
                 assert_eq!(String::from_utf8_lossy(&output.stdout), "all well\n", "{error}");
             }
-            Err(error) => eprintln!("not run: no python3 ({error})"),
+            Err(error) => tell(&format!("could not run: no python3 ({error})")),
         }
     });
 }

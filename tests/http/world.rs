@@ -13,7 +13,7 @@ use galaxyd::rpc::{Fault, FaultCode, Method, Value};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
 /// For whatever must happen; no test waits this long unless it fails.
@@ -28,6 +28,8 @@ pub(crate) struct World {
     pub(crate) asked: Asked,
     /// A message for each call to `startProcess` of `slow` that its client gave up.
     pub(crate) given_up: mpsc::UnboundedReceiver<()>,
+    /// Lets one call to `stopProcess` of `slow` be answered.
+    pub(crate) stopped: Rc<Notify>,
     port: u16,
 }
 
@@ -81,8 +83,10 @@ impl World {
         let endpoint = Some(serve_with(listener, auth, &page, control, interfaces, times).unwrap());
         let asked = Asked::default();
         let (giving_up, given_up) = mpsc::unbounded_channel();
-        tokio::task::spawn_local(control_loop(requests, folder.path().to_owned(), Rc::clone(&asked), giving_up));
-        World { folder, endpoint, asked, given_up, port }
+        let stopped = Rc::new(Notify::new());
+        let (of_log, of_asked, of_stopped) = (folder.path().to_owned(), Rc::clone(&asked), Rc::clone(&stopped));
+        tokio::task::spawn_local(control_loop(requests, of_log, of_asked, giving_up, of_stopped));
+        World { folder, endpoint, asked, given_up, stopped, port }
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -141,6 +145,7 @@ async fn control_loop(
     folder: PathBuf,
     asked: Asked,
     giving_up: mpsc::UnboundedSender<()>,
+    stopped: Rc<Notify>,
 ) {
     while let Some(request) = requests.recv().await {
         match request {
@@ -162,6 +167,14 @@ async fn control_loop(
                     Method::GetIdentification => Ok("<b>supervisor</b>".into()),
                     Method::ReadProcessLog { name, .. } if name == "web" => Ok(PRINTED.into()),
                     Method::ReadProcessLog { name, .. } => Err(Fault::with(FaultCode::NoFile, name)),
+                    Method::StopProcess { name, .. } if name == "slow" => {
+                        let stopped = Rc::clone(&stopped);
+                        tokio::task::spawn_local(async move {
+                            stopped.notified().await;
+                            let _ = reply.send(Ok(true.into()));
+                        });
+                        continue;
+                    }
                     Method::StopProcess { name, .. } if name == "web" => Ok(true.into()),
                     Method::StopProcess { name, .. } => Err(Fault::with(FaultCode::NotRunning, name)),
                     Method::ReadLog { length, .. } => Ok("x".repeat(usize::try_from(length).unwrap()).into()),

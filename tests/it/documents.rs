@@ -1,5 +1,6 @@
 //! The documents name what exists, and nothing names the machine it was written on.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use crate::tree::{files, root, short};
@@ -52,4 +53,64 @@ fn nothing_names_the_machine_it_was_written_on() {
         found.extend(paths.iter().filter(|word| text.contains(*word)).map(|word| format!("{}: {word}", short(&path))));
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// A table of differences is worth what its tests are: the last cell of each row names functions and files that exist.
+#[test]
+fn every_difference_names_a_test_that_exists() {
+    let sources: String = ["tests", "src"]
+        .into_iter()
+        .flat_map(files)
+        .filter(|path| path.extension().is_some_and(|end| end == "rs"))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let functions: BTreeSet<&str> = sources
+        .split("fn ")
+        .skip(1)
+        .map(|after| after.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap())
+        .collect();
+    let document = fs::read_to_string(root().join("docs/compatibility.md")).unwrap();
+    let mut wrong = Vec::new();
+    let mut rows = 0;
+    for (number, line) in document.lines().enumerate().filter(|(_, line)| line.starts_with("| ")) {
+        let guarded = line.replace("\\|", "");
+        let cells: Vec<&str> = guarded.trim().trim_matches('|').split('|').map(str::trim).collect();
+        let [what, _, _, _, tests] = cells.as_slice() else {
+            wrong.push(format!("line {}: {} cells instead of 5", number + 1, cells.len()));
+            continue;
+        };
+        if *what == "what" || what.starts_with("---") {
+            continue;
+        }
+        rows += 1;
+        // What stands between backquotes.
+        let named: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        if named.is_empty() {
+            wrong.push(format!("line {}: no test and no file", number + 1));
+        }
+        for name in named {
+            let exists = if name.contains('/') { root().join(name).exists() } else { functions.contains(name) };
+            if !exists {
+                wrong.push(format!("line {}: {name}", number + 1));
+            }
+        }
+    }
+    assert!(rows > 50, "{rows} rows");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_summary_lists_every_document() {
+    let summary = fs::read_to_string(root().join("docs/SUMMARY.md")).unwrap();
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let mut missing = Vec::new();
+    for path in files("docs").into_iter().filter(|path| path.extension().is_some_and(|end| end == "md")) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        // States are a part of the architecture.
+        let in_readme = name == "states.md" || readme.contains(&format!("(docs/{name})"));
+        if name != "SUMMARY.md" && !(in_readme && summary.contains(&format!("({name})"))) {
+            missing.push(name);
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
 }

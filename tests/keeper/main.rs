@@ -11,6 +11,8 @@
 mod double;
 mod ends;
 mod lives;
+#[path = "../fixture/notice.rs"]
+mod notice;
 mod plans;
 mod rig;
 mod spawning;

@@ -6,6 +6,7 @@ use galaxyd::engine::Exit;
 use galaxyd::keeper::{FromKeeper, Stage};
 use galaxyd::sys::plan::User;
 
+use crate::notice::tell;
 use crate::rig::{Rig, shell};
 
 fn current_uid() -> u32 {
@@ -16,7 +17,7 @@ fn current_uid() -> u32 {
 fn we_are_root() -> bool {
     let root = current_uid() == 0;
     if !root {
-        eprintln!("skipped: only root can become somebody else");
+        tell("could not run: only root can become somebody else");
     }
     root
 }

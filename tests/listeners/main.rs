@@ -11,6 +11,8 @@ mod capture;
 mod contract;
 mod death;
 mod history;
+#[path = "../fixture/notice.rs"]
+mod notice;
 mod oracle;
 mod stage;
 #[path = "../fixture/venv.rs"]

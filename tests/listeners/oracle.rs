@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::history::{History, histories};
+use crate::notice::tell;
 
 /// What the original logs for each drop, and ours sums up: compared as numbers.
 const OVERFLOW: &str = " event buffer overflowed, ";
@@ -56,7 +57,7 @@ pub(crate) fn ask(questions: impl Iterator<Item = Value>) -> Option<Vec<Value>> 
         Ok(venv) => venv,
         Err(reason) => {
             assert!(std::env::var_os("LISTENERS_REQUIRED").is_none(), "NOT COMPARED: {reason}");
-            report(format_args!("NOT COMPARED with Supervisor: {reason}"));
+            tell(&format!("NOT COMPARED with Supervisor: {reason}"));
             return None;
         }
     };

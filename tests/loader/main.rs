@@ -9,6 +9,8 @@
 mod compare;
 mod examples;
 mod generate;
+#[path = "../fixture/notice.rs"]
+mod notice;
 mod oracle;
 mod print;
 mod random;

@@ -6,6 +6,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::notice::tell;
+
 /// What the original made of a configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Answer {
@@ -30,7 +32,7 @@ impl Oracle {
             Ok(oracle) => Some(oracle),
             Err(reason) => {
                 assert!(std::env::var_os("LOADER_REQUIRED").is_none(), "NOT COMPARED: {reason}");
-                crate::report(&format!("NOT COMPARED with Supervisor: {reason}"));
+                tell(&format!("NOT COMPARED with Supervisor: {reason}"));
                 None
             }
         }

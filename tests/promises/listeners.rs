@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 
 use crate::daemon::Daemon;
 use crate::household::worker_of;
+use crate::notice::tell;
 use crate::subject::Subject;
 use crate::wait::until;
 
@@ -21,19 +22,26 @@ const EVENTS: usize = 10_000;
 
 /// A daemon with a listener that writes down what it is told; `None` without Python.
 fn daemon(listener_keys: &str, sections: &str) -> Option<Daemon> {
+    daemon_with("", listener_keys, sections)
+}
+
+/// The same with a listener that gives these answers first.
+fn daemon_with(answers: &str, listener_keys: &str, sections: &str) -> Option<Daemon> {
     if !Command::new("python3").arg("--version").status().is_ok_and(|status| status.success()) {
-        eprintln!("could not run: no python3 for a listener");
+        tell("could not run: no python3 for a listener");
         return None;
     }
     let listener = format!(
-        "[eventlistener:l]\ncommand=python3 %(here)s/listener.py %(here)s/events.txt\nstartsecs=0\n{listener_keys}"
+        "[eventlistener:l]\ncommand=python3 %(here)s/listener.py %(here)s/events.txt {answers}\nstartsecs=0\n{listener_keys}"
     );
     let mut daemon = Daemon::folder(Subject::GALAXYD, &(listener + sections));
     fs::write(daemon.path("listener.py"), SCRIPT).unwrap();
     daemon.run();
     // Until it executes its command, a new child looks like a worker to those who want to kill one.
-    let names: Vec<&str> =
-        ["l", "talker", "p", "flood", "slow"].into_iter().filter(|name| daemon.info(name, "pid").is_ok()).collect();
+    let names: Vec<&str> = ["l", "talker", "p", "flood", "slow", "p0", "p1", "p2", "p3", "p4"]
+        .into_iter()
+        .filter(|name| daemon.info(name, "pid").is_ok())
+        .collect();
     for name in names {
         daemon.wait_state(name, "RUNNING");
         until("its command", || {
@@ -169,4 +177,56 @@ fn a_shutdown_tells_a_listener_under_the_successor() {
     fs::write(daemon.path("enough"), "").unwrap();
     assert_eq!(daemon.wait_end().code(), Some(0));
     assert_eq!(daemon.text("events.txt").matches("SUPERVISOR_STATE_CHANGE_STOPPING").count(), 1);
+}
+
+/// Programs in groups of their own, so that they are stopped one after the other.
+fn programs(count: usize) -> String {
+    let section = |at| format!("[program:p{at}]\ncommand=sleep 1000\nstartsecs=0\npriority={at}\n");
+    (0..count).map(section).collect::<Vec<_>>().concat()
+}
+
+const STOPS: &str = "events=PROCESS_STATE_STOPPING,PROCESS_STATE_STOPPED\n";
+
+#[test]
+fn the_last_events_reach_their_listener() {
+    let Some(mut daemon) = daemon(STOPS, &programs(5)) else { return };
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait_end().code(), Some(0));
+    let events = daemon.text("events.txt");
+    for at in 0..5 {
+        for event in ["STOPPING", "STOPPED"] {
+            let told = |line: &&str| {
+                line.contains(&format!("eventname:PROCESS_STATE_{event} "))
+                    && line.contains(&format!("processname:p{at} "))
+            };
+            assert_eq!(events.lines().filter(told).count(), 1, "p{at} {event}:\n{events}");
+        }
+    }
+}
+
+#[test]
+fn what_waits_for_a_listener_at_the_end_is_heard_while_it_answers() {
+    let Some(mut daemon) = daemon_with("until:%(here)s/enough", STOPS, &programs(3)) else { return };
+    daemon.call("supervisor.stopProcess", "<param><value><string>p0</string></value></param>").unwrap();
+    daemon.wait_text("events.txt", "STOPPING");
+    daemon.signal(Signal::SIGTERM);
+    daemon.wait_text("main.log", "stopped: p1");
+    fs::write(daemon.path("enough"), "").unwrap();
+    assert_eq!(daemon.wait_end().code(), Some(0));
+    let events = daemon.text("events.txt");
+    for at in 0..3 {
+        assert!(events.contains(&format!("processname:p{at} ")), "{events}");
+    }
+    assert!(events.lines().count() >= 6, "{events}");
+}
+
+#[test]
+fn a_listener_that_does_not_answer_delays_the_end_by_a_second() {
+    let Some(mut daemon) = daemon_with("until:%(here)s/never", STOPS, &programs(2)) else { return };
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait_end().code(), Some(0));
+    let lines = daemon.log_lines(&["stopped: "]);
+    let names: Vec<&str> = lines.iter().filter_map(|line| line.split("stopped: ").nth(1)).collect();
+    assert_eq!(names.len(), 3, "{lines:?}");
+    assert!(names[2].starts_with("l "), "the listener is the last: {lines:?}");
 }

@@ -16,8 +16,11 @@ mod wait;
 mod bad_configuration;
 mod household;
 mod idleness;
+mod late_output;
 mod left_behind;
 mod listeners;
+#[path = "../fixture/notice.rs"]
+mod notice;
 mod one_daemon;
 mod program_sockets;
 mod socket_file;

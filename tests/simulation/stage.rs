@@ -35,7 +35,7 @@ pub(crate) fn policy() -> Policy {
 pub(crate) fn group(name: &str, priority: i64, members: &[(&str, Policy)]) -> GroupSpec {
     let members =
         members.iter().map(|(name, policy)| MemberSpec { name: (*name).to_owned(), policy: policy.clone() }).collect();
-    GroupSpec { name: name.to_owned(), priority, members }
+    GroupSpec { name: name.to_owned(), priority, members, listens: false }
 }
 
 pub(crate) fn millis(count: u64) -> Duration {

@@ -9,6 +9,8 @@
 #![expect(dead_code, reason = "the harness is shared with the conformance tests, which use all of it")]
 #![expect(unused_macros, reason = "as above")]
 
+#[path = "../fixture/notice.rs"]
+mod notice;
 #[path = "../fixture/venv.rs"]
 mod venv;
 

@@ -1,10 +1,10 @@
 //! What is fetched from the package registries: names, versions, and where it lies below the target directory.
 
 use std::ffi::OsStr;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use crate::notice::tell;
 use crate::venv::{environment, once, run, supervisor_venv};
 
 /// A thing that can be had, or the reason why not.
@@ -22,11 +22,10 @@ const ANSIBLE: &str = "ansible==12.3.0";
 /// The client and, exactly, what its own package asks for in any version.
 const NODE_CLIENT: [&str; 5] = ["supervisord@0.1.0", "xmlrpc@1.3.2", "structr@0.3.2", "sax@1.2.4", "xmlbuilder@8.2.2"];
 
-/// `value`, or a line that says what could not run. The line is not captured: the summary of `.ci/run` shows it.
+/// `value`, or a line that says what could not run.
 pub(crate) fn or_told<T: Clone>(value: &Result<T, String>) -> Option<T> {
     if let Err(why) = value {
-        let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
-        let _ = writeln!(std::io::stderr(), "could not run: {}", why.chars().take(400).collect::<String>());
+        tell(&format!("could not run: {why}"));
     }
     value.clone().ok()
 }

@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use crate::daemon::Daemon;
+use crate::notice::tell;
 use crate::subject::{Side, Subject};
 use crate::venv::environment;
 use crate::wait::{until, until_true};
@@ -79,7 +80,7 @@ impl Server {
             Ok(venv) => venv,
             Err(why) => {
                 assert!(std::env::var_os("UWSGI_REQUIRED").is_none(), "no uWSGI: {why}");
-                let _ = writeln!(std::io::stderr(), "could not run: no uWSGI: {why}");
+                tell(&format!("could not run: no uWSGI: {why}"));
                 return None;
             }
         };

@@ -15,6 +15,7 @@ use nix::unistd::{Pid, mkfifo};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::notice::tell;
 use crate::wait::{BOUND, until};
 
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
@@ -63,7 +64,7 @@ impl Browser {
     /// `None`, and a line that says so, without Chromium.
     pub(crate) fn start() -> Option<Browser> {
         let Some(program) = program() else {
-            eprintln!("could not run: no Chromium (package chromium) to show the status page in");
+            tell("could not run: no Chromium (package chromium) to show the status page in");
             return None;
         };
         let folder = tempfile::Builder::new().prefix("chromium").tempdir().unwrap();

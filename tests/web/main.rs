@@ -5,9 +5,11 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected should fail")]
 #![expect(clippy::needless_pass_by_value, reason = "test code")]
-#![expect(clippy::disallowed_methods, clippy::print_stderr, reason = "tests start programs and wait for conditions")]
+#![expect(clippy::disallowed_methods, reason = "tests start programs and wait for conditions")]
 
 mod browser;
 mod daemon;
+#[path = "../fixture/notice.rs"]
+mod notice;
 mod page;
 mod wait;

@@ -1,5 +1,8 @@
 //! What a person does on the page, and what she must never see.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
 use serde_json::json;
 
 use crate::browser::Browser;
@@ -207,4 +210,51 @@ fn without_javascript_forms_and_links_do_the_same() {
     browser.wait(&format!("document.querySelector('tbody') !== null && {} === 'stopped'", state("nasty")));
     browser.open(&daemon.url("/tail.html?processname=nasty"));
     browser.wait("document.getElementById('tail').textContent.includes('<script>')");
+}
+
+/// A proxy that does not pass the name on, as nginx without `proxy_set_header Host`.
+fn proxy(port: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || relay(client, own, port));
+        }
+    });
+    own
+}
+
+/// One request, with the daemon's address in the place of the proxy's, and its answer.
+fn relay(mut client: TcpStream, own: u16, port: u16) {
+    let mut request = Vec::new();
+    let mut piece = [0; 65536];
+    let is_whole = |request: &[u8]| {
+        let text = String::from_utf8_lossy(request).into_owned();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+        body.len() >= length.map_or(0, |length| length.parse().unwrap())
+    };
+    while !is_whole(&request) {
+        match client.read(&mut piece) {
+            Ok(count) if count > 0 => request.extend_from_slice(&piece[..count]),
+            _ => return,
+        }
+    }
+    let request = String::from_utf8(request)
+        .unwrap()
+        .replace(&format!("Host: localhost:{own}"), &format!("Host: 127.0.0.1:{port}"))
+        .replace("Connection: keep-alive", "Connection: close");
+    let mut daemon = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    daemon.write_all(request.as_bytes()).unwrap();
+    let _ = std::io::copy(&mut daemon, &mut client);
+}
+
+#[test]
+fn behind_a_proxy_that_hides_the_name_the_page_says_what_to_do() {
+    let Some((daemon, mut browser)) = begin(Daemon::start) else { return };
+    browser.open(&format!("http://localhost:{}/", proxy(daemon.port)));
+    browser.wait("document.getElementById('live').textContent === 'live'");
+    browser.click(&control("galaxy:celery", "Stop"));
+    browser.wait(&format!("{}.includes('add its name to allowed_hosts')", message()));
+    assert!(!daemon.log().contains("audit: "), "{}", daemon.log());
 }

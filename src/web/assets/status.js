@@ -182,6 +182,15 @@
     return false;
   }
 
+  // A refusal that offers a button is about the token, which is renewed below; others say what to do.
+  async function refusal(answer) {
+    const notice = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(".notice");
+    if (!notice || notice.querySelector("form")) {
+      return "This page was too old and is renewed; please try again.";
+    }
+    return notice.querySelector("p").textContent;
+  }
+
   async function act(button) {
     const target = new URL(button.getAttribute("formaction"), base);
     const token = document.querySelector("#actions [name=token]").value;
@@ -196,7 +205,7 @@
         body: new URLSearchParams({ token }),
       });
       if (answer.status === 403) {
-        message("This page was too old and is renewed; please try again.", true);
+        message(await refusal(answer), true);
       } else if (!answer.ok) {
         throw new Error(`${answer.status} ${answer.statusText}`);
       } else {

@@ -101,3 +101,53 @@ fn an_empty_daemon_halts_at_once() {
     stage.tell(Input::Shutdown);
     assert_eq!(stage.effects, []);
 }
+
+/// A program and two pools of listeners behind it, all running and the daemon ending.
+fn ending_with_listeners() -> Stage {
+    let rules = Policy { startsecs: Duration::ZERO, ..auto(AutoRestart::Never) };
+    let pool = |name| GroupSpec { listens: true, ..group(name, -1, &[("l", rules.clone())]) };
+    let mut stage = Stage::new(vec![pool("one"), pool("two"), group("p", 999, &[("p", rules.clone())])]);
+    for process in stage.spawns() {
+        stage.forked(process);
+    }
+    stage.tell(Input::Shutdown);
+    assert_eq!((stage.killed(), stage.engine.awaited()), (vec!["p".to_owned()], None));
+    stage.exit(stage.find("p", "p"), TERMINATED);
+    assert_eq!(stage.killed(), [""; 0]);
+    assert_eq!(stage.engine.awaited(), Some("two"));
+    stage
+}
+
+#[test]
+fn listeners_are_stopped_when_nothing_waits_for_them() {
+    let mut stage = ending_with_listeners();
+    stage.tell(Input::Quiet { group: "one".to_owned() });
+    assert_eq!(stage.killed(), [""; 0], "not its turn");
+    stage.tell(Input::Quiet { group: "two".to_owned() });
+    assert_eq!((stage.killed(), stage.engine.awaited()), (vec!["l".to_owned()], None));
+    stage.exit(stage.find("two", "l"), TERMINATED);
+    assert_eq!(stage.engine.awaited(), Some("one"), "the end of the first pool is news for the second");
+    stage.tell(Input::Quiet { group: "one".to_owned() });
+    stage.exit(stage.find("one", "l"), TERMINATED);
+    assert_eq!(stage.effects.last(), Some(&Effect::Halted { mood: Mood::Shutdown }));
+}
+
+#[test]
+fn listeners_that_do_not_answer_delay_the_end_by_a_second_together() {
+    let mut stage = ending_with_listeners();
+    stage.wait(millis(999));
+    assert_eq!(stage.killed(), [""; 0]);
+    stage.wait(millis(1));
+    assert_eq!((stage.killed(), stage.engine.awaited()), (vec!["l".to_owned()], None));
+    stage.exit(stage.find("two", "l"), TERMINATED);
+    assert_eq!((stage.killed(), stage.engine.awaited()), (vec!["l".to_owned()], None), "its second is over as well");
+}
+
+#[test]
+fn a_listener_that_ends_by_itself_is_not_waited_for() {
+    let mut stage = ending_with_listeners();
+    stage.exit(stage.find("two", "l"), code(0));
+    assert_eq!(stage.engine.awaited(), Some("one"));
+    stage.exit(stage.find("one", "l"), code(0));
+    assert_eq!(stage.effects.last(), Some(&Effect::Halted { mood: Mood::Shutdown }));
+}
