@@ -87,7 +87,7 @@ fn quoted(text: &str) -> String {
                 let code = u32::from(character);
                 let (letter, digits) = match code {
                     ..=0xff => ('x', 2),
-                    ..=0xffff => ('u', 4),
+                    0x100..=0xffff => ('u', 4),
                     _ => ('U', 8),
                 };
                 // A String takes everything.
