@@ -59,6 +59,12 @@ sections and keys are errors instead of being ignored, quotes protect everything
 `%(here)s` is the directory of the file it stands in, `[supervisord]` may be left out, and the RPC interface is there
 without being asked for (an empty `[rpcinterface]` takes it away). Octal numbers are written `0o022` or `\"022\"`.
 
+## When a change is in force
+
+The last column of each table says what puts a changed value in force. `galaxyctl update` goes by process: only those that would be
+started otherwise than they were restart (`galaxyctl update --dry-run` shows it before). `supervisorctl update` restarts every process of a group in which
+anything changed, as Supervisor does.
+
 ## Expansion
 
 `%(name)s` in a value stands for a name; Python's formats work, so `%(process_num)02d` gives `07`. `%%` is a percent sign.

@@ -317,8 +317,8 @@ impl Effect {
     #[must_use]
     pub fn describe(self) -> &'static str {
         match self {
-            Self::Update => "`update` restarts the group",
-            Self::UpdateUnlessAuto => "`update` restarts the group; a change to or from `AUTO` may go unseen",
+            Self::Update => "`update`",
+            Self::UpdateUnlessAuto => "`update`; a change to or from `AUTO` may go unseen",
             Self::Reload => "`reload`",
             Self::Start => "new start of the daemon",
             Self::Reread => "`reread`",

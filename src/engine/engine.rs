@@ -108,7 +108,11 @@ impl Engine {
             Input::KillFailed { process, pid, signal, text } => {
                 self.step(now, process, Step::KillFailed { pid, signal, text }, effects);
             }
-            Input::Deadline => self.run_deadlines(now, effects),
+            Input::Deadline => {
+                // A group whose listeners' time is over is stopped first: its members may be due at once.
+                self.advance_leaving(now, effects);
+                self.run_deadlines(now, effects);
+            }
             Input::Begin { groups } => self.begin(now, groups, effects),
             Input::Shutdown => self.leave(now, Mood::Shutdown, effects),
             Input::Restart => self.leave(now, Mood::Restarting, effects),

@@ -205,31 +205,13 @@ impl Process {
                 self.spawn(cx);
             }
             (state, Step::Spawned { pid, .. }) if state.pid() != Some(pid) => self.refuse_child(cx, pid),
+            #[rustfmt::skip]
             (
-                S::Stopped
-                | S::Spawning
-                | S::Starting { .. }
-                | S::Running { .. }
-                | S::Backoff { .. }
-                | S::Cancelled
-                | S::Stopping { .. }
-                | S::Exited { .. }
-                | S::Fatal
-                | S::Unknown { .. },
-                Step::Start
-                | Step::Stop
-                | Step::Halt
-                | Step::Signal(_)
-                | Step::Spawned { .. }
-                | Step::SpawnFailed(_)
-                | Step::NeverSpawned
-                | Step::LastSignal(_)
-                | Step::ExecFailed { .. }
-                | Step::Exited { .. }
-                | Step::Swept { .. }
-                | Step::SweepAgain
-                | Step::KillFailed { .. }
-                | Step::Due,
+                S::Stopped | S::Spawning | S::Starting { .. } | S::Running { .. } | S::Backoff { .. } | S::Cancelled
+                | S::Stopping { .. } | S::Exited { .. } | S::Fatal | S::Unknown { .. },
+                Step::Start | Step::Stop | Step::Halt | Step::Signal(_) | Step::Spawned { .. } | Step::SpawnFailed(_)
+                | Step::NeverSpawned | Step::LastSignal(_) | Step::ExecFailed { .. } | Step::Exited { .. }
+                | Step::Swept { .. } | Step::SweepAgain | Step::KillFailed { .. } | Step::Due,
             ) => return false,
         }
         true

@@ -22,6 +22,8 @@ pub(super) const LAST_WORDS_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Witness {
     members: BTreeMap<ProcessId, (String, MemberSpec)>,
+    /// Which of them each group has.
+    groups: BTreeMap<String, Vec<ProcessId>>,
     children: BTreeMap<u64, Child>,
     held: Vec<Held>,
 }
@@ -57,11 +59,13 @@ impl Witness {
         &self.held
     }
 
-    /// A group is being created.
+    /// A group is being created, or has other members than before.
     pub(super) fn add(&mut self, group: &GroupSpec) {
+        self.forget(&group.name);
         for member in &group.members {
             if group.pool.is_some() || member.stdout.is_heard() || member.stderr.is_heard() {
                 self.members.insert(member.process, (group.name.clone(), member.clone()));
+                self.groups.entry(group.name.clone()).or_default().push(member.process);
             }
         }
     }
@@ -74,8 +78,14 @@ impl Witness {
 
     /// A group is removed; what waits about its processes is returned.
     pub(super) fn remove(&mut self, group: &str) -> Vec<Notification> {
-        self.members.retain(|_, (name, _)| name != group);
+        self.forget(group);
         self.held.extract_if(.., |held| held.group == group).map(|held| held.notification).collect()
+    }
+
+    fn forget(&mut self, group: &str) {
+        for process in self.groups.remove(group).unwrap_or_default() {
+            self.members.remove(&process);
+        }
     }
 
     /// A process has a child.

@@ -71,15 +71,15 @@ pub(super) fn unauthorized() -> Reply {
     reply
 }
 
-/// A page or what its script asks for: never stored, as Supervisor's.
+/// A page or what its script asks for: asked for anew each time, with the headers that Supervisor sends.
 pub(super) fn page(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
     let mut reply = reply(status, content_type, Either::Left(Full::new(body.into())));
-    do_not_store(&mut reply);
+    do_not_reuse(&mut reply);
     reply.headers_mut().extend(PROTECTIONS);
     reply
 }
 
-fn do_not_store(reply: &mut Reply) {
+fn do_not_reuse(reply: &mut Reply) {
     let headers = [
         (PRAGMA, HeaderValue::from_static("no-cache")),
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
@@ -118,7 +118,7 @@ pub(super) fn see_other(location: &str) -> Reply {
 
 fn redirection(status: StatusCode, location: &str) -> Reply {
     let mut reply = error(status);
-    do_not_store(&mut reply);
+    do_not_reuse(&mut reply);
     if let Ok(location) = HeaderValue::from_str(location) {
         reply.headers_mut().insert(LOCATION, location);
     }

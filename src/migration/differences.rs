@@ -108,7 +108,6 @@ const CONCERNS: &[Concern] = &[
         config.daemon.identifier.contains(|letter: char| ".*+?|^$()[]{}\\".contains(letter))
     }),
     ("a syslog that cannot be reached", |config| any_log(config, |log| log.syslog)),
-    ("captured output whose end tag never comes", |config| any_log(config, |log| log.capture_maxbytes > 0)),
     ("the end of the output with capture on", |config| any_log(config, |log| log.capture_maxbytes > 0)),
     ("output with capture on", |config| any_log(config, |log| log.capture_maxbytes > 0)),
     ("the log file of a program with stdout_events_enabled or capture", |config| {

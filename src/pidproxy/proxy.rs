@@ -38,6 +38,7 @@ impl Proxy {
         let signals = Signals::receive(&wanted)?;
         #[expect(clippy::disallowed_methods, reason = "this process is no keeper: it has this one child")]
         let mut wanted = Command::new(std::path::absolute(command)?);
+        signals::block_none(&mut wanted);
         let child = wanted.arg0(command).args(arguments).spawn()?;
         Ok(Proxy { pidfile, child, signals })
     }

@@ -2,9 +2,13 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use super::child;
 
 /// Receives signals one by one, with their senders.
 #[derive(Debug)]
@@ -60,6 +64,16 @@ pub fn ignore(signal: i32) {
 pub fn restore_default(signal: i32) {
     // SAFETY: as for `ignore`.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
+/// The command starts with no signal blocked, whatever the calling thread blocks: that would be inherited.
+pub fn block_none(command: &mut Command) {
+    let unblock = || {
+        child::unblock_signals();
+        Ok(())
+    };
+    // SAFETY: the closure captures nothing and calls what is async-signal-safe only.
+    unsafe { command.pre_exec(unblock) };
 }
 
 /// Sends `signal` to a process.

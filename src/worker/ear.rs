@@ -133,6 +133,11 @@ impl ProgramEar {
         said
     }
 
+    /// Bytes that were heard and may yet turn out to be text.
+    pub(super) fn held_back(&self) -> usize {
+        self.capture.as_ref().map_or(0, |capture| capture.recogniser.held_bytes())
+    }
+
     /// Bytes before this place, all of which were heard, are not needed any more.
     pub(super) fn needed_from(&self, heard: u64) -> u64 {
         self.capture.as_ref().and_then(|capture| capture.begin).unwrap_or(heard)

@@ -73,10 +73,14 @@ impl Worker {
 
     async fn finish_logs(&mut self) {
         while !self.children.is_empty() {
-            match self.notices.recv().await {
-                Some(notice) => self.on_notice(notice),
-                None => return,
+            tokio::select! {
+                ready = self.taps.ready() => self.on_ready(ready),
+                notice = self.notices.recv() => match notice {
+                    Some(notice) => self.on_notice(notice),
+                    None => return,
+                },
             }
+            self.settle();
             self.forget_finished();
         }
     }

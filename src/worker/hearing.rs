@@ -182,14 +182,14 @@ impl Worker {
 
     /// Gives the pipe for the log plane, or the child's back.
     fn tap(&mut self, source: SourceId, pipe: OwnedFd, mut ear: Ear) -> Result<OwnedFd, (OwnedFd, io::Error)> {
-        let (memory, onward) = match self.tap_memory(source) {
-            Ok(memory) => memory,
-            Err(error) => return Err((pipe, error)),
-        };
         let record = self.tap_records.remove(&source);
         let heard = match &ear {
             Ear::Listener => self.events.heard(source.child).unwrap_or(0),
             Ear::Program(_) => record.as_ref().map_or(0, |record| record.heard),
+        };
+        let (memory, onward) = match self.tap_memory(source, heard) {
+            Ok(memory) => memory,
+            Err(error) => return Err((pipe, error)),
         };
         let spare = match pipe.try_clone() {
             Ok(spare) => spare,
@@ -204,14 +204,14 @@ impl Worker {
     }
 
     /// A predecessor's, or new memory that the keeper holds from now on; and another descriptor of the pipe onward.
-    fn tap_memory(&mut self, source: SourceId) -> io::Result<(TapMemory, OwnedFd)> {
+    fn tap_memory(&mut self, source: SourceId, heard: u64) -> io::Result<(TapMemory, OwnedFd)> {
         let [intake_name, onward_name] = tap_names(source);
         let left = self.held.remove(&intake_name).zip(self.held.remove(&onward_name));
         let memory = if let Some((intake, onward)) = left {
             self.remembered.extend([intake_name, onward_name]);
             TapMemory { intake, onward }
         } else {
-            let memory = TapMemory::create()?;
+            let memory = TapMemory::create(heard)?;
             self.hold(intake_name, memory.intake.try_clone()?)?;
             self.hold(onward_name, memory.onward.try_clone()?)?;
             memory
@@ -259,7 +259,7 @@ impl Worker {
     /// Hears what a pipe has: a piece if its child lives, all that is left if it is reaped.
     fn pump(&mut self, source: SourceId) {
         while let Some(tapped) = self.taps.get_mut(source) {
-            match tapped.tap.take() {
+            match tapped.take() {
                 Found::Bytes { at, bytes } => {
                     self.heard(source, at, &bytes);
                     if !self.children.is_reaped(source.child) {
@@ -267,6 +267,11 @@ impl Worker {
                     }
                 }
                 Found::Drained => return self.tap_drained(source),
+                Found::Failed(errno) => {
+                    let (child, channel) = (source.child, source.channel.name());
+                    let name = self.children.get(child).map(|child| self.bare_name(child.process)).unwrap_or_default();
+                    log(Level::Critical, &format!("{name}'s {channel} cannot be read any more ({errno}); restart it"));
+                }
                 Found::Nothing | Found::Blocked => break,
             }
         }
@@ -356,6 +361,8 @@ impl Worker {
 
     /// What a predecessor left and nobody took in hand.
     pub(super) fn release_leftovers(&mut self) {
+        // Of children that are gone: later ones may get their ids.
+        self.tap_records.clear();
         for name in std::mem::take(&mut self.held).into_keys().filter(|name| name.starts_with(HELD_PREFIX)) {
             self.tell_keeper(&ToKeeper::Release { name });
         }

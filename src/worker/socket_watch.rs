@@ -24,7 +24,8 @@ use crate::config::{ServerConfig, UnixServer};
 use crate::http::{self, BoundListener, SocketFile};
 use crate::logs::{Level, log};
 
-/// After a file was put back, so that something that deletes it in a loop costs little.
+/// After a file was put back or could not be, so that neither something that deletes it in a loop costs much, nor a
+/// directory in which much happens.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Listeners whose file is gone serve on for those who have the file elsewhere (a bind mount); so many of them at most,
@@ -98,11 +99,12 @@ async fn watch(
         let notifier = Arc::clone(&inotify);
         let look = tokio::task::spawn_blocking(move || {
             let restored = look(&mut watched, &notifier);
-            (watched, restored)
+            let all_there = watched.iter().all(Watched::is_there);
+            (watched, restored, all_there)
         });
-        let Ok((back, restored)) = look.await else { return };
+        let Ok((back, restored, all_there)) = look.await else { return };
         watched = back;
-        let pause = if restored.is_empty() { Duration::ZERO } else { PAUSE };
+        let pause = if restored.is_empty() && all_there { Duration::ZERO } else { PAUSE };
         for one in restored {
             // The receiver is gone only when the worker ends.
             let _ = done.send(Done::SocketBack(Box::new(one)));

@@ -23,6 +23,7 @@ use super::pidfile::{self, Claim};
 use super::post_mortem::Morgue;
 use super::program_sockets::{ProgramSockets, test_sockets};
 use super::report;
+use super::serving::{self, Serving};
 use super::socket_watch::SocketWatch;
 use super::spawning::{Heritage, SpawnQueue, Wanted};
 use super::taps::Taps;
@@ -47,7 +48,7 @@ const SIDE_THREAD_IDLE: std::time::Duration = std::time::Duration::from_millis(5
 
 /// Why a worker cannot begin.
 #[derive(Debug, thiserror::Error)]
-enum Unable {
+pub(super) enum Unable {
     #[error("the runtime: {0}")]
     Runtime(io::Error),
     #[error(transparent)]
@@ -164,9 +165,7 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         log(Level::Critical, RUNNING_AS_ROOT);
     }
     if inventory.generation == 1 {
-        for (level, text) in &launch.messages {
-            log(level_of(*level), text);
-        }
+        launch.messages.iter().for_each(|(level, text)| log(level_of(*level), text));
     }
     for line in warnings {
         log(Level::Warn, &line);
@@ -177,23 +176,8 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     if !config.daemon.nocleanup {
         clean_up(&config);
     }
-    for group in &mut config.groups {
-        for problem in make_auto_logs(group, &config.daemon) {
-            log(Level::Warn, &problem);
-        }
-    }
-    let groups = std::mem::take(&mut config.groups);
     // The first time, the launcher has tested them.
-    if inventory.generation > 1 {
-        for failed in groups.iter().filter_map(|group| test_sockets(group, &BTreeSet::new()).err()) {
-            log(Level::Critical, &failed);
-        }
-    }
-    let mut active = IndexMap::new();
-    for group in groups {
-        // Of two groups with one name the first counts, as in the engine.
-        active.entry(group.name.clone()).or_insert(group);
-    }
+    let active = first_groups(&mut config, inventory.generation > 1);
     let listeners = renew_listeners(&config, &mut inventory.held, &mut keeper)?;
     let groups = active.values().map(GroupConfig::spec).collect();
     let next_serial = inventory.held.remove(SERIAL_HELD_NAME).map(memory::read).and_then(Result::ok).unwrap_or(0);
@@ -235,6 +219,22 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     worker.settle();
     worker.tell_keeper(&ToKeeper::Ready);
     Ok(worker)
+}
+
+/// The groups, with their AUTO logs made and, if so wished, their sockets tested.
+fn first_groups(config: &mut Config, tests_sockets: bool) -> IndexMap<String, GroupConfig> {
+    let mut active = IndexMap::new();
+    for mut group in std::mem::take(&mut config.groups) {
+        for problem in make_auto_logs(&mut group, &config.daemon) {
+            log(Level::Warn, &problem);
+        }
+        if tests_sockets && let Err(failed) = test_sockets(&group, &BTreeSet::new()) {
+            log(Level::Critical, &failed);
+        }
+        // Of two groups with one name the first counts, as in the engine.
+        active.entry(group.name.clone()).or_insert(group);
+    }
+    active
 }
 
 /// Goes on where a predecessor was killed.
@@ -295,6 +295,8 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     worker.find_lingering();
     worker.resume_events();
     worker.release_leftovers();
+    // What the old journal says of children that are gone must not be taken for news of those who get their ids.
+    worker.restructured = true;
     let Worker { engine, effects, .. } = &mut worker;
     engine.resume(now(), effects);
     worker.close_unused_sockets();
@@ -367,7 +369,7 @@ struct State {
     activity: Activity,
 }
 
-type Listener = (BoundListener, ServerConfig);
+pub(super) type Listener = (BoundListener, ServerConfig);
 
 fn assemble(
     state: State,
@@ -388,19 +390,7 @@ fn assemble(
         .map_err(|error| Unable::System { doing: "cannot start the log plane".to_owned(), error })?;
     let interfaces = Arc::new(twiddling::interfaces(&config));
     let taps = Taps::new().map_err(|error| Unable::System { doing: "cannot wait for output".to_owned(), error })?;
-    let mut endpoints = Vec::new();
-    let mut socket_files = Vec::new();
-    let mut watched = Vec::new();
-    for (listener, server) in listeners {
-        if let (BoundListener::Unix(unix), ServerConfig::Unix(server)) = (&listener, &server) {
-            socket_files.extend(unix.socket_file());
-            watched.push((server.clone(), unix.socket_file()));
-        }
-        let (control, interfaces) = (request_sender.clone(), Arc::clone(&interfaces));
-        let endpoint = http::serve(listener, auth(&server), page(&server), control, interfaces)
-            .map_err(|error| Unable::System { doing: format!("cannot serve {}", section(&server)), error })?;
-        endpoints.push(endpoint);
-    }
+    let Serving { endpoints, socket_files, watched } = serving::serve(listeners, &request_sender, &interfaces)?;
     let socket_watch = SocketWatch::start(watched, done_sender.clone());
     Ok(Worker {
         heritage: Heritage::new(&config, &launch, environment),
@@ -553,7 +543,7 @@ pub(super) fn page(server: &ServerConfig) -> &PageConfig {
     }
 }
 
-fn section(server: &ServerConfig) -> &str {
+pub(super) fn section(server: &ServerConfig) -> &str {
     match server {
         ServerConfig::Unix(server) => &server.section,
         ServerConfig::Inet(server) => &server.section,

@@ -5,8 +5,9 @@
 //! byte of all that the child ever wrote comes next; with the journalled position up to which bytes were heard, a
 //! successor hears each byte exactly once, whenever its predecessor was killed. The keeper holds both.
 //!
-//! A worker that is killed here may repeat a piece in the log file; the part of a piece that a full log pipe does not take is in
-//! memory only, and is lost with the worker.
+//! No more is heard than the pipe onward has room for, so what was heard is on its way to the log at once, and a worker
+//! that is killed takes no text with it. It may repeat a piece in the log file; and of a block that was never finished,
+//! which may be larger than any pipe, what does not fit waits in memory.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -16,6 +17,7 @@ use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use crate::sys::{pipe, splice};
@@ -26,8 +28,8 @@ pub(super) const CHUNK_BYTES_MAX: usize = 64 * 1024;
 /// Memory of bytes that were heard is given back in pieces of at least this.
 const GIVE_BACK_BYTES: u64 = 64 * 1024;
 
-/// Memory is given back in whole pages.
-const PAGE_BYTES: u64 = 4096;
+/// Memory is given back in whole pages, and pipes hold pages.
+const PAGE_BYTES: usize = 4096;
 
 /// One output pipe.
 #[derive(Debug)]
@@ -41,7 +43,7 @@ pub(super) struct Tap {
     heard: u64,
     /// Memory before this was given back.
     given_back: u64,
-    /// Text that the onward pipe did not take yet.
+    /// Text that the onward pipe did not take yet: the rest of an unfinished block.
     waiting: VecDeque<u8>,
     /// Set once the child is reaped: so many bytes of the pipe are its own.
     left: Option<usize>,
@@ -60,6 +62,8 @@ pub(super) enum Found {
     Blocked,
     /// The child is reaped, and all it wrote was found.
     Drained,
+    /// Nothing more can be had from the pipe.
+    Failed(Errno),
 }
 
 /// What a tap waits for.
@@ -80,13 +84,14 @@ pub(super) struct TapMemory {
 }
 
 impl TapMemory {
-    /// For a child that has said nothing yet.
+    /// For a child of which so many bytes were heard: none, unless the keeper could not hold a predecessor's memory.
     ///
     /// # Errors
     /// When no descriptor is left.
-    pub(super) fn create() -> io::Result<TapMemory> {
-        let intake = memfd_create(c"galaxyd-intake", MFdFlags::MFD_CLOEXEC)?;
-        Ok(TapMemory { intake, onward: pipe::loop_pipe()? })
+    pub(super) fn create(heard: u64) -> io::Result<TapMemory> {
+        let intake = File::from(memfd_create(c"galaxyd-intake", MFdFlags::MFD_CLOEXEC)?);
+        intake.set_len(heard)?;
+        Ok(TapMemory { intake: intake.into(), onward: pipe::loop_pipe()? })
     }
 }
 
@@ -123,8 +128,8 @@ impl Tap {
         }
     }
 
-    /// The next bytes.
-    pub(super) fn take(&mut self) -> Found {
+    /// The next bytes. Their text may be longer than they are by `held_back` bytes, which were heard before.
+    pub(super) fn take(&mut self, held_back: usize) -> Found {
         self.forward(&[]);
         if !self.waiting.is_empty() {
             return Found::Blocked;
@@ -137,17 +142,41 @@ impl Tap {
                     self.left = self.left.map(|left| left.saturating_sub(count));
                 }
                 // Not a pipe, or no memory: nothing that another attempt could help.
-                Err(_) => self.ended = true,
+                Err(error) => {
+                    self.ended = true;
+                    return Found::Failed(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)));
+                }
             }
         }
         let at = self.heard;
-        let wanted = usize::try_from(self.taken - at).unwrap_or(usize::MAX).min(CHUNK_BYTES_MAX);
+        let unheard = usize::try_from(self.taken - at).unwrap_or(usize::MAX);
+        let wanted = unheard.min(self.room().saturating_sub(held_back));
+        if unheard > 0 && wanted == 0 {
+            return Found::Blocked;
+        }
         let mut bytes = vec![0; wanted];
         if wanted > 0 && self.intake.read_exact_at(&mut bytes, at).is_ok() {
             self.heard += wanted as u64;
             return Found::Bytes { at, bytes };
         }
         if self.left == Some(0) || (self.left.is_some() && self.ended) { Found::Drained } else { Found::Nothing }
+    }
+
+    /// Bytes that the onward pipe takes now; it holds pages, of which the first and the last need not be full. If it
+    /// cannot be asked, as much as it holds at most: what does not fit waits.
+    fn room(&self) -> usize {
+        let unread = pipe::unread(&self.onward).unwrap_or(0);
+        if unread == 0 {
+            return CHUNK_BYTES_MAX;
+        }
+        let pages = unread.div_ceil(PAGE_BYTES) + 1;
+        let room = pipe::capacity(&self.onward).unwrap_or(CHUNK_BYTES_MAX).saturating_sub(pages * PAGE_BYTES);
+        if room >= PAGE_BYTES {
+            return room.min(CHUNK_BYTES_MAX);
+        }
+        // One that is writable takes a page; and what is waited for when there is no room is just that.
+        let mut wanted = [PollFd::new(self.onward.as_fd(), PollFlags::POLLOUT)];
+        if poll(&mut wanted, PollTimeout::ZERO) == Ok(0) { 0 } else { PAGE_BYTES }
     }
 
     fn take_in(&mut self) -> io::Result<usize> {
@@ -196,7 +225,7 @@ impl Tap {
 
     /// The journal knows that bytes before `place` were heard and are not needed any more.
     pub(super) fn give_back(&mut self, place: u64) {
-        let place = place - place % PAGE_BYTES;
+        let place = place - place % PAGE_BYTES as u64;
         if place.saturating_sub(self.given_back) < GIVE_BACK_BYTES {
             return;
         }
@@ -210,7 +239,7 @@ impl Tap {
     /// What it waits for.
     pub(super) fn awaits(&self) -> Awaited {
         match () {
-            () if !self.waiting.is_empty() => Awaited::Room,
+            () if !self.waiting.is_empty() || self.taken > self.heard => Awaited::Room,
             () if self.ended => Awaited::Nothing,
             () => Awaited::Output,
         }
@@ -239,7 +268,7 @@ mod tests {
 
     fn rig() -> Rig {
         let (reader, child) = io::pipe().unwrap();
-        Rig { child, pipe: reader.into(), memory: TapMemory::create().unwrap() }
+        Rig { child, pipe: reader.into(), memory: TapMemory::create(0).unwrap() }
     }
 
     impl Rig {
@@ -259,17 +288,25 @@ mod tests {
     fn a_successor_hears_what_the_journal_does_not_know_and_nothing_twice() {
         let mut rig = rig();
         let mut first = rig.tap(0);
-        assert_eq!(first.take(), Found::Nothing);
+        assert_eq!(first.take(0), Found::Nothing);
         rig.child.write_all(b"READY\n").unwrap();
-        assert_eq!(first.take(), bytes(0, "READY\n"));
+        assert_eq!(first.take(0), bytes(0, "READY\n"));
         rig.child.write_all(b"RESULT 2\nOK").unwrap();
-        assert_eq!(first.take(), bytes(6, "RESULT 2\nOK"));
+        assert_eq!(first.take(0), bytes(6, "RESULT 2\nOK"));
         drop(first);
         rig.child.write_all(b"READY\n").unwrap();
         let mut second = rig.tap(6);
-        assert_eq!(second.take(), bytes(6, "RESULT 2\nOK"), "taken, but never journalled");
-        assert_eq!(second.take(), bytes(17, "READY\n"));
-        assert_eq!(rig.tap(23).take(), Found::Nothing);
+        assert_eq!(second.take(0), bytes(6, "RESULT 2\nOK"), "taken, but never journalled");
+        assert_eq!(second.take(0), bytes(17, "READY\n"));
+        assert_eq!(rig.tap(23).take(0), Found::Nothing);
+    }
+
+    #[test]
+    fn a_successor_without_memory_goes_on_where_the_journal_left_off() {
+        let mut rig = rig();
+        rig.memory = TapMemory::create(23).unwrap();
+        rig.child.write_all(b"RESULT 2\nOK").unwrap();
+        assert_eq!(rig.tap(23).take(0), bytes(23, "RESULT 2\nOK"));
     }
 
     #[test]
@@ -279,8 +316,8 @@ mod tests {
         rig.child.write_all(b"last words").unwrap();
         tap.drain();
         rig.child.write_all(b"of a grandchild").unwrap();
-        assert_eq!(tap.take(), bytes(0, "last words"));
-        assert_eq!(tap.take(), Found::Drained);
+        assert_eq!(tap.take(0), bytes(0, "last words"));
+        assert_eq!(tap.take(0), Found::Drained);
     }
 
     #[test]
@@ -290,12 +327,36 @@ mod tests {
         let text = vec![b'x'; 100_000];
         tap.forward(&text);
         rig.child.write_all(b"more").unwrap();
-        assert_eq!((tap.take(), tap.awaits()), (Found::Blocked, Awaited::Room));
+        assert_eq!((tap.take(0), tap.awaits()), (Found::Blocked, Awaited::Room));
         let mut onward = File::from(rig.memory.onward.try_clone().unwrap());
         let mut found = vec![0; 1 << 20];
         assert_eq!(onward.read(&mut found).unwrap(), 65536);
-        assert_eq!((tap.take(), tap.awaits()), (bytes(0, "more"), Awaited::Output));
+        assert_eq!((tap.take(0), tap.awaits()), (bytes(0, "more"), Awaited::Output));
         assert_eq!(onward.read(&mut found).unwrap(), 100_000 - 65536);
+    }
+
+    #[test]
+    fn no_more_is_heard_than_goes_on_to_the_log() {
+        let mut rig = rig();
+        let mut tap = rig.tap(0);
+        let mut onward = File::from(rig.memory.onward.try_clone().unwrap());
+        let (mut written, mut heard, mut logged, mut scratch) = (0, 0, 0, vec![0; 10_000]);
+        while logged < 500_000 {
+            if written < 500_000 && pipe::unread(&rig.pipe).unwrap() == 0 {
+                rig.child.write_all(&vec![b'x'; 50_000]).unwrap();
+                written += 50_000;
+            }
+            while let Found::Bytes { at, bytes } = tap.take(7) {
+                assert_eq!(at, heard as u64);
+                heard += bytes.len();
+                tap.forward(&bytes);
+                assert!(tap.waiting.is_empty(), "a worker that dies now would lose {} bytes", tap.waiting.len());
+            }
+            assert_eq!(tap.awaits(), if heard < written { Awaited::Room } else { Awaited::Output });
+            logged += onward.read(&mut scratch).unwrap();
+        }
+        assert_eq!((written, heard, logged), (500_000, 500_000, 500_000));
+        assert_eq!((tap.take(0), tap.awaits()), (Found::Nothing, Awaited::Output));
     }
 
     #[test]
@@ -304,14 +365,14 @@ mod tests {
         let mut tap = rig.tap(0);
         for _ in 0..10 {
             rig.child.write_all(&vec![b'x'; 30_000]).unwrap();
-            assert!(matches!(tap.take(), Found::Bytes { .. }));
+            assert!(matches!(tap.take(0), Found::Bytes { .. }));
             tap.give_back(tap.heard());
         }
         let metadata = tap.intake.metadata().unwrap();
         assert_eq!(metadata.len(), 300_000);
         assert!(std::os::unix::fs::MetadataExt::blocks(&metadata) * 512 < 150_000, "{metadata:?}");
         rig.child.write_all(b"end").unwrap();
-        assert_eq!(tap.take(), bytes(300_000, "end"));
+        assert_eq!(tap.take(0), bytes(300_000, "end"));
         assert_eq!(tap.reread(300_001, 300_003), b"nd");
     }
 }

@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use super::ear::{ProgramEar, TapRecord};
-use super::tap::{Awaited, Tap};
+use super::tap::{Awaited, Found, Tap};
 use crate::logs::{Channel, SourceId};
 use crate::sys::watched::Watched;
 
@@ -169,6 +169,14 @@ impl Taps {
 }
 
 impl Tapped {
+    /// The next bytes.
+    pub(super) fn take(&mut self) -> Found {
+        self.tap.take(match &self.ear {
+            Ear::Listener => 0,
+            Ear::Program(ear) => ear.held_back(),
+        })
+    }
+
     /// A listener's place is in the records of its pool.
     fn record(&self, source: SourceId) -> Option<TapRecord> {
         match &self.ear {

@@ -41,7 +41,7 @@ pub(super) struct Prospect {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Growth {
     group: GroupConfig,
-    /// Members that ran in the group that this one replaces.
+    /// Members that are to run whatever `autostart` says: they ran in the group that this one replaces.
     start: Vec<String>,
 }
 
@@ -112,7 +112,9 @@ impl Worker {
                 (GroupFate::Removed, _) | (_, None) => changes.push(GroupChange::Leave(group.group.clone())),
                 (GroupFate::Added, Some(new)) => growing.push(Growth { group: new.clone(), start: Vec::new() }),
                 (GroupFate::Replaced, Some(new)) => {
-                    let restarts = group.processes.iter().filter(|process| process.outlook == Outlook::Restart);
+                    let starts =
+                        |process: &&ProcessReport| matches!(process.outlook, Outlook::Restart | Outlook::Start);
+                    let restarts = group.processes.iter().filter(starts);
                     let start = restarts.map(|process| process.name.clone()).collect();
                     growing.push(Growth { group: new.clone(), start });
                     changes.push(GroupChange::Leave(group.group.clone()));
@@ -214,7 +216,19 @@ impl Worker {
                 let keys = if let ProcessFate::Changed(keys) = fate { keys.clone() } else { Vec::new() };
                 ProcessReport { name: name.clone(), outlook, keys }
             });
-            let processes = processes.collect();
+            let mut processes: Vec<ProcessReport> = processes.collect();
+            if plan.fate == GroupFate::Replaced {
+                let others = new.into_iter().flat_map(|group| &group.processes);
+                for process in others {
+                    if processes.iter().any(|known| known.name == process.name) {
+                        continue;
+                    }
+                    let forced = is_forced(wish, &plan.group, &process.name);
+                    let fate = ProcessFate::Changed(Vec::new());
+                    let outlook = self.outlook(plan, &process.name, &fate, process.autostart, forced);
+                    processes.push(ProcessReport { name: process.name.clone(), outlook, keys: Vec::new() });
+                }
+            }
             report.groups.push(GroupReport {
                 group: plan.group.clone(),
                 fate: plan.fate,
@@ -260,7 +274,7 @@ impl Worker {
             (ProcessFate::Added, _) => Outlook::Add,
             (_, GroupFate::Replaced) if view.state.is_running() => Outlook::Restart,
             (_, GroupFate::Replaced) => {
-                if autostart {
+                if autostart || forced {
                     Outlook::Start
                 } else {
                     Outlook::NextStart

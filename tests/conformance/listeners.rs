@@ -382,21 +382,25 @@ fn a_pool_is_changed_by_update(subject: Subject) {
     daemon.wait_running(&["l"]);
     let mut transcript = Transcript::of(&daemon);
     let other = "[program:p]\ncommand=/bin/cat\nstartsecs=0\n";
-    for sections in [
+    for (round, sections) in [
         listener("l", "REMOTE_COMMUNICATION", "", "buffer_size=7"),
         listener("l", "REMOTE_COMMUNICATION,TICK_3600", "", "buffer_size=7") + other,
         other.to_owned() + &listener("m", "REMOTE_COMMUNICATION", "", ""),
         other.to_owned(),
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         daemon.rewrite(&sections);
         transcript.ctl(&daemon, &["reread"]).ctl(&daemon, &["update"]);
         let listener = if sections.contains(":m]") { "m" } else { "l" };
         if sections.contains("eventlistener") {
             daemon.wait_running(&[listener]);
-            remote(&daemon, &format!("for {listener}"), "");
+            remote(&daemon, &format!("round {round} for {listener}"), "");
+            // What waits for a pool goes with it, and the next round may remove it.
+            wait_told(&daemon, &format!("round {round} for {listener}"), 1);
         }
     }
-    wait_told(&daemon, "for l", 2);
     transcript.check("listeners_update");
 }
 

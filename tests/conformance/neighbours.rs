@@ -26,6 +26,7 @@ ours_alone![
     the_sample_has_its_names,
     a_proxy_ends_with_its_command,
     a_proxy_signals_nobody_else,
+    a_proxied_command_blocks_no_signal,
 ];
 
 /// What the subject's `echo_supervisord_conf` prints.
@@ -201,4 +202,11 @@ fn a_proxy_signals_nobody_else(subject: Subject) {
         assert!(!proxied.daemon.text("got").contains("TERM"));
     }
     assert_eq!(subject.daemon, Side::Galaxyd);
+}
+
+/// Shells unblock what they inherit; other programs could not be stopped.
+fn a_proxied_command_blocks_no_signal(subject: Subject) {
+    let mut proxied = Proxied::start(subject, &["real.pid", "/bin/grep", "SigBlk", "/proc/self/status"]);
+    assert_eq!(proxied.wait_end().code(), Some(0));
+    assert_eq!(proxied.daemon.text("proxy.out"), "SigBlk:\t0000000000000000\n");
 }

@@ -85,8 +85,8 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         row: "`rpcinterface` factories, `result_handler`s and `ctlplugin`s other than Supervisor's own",
         log: None,
     },
-    Difference { name: "overflow-summarised", row: "events that a full buffer drops", log: None },
-    Difference { name: "capture-kept", row: "captured output whose end tag never comes", log: None },
+    Difference { name: "overflow-summarised", row: "dropped events", log: None },
+    Difference { name: "capture-kept", row: "the end of the output with capture on", log: None },
     Difference { name: "help", row: "the help of the command lines and of the commands", log: None },
 ];
 

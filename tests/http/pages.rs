@@ -39,7 +39,7 @@ fn done(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn pages_carry_a_strict_policy_and_are_not_stored() {
+fn pages_carry_a_strict_policy_and_are_asked_for_anew() {
     with_world(async |world| {
         for path in ["/", "/index.html", "/tail.html?processname=web", "/index.html?action=stopall", "/ok.html"] {
             let page = get(&world, path, HOST).await;

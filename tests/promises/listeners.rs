@@ -1,12 +1,16 @@
 //! kill -9 of the worker with listeners at work: each event arrives once, in order, whole.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::process::Command;
 use std::time::Instant;
 
+use galaxyd::sys::pipe;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
 
 use crate::daemon::Daemon;
 use crate::household::worker_of;
@@ -229,4 +233,71 @@ fn a_listener_that_does_not_answer_delays_the_end_by_a_second() {
     let names: Vec<&str> = lines.iter().filter_map(|line| line.split("stopped: ").nth(1)).collect();
     assert_eq!(names.len(), 3, "{lines:?}");
     assert!(names[2].starts_with("l "), "the listener is the last: {lines:?}");
+}
+
+/// A listener that is told of what the program `p` says, and `p` with these keys.
+fn heard(keys: &str) -> Option<Daemon> {
+    let interface = "[rpcinterface:twiddler]\nsupervisor.rpcinterface_factory = supervisor_twiddler.rpcinterface:make_twiddler_rpcinterface\n";
+    daemon("events=PROCESS_LOG,PROCESS_COMMUNICATION\n", &format!("[program:p]\nstartsecs=0\n{keys}{interface}"))
+}
+
+#[test]
+fn output_of_added_programs_is_told() {
+    let Some(daemon) = heard("command=sleep 1000\n") else { return };
+    let options = "<struct><member><name>command</name><value>sh -c 'echo added; exec sleep 1000'</value></member>\
+                   <member><name>stdout_events_enabled</name><value>true</value></member></struct>";
+    let parameters = format!(
+        "<param><value>p</value></param><param><value>x</value></param><param><value>{options}</value></param>"
+    );
+    daemon.call("twiddler.addProgramToGroup", &parameters).unwrap();
+    daemon.wait_text("events.txt", "processname:x groupname:p");
+}
+
+#[test]
+fn a_block_that_a_former_child_left_open_swallows_no_output_of_a_later_one() {
+    let later = "[program:later]\ncommand=sh -c 'echo all is well; exec sleep 1000'\nautostart=false\n\
+                 stdout_capture_maxbytes=1000\nstdout_logfile=%(here)s/later.log\n";
+    let Some(daemon) = heard(&format!(
+        "command=sh -c 'echo \"<!--XSUPERVISOR:BEGIN-->\"; sleep 0.2; printf \"%%0200d\" 1; touch %(here)s/said; exec sleep 1000'\n\
+         autorestart=false\nstdout_capture_maxbytes=1000\nstdout_events_enabled=true\n{later}"
+    )) else {
+        return;
+    };
+    daemon.wait_text("events.txt", "0001");
+    kill(Pid::from_raw(daemon.process_pid("p")), Signal::SIGKILL).unwrap();
+    daemon.wait_state("p", "EXITED");
+    // The keeper has forgotten that child, so the successor gives its number to the next.
+    daemon.wait_text("main.log", "terminated by SIGKILL");
+    kill_worker(&daemon);
+    daemon.ctl(&["start", "later"]);
+    daemon.wait_text("later.log", "all is well");
+}
+
+#[test]
+fn kills_of_the_worker_lose_no_output_that_the_log_has_no_room_for() {
+    let Some(daemon) = heard(
+        "command=sleep 1000\n[program:late]\ncommand=sh -c 'seq 1 60000; exec sleep 1000'\nautostart=false\n\
+         startsecs=0\nstdout_events_enabled=true\nstdout_logfile=%(here)s/fifo\nstdout_logfile_maxbytes=0\n",
+    ) else {
+        return;
+    };
+    mkfifo(&daemon.path("fifo"), Mode::S_IRWXU).unwrap();
+    let mut fifo = File::options().read(true).write(true).open(daemon.path("fifo")).unwrap();
+    daemon.ctl(&["start", "late"]);
+    until("a log that is full", || match pipe::unread(&fifo).unwrap() {
+        65_000.. => Ok(()),
+        bytes => Err(format!("{bytes} bytes")),
+    });
+    for _ in 0..3 {
+        kill_worker(&daemon);
+    }
+    let mut text = String::new();
+    while !text.ends_with("\n60000\n") {
+        let mut piece = [0; 4096];
+        let count = fifo.read(&mut piece).unwrap();
+        text.push_str(std::str::from_utf8(&piece[..count]).unwrap());
+    }
+    let said: BTreeSet<&str> = text.lines().collect();
+    let lost: Vec<u32> = (1..=60_000).filter(|number| !said.contains(number.to_string().as_str())).take(3).collect();
+    assert!(lost.is_empty(), "lost {lost:?} and more");
 }

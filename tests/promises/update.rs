@@ -306,6 +306,15 @@ fn random_configuration(dice: &mut Dice) -> String {
             grouped.push(name);
         }
     }
+    for name in ["e", "f"] {
+        let events = ["TICK_60", "TICK_3600"][usize::try_from(dice.below(2)).unwrap()];
+        let (size, count) = (1 + dice.below(2), 1 + dice.below(2));
+        let autostart = dice.below(2) == 0;
+        let keys = format!(
+            "events={events}\nbuffer_size={size}\nnumprocs={count}\nprocess_name={name}%(process_num)d\nautostart={autostart}\n"
+        );
+        text += &program(name, &keys).replace("[program:", "[eventlistener:");
+    }
     if !grouped.is_empty() {
         let group = format!("[group:g]\nprograms={}\npriority={}\n", grouped.join(","), dice.below(3));
         text.push_str(&group);
@@ -320,6 +329,11 @@ fn what_a_rehearsal_says_is_what_an_update_does() {
     let mut dice = Dice(seed);
     let daemon = galaxyd("", &random_configuration(&mut dice));
     for round in 0..12 {
+        match dice.below(4) {
+            0 => drop(daemon.ctl(&["start", "all"])),
+            1 => drop(daemon.ctl(&["stop", "all"])),
+            _ => {}
+        }
         let before = settled(&daemon);
         daemon.rewrite(&random_configuration(&mut dice));
         let rehearsed = json(&daemon, &["update", "--dry-run"]);

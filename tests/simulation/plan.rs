@@ -136,7 +136,7 @@ pub(crate) fn member_name(place: u64) -> String {
 fn group(dice: &mut Dice, place: u64) -> GroupSpec {
     let count = if dice.chance(5) { 0 } else { 1 + dice.below(MEMBERS) };
     let members = (0..count).map(|place| MemberSpec { name: member_name(place), policy: policy(dice) }).collect();
-    GroupSpec { name: group_name(place), priority: priority(dice), members, listens: false }
+    GroupSpec { name: group_name(place), priority: priority(dice), members, listens: dice.chance(20) }
 }
 
 fn priority(dice: &mut Dice) -> i64 {

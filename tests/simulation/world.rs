@@ -321,12 +321,7 @@ impl World<'_> {
             }
             Action::StopOrdered(whom) => {
                 let Some(target) = target(engine, whom) else { return Ok(()) };
-                let processes = match &target {
-                    Target::One(process) => vec![*process],
-                    Target::Group(group) => engine.group_members(group).unwrap_or_default().to_vec(),
-                    Target::All => engine.processes_by_priority().map(|view| view.process).collect(),
-                };
-                Request::StopOrdered { processes }
+                Request::StopOrdered { processes: all_of(engine, &target) }
             }
             Action::Add(spec) => Request::AddGroup(spec),
             Action::Remove(place) => Request::RemoveGroup(group_name(place)),
@@ -542,6 +537,14 @@ fn target(engine: &Engine, whom: Whom) -> Option<Target> {
         Whom::One(group, member) => engine.find(&group_name(group), &member_name(member)).map(Target::One),
         Whom::Group(group) => Some(Target::Group(group_name(group))),
         Whom::All => Some(Target::All),
+    }
+}
+
+fn all_of(engine: &Engine, target: &Target) -> Vec<ProcessId> {
+    match target {
+        Target::One(process) => vec![*process],
+        Target::Group(group) => engine.group_members(group).unwrap_or_default().to_vec(),
+        Target::All => engine.processes_by_priority().map(|view| view.process).collect(),
     }
 }
 

@@ -227,7 +227,7 @@ fn proxy(port: u16) -> u16 {
 /// One request, with the daemon's address in the place of the proxy's, and its answer.
 fn relay(mut client: TcpStream, own: u16, port: u16) {
     let mut request = Vec::new();
-    let mut piece = vec![0; 65536];
+    let mut piece = [0; 4096];
     let is_whole = |request: &[u8]| {
         let text = String::from_utf8_lossy(request).into_owned();
         let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
