@@ -112,7 +112,7 @@ key.
 own cgroup, or the one above it, if systemd marked it as delegated (`Delegate=yes`); a path is used as it is told, for instance in a container or
 from a root shell, where there is no such mark; the daemon must be allowed to write there *and* to the `cgroup.procs` of the cgroup that it and the path
 have in common. `none` is for hosts where something else sorts processes into cgroups. Only grouping is used: no controller is enabled and nothing is limited. The daemon itself stays where it is. The
-activity log says at the start where the cgroups are, or in a line of level `debug` why there are none; a program that cannot get one is started without,
+activity log says at the start where the cgroups are, or in a line of level `trace` why there are none; a program that cannot get one is started without,
 and a warning says so once. They are removed when nobody is left in them.
 
 ```ini

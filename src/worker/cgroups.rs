@@ -86,7 +86,7 @@ impl Cgroups {
             CgroupChoice::Auto => match cgroup::delegated() {
                 Ok(base) => make(&base, keeper, generation),
                 Err(why) => {
-                    log(Level::Debug, &format!("programs get no cgroups of their own: {why}"));
+                    log(Level::Trace, &format!("programs get no cgroups of their own: {why}"));
                     return Cgroups::default();
                 }
             },
