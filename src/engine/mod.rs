@@ -5,6 +5,7 @@
 
 #[expect(clippy::module_inception, reason = "the engine is what this room is about")]
 mod engine;
+mod exit;
 mod group;
 mod input;
 mod logline;

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::input::{Effect, Event, Exit, Kill, LogLine, Mood, Pid, SpawnError};
-use super::policy::{AutoRestart, Kind, Policy};
-use super::record::{LastExit, ProcessRecord, State, StopCause, Sweeping, Then};
+use super::policy::{Kind, Policy};
+use super::record::{ProcessRecord, State, StopCause, Then};
 use super::signal::SIGKILL;
 use super::state::ProcessState;
 use super::time::{Moment, Now};
@@ -15,12 +15,6 @@ use super::wait::Turn;
 
 /// SIGKILL is repeated no more often than this, also with `stopwaitsecs=0`.
 const KILL_SPACING_MIN: Duration = Duration::from_secs(1);
-
-/// A process that ends within this time of its start was quick; from the second quick end in a row on, its automatic
-/// restarts are this far apart at least, start to start.
-const RESTART_SPACING: Duration = Duration::from_secs(1);
-
-const EXITED_TOO_QUICKLY: &str = "Exited too quickly (process log may have details)";
 
 /// What can happen to one process.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,14 +76,14 @@ pub(super) struct Process {
 
 /// What the announcement of a state says beside the names.
 #[derive(Clone, Copy, Default)]
-struct Extra {
-    tries: Option<u32>,
-    pid: Option<Pid>,
-    expected: Option<bool>,
+pub(super) struct Extra {
+    pub(super) tries: Option<u32>,
+    pub(super) pid: Option<Pid>,
+    pub(super) expected: Option<bool>,
 }
 
 impl Extra {
-    fn pid(pid: Pid) -> Extra {
+    pub(super) fn pid(pid: Pid) -> Extra {
         Extra { pid: Some(pid), ..Extra::default() }
     }
 
@@ -113,7 +107,7 @@ impl Process {
     }
 
     /// Who is behind a stop that is not the daemon's end.
-    fn stop_cause(&self) -> StopCause {
+    pub(super) fn stop_cause(&self) -> StopCause {
         match &self.record.change {
             Some(change) if change.then != Then::Stay => StopCause::Update,
             _ => StopCause::Request,
@@ -217,48 +211,8 @@ impl Process {
         true
     }
 
-    /// The child is gone and what is left of its tree is being ended: signals would reach nobody, time means nothing,
-    /// and a stop only changes what comes after.
-    fn handle_sweeping(&mut self, cx: &mut Context<'_>, sweeping: Sweeping, step: Step) -> bool {
-        use State as S;
-        match (self.record.state, step) {
-            (state, Step::Swept { pid }) if state.pid() == Some(pid) => {
-                self.record.sweeping = None;
-                self.reaped(cx, pid, sweeping.exit, sweeping.at);
-            }
-            (state, Step::SweepAgain) => {
-                if let Some(pid) = state.pid() {
-                    self.ask_to_sweep(cx, pid, sweeping.insist_at);
-                }
-            }
-            (S::Starting { pid, .. } | S::Running { pid }, Step::Stop) => self.stop(cx, pid, self.stop_cause()),
-            (S::Starting { pid, .. } | S::Running { pid }, Step::Halt) => self.stop(cx, pid, StopCause::Shutdown),
-            (S::Stopping { .. }, Step::Start) => log(cx, LogLine::already_running(&self.record.name)),
-            (state, Step::Spawned { pid, .. }) if state.pid() != Some(pid) => self.refuse_child(cx, pid),
-            _ => return false,
-        }
-        true
-    }
-
-    /// The child was reaped; its exit counts when nothing is left of its tree. Processes that obey get as long as the
-    /// child itself would have got.
-    fn sweep(&mut self, cx: &mut Context<'_>, pid: Pid, exit: Exit, at: Now) {
-        let insist_at = match self.record.state {
-            State::Stopping { insisting: true, .. } => cx.now.mono,
-            State::Stopping { kill_at, .. } => kill_at,
-            _ => cx.now.mono + self.rules().stopwaitsecs,
-        };
-        self.record.sweeping = Some(Sweeping { exit, at, insist_at });
-        self.ask_to_sweep(cx, pid, insist_at);
-    }
-
-    fn ask_to_sweep(&self, cx: &mut Context<'_>, pid: Pid, insist_at: Moment) {
-        let signal = self.rules().stopsignal;
-        cx.effects.push(Effect::Sweep { process: self.record.process, pid, signal, insist_at });
-    }
-
     /// Enters `state` and announces it if it is another one to the world.
-    fn enter(&mut self, cx: &mut Context<'_>, state: State, extra: Extra) {
+    pub(super) fn enter(&mut self, cx: &mut Context<'_>, state: State, extra: Extra) {
         let from = self.record.state.shown();
         let to = state.shown();
         self.record.state = state;
@@ -279,7 +233,7 @@ impl Process {
     }
 
     /// A new attempt: what is known of the last one is forgotten, the backoff counter is kept.
-    fn spawn(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn spawn(&mut self, cx: &mut Context<'_>) {
         self.record.spawnerr = None;
         self.record.exec_error = None;
         self.record.exitstatus = None;
@@ -345,7 +299,7 @@ impl Process {
     }
 
     /// STARTING -> RUNNING.
-    fn succeed(&mut self, cx: &mut Context<'_>, pid: Pid) {
+    pub(super) fn succeed(&mut self, cx: &mut Context<'_>, pid: Pid) {
         // A oneshot has succeeded when it has ended well.
         if self.policy.kind == Kind::Service {
             self.record.backoff = 0;
@@ -355,13 +309,13 @@ impl Process {
     }
 
     /// STARTING -> BACKOFF; the retry is counted from `failed_at`.
-    fn back_off(&mut self, cx: &mut Context<'_>, failed_at: Moment) {
+    pub(super) fn back_off(&mut self, cx: &mut Context<'_>, failed_at: Moment) {
         self.record.backoff = self.record.backoff.saturating_add(1);
         let retry_at = failed_at + retry_delay(self.record.backoff);
         self.enter(cx, State::Backoff { retry_at }, Extra::tries(self.record.backoff));
     }
 
-    fn give_up_if_exhausted(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn give_up_if_exhausted(&mut self, cx: &mut Context<'_>) {
         if is_exhausted(self.record.backoff, self.policy.startretries) {
             self.give_up(cx, StopCause::GaveUp);
             log(cx, LogLine::gave_up(&self.record.name));
@@ -369,7 +323,7 @@ impl Process {
     }
 
     /// BACKOFF -> FATAL.
-    fn give_up(&mut self, cx: &mut Context<'_>, cause: StopCause) {
+    pub(super) fn give_up(&mut self, cx: &mut Context<'_>, cause: StopCause) {
         self.record.backoff = 0;
         self.record.stop_cause = Some(cause);
         self.enter(cx, State::Fatal, Extra::default());
@@ -386,7 +340,7 @@ impl Process {
         self.enter(cx, State::Cancelled, Extra::pid(0));
     }
 
-    fn stop(&mut self, cx: &mut Context<'_>, pid: Pid, cause: StopCause) {
+    pub(super) fn stop(&mut self, cx: &mut Context<'_>, pid: Pid, cause: StopCause) {
         self.record.stop_cause = Some(cause);
         self.send_stop_signal(cx, pid);
     }
@@ -437,108 +391,6 @@ impl Process {
         cx.effects.push(Effect::Kill { process: self.record.process, kill });
     }
 
-    fn reaped(&mut self, cx: &mut Context<'_>, pid: Pid, exit: Exit, at: Now) {
-        self.record.stopped = Some(at);
-        let expected = self.rules().exitcodes.contains(&exit.status());
-        let lived = self.record.started.map_or(Duration::ZERO, |started| at.mono.since(started.mono));
-        let too_quickly = matches!(self.record.state, State::Starting { up_at, .. } if at.mono < up_at);
-        self.record.last_exit = Some(LastExit { pid, exit, lived, too_quickly });
-        match self.record.state {
-            State::Stopping { .. } => {
-                self.record.exitstatus = Some(exit.status());
-                self.enter(cx, State::Stopped, Extra::pid(pid));
-                log(cx, LogLine::stopped(&self.record.name, exit, expected));
-            }
-            State::Starting { up_at, .. } if at.mono < up_at => {
-                self.record.spawnerr = Some(EXITED_TOO_QUICKLY.to_owned());
-                self.back_off(cx, at.mono);
-                log(cx, LogLine::exited(&self.record.name, exit, false));
-                self.give_up_if_exhausted(cx);
-            }
-            State::Starting { .. } => {
-                // It did stay up, only the deadline was not handled yet.
-                self.succeed(cx, pid);
-                self.exited(cx, pid, exit, expected, at);
-            }
-            State::Running { .. } => self.exited(cx, pid, exit, expected, at),
-            State::Unknown { .. } => {
-                self.record.exitstatus = Some(exit.status());
-                self.record.state = State::Unknown { pid: None };
-                log(cx, LogLine::exited(&self.record.name, exit, expected));
-            }
-            State::Stopped
-            | State::Spawning
-            | State::Backoff { .. }
-            | State::Cancelled
-            | State::Exited { .. }
-            | State::Fatal => {}
-        }
-        cx.turns.push(Turn::Reaped);
-    }
-
-    /// RUNNING -> EXITED, and on to STARTING if `autorestart` says so: at once, unless it is a crash loop.
-    fn exited(&mut self, cx: &mut Context<'_>, pid: Pid, exit: Exit, expected: bool, at: Now) {
-        self.record.exitstatus = Some(exit.status());
-        if !expected {
-            self.record.spawnerr = Some(format!("Bad exit code {}", exit.status()));
-        }
-        let extra = Extra { pid: Some(pid), expected: Some(expected), ..Extra::default() };
-        self.enter(cx, State::Exited { restart_at: None }, extra);
-        log(cx, LogLine::exited(&self.record.name, exit, expected));
-        let restart = match self.policy.autorestart {
-            AutoRestart::Never => false,
-            AutoRestart::Unexpected => !expected,
-            AutoRestart::Always => true,
-        };
-        if self.policy.kind == Kind::Oneshot {
-            return self.oneshot_ended(cx, expected, restart, at);
-        }
-        if !restart || cx.mood != Mood::Running {
-            return;
-        }
-        match self.hold_back(at.mono) {
-            Some(restart_at) if restart_at > cx.now.mono => {
-                self.record.state = State::Exited { restart_at: Some(restart_at) };
-            }
-            Some(_) | None => self.spawn(cx),
-        }
-    }
-
-    /// A oneshot that ended well is done. Otherwise it is tried again, after a wait as BACKOFF has them, until it has
-    /// failed more than `startretries` times in a row.
-    fn oneshot_ended(&mut self, cx: &mut Context<'_>, expected: bool, restart: bool, at: Now) {
-        if expected {
-            self.record.backoff = 0;
-            return;
-        }
-        if !restart || cx.mood != Mood::Running {
-            return;
-        }
-        self.record.backoff = self.record.backoff.saturating_add(1);
-        if is_exhausted(self.record.backoff, self.policy.startretries) {
-            self.give_up(cx, StopCause::GaveUp);
-            log(cx, LogLine::gave_up(&self.record.name));
-            return;
-        }
-        let restart_at = at.mono + retry_delay(self.record.backoff);
-        self.record.state = State::Exited { restart_at: Some(restart_at) };
-    }
-
-    /// Until when an automatic restart is held back: not at all for a process that stayed up for a second, or the
-    /// first time it did not. Differs from Supervisor, which restarts once per pass of its loop, about a second.
-    fn hold_back(&mut self, ended: Moment) -> Option<Moment> {
-        let started = self.record.started?.mono;
-        if ended.since(started) >= RESTART_SPACING {
-            self.record.restarted_at_once = false;
-            return None;
-        }
-        if !self.record.restarted_at_once {
-            self.record.restarted_at_once = true;
-            return None;
-        }
-        Some(started + RESTART_SPACING)
-    }
-
     /// The system refuses signals to the child. There is no way out of UNKNOWN but the group's removal.
     fn kill_failed(&mut self, cx: &mut Context<'_>, pid: Pid, signal: i32, text: &str) {
         let ours = matches!(self.record.state, State::Stopping { .. })
@@ -554,7 +406,7 @@ impl Process {
     }
 
     /// A child nobody asked for: two of one program must never run, so it does not stay.
-    fn refuse_child(&self, cx: &mut Context<'_>, pid: Pid) {
+    pub(super) fn refuse_child(&self, cx: &mut Context<'_>, pid: Pid) {
         let name = &self.record.name;
         let state = self.state().name();
         log(cx, LogLine::bug(&format!("'{name}' was forked with pid {pid} while {state}; killing that child")));
@@ -562,17 +414,17 @@ impl Process {
     }
 }
 
-fn log(cx: &mut Context<'_>, line: LogLine) {
+pub(super) fn log(cx: &mut Context<'_>, line: LogLine) {
     cx.effects.push(Effect::Log(line));
 }
 
 /// The wait before the next try after `failures` failed starts in a row: 1, 2, 3 ... seconds.
-fn retry_delay(failures: u32) -> Duration {
+pub(super) fn retry_delay(failures: u32) -> Duration {
     Duration::from_secs(u64::from(failures))
 }
 
 /// Whether `failures` failed starts in a row were one too many: there are `startretries` + 1 attempts, and at least one.
-fn is_exhausted(failures: u32, startretries: i64) -> bool {
+pub(super) fn is_exhausted(failures: u32, startretries: i64) -> bool {
     i64::from(failures) > startretries
 }
 
@@ -582,6 +434,7 @@ mod tests {
 
     use super::*;
     use crate::engine::input::ProcessId;
+    use crate::engine::policy::AutoRestart;
 
     fn policy(startretries: i64) -> Policy {
         Policy {
