@@ -19,7 +19,6 @@ pub struct Entry {
     pub identity: Identity,
     pub parent: i32,
     pub group: i32,
-    pub session: i32,
     /// It has ended and waits for its parent.
     pub ended: bool,
     /// The first 15 bytes of its file's name.
@@ -81,7 +80,6 @@ fn parse(line: &str) -> Option<Entry> {
         identity: Identity { pid: pid.parse().ok()?, start },
         parent: number(1)?,
         group: number(2)?,
-        session: number(3)?,
         ended: matches!(*fields.first()?, "Z" | "X" | "x"),
         name: name.to_owned(),
     })
@@ -97,7 +95,7 @@ mod tests {
         let entry = parse(line).unwrap();
         assert_eq!(entry.name, "a) S 1 (b");
         assert_eq!((entry.identity, entry.parent), (Identity { pid: 17, start: 9876 }, 4));
-        assert_eq!((entry.group, entry.session, entry.ended), (17, 16, false));
+        assert_eq!((entry.group, entry.ended), (17, false));
         for broken in ["", "17 (a) S", "17 (a", "x (a) S 4 17 16 0 -1 0 1 2 3 4 5 6 7 8 20 0 1 0 9876"] {
             assert_eq!(parse(broken), None, "{broken}");
         }
@@ -108,7 +106,7 @@ mod tests {
         let me = i32::try_from(std::process::id()).unwrap();
         let mine = one(me).unwrap();
         assert!(all().unwrap().iter().any(|entry| entry.identity == mine.identity));
-        assert!(!mine.ended && mine.session > 0);
+        assert!(!mine.ended);
         assert!(command(me).unwrap().contains("galaxyd"));
         assert!(environment(me).is_some());
         assert_eq!(one(-1), None);

@@ -156,7 +156,7 @@ mod tests {
 
     fn entry(pid: Pid, parent: Pid, group: Pid) -> Entry {
         let identity = Identity { pid, start: 1 };
-        Entry { identity, parent, group, session: 1, ended: false, name: "x".to_owned() }
+        Entry { identity, parent, group, ended: false, name: "x".to_owned() }
     }
 
     fn traces(pid: Pid, name: &str) -> Traces {
