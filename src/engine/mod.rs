@@ -3,6 +3,7 @@
 //! No system calls, no clock, no files, no logging: the worker performs what the
 //! engine asks for, and a simulation can stand in for the world.
 
+mod channel;
 #[expect(clippy::module_inception, reason = "the engine is what this room is about")]
 mod engine;
 mod exit;
@@ -24,6 +25,7 @@ mod update;
 mod view;
 mod wait;
 
+pub use channel::Channel;
 pub use engine::Engine;
 pub use input::{
     Answer, Effect, Event, Exit, Input, Kill, LogLevel, LogLine, Mood, Outcome, Pid, ProcessId, Refusal, Request,

@@ -185,24 +185,6 @@ impl TryFrom<String> for EventType {
     }
 }
 
-/// Which of its two outputs a process wrote to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Channel {
-    Stdout,
-    Stderr,
-}
-
-impl Channel {
-    /// As payloads and log lines spell it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Channel::Stdout => "stdout",
-            Channel::Stderr => "stderr",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

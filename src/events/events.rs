@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::event::{Channel, EventType};
+use super::event::EventType;
 use super::input::{Effect, Input};
 use super::line::Line;
 use super::payload::Notification;
@@ -15,7 +15,7 @@ use super::spec::GroupSpec;
 use super::tick::Ticks;
 use super::view::PoolView;
 use super::witness::Witness;
-use crate::engine::{Event, Moment, Now, ProcessState};
+use crate::engine::{Channel, Event, Moment, Now, ProcessState};
 
 /// The events of a daemon and its listener pools.
 #[derive(Debug)]

@@ -1,9 +1,8 @@
 //! What goes into the events and what comes out: two closed enums.
 
-use super::event::Channel;
 use super::line::Line;
 use super::spec::GroupSpec;
-use crate::engine::{Event, Pid, ProcessId};
+use crate::engine::{Channel, Event, Pid, ProcessId};
 
 /// Everything that events and listeners depend on. A child is named by the keeper's id for it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,10 @@
 
 use std::fmt;
 
-use super::event::Channel;
 use super::listener::ListenerState;
 use super::literal::{bytes_literal, decoded};
 use crate::config::literal;
+use crate::engine::Channel;
 
 /// How important a line is, in the activity log's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -24,7 +24,7 @@ mod witness;
 
 pub use capture::{CaptureBuffer, Piece, Recogniser};
 pub use envelope::{LengthUnit, Serials};
-pub use event::{Channel, EventType, UnknownEventType};
+pub use event::{EventType, UnknownEventType};
 pub use events::Events;
 pub use input::{Effect, Input};
 pub use line::{Line, Severity};

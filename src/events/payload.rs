@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Channel, EventType};
+use super::event::EventType;
 use super::literal::decoded;
-use crate::engine::{Event, Pid, ProcessState};
+use crate::engine::{Channel, Event, Pid, ProcessState};
 
 /// An event as it will be told, to whichever pool asked for its type. The text is made when the event happens, so
 /// that what changes later does not show in it.

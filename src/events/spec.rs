@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::envelope::LengthUnit;
-use super::event::{Channel, EventType};
+use super::event::EventType;
 use crate::config::{GroupConfig, GroupKind, LogConfig};
-use crate::engine::ProcessId;
+use crate::engine::{Channel, ProcessId};
 
 /// A group, told once, before its members are started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Channel, EventType};
+use super::event::EventType;
 use super::payload::{Notification, Writer};
 use super::spec::{GroupSpec, MemberSpec, OutputSpec};
-use crate::engine::{Event, Moment, Pid, ProcessId, ProcessState};
+use crate::engine::{Channel, Event, Moment, Pid, ProcessId, ProcessState};
 
 /// The announcement of an end waits this long for the child's last output; what comes later is told later. A log file on
 /// a hanging file system can take for ever.

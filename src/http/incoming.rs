@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use tokio::sync::oneshot;
 
-use crate::logs::Channel;
+use crate::engine::Channel;
 use crate::rpc::{Fault, Method, Value};
 
 /// Who asks.

@@ -1,7 +1,7 @@
 //! Which URL means what (`supervisor.md` section 15).
 
 use super::pages::Page;
-use crate::logs::Channel;
+use crate::engine::Channel;
 use crate::web::{Asset, percent_decoded};
 
 /// What a request is about.

@@ -19,7 +19,7 @@ use super::phase::{Phase, Phases};
 use super::reply::{self, Reply};
 use super::route::Route;
 use crate::config::ServerAuth;
-use crate::logs::Channel;
+use crate::engine::Channel;
 use crate::rpc::{self, Call, CallError, Dispatch, Fault, FaultCode, Interfaces, Method};
 
 /// Bytes of an unreadable request that the log looks at.

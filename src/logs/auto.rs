@@ -1,14 +1,13 @@
 //! The files behind `stdout_logfile=AUTO`: their names, their creation, and the removal of those a former
 //! daemon left.
 
+use crate::engine::Channel;
 use std::fs::{self, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-
-use super::plane::Channel;
 
 /// As many names are tried before a directory is taken to be full of them.
 const NAMES_TRIED_MAX: usize = 100;

@@ -14,24 +14,7 @@ use super::logfile::{Gate, OpenGate};
 use super::notices::{self, Notices};
 use super::transit::{Transits, sort_transits};
 use super::{syslog, watch};
-
-/// One of a child's two output pipes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Channel {
-    Stdout,
-    Stderr,
-}
-
-impl Channel {
-    /// As file names and the activity log have it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Channel::Stdout => "stdout",
-            Channel::Stderr => "stderr",
-        }
-    }
-}
+use crate::engine::Channel;
 
 /// Names one pipe: the keeper's id of the child, and the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

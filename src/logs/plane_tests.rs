@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use super::logfile::{Gate, OpenGate, backup_path};
 use super::notices::{Notices, OUTPUT_BYTES_MAX};
-use super::plane::{Channel, Command, Notice, Options, Plane, Sink, SourceId};
+use super::plane::{Command, Notice, Options, Plane, Sink, SourceId};
 use super::process_tests::numbered;
 use super::transit::Transits;
+use crate::engine::Channel;
 use crate::sys::clock;
 
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -17,8 +17,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::logfile::{Gate, backup_path};
-use super::plane::{Channel, Command, Notice, Options, Plane, Sink, SourceId};
+use super::plane::{Command, Notice, Options, Plane, Sink, SourceId};
 use super::transit::Transits;
+use crate::engine::Channel;
 use crate::sys::clock;
 
 const PATIENCE: Duration = Duration::from_secs(60);

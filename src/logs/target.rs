@@ -4,7 +4,7 @@
 //! same file share one target, so their bytes do not overwrite each other.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
 use super::logfile::{Bounds, Failure, Kind, LogFile};
+use super::marker::marker;
 use super::notices::Teller;
 use super::outflow::Flow;
 use super::plane::{Notice, Sink, SourceId};
@@ -593,24 +594,4 @@ fn prefix_lines(lines: &mut VecDeque<Vec<u8>>, from: usize, prefix: &str) {
 
 fn log_path(log: Option<&LogFile>) -> PathBuf {
     log.map(|log| log.path.clone()).unwrap_or_default()
-}
-
-/// A line that says how much is missing, on a line of its own.
-fn marker(path: &Path, lost: u64) -> Vec<u8> {
-    let begins_line = last_byte(path).is_ok_and(|last| last.is_none_or(|byte| byte == b'\n'));
-    let start = if begins_line { "" } else { "\n" };
-    format!("{start}galaxyd: {lost} bytes lost\n").into_bytes()
-}
-
-fn last_byte(path: &Path) -> std::io::Result<Option<u8>> {
-    use std::io::{Read, Seek, SeekFrom};
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    if file.metadata()?.len() == 0 {
-        return Ok(None);
-    }
-    file.seek(SeekFrom::End(-1))?;
-    let mut byte = [0];
-    file.read_exact(&mut byte)?;
-    Ok(Some(byte[0]))
 }

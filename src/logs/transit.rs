@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use super::plane::{Channel, SourceId};
+use super::plane::SourceId;
+use crate::engine::Channel;
 use crate::sys::pipe;
 
 /// As many threads can have a transit at the same time. While more files hang than that, other files that can hang are

@@ -11,10 +11,10 @@ use super::spawning::{LOOKUP_MAX, LOOKUP_TOO_LONG};
 use super::update::Wish;
 use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker, now};
 use crate::config::{ProcessConfig, find_command, value};
-use crate::engine::{Mood, ProcessId, ProcessState, ProcessView, Refusal, Request, SpawnError, Target};
+use crate::engine::{Channel, Mood, ProcessId, ProcessState, ProcessView, Refusal, Request, SpawnError, Target};
 use crate::events;
 use crate::http::{Incoming, Peer};
-use crate::logs::{Channel, Level, SliceError, log, read_slice, tail};
+use crate::logs::{Level, SliceError, log, read_slice, tail};
 use crate::rpc::{Fault, FaultCode, Method, Output, OwnMethod, Value};
 
 /// Version of the XML-RPC interface.

@@ -10,9 +10,9 @@ use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
 use super::outbox::{Outbox, Sent};
-use crate::engine::{Moment, Pid, ProcessId};
+use crate::engine::{Channel, Moment, Pid, ProcessId};
 use crate::keeper::Ended;
-use crate::logs::{Channel, SourceId};
+use crate::logs::SourceId;
 
 /// Bytes that may wait for a program that does not read its standard input; more is refused.
 pub(super) const STDIN_QUEUE_MAX_BYTES: usize = 1 << 20;

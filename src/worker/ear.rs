@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::LogConfig;
+use crate::engine::Channel;
 use crate::events::{CaptureBuffer, Piece, Recogniser};
-use crate::logs::{AnsiStripper, Channel, SourceId};
+use crate::logs::{AnsiStripper, SourceId};
 
 /// A captured block may have been heard in pieces of up to this size, and the buffer keeps whole pieces.
 const PIECE_BYTES_MAX: u64 = super::tap::CHUNK_BYTES_MAX as u64;

@@ -12,10 +12,10 @@ use super::tap::{Found, Tap, TapMemory};
 use super::taps::{Ear, Ready, Tapped};
 use super::worker::{Worker, now};
 use crate::config::{GroupKind, LogLevelName};
-use crate::engine::{self, ProcessId};
-use crate::events::{Channel as Spoken, Effect, GroupSpec, Input, Line, Severity};
+use crate::engine::{self, Channel, ProcessId};
+use crate::events::{Effect, GroupSpec, Input, Line, Severity};
 use crate::keeper::ToKeeper;
-use crate::logs::{Channel, Command, Level, SourceId, log};
+use crate::logs::{Command, Level, SourceId, log};
 
 /// How the names begin under which the keeper holds what we need of listeners and of programs that events tell of.
 const HELD_PREFIX: &str = "events:";
@@ -293,7 +293,7 @@ impl Worker {
         self.taps.changed(source);
         match said {
             None => {
-                let (child, channel, bytes) = (source.child, spoken(source.channel), bytes.to_vec());
+                let (child, channel, bytes) = (source.child, source.channel, bytes.to_vec());
                 self.hear(Input::Output { child, channel, at, bytes });
             }
             Some(said) => self.say(source, said),
@@ -301,7 +301,7 @@ impl Worker {
     }
 
     fn say(&mut self, source: SourceId, said: Vec<Said>) {
-        let (child, channel) = (source.child, spoken(source.channel));
+        let (child, channel) = (source.child, source.channel);
         for said in said {
             match said {
                 Said::Text(text) => self.taps.get_mut(source).into_iter().for_each(|tapped| tapped.tap.forward(&text)),
@@ -412,13 +412,6 @@ fn tap_names(source: SourceId) -> [String; 2] {
 
 fn outbox_name(child: u64) -> String {
     format!("{HELD_PREFIX}outbox:{child}")
-}
-
-fn spoken(channel: Channel) -> Spoken {
-    match channel {
-        Channel::Stdout => Spoken::Stdout,
-        Channel::Stderr => Spoken::Stderr,
-    }
 }
 
 /// The latest record of each tap.

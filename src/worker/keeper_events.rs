@@ -4,10 +4,10 @@ use std::os::fd::OwnedFd;
 
 use super::children::Child;
 use super::worker::{Asker, Purpose, Worker, now};
-use crate::engine::{Input, Mood, Pid, ProcessId, ProcessView, SpawnError, signal_name};
+use crate::engine::{Channel, Input, Mood, Pid, ProcessId, ProcessView, SpawnError, signal_name};
 use crate::events;
 use crate::keeper::{Ended, FromKeeper, Stage, ToKeeper};
-use crate::logs::{Channel, Command, Level, SourceId, log};
+use crate::logs::{Command, Level, SourceId, log};
 use crate::sys::errno;
 
 impl Worker {

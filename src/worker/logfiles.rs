@@ -7,8 +7,8 @@ use super::answers::outcome_struct;
 use super::reply::Reply;
 use super::worker::Worker;
 use crate::config::{DaemonConfig, DaemonLog, GroupConfig, LogConfig, LogFile, LogLevelName, ProcessConfig};
-use crate::engine::ProcessId;
-use crate::logs::{Channel, Command, Level, Notice, Sink, SliceError, create_auto_log, log};
+use crate::engine::{Channel, ProcessId};
+use crate::logs::{Command, Level, Notice, Sink, SliceError, create_auto_log, log};
 use crate::rpc::{Fault, FaultCode, Value};
 
 /// Clear requests under way, by the ticket their files were given.

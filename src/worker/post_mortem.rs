@@ -13,8 +13,8 @@ use std::time::Duration;
 use super::last_words;
 use super::survey::{self, Household, Survivor, Traces};
 use super::worker::{Done, Worker};
-use crate::engine::{Exit, LastExit, Pid, ProcessId, signal_name};
-use crate::logs::{Channel, Level, log};
+use crate::engine::{Channel, Exit, LastExit, Pid, ProcessId, signal_name};
+use crate::logs::{Level, log};
 use crate::sys::cgroup;
 
 /// Survivors remembered of one process; more are only counted in the log's line.

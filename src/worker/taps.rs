@@ -8,7 +8,8 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 use super::ear::{ProgramEar, TapRecord};
 use super::tap::{Awaited, Found, Tap};
-use crate::logs::{Channel, SourceId};
+use crate::engine::Channel;
+use crate::logs::SourceId;
 use crate::sys::watched::Watched;
 
 /// What is looked at in one go; epoll begins with others the next time.

@@ -12,8 +12,8 @@ use super::report;
 use super::update_report::{GroupReport, Outlook, ProcessReport, UpdateReport};
 use super::worker::{Done, Shape, Waiting, Worker};
 use crate::config::{self, GroupConfig, GroupFate, GroupPlan, Loaded, LogFile, NotFound, ProcessConfig, ProcessFate};
-use crate::engine::{GroupChange, Input, Mood, Request, Target, namespec};
-use crate::logs::{Channel, Command, Level, SourceId, log};
+use crate::engine::{Channel, GroupChange, Input, Mood, Request, Target, namespec};
+use crate::logs::{Command, Level, SourceId, log};
 use crate::rpc::{Fault, FaultCode};
 
 /// What a client wants updated.

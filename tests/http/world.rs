@@ -6,9 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use galaxyd::config::{InetServer, PageConfig, ServerAuth, ServerConfig, UnixServer};
+use galaxyd::engine::Channel;
 use galaxyd::http::limits::Times;
 use galaxyd::http::{BoundListener, Endpoint, Incoming, bind, serve_with};
-use galaxyd::logs::Channel;
 use galaxyd::rpc::{Fault, FaultCode, Method, Value};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};

@@ -1,8 +1,8 @@
 //! What listeners see, by table. The expectations about serials, order and texts were seen at supervisord 4.3.0; where ours
 //! is meant to differ, the test's name says so.
 
-use galaxyd::engine::ProcessState;
-use galaxyd::events::{Channel, Input, ListenerState};
+use galaxyd::engine::{Channel, ProcessState};
+use galaxyd::events::{Input, ListenerState};
 
 use crate::stage::{Stage, pool, program};
 

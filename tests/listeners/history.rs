@@ -1,7 +1,7 @@
 //! Random histories of a daemon with two pools and a program.
 
-use galaxyd::engine::ProcessState;
-use galaxyd::events::{Channel, GroupSpec, Input, ListenerState};
+use galaxyd::engine::{Channel, ProcessState};
+use galaxyd::events::{GroupSpec, Input, ListenerState};
 use serde_json::{Value, json};
 
 use crate::stage::{Stage, pool, program};

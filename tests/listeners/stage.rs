@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use galaxyd::engine::{Event, Moment, Now, Pid, ProcessId, ProcessState};
+use galaxyd::engine::{Channel, Event, Moment, Now, Pid, ProcessId, ProcessState};
 use galaxyd::events::{
-    Channel, Effect, EventType, Events, GroupSpec, Input, LengthUnit, MemberSpec, OutputSpec, PoolSpec, Record,
-    Severity,
+    Effect, EventType, Events, GroupSpec, Input, LengthUnit, MemberSpec, OutputSpec, PoolSpec, Record, Severity,
 };
 
 /// The wall clock when a stage opens: 3 s into a slice of 5, 43 s into one of 60.
