@@ -22,7 +22,7 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
         Image::Keeper(launcher) => ExitCode::from(keeper::be_keeper(launcher)?),
         Image::Worker(socket) => {
             let invocation = Invocation::of_this_process();
-            match worker::run(socket, std::os::unix::process::parent_id(), invocation, Vec::new()) {
+            match worker::run(socket, std::os::unix::process::parent_id(), invocation) {
                 Ended::Exit(code) => code,
                 // The keeper was told.
                 Ended::Restart => ExitCode::SUCCESS,

@@ -44,6 +44,7 @@ pub(crate) fn section(reader: &mut Reader<'_>) -> DaemonSection {
     let nocleanup = reader.boolean(PLACE, "nocleanup", &scope);
     let strip_ansi = reader.boolean(PLACE, "strip_ansi", &scope);
     let cgroup = reader.plain(PLACE, "cgroup", &scope, value::cgroup).unwrap_or_default();
+    let runtime_directory = reader.typed(PLACE, "runtime_directory", &scope, |text, lookup| lookup.directory(text));
     let environment = variables(reader);
     let config = DaemonConfig {
         logfile: DaemonLog::Syslog,
@@ -64,6 +65,7 @@ pub(crate) fn section(reader: &mut Reader<'_>) -> DaemonSection {
         environment,
         identifier: identifier.unwrap_or_else(|| "supervisor".to_owned()),
         cgroup,
+        runtime_directory: runtime_directory.map(|path| path::resolve(&path, reader.lookup.source).into()),
     };
     DaemonSection { config, logfile, pidfile, user }
 }
@@ -110,6 +112,11 @@ pub(crate) fn settle(reader: &mut Reader<'_>, section: DaemonSection, overrides:
         path => DaemonLog::File(path::resolve(path, source).into()),
     };
     config.pidfile = path::resolve(&chosen(&overrides.pidfile, pidfile), source).into();
+    if config.runtime_directory.is_none() {
+        // systemd's; the first of several.
+        let given = source.variable("RUNTIME_DIRECTORY").and_then(|list| list.split(':').next());
+        config.runtime_directory = given.filter(|path| path.starts_with('/')).map(PathBuf::from);
+    }
     config.user = account(reader, user, overrides);
     config
 }

@@ -46,6 +46,9 @@ pub struct DaemonConfig {
     /// Where programs get cgroups of their own. Not in Supervisor.
     #[serde(default)]
     pub cgroup: CgroupChoice,
+    /// Where the state files are; `None`: beside the pidfile. Not in Supervisor.
+    #[serde(default)]
+    pub runtime_directory: Option<PathBuf>,
 }
 
 /// `cgroup` of `[supervisord]`.

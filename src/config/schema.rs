@@ -430,6 +430,8 @@ pub const KEYS: &[Key] = &[
         "What the daemon calls itself to clients, in events and in the names of `AUTO` logs."),
     key(S::Supervisord, "cgroup", V::Cgroup, Text("auto"), N::Here, E::Reload,
         "Below which cgroup (v2) each program is started in one of its own, so that nothing it leaves behind is overlooked: `auto` the daemon's own, if systemd handed that over (`Delegate=yes`). Not in Supervisor."),
+    key(S::Supervisord, "runtime_directory", V::Directory, Absent("`$RUNTIME_DIRECTORY`, else the pidfile's"), N::Here, E::Start,
+        "Where the daemon keeps the files by which the next one finds the programs, should it be killed; on a local disk or in memory, writable for nobody else. Not in Supervisor."),
     // [unix_http_server]
     key(S::UnixHttpServer, "file", V::AnyPath, Required, N::Here, E::Reload, "Path of the socket."),
     key(S::UnixHttpServer, "chmod", V::Octal, Text("0700"), N::Environment, E::Reload, "Permissions of the socket."),

@@ -59,7 +59,7 @@ impl Process {
 
     pub(super) fn reaped(&mut self, cx: &mut Context<'_>, pid: Pid, exit: Exit, at: Now) {
         self.record.stopped = Some(at);
-        let expected = self.rules().exitcodes.contains(&exit.status());
+        let expected = exit != Exit::Unknown && self.rules().exitcodes.contains(&exit.status());
         let lived = self.record.started.map_or(Duration::ZERO, |started| at.mono.since(started.mono));
         let too_quickly = matches!(self.record.state, State::Starting { up_at, .. } if at.mono < up_at);
         self.record.last_exit = Some(LastExit { pid, exit, lived, too_quickly });
@@ -100,7 +100,10 @@ impl Process {
     fn exited(&mut self, cx: &mut Context<'_>, pid: Pid, exit: Exit, expected: bool, at: Now) {
         self.record.exitstatus = Some(exit.status());
         if !expected {
-            self.record.spawnerr = Some(format!("Bad exit code {}", exit.status()));
+            self.record.spawnerr = Some(match exit {
+                Exit::Unknown => exit.to_string(),
+                _ => format!("Bad exit code {}", exit.status()),
+            });
         }
         let extra = Extra { pid: Some(pid), expected: Some(expected), ..Extra::default() };
         self.enter(cx, State::Exited { restart_at: None }, extra);

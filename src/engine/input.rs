@@ -25,15 +25,17 @@ pub type Pid = i32;
 pub enum Exit {
     Code(i32),
     Signal { number: i32, core_dumped: bool },
+    /// It ended while no keeper was there, and the kernel had forgotten how when one came.
+    Unknown,
 }
 
 impl Exit {
-    /// What `exitstatus` reports: the code, or -1 for death by signal.
+    /// What `exitstatus` reports: the code, or -1 for death by signal and for what is not known.
     #[must_use]
     pub fn status(self) -> i32 {
         match self {
             Exit::Code(code) => code,
-            Exit::Signal { .. } => -1,
+            Exit::Signal { .. } | Exit::Unknown => -1,
         }
     }
 }
@@ -47,6 +49,7 @@ impl fmt::Display for Exit {
                 write!(f, "terminated by {}", signal_name(number))?;
                 if core_dumped { f.write_str(" (core dumped)") } else { Ok(()) }
             }
+            Exit::Unknown => f.write_str("exit status unknown (ended while nobody watched)"),
         }
     }
 }

@@ -114,6 +114,7 @@ impl FromKeeper {
             Self::Signal { signal, pid, uid } => writer.kind(74).i32(*signal).i32(*pid).u32(*uid),
             Self::OrphanReaped { pid, exit } => writer.kind(75).i32(*pid).exit(*exit),
             Self::NotGrouped { id, errno } => writer.kind(76).u64(*id).i32(*errno),
+            Self::Unrecorded { errno } => writer.kind(77).i32(*errno),
         };
         writer.finish();
         Ok(())
@@ -145,6 +146,7 @@ impl FromKeeper {
             74 => Self::Signal { signal: reader.i32()?, pid: reader.i32()?, uid: reader.u32()? },
             75 => Self::OrphanReaped { pid: reader.i32()?, exit: reader.exit()? },
             76 => Self::NotGrouped { id: reader.u64()?, errno: reader.i32()? },
+            77 => Self::Unrecorded { errno: reader.i32()? },
             other => return Err(CodecError::Kind(other)),
         };
         reader.finish()?;
@@ -152,10 +154,10 @@ impl FromKeeper {
     }
 }
 
-struct Writer<'a>(&'a mut Vec<u8>);
+pub(super) struct Writer<'a>(&'a mut Vec<u8>);
 
 impl<'a> Writer<'a> {
-    fn new(bytes: &'a mut Vec<u8>) -> Self {
+    pub(super) fn new(bytes: &'a mut Vec<u8>) -> Self {
         bytes.clear();
         Self(bytes)
     }
@@ -177,11 +179,11 @@ impl<'a> Writer<'a> {
         self
     }
 
-    fn truth(&mut self, value: bool) -> &mut Self {
+    pub(super) fn truth(&mut self, value: bool) -> &mut Self {
         self.u8(u8::from(value))
     }
 
-    fn u32(&mut self, value: u32) -> &mut Self {
+    pub(super) fn u32(&mut self, value: u32) -> &mut Self {
         self.0.extend_from_slice(&value.to_le_bytes());
         self
     }
@@ -191,12 +193,12 @@ impl<'a> Writer<'a> {
         self
     }
 
-    fn u64(&mut self, value: u64) -> &mut Self {
+    pub(super) fn u64(&mut self, value: u64) -> &mut Self {
         self.0.extend_from_slice(&value.to_le_bytes());
         self
     }
 
-    fn text(&mut self, text: &str) -> Result<&mut Self, CodecError> {
+    pub(super) fn text(&mut self, text: &str) -> Result<&mut Self, CodecError> {
         match u16::try_from(text.len()) {
             Ok(length) if text.len() <= TEXT_BYTES_MAX => {
                 self.0.extend_from_slice(&length.to_le_bytes());
@@ -218,6 +220,7 @@ impl<'a> Writer<'a> {
             Exit::Code(code) => self.u8(0).i32(code),
             Exit::Signal { number, core_dumped: false } => self.u8(1).i32(number),
             Exit::Signal { number, core_dumped: true } => self.u8(2).i32(number),
+            Exit::Unknown => self.u8(3),
         }
     }
 
@@ -225,7 +228,7 @@ impl<'a> Writer<'a> {
         self.exit(ended.exit).now(ended.at)
     }
 
-    fn program(&mut self, program: &HeldProgram) -> Result<&mut Self, CodecError> {
+    pub(super) fn program(&mut self, program: &HeldProgram) -> Result<&mut Self, CodecError> {
         self.u64(program.id).text(&program.tag)?.i32(program.pid).now(program.started).i32(program.last_signal);
         self.truth(program.has_stdin).truth(program.has_stderr);
         match program.ended {
@@ -240,7 +243,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
     fn open(bytes: &'a [u8]) -> Result<(u8, Self), CodecError> {
@@ -253,7 +256,7 @@ impl<'a> Reader<'a> {
         Ok((kind, reader))
     }
 
-    fn finish(&self) -> Result<(), CodecError> {
+    pub(super) fn finish(&self) -> Result<(), CodecError> {
         if self.0.is_empty() { Ok(()) } else { Err(CodecError::Trailing(self.0.len())) }
     }
 
@@ -273,7 +276,7 @@ impl<'a> Reader<'a> {
         self.array().map(|[byte]| byte)
     }
 
-    fn truth(&mut self) -> Result<bool, CodecError> {
+    pub(super) fn truth(&mut self) -> Result<bool, CodecError> {
         match self.u8()? {
             0 => Ok(false),
             1 => Ok(true),
@@ -281,7 +284,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn u32(&mut self) -> Result<u32, CodecError> {
+    pub(super) fn u32(&mut self) -> Result<u32, CodecError> {
         self.array().map(u32::from_le_bytes)
     }
 
@@ -289,11 +292,11 @@ impl<'a> Reader<'a> {
         self.array().map(i32::from_le_bytes)
     }
 
-    fn u64(&mut self) -> Result<u64, CodecError> {
+    pub(super) fn u64(&mut self) -> Result<u64, CodecError> {
         self.array().map(u64::from_le_bytes)
     }
 
-    fn text(&mut self) -> Result<String, CodecError> {
+    pub(super) fn text(&mut self) -> Result<String, CodecError> {
         let length = usize::from(self.array().map(u16::from_le_bytes)?);
         if length > TEXT_BYTES_MAX {
             return Err(CodecError::TooLong(length));
@@ -317,6 +320,7 @@ impl<'a> Reader<'a> {
             0 => Ok(Exit::Code(self.i32()?)),
             1 => Ok(Exit::Signal { number: self.i32()?, core_dumped: false }),
             2 => Ok(Exit::Signal { number: self.i32()?, core_dumped: true }),
+            3 => Ok(Exit::Unknown),
             found => Err(CodecError::Value { wanted: "a kind of exit", found }),
         }
     }
@@ -330,7 +334,7 @@ impl<'a> Reader<'a> {
         Stage::from_number(found).ok_or(CodecError::Value { wanted: "a stage", found })
     }
 
-    fn program(&mut self) -> Result<HeldProgram, CodecError> {
+    pub(super) fn program(&mut self) -> Result<HeldProgram, CodecError> {
         Ok(HeldProgram {
             id: self.u64()?,
             tag: self.text()?,
@@ -361,6 +365,7 @@ mod tests {
         prop_oneof![
             any::<i32>().prop_map(Exit::Code),
             any::<(i32, bool)>().prop_map(|(number, core_dumped)| Exit::Signal { number, core_dumped }),
+            Just(Exit::Unknown),
         ]
     }
 

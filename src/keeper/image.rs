@@ -10,7 +10,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use super::keeper;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::keeper::{self, Inheritance};
 use super::protocol::ToKeeper;
 use crate::engine::Pid;
 use crate::sys::exec::{self, Executable};
@@ -61,17 +63,56 @@ impl Image {
 }
 
 /// The launcher's last act: this process becomes the keeper, which holds these descriptors under these
-/// names from then on. Standard descriptors, user, limits, umask, directory and arguments stay as they are.
+/// names from then on, and takes over what it inherits. Standard descriptors, user, limits, umask, directory and arguments stay as they are.
 ///
 /// Returns only if that failed.
 #[must_use]
-pub fn become_keeper(held: &[(String, BorrowedFd<'_>)]) -> io::Error {
-    match queue(held) {
+pub fn become_keeper(held: &[(String, BorrowedFd<'_>)], inheritance: Inheritance) -> io::Error {
+    match queue(held, inheritance) {
         Ok(socket) => {
             let environment = environment("keeper", socket.as_fd());
             Executable::of_this_process().replace_image(&exec::arguments(), &environment, socket.as_fd())
         }
         Err(error) => error,
+    }
+}
+
+/// The last act of a worker whose keeper was killed: starts another one, which holds these descriptors under these names,
+/// takes over the children on the roll among them, and starts a worker as soon as this process has ended.
+///
+/// # Errors
+///
+/// EMFILE, ENFILE, EAGAIN, ENOMEM; EPIPE if the new keeper ended. Nothing is lost then, and nobody is in charge.
+pub fn start_keeper<'a>(held: impl Iterator<Item = (&'a str, BorrowedFd<'a>)>) -> io::Result<Pid> {
+    let (mine, theirs) = descriptors::packet_pair()?;
+    let environment = environment("keeper", theirs.as_fd());
+    let pid = Executable::of_this_process().start(&exec::arguments(), &environment, theirs.as_fd(), &[])?;
+    drop(theirs);
+    for (name, descriptor) in held {
+        send_all(&mine, &ToKeeper::Hold { name: name.to_owned() }, &[descriptor])?;
+    }
+    send_all(&mine, &ToKeeper::Ready, &[])?;
+    // Closed by the kernel when the last thread of this process is gone: until then the keeper waits.
+    std::mem::forget(mine);
+    Ok(pid)
+}
+
+/// Waits for room.
+fn send_all(socket: &OwnedFd, message: &ToKeeper, carried: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    message.encode(&mut bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    loop {
+        match descriptors::send(socket, &bytes, carried) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let mut awaited = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
+                let _ = poll(&mut awaited, PollTimeout::NONE);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // Descriptors under way count until they are read.
+            Err(error) if error.raw_os_error() == Some(libc::ETOOMANYREFS) => std::thread::yield_now(),
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -84,13 +125,17 @@ pub fn start_image_again() -> io::Error {
 }
 
 /// A socket in which a `Hold` message for each of these waits.
-fn queue(held: &[(String, BorrowedFd<'_>)]) -> io::Result<OwnedFd> {
+fn queue(held: &[(String, BorrowedFd<'_>)], inheritance: Inheritance) -> io::Result<OwnedFd> {
     let (reader, writer) = descriptors::packet_pair()?;
     let mut bytes = Vec::new();
     for (name, descriptor) in held {
         let message = ToKeeper::Hold { name: name.clone() };
         message.encode(&mut bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         descriptors::send(&writer, &bytes, &[*descriptor])?;
+    }
+    if inheritance == Inheritance::Daemon {
+        ToKeeper::Ready.encode(&mut bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        descriptors::send(&writer, &bytes, &[])?;
     }
     Ok(reader)
 }

@@ -7,15 +7,19 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::adoption::WATCH;
 use super::codec::MESSAGE_BYTES_MAX;
 use super::outbox::{Item, Outbox, Sent};
-use super::protocol::{Ended, PROTOCOL_VERSION, Stage, ToKeeper};
-use super::table::{Child, Table};
-use super::tenure::{ANSWER_WAIT, Afterwards, GOODBYE_WAIT, KILLED_WAIT, Patience, SILENT_WAIT, Tenure, code};
+use super::protocol::{Stage, ToKeeper};
+use super::roll::Roll;
+use super::table::Table;
+use super::tenure::{ANSWER_WAIT, Afterwards, KILLED_WAIT, Patience, SILENT_WAIT, Tenure, code};
 use crate::engine::{Exit, Moment, Now, Pid};
-use crate::sys::plan::{PlanBuffer, PlanMemory, PlanView, Stdin};
+use crate::sys::plan::PlanBuffer;
 use crate::sys::signals::{self, Signals};
-use crate::sys::spawn::{self, SpawnError, Status};
+use crate::sys::spawn::{self, Status};
 use crate::sys::waiter::{Interest, Waiter};
 use crate::sys::{clock, descriptors, process, reap};
 
@@ -42,7 +46,7 @@ const ENDING: [i32; 3] = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT];
 /// Tokens of the wait; a child's status pipe has its pid plus this many.
 const SIGNALS: u64 = 0;
 const WORKER: u64 = 1;
-const STATUS: u64 = 16;
+pub(super) const STATUS: u64 = 16;
 
 /// So many messages are read before other events get their turn.
 const MESSAGES_PER_TURN: usize = 64;
@@ -57,35 +61,54 @@ pub type StartWorker<'a> = dyn FnMut(BorrowedFd<'_>) -> io::Result<Pid> + 'a;
 /// Is the keeper until a worker asks it to end, or the first one fails before it is ready; gives the
 /// code to exit with.
 ///
-/// `launcher` is a socket in which `Hold` messages of the process that was started by the user wait.
+/// `launcher` is a socket in which `Hold` messages wait: of the process that was started by the user, or of a worker whose
+/// keeper was killed, which sends them until it ends. A `Ready` among them says that there is something to take over.
 ///
 /// # Errors
 ///
-/// Only at the beginning, when nothing has been started yet.
+/// Only at the beginning, when nothing has been started yet; also if the programs on the roll cannot be taken over.
 pub fn run(launcher: OwnedFd, start: &mut StartWorker<'_>) -> io::Result<u8> {
     process::adopt_orphans()?;
     let mut keeper = Keeper::new(receive_signals()?)?;
     keeper.read_launcher(&launcher);
     drop(launcher);
+    keeper.take_roll()?;
     Ok(keeper.run(Some(start)))
 }
 
-/// The same on a thread of the worker's process, for debugging. Gives the worker's end of the socket.
+/// The same on a thread of the worker's process, for debugging; `held` is what it holds from the beginning. Gives the
+/// worker's end of the socket.
 /// To be called before other threads are started: they have to inherit the blocked signals.
 ///
 /// The thread ends with the code of `Exit`; with 0 after `StartAfresh`, or when the socket is closed.
 ///
 /// # Errors
 ///
-/// EMFILE, ENFILE, ENOMEM, EAGAIN.
-pub fn run_in_thread() -> io::Result<(OwnedFd, std::thread::JoinHandle<u8>)> {
+/// EMFILE, ENFILE, ENOMEM, EAGAIN; the programs on the roll cannot be taken over.
+pub fn run_in_thread(
+    held: Vec<(String, OwnedFd)>,
+    inheritance: Inheritance,
+) -> io::Result<(OwnedFd, std::thread::JoinHandle<u8>)> {
     process::adopt_orphans()?;
     let mut keeper = Keeper::new(receive_signals()?)?;
+    keeper.fresh = inheritance == Inheritance::None;
+    for (name, descriptor) in held {
+        keeper.table.hold(name, descriptor);
+    }
+    keeper.take_roll()?;
     let (mine, theirs) = descriptors::packet_pair()?;
     keeper.generation = 1;
     keeper.install(Tenure::new(0, mine, clock::monotonic()))?;
     let thread = std::thread::Builder::new().name("keeper".to_owned()).stack_size(256 * 1024);
     Ok((theirs, thread.spawn(move || keeper.run(None))?))
+}
+
+/// Whether there is something to take over from a daemon that was killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inheritance {
+    None,
+    /// Among what is held are a roll and a worker's journal.
+    Daemon,
 }
 
 fn receive_signals() -> io::Result<Signals> {
@@ -95,30 +118,34 @@ fn receive_signals() -> io::Result<Signals> {
     Signals::receive(&RECEIVED)
 }
 
-struct Keeper {
-    waiter: Waiter,
-    signals: Signals,
-    table: Table,
-    outbox: Outbox,
+pub(super) struct Keeper {
+    pub(super) waiter: Waiter,
+    pub(super) signals: Signals,
+    pub(super) table: Table,
+    pub(super) outbox: Outbox,
+    /// `None`: nobody gave us one, and nobody will find our children should we be killed.
+    pub(super) roll: Option<Roll>,
+    /// Why the roll is in memory only, an errno; zero if it is not.
+    pub(super) unrecorded: i32,
     /// `None` between two workers.
-    worker: Option<Tenure>,
+    pub(super) worker: Option<Tenure>,
     /// What the kernel is asked to tell about the worker's socket.
-    interest: Interest,
+    pub(super) interest: Interest,
     /// When the next worker is due, while there is none.
-    due: Duration,
+    pub(super) due: Duration,
     /// When to try sending again though the socket is not full.
-    send_again: Option<Duration>,
-    afterwards: Afterwards,
-    patience: Patience,
-    generation: u64,
-    fresh: bool,
-    last_code: u8,
+    pub(super) send_again: Option<Duration>,
+    pub(super) afterwards: Afterwards,
+    pub(super) patience: Patience,
+    pub(super) generation: u64,
+    pub(super) fresh: bool,
+    pub(super) last_code: u8,
     /// Closed to make room for the next worker's socket, should the table of open files be full.
-    spare: Option<OwnedFd>,
+    pub(super) spare: Option<OwnedFd>,
     /// Killed workers that the kernel did not let end yet.
-    stuck: Vec<Pid>,
-    buffer: Box<[u8]>,
-    plan: PlanBuffer,
+    pub(super) stuck: Vec<Pid>,
+    pub(super) buffer: Box<[u8]>,
+    pub(super) plan: PlanBuffer,
 }
 
 impl Keeper {
@@ -131,6 +158,8 @@ impl Keeper {
             signals,
             table: Table::default(),
             outbox: Outbox::default(),
+            roll: None,
+            unrecorded: 0,
             worker: None,
             interest: Interest::READABLE,
             due: Duration::ZERO,
@@ -148,10 +177,20 @@ impl Keeper {
     }
 
     fn read_launcher(&mut self, launcher: &OwnedFd) {
-        while let Ok((length @ 1.., carried)) = descriptors::receive(launcher, &mut self.buffer) {
-            if let Ok(message @ ToKeeper::Hold { .. }) = ToKeeper::decode(self.buffer.get(..length).unwrap_or_default())
-            {
-                self.perform(message, carried);
+        loop {
+            match descriptors::receive(launcher, &mut self.buffer) {
+                Ok((length @ 1.., carried)) => match ToKeeper::decode(self.buffer.get(..length).unwrap_or_default()) {
+                    Ok(message @ (ToKeeper::Hold { .. } | ToKeeper::Ready)) => self.perform(message, carried),
+                    Ok(_) | Err(_) => {}
+                },
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let mut awaited = [PollFd::new(launcher.as_fd(), PollFlags::POLLIN)];
+                    // Interrupted or not, the next attempt tells.
+                    let _ = poll(&mut awaited, PollTimeout::NONE);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The sender has ended.
+                Ok(_) | Err(_) => return,
             }
         }
     }
@@ -182,6 +221,7 @@ impl Keeper {
                         }
                     }
                     WORKER => self.read_worker(),
+                    token if token & WATCH != 0 => self.look_at(token & !WATCH),
                     token => self.read_status(token),
                 }
             }
@@ -197,6 +237,7 @@ impl Keeper {
             None => Some(self.due),
             Some(worker) => [worker.until, self.answer_due(worker), self.send_again].into_iter().flatten().min(),
         };
+        let due = [due, self.collection_due()].into_iter().flatten().min();
         due.map(|due| due.saturating_sub(clock::monotonic()))
     }
 
@@ -252,7 +293,7 @@ impl Keeper {
                 self.fresh = true;
                 self.due = Duration::ZERO;
             }
-            Afterwards::Restart if self.generation == 1 && !ready && !self.table.has_living() => {
+            Afterwards::Restart if self.generation == 1 && self.fresh && !ready => {
                 return Some(self.last_code);
             }
             Afterwards::Restart => self.due = clock::monotonic() + self.patience.pause_after(age, ready, exit),
@@ -274,10 +315,7 @@ impl Keeper {
         }
         let mut worker_exit = None;
         while children && let Some((pid, exit)) = reap::next() {
-            let exit = match exit {
-                reap::Exit::Code(code) => Exit::Code(code),
-                reap::Exit::Signal { number, core_dumped } => Exit::Signal { number, core_dumped },
-            };
+            let exit = Exit::from(exit);
             if self.worker.as_ref().is_some_and(|worker| worker.pid == pid) {
                 worker_exit = Some(exit);
             } else if let Some(place) = self.stuck.iter().position(|stuck| *stuck == pid) {
@@ -292,18 +330,15 @@ impl Keeper {
     fn child_ended(&mut self, pid: Pid, exit: Exit) {
         // What it reported before it died comes first.
         self.read_status(STATUS + u64::from(pid.unsigned_abs()));
-        let Some(child) = self.table.living_mut(pid) else {
-            self.tell(Item::OrphanReaped { pid, exit });
-            return;
-        };
-        if let Some(status) = child.status.take() {
-            // The pipe is closed with the child's end, but copies may live in children that are being forked.
-            self.waiter.remove(&status);
+        match self.table.living_mut(pid).map(|child| child.id) {
+            Some(id) => self.conclude(id, exit),
+            None => self.tell(Item::OrphanReaped { pid, exit }),
         }
-        child.ended = Some(Ended { exit, at: now() });
-        let item = Item::Exited { id: child.id };
-        if !child.in_inventory {
-            self.tell(item);
+    }
+
+    pub(super) fn tell_unless_in_inventory(&mut self, id: u64) {
+        if self.table.child(id).is_some_and(|child| !child.in_inventory) {
+            self.tell(Item::Exited { id });
         }
     }
 
@@ -330,17 +365,19 @@ impl Keeper {
         }
         self.waiter.remove(status);
         child.status = None;
-        let (item, worth_telling) =
-            (Item::ExecFailed { id: child.id }, child.exec_failed.is_some() && !child.in_inventory);
-        if worth_telling {
-            self.tell(item);
+        let (id, failed, in_inventory) = (child.id, child.exec_failed.is_some(), child.in_inventory);
+        if failed {
+            self.enter(id);
+            if !in_inventory {
+                self.tell(Item::ExecFailed { id });
+            }
         }
     }
 
     // --- The worker
 
     /// The next worker reads the facts from its inventory.
-    fn tell(&mut self, item: Item) {
+    pub(super) fn tell(&mut self, item: Item) {
         if self.worker.as_ref().is_some_and(|worker| worker.greeted) {
             self.outbox.push(item);
         }
@@ -426,6 +463,7 @@ impl Keeper {
 
     /// A number is the code to exit with.
     fn keep_deadlines(&mut self) -> Option<u8> {
+        self.end_patience();
         let worker = self.worker.as_ref()?;
         let now = clock::monotonic();
         let late = worker.until.is_some_and(|until| now >= until);
@@ -454,119 +492,9 @@ impl Keeper {
         }
         self.succeed(exit, worker.ready, clock::monotonic().saturating_sub(worker.since))
     }
-
-    // --- What the worker asks for
-
-    fn perform(&mut self, message: ToKeeper, carried: Vec<OwnedFd>) {
-        let mut carried = carried.into_iter();
-        match message {
-            ToKeeper::Hello { version } => self.greet(version),
-            ToKeeper::Spawn { id, tag } => {
-                self.fresh = false;
-                let item = match self.spawn(id, tag, carried) {
-                    Ok(()) => Item::Spawned { id },
-                    Err(SpawnError::Pipes(error)) => {
-                        Item::SpawnFailed { id, forking: false, errno: error.raw_os_error().unwrap_or(libc::EINVAL) }
-                    }
-                    Err(SpawnError::Fork(error)) => {
-                        Item::SpawnFailed { id, forking: true, errno: error.raw_os_error().unwrap_or(libc::EAGAIN) }
-                    }
-                };
-                self.tell(item);
-            }
-            ToKeeper::Signal { id, signal, group } => {
-                let errno = self.signal(id, signal, group).err().and_then(|error| error.raw_os_error()).unwrap_or(0);
-                self.tell(Item::Signalled { id, signal, errno });
-            }
-            ToKeeper::Forget { id } => self.table.forget(id),
-            ToKeeper::Hold { name } => {
-                if let Some(descriptor) = carried.next() {
-                    self.table.hold(name, descriptor);
-                }
-            }
-            ToKeeper::Release { name } => self.table.release(&name),
-            ToKeeper::SignalTaken { signal } => self.table.signal_taken(signal),
-            ToKeeper::Ready => {
-                self.fresh = false;
-                self.worker.iter_mut().for_each(|worker| worker.ready = true);
-            }
-            ToKeeper::StartAfresh => self.goodbye(Afterwards::Afresh),
-            ToKeeper::Exit { code } => self.goodbye(Afterwards::End(code)),
-        }
-    }
-
-    fn goodbye(&mut self, afterwards: Afterwards) {
-        self.afterwards = afterwards;
-        let limit = clock::monotonic() + GOODBYE_WAIT;
-        self.worker.iter_mut().for_each(|worker| worker.end_by(limit));
-    }
-
-    /// Tells a new worker all there is. One of another version learns only that it is.
-    fn greet(&mut self, version: u32) {
-        let Some(worker) = &mut self.worker else { return };
-        worker.greeted = version == PROTOCOL_VERSION;
-        self.outbox.clear();
-        self.outbox.push(Item::Welcome { generation: self.generation, fresh: self.fresh });
-        if version != PROTOCOL_VERSION {
-            return;
-        }
-        for held in &self.table.held {
-            self.outbox.push(Item::Held { serial: held.serial });
-        }
-        for child in &mut self.table.children {
-            child.in_inventory = true;
-            self.outbox.push(Item::Program { id: child.id });
-        }
-        self.outbox.push(Item::InventoryEnd);
-        for pending in &self.table.signals {
-            self.outbox.push(Item::Signal { signal: pending.received.signal });
-        }
-    }
-
-    fn spawn(&mut self, id: u64, tag: String, mut carried: impl Iterator<Item = OwnedFd>) -> Result<(), SpawnError> {
-        let refuse = |errno| Err(SpawnError::Pipes(io::Error::from_raw_os_error(errno)));
-        if self.table.child(id).is_some() {
-            return refuse(libc::EEXIST);
-        }
-        // The worker sent one; it got lost because our table of open files is full.
-        let Some(plan) = carried.next() else { return refuse(libc::EMFILE) };
-        let memory = PlanMemory::map(plan).map_err(SpawnError::Pipes)?;
-        let Some(plan) = PlanView::decode(memory.bytes(), &mut self.plan) else { return refuse(libc::EINVAL) };
-        let given = if plan.stdin == Stdin::Given { carried.next() } else { None };
-        let cgroup = if plan.enters_cgroup { carried.next() } else { None };
-        if (plan.stdin == Stdin::Given && given.is_none()) || (plan.enters_cgroup && cgroup.is_none()) {
-            return refuse(libc::EMFILE);
-        }
-        let spawned = spawn::spawn(&plan, given, cgroup.as_ref())?;
-        // Not to learn of a failed exec (for want of memory) is no reason to deny the child.
-        let token = STATUS + u64::from(spawned.pid.unsigned_abs());
-        let _ = self.waiter.add(&spawned.status, token, Interest::READABLE);
-        self.table.children.push(Child {
-            id,
-            tag: tag.into_boxed_str(),
-            pid: spawned.pid,
-            started: now(),
-            last_signal: 0,
-            pipes: spawned.pipes,
-            status: Some(spawned.status),
-            ended: None,
-            exec_failed: None,
-            in_inventory: false,
-        });
-        Ok(())
-    }
-
-    /// A pid that was reaped belongs to somebody else: there is nobody to signal.
-    fn signal(&mut self, id: u64, signal: i32, group: bool) -> io::Result<()> {
-        let child = self.table.child_mut(id).filter(|child| child.ended.is_none());
-        let child = child.ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
-        if group { signals::send_to_group(child.pid, signal) } else { signals::send(child.pid, signal) }?;
-        child.last_signal = signal;
-        Ok(())
-    }
 }
 
-fn now() -> Now {
+pub(super) fn now() -> Now {
     let (mono, wall) = clock::now();
     Now { mono: Moment(mono), wall }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::codec::{CodecError, MESSAGE_BYTES_MAX};
+use super::holdings::Holdings;
 use super::protocol::{FromKeeper, ToKeeper};
 use crate::sys::descriptors;
 use crate::sys::watched::Watched;
@@ -37,6 +38,7 @@ pub struct KeeperLink {
     socket: Watched,
     queue: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
     buffer: Box<[u8]>,
+    holdings: Holdings,
 }
 
 impl KeeperLink {
@@ -48,7 +50,7 @@ impl KeeperLink {
     pub fn new(socket: OwnedFd) -> Result<Self, LinkError> {
         let socket = Watched::new(socket).map_err(LinkError::Socket)?;
         let buffer = vec![0; MESSAGE_BYTES_MAX].into_boxed_slice();
-        Ok(Self { socket, queue: VecDeque::new(), buffer })
+        Ok(Self { socket, queue: VecDeque::new(), buffer, holdings: Holdings::default() })
     }
 
     /// Sends at once or queues; queued messages leave, in order, while [`receive`](Self::receive) is awaited.
@@ -63,6 +65,7 @@ impl KeeperLink {
         if self.queue.len() >= QUEUE_MAX {
             return Err(LinkError::Full);
         }
+        self.holdings.told(message, &descriptors);
         self.queue.push_back((bytes, descriptors));
         self.flush()
     }
@@ -84,6 +87,7 @@ impl KeeperLink {
                     if expected != found {
                         return Err(LinkError::DescriptorsLost { message: Box::new(message), expected, found });
                     }
+                    self.holdings.heard(&message, &carried);
                     return Ok((message, carried));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait().await?,
@@ -97,6 +101,11 @@ impl KeeperLink {
     #[must_use]
     pub fn is_flushed(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// Everything the keeper holds, with the pipes of its children: for the next keeper.
+    pub fn holdings(&self) -> impl Iterator<Item = (&str, BorrowedFd<'_>)> {
+        self.holdings.iter()
     }
 
     /// Until there may be something to read or, if something is queued, room to send.

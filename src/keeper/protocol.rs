@@ -4,7 +4,7 @@
 use crate::engine::{Exit, Now, Pid};
 
 /// Refused when it differs.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// From the worker to the keeper.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Stage {
     }
 }
 
-/// A child's end, as `waitpid` told it.
+/// A child's end, as `waitpid` told it; of an adopted one, as the kernel told it otherwise, or unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {
     pub exit: Exit,
@@ -111,6 +111,9 @@ pub enum FromKeeper {
     Signal { signal: i32, pid: Pid, uid: u32 },
     /// A child that nobody asked for was reaped (adopted orphan).
     OrphanReaped { pid: Pid, exit: Exit },
+    /// The roll cannot be written, for this errno: should keeper and worker die, nobody finds the programs. Zero: it is
+    /// whole again. Told to every worker while it lasts.
+    Unrecorded { errno: i32 },
 }
 
 impl FromKeeper {
@@ -130,7 +133,8 @@ impl FromKeeper {
             | Self::Exited { .. }
             | Self::Signalled { .. }
             | Self::Signal { .. }
-            | Self::OrphanReaped { .. } => 0,
+            | Self::OrphanReaped { .. }
+            | Self::Unrecorded { .. } => 0,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use super::adoption::Watch;
 use super::protocol::{Ended, HeldProgram, Stage};
 use crate::engine::{Now, Pid};
 use crate::sys::child_pipes::Pipes;
@@ -14,9 +15,13 @@ pub(super) struct Child {
     pub(super) id: u64,
     pub(super) tag: Box<str>,
     pub(super) pid: Pid,
+    /// When the kernel started it, in clock ticks after boot.
+    pub(super) start: u64,
     pub(super) started: Now,
     pub(super) last_signal: i32,
     pub(super) pipes: Pipes,
+    /// Set while it lives if it is not our own child.
+    pub(super) watch: Option<Watch>,
     /// Until `exec` succeeded or failed.
     pub(super) status: Option<OwnedFd>,
     pub(super) ended: Option<Ended>,
@@ -74,18 +79,20 @@ impl Table {
         self.children.iter_mut().find(|child| child.id == id)
     }
 
-    /// The child of this pid that was not reaped yet: an old one may have had the same pid.
+    /// Our own child of this pid that was not reaped yet: an old one, or an adopted one, may have had the same pid.
     pub(super) fn living_mut(&mut self, pid: Pid) -> Option<&mut Child> {
-        self.children.iter_mut().find(|child| child.pid == pid && child.ended.is_none())
+        self.children.iter_mut().find(|child| child.pid == pid && child.ended.is_none() && child.watch.is_none())
     }
 
     pub(super) fn has_living(&self) -> bool {
         self.children.iter().any(|child| child.ended.is_none())
     }
 
-    /// Drops a child that ended, and its pipes. One that lives stays: it must not be lost by a mistake.
-    pub(super) fn forget(&mut self, id: u64) {
+    /// Drops a child that ended, and its pipes; whether it did. One that lives stays: it must not be lost by a mistake.
+    pub(super) fn forget(&mut self, id: u64) -> bool {
+        let before = self.children.len();
         self.children.retain(|child| child.id != id || child.ended.is_none());
+        self.children.len() < before
     }
 
     pub(super) fn hold(&mut self, name: String, descriptor: OwnedFd) {
@@ -96,6 +103,15 @@ impl Table {
 
     pub(super) fn release(&mut self, name: &str) {
         self.held.retain(|held| &*held.name != name);
+    }
+
+    pub(super) fn named(&self, name: &str) -> Option<&OwnedFd> {
+        self.held.iter().find(|held| &*held.name == name).map(|held| &held.descriptor)
+    }
+
+    pub(super) fn take(&mut self, name: &str) -> Option<OwnedFd> {
+        let place = self.held.iter().position(|held| &*held.name == name)?;
+        Some(self.held.remove(place).descriptor)
     }
 
     /// Whether it is new: equal signals that wait together are one, as they are for the kernel.

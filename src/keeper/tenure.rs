@@ -103,6 +103,8 @@ pub(super) fn code(exit: Exit) -> u8 {
     match exit {
         Exit::Code(code) => u8::try_from(code).unwrap_or(u8::MAX),
         Exit::Signal { number, .. } => u8::try_from(number.saturating_add(128)).unwrap_or(u8::MAX),
+        // Workers are children, whose ends are always known.
+        Exit::Unknown => 1,
     }
 }
 

@@ -18,6 +18,23 @@ const NOT_SPAWNED: i32 = 127;
 /// The size of the kernel's set of signals: a bit for each of 64 signals.
 const KERNEL_SIGSET: usize = 8;
 
+/// Waits at the gate until our parent opens it. Does not return if the parent dies first.
+pub(super) fn pass(gate: RawFd, opener: RawFd) {
+    let mut byte = 0u8;
+    // SAFETY: `byte` outlives the calls, which are async-signal-safe, and `opener` is this process's copy, closed once,
+    // since an end of the pipe of our own would hide the parent's death.
+    unsafe {
+        libc::close(opener);
+        loop {
+            match libc::read(gate, (&raw mut byte).cast(), 1) {
+                1 => return,
+                -1 if *libc::__errno_location() == libc::EINTR => {}
+                _ => libc::_exit(NOT_SPAWNED),
+            }
+        }
+    }
+}
+
 /// Becomes the program, or reports `[step, errno]` on `report` and ends with code 127. First it enters the cgroup
 /// of which `cgroup` is the door: before it may lose the right to, and before it can have children.
 pub(super) fn main(plan: &PlanView<'_>, ends: &ChildEnds, cgroup: Option<RawFd>, report: RawFd) -> ! {

@@ -47,7 +47,8 @@ pub(super) fn open_for(plan: &PlanView<'_>, given: Option<OwnedFd>) -> io::Resul
         (Stdin::Pipe, _) => {
             let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
             set_nonblocking(&write)?;
-            (read, Some(write))
+            // Should all of us die, it waits for the next daemon's bytes, and takes none of us for the end.
+            (reopen_both_ways(&read).unwrap_or(read), Some(write))
         }
     };
     let (stdout, child_stdout) = output()?;

@@ -13,6 +13,7 @@ pub mod errno;
 pub mod exec;
 mod fork;
 pub mod heap;
+pub mod host;
 pub mod limits;
 pub mod pidfd;
 pub mod pipe;

@@ -1,10 +1,12 @@
-//! What a pipe holds and can hold.
+//! What a pipe holds and can hold, and finding it again in a process that has it open.
 
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
 
 /// Number of bytes that lie unread in a pipe (`FIONREAD`).
 ///
@@ -44,6 +46,53 @@ pub fn loop_pipe() -> io::Result<OwnedFd> {
     let (reader, _writer) = io::pipe()?;
     let name = format!("/proc/self/fd/{}", reader.as_raw_fd());
     Ok(open(name.as_str(), OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, Mode::empty())?)
+}
+
+/// The number by which the kernel knows a pipe; its two ends have the same.
+///
+/// # Errors
+///
+/// None that an open descriptor could give.
+pub fn inode(pipe: impl AsFd) -> io::Result<u64> {
+    Ok(fstat(pipe)?.st_ino)
+}
+
+/// Which end is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Read,
+    Write,
+}
+
+/// Our own, non-blocking end of a pipe that process `pid` has open, wherever in it that may be; `None` if it has no such
+/// pipe (any more), or may not be looked into.
+#[must_use]
+pub fn reopen(pid: i32, inode: u64, end: End) -> Option<OwnedFd> {
+    let wanted = PathBuf::from(format!("pipe:[{inode}]"));
+    let directory = PathBuf::from(format!("/proc/{pid}/fd"));
+    let usual = ["0", "1", "2"].map(|number| directory.join(number));
+    let is_it = |path: &PathBuf| fs::read_link(path).is_ok_and(|target| target == wanted);
+    let place = usual.into_iter().find(is_it).or_else(|| {
+        fs::read_dir(&directory).ok()?.filter_map(Result::ok).map(|entry| entry.path()).find(is_it)
+    })?;
+    let access = match end {
+        End::Read => OFlag::O_RDONLY,
+        End::Write => OFlag::O_WRONLY,
+    };
+    let opened = open(&place, access | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
+    // The process may have put something else there meanwhile.
+    let number = opened.as_raw_fd();
+    fs::read_link(format!("/proc/self/fd/{number}")).is_ok_and(|target| target == wanted).then_some(opened)
+}
+
+/// The read end of a pipe that nobody writes to: what is left of one that is gone.
+///
+/// # Errors
+///
+/// EMFILE, ENFILE.
+pub fn ended() -> io::Result<OwnedFd> {
+    let (reader, _writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+    Ok(reader)
 }
 
 #[cfg(test)]

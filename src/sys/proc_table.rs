@@ -49,6 +49,19 @@ pub fn one(pid: i32) -> Option<Entry> {
     parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// How a process ended that its parent has not collected yet, as `wait(2)` would tell it: the kernel shows it to whoever
+/// may trace the process, and zero to others, so zero says nothing.
+#[must_use]
+pub fn unreaped_status(identity: Identity) -> Option<i32> {
+    let line = fs::read_to_string(format!("/proc/{}/stat", identity.pid)).ok()?;
+    let entry = parse(&line).filter(|entry| entry.identity == identity && entry.ended)?;
+    let (_, fields) = line.rsplit_once(&format!("{}) ", entry.name))?;
+    fields.split_ascii_whitespace().nth(EXIT_CODE)?.parse().ok().filter(|status| *status != 0)
+}
+
+/// The place of `exit_code` behind the name in /proc/PID/stat. Source: `proc_pid_stat(5)`.
+const EXIT_CODE: usize = 49;
+
 /// The environment it was started with, variables separated by NUL; `None` if it may not be read.
 #[must_use]
 pub fn environment(pid: i32) -> Option<Vec<u8>> {

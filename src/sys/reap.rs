@@ -13,6 +13,18 @@ pub enum Exit {
     },
 }
 
+impl Exit {
+    /// What a status of `wait(2)` says; `None` for one that is no end (stopped, continued).
+    #[must_use]
+    pub fn of_status(status: i32) -> Option<Exit> {
+        if libc::WIFEXITED(status) {
+            return Some(Exit::Code(libc::WEXITSTATUS(status)));
+        }
+        libc::WIFSIGNALED(status)
+            .then(|| Exit::Signal { number: libc::WTERMSIG(status), core_dumped: libc::WCOREDUMP(status) })
+    }
+}
+
 /// One child of this process that has ended, its own or adopted; `None` if there is none at the moment.
 ///
 /// To be called until `None` after each SIGCHLD: signals coalesce.
@@ -26,13 +38,11 @@ pub fn next() -> Option<(i32, Exit)> {
             -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
             // ECHILD: there are no children at all.
             -1 | 0 => return None,
-            pid if libc::WIFEXITED(status) => return Some((pid, Exit::Code(libc::WEXITSTATUS(status)))),
-            pid if libc::WIFSIGNALED(status) => {
-                let exit = Exit::Signal { number: libc::WTERMSIG(status), core_dumped: libc::WCOREDUMP(status) };
-                return Some((pid, exit));
-            }
-            // Stopped or continued: not asked for, and no end.
-            _ => {}
+            pid => match Exit::of_status(status) {
+                Some(exit) => return Some((pid, exit)),
+                // Stopped or continued: not asked for, and no end.
+                None => {}
+            },
         }
     }
 }

@@ -67,17 +67,26 @@ pub enum Status {
 /// Forks and, in the child, does everything the plan says in this order: cgroup, process group, standard
 /// descriptors, limits, groups, group, user, directory, umask, signals, descriptors, `exec`.
 ///
-/// `given` becomes standard input if the plan wants that; `cgroup` is the door it enters by. Meant for a process with one thread; with
-/// more it is still sound, since the child calls nothing that could wait for another thread.
+/// `given` becomes standard input if the plan wants that; `cgroup` is the door it enters by. The child waits until `enrol`,
+/// which gets its pid and our ends of its pipes, has returned; should this process die before, the child ends having done
+/// nothing. Meant for a process with one thread; with more it is still sound, since the child calls nothing that could wait
+/// for another thread.
 ///
 /// # Errors
 ///
 /// [`SpawnError`]; then there is no child.
-pub fn spawn(plan: &PlanView<'_>, given: Option<OwnedFd>, cgroup: Option<&OwnedFd>) -> Result<Spawned, SpawnError> {
+pub fn spawn(
+    plan: &PlanView<'_>,
+    given: Option<OwnedFd>,
+    cgroup: Option<&OwnedFd>,
+    enrol: impl FnOnce(i32, &Pipes),
+) -> Result<Spawned, SpawnError> {
     let (pipes, ends) = child_pipes::open_for(plan, given).map_err(SpawnError::Pipes)?;
     let (status, report) =
         nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|errno| SpawnError::Pipes(io::Error::from(errno)))?;
     set_nonblocking(&status).map_err(SpawnError::Pipes)?;
+    let (gate, opener) =
+        nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|errno| SpawnError::Pipes(io::Error::from(errno)))?;
     // What somebody sends to the child at once must wait until it is ready to die of it: we ignore signals
     // that it will not ignore. Blocked signals wait, ignored or not.
     let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(|e| SpawnError::Fork(e.into()))?;
@@ -85,6 +94,7 @@ pub fn spawn(plan: &PlanView<'_>, given: Option<OwnedFd>, cgroup: Option<&OwnedF
     // after a fork: nothing that allocates, locks or unwinds.
     let pid = unsafe { fork() };
     if pid == 0 {
+        child::pass(gate.as_raw_fd(), opener.as_raw_fd());
         child::main(plan, &ends, cgroup.map(AsRawFd::as_raw_fd), report.as_raw_fd());
     }
     let error = io::Error::last_os_error();
@@ -96,6 +106,9 @@ pub fn spawn(plan: &PlanView<'_>, given: Option<OwnedFd>, cgroup: Option<&OwnedF
             // The child does the same; whoever is first, its group exists before we could signal it.
             // It fails if the child has already called exec, or is gone.
             let _ = nix::unistd::setpgid(nix::unistd::Pid::from_raw(pid), nix::unistd::Pid::from_raw(pid));
+            enrol(pid, &pipes);
+            // Fails only if the child was killed meanwhile.
+            let _ = nix::unistd::write(&opener, b"g");
             Ok(Spawned { pid, pipes, status })
         }
     }

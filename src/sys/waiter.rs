@@ -26,6 +26,9 @@ pub struct Interest {
 impl Interest {
     pub const READABLE: Self = Self { readable: true, writable: false };
 
+    /// Nothing but its end and its errors.
+    pub const NONE: Self = Self { readable: false, writable: false };
+
     fn event(self, token: u64) -> EpollEvent {
         let mut flags = EpollFlags::empty();
         flags.set(EpollFlags::EPOLLIN, self.readable);

@@ -40,6 +40,7 @@ impl Worker {
             self.tell_keeper(&ToKeeper::Release { name: journal::HELD_NAME.to_owned() });
             self.tell_keeper(&ToKeeper::StartAfresh);
         } else {
+            self.persistence.remove();
             self.remove_traces().await;
             self.tell_keeper(&ToKeeper::Exit { code: 0 });
         }

@@ -1,11 +1,13 @@
-//! What a worker remembers for its successor: an anonymous file in memory that the keeper holds.
+//! What a worker remembers for its successor: a file in the runtime directory, or in memory where that is not to be had,
+//! which the keeper holds.
 //!
-//! One JSON document a line. The first line is a full [`Snapshot`]; each later line is a [`Change`]. A line is written before the effects of the change are performed, so that a worker killed at
-//! any instant leaves either the old or the new truth; a last line cut short by the kill is dropped.
+//! A document of values (see `framing`), the first of which is a full [`Snapshot`]; each later one is a [`Change`]. It is
+//! written before the effects of the change are performed, so that a worker killed at any instant leaves either the old or
+//! the new truth; a last value cut short by the kill is dropped.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -13,7 +15,9 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::ear::TapRecord;
+use super::framing::{self, Values};
 use super::launch::LaunchRecord;
+use super::state_files::StateFiles;
 use super::update::Growth;
 use crate::config::{Config, GroupConfig, ProcessConfig};
 use crate::engine::{GroupSpec, Mood, ProcessId, ProcessRecord};
@@ -22,7 +26,11 @@ use crate::events;
 /// The name under which the keeper holds the journal.
 pub(super) const HELD_NAME: &str = "journal";
 
-/// The journal is written anew when its process lines exceed this and the snapshot's own size.
+const FORMAT: &str = "galaxyd journal";
+
+const VERSION: u32 = 1;
+
+/// The journal is written anew when its changes exceed this and the snapshot's own size.
 const LINES_MAX_BYTES: u64 = 1 << 20;
 
 /// Everything a successor needs that the keeper does not know.
@@ -79,69 +87,68 @@ pub(super) struct Journal {
     mood: Mood,
     snapshot_bytes: u64,
     bytes: u64,
+    /// It is in the runtime directory.
+    pub(super) is_on_disk: bool,
 }
 
 impl Journal {
-    /// Starts a journal with a full snapshot.
+    /// Starts a journal with a full snapshot, in memory.
     ///
     /// # Errors
     /// When memory for it cannot be had.
     pub(super) fn begin(snapshot: &Snapshot) -> io::Result<Journal> {
         let flags = nix::sys::memfd::MFdFlags::MFD_CLOEXEC;
-        let mut file = File::from(nix::sys::memfd::memfd_create(c"galaxyd-journal", flags)?);
-        let mut line = serde_json::to_vec(snapshot)?;
-        line.push(b'\n');
-        file.write_all(&line)?;
-        let bytes = line.len() as u64;
-        Ok(Journal { file, mood: snapshot.mood, snapshot_bytes: bytes, bytes })
+        let file = File::from(nix::sys::memfd::memfd_create(c"galaxyd-journal", flags)?);
+        Journal::write(file, snapshot, false)
+    }
+
+    /// Starts a journal with a full snapshot that replaces the one in the runtime directory.
+    ///
+    /// # Errors
+    /// ENOSPC, EROFS, EACCES, EIO; then the former one is still there.
+    pub(super) fn begin_in(files: &StateFiles, snapshot: &Snapshot) -> io::Result<Journal> {
+        let begun = files.new_journal().and_then(|file| {
+            let journal = Journal::write(file, snapshot, true)?;
+            files.publish_journal()?;
+            Ok(journal)
+        });
+        if begun.is_err() {
+            files.discard_journal();
+        }
+        begun
+    }
+
+    fn write(mut file: File, snapshot: &Snapshot, is_on_disk: bool) -> io::Result<Journal> {
+        let mut document = framing::begin(FORMAT, VERSION)?;
+        framing::append(&mut document, snapshot)?;
+        file.write_all(&document)?;
+        let bytes = document.len() as u64;
+        Ok(Journal { file, mood: snapshot.mood, snapshot_bytes: bytes, bytes, is_on_disk })
     }
 
     /// Reads what the predecessor wrote and goes on writing after it.
     ///
     /// # Errors
-    /// When it cannot be read or its first line is no snapshot of ours.
+    /// When it cannot be read or is no journal of ours.
     pub(super) fn resume(descriptor: OwnedFd) -> io::Result<(Journal, Snapshot)> {
         let mut file = File::from(descriptor);
-        file.rewind()?;
-        let mut reader = BufReader::new(file.try_clone()?);
-        let mut line = Vec::new();
-        reader.read_until(b'\n', &mut line)?;
-        let mut snapshot: Snapshot = serde_json::from_slice(&line)?;
-        let snapshot_bytes = line.len() as u64;
-        let mut bytes = snapshot_bytes;
-        let mut latest: IndexMap<ProcessId, ProcessRecord> = IndexMap::new();
-        loop {
-            line.clear();
-            reader.read_until(b'\n', &mut line)?;
-            if line.last() != Some(&b'\n') {
-                break;
-            }
-            let change: Change = serde_json::from_slice(&line)?;
-            bytes += line.len() as u64;
-            latest.extend(change.processes.into_iter().map(|record| (record.process(), record)));
-            // Later records replace earlier ones of the same thing; whose they are is their rooms' business.
-            snapshot.events.extend(change.events);
-            snapshot.taps.extend(change.taps);
-        }
-        for record in snapshot.engine.iter_mut().flat_map(|(_, records)| records) {
-            if let Some(newer) = latest.swap_remove(&record.process()) {
-                *record = newer;
-            }
-        }
+        let (snapshot, snapshot_bytes, bytes) = read(&mut file)?;
         file.set_len(bytes)?;
         file.seek(io::SeekFrom::End(0))?;
-        Ok((Journal { file, mood: snapshot.mood, snapshot_bytes, bytes }, snapshot))
+        // A file in memory has no name to be found by.
+        let is_on_disk = std::os::unix::fs::MetadataExt::nlink(&file.metadata()?) > 0;
+        Ok((Journal { file, mood: snapshot.mood, snapshot_bytes, bytes, is_on_disk }, snapshot))
     }
 
-    /// Adds what changed, as one line in one write.
+    /// Adds what changed, in one write.
     ///
     /// # Errors
-    /// When memory for it cannot be had.
+    /// When there is no room for it.
     pub(super) fn append(&mut self, change: &Change) -> io::Result<()> {
-        let mut line = serde_json::to_vec(change)?;
-        line.push(b'\n');
-        self.file.write_all(&line)?;
-        self.bytes += line.len() as u64;
+        let mut bytes = Vec::new();
+        framing::append(&mut bytes, change)?;
+        self.file.write_all(&bytes)?;
+        self.bytes += bytes.len() as u64;
         Ok(())
     }
 
@@ -157,6 +164,33 @@ impl Journal {
     pub(super) fn is_outdated(&self, mood: Mood) -> bool {
         self.mood != mood || self.bytes - self.snapshot_bytes > LINES_MAX_BYTES.max(self.snapshot_bytes)
     }
+}
+
+/// What a journal says, the bytes of its snapshot, and those of all that is whole.
+///
+/// # Errors
+/// When it cannot be read or is no journal of ours.
+pub(super) fn read(file: &mut File) -> io::Result<(Snapshot, u64, u64)> {
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let mut values = Values::of(&bytes, FORMAT, VERSION)?;
+    let missing = || io::Error::new(io::ErrorKind::InvalidData, "it has no snapshot");
+    let mut snapshot: Snapshot = values.next()?.ok_or_else(missing)?;
+    let snapshot_bytes = values.read_bytes();
+    let mut latest: IndexMap<ProcessId, ProcessRecord> = IndexMap::new();
+    while let Some(change) = values.next::<Change>()? {
+        latest.extend(change.processes.into_iter().map(|record| (record.process(), record)));
+        // Later records replace earlier ones of the same thing; whose they are is their rooms' business.
+        snapshot.events.extend(change.events);
+        snapshot.taps.extend(change.taps);
+    }
+    for record in snapshot.engine.iter_mut().flat_map(|(_, records)| records) {
+        if let Some(newer) = latest.swap_remove(&record.process()) {
+            *record = newer;
+        }
+    }
+    Ok((snapshot, snapshot_bytes, values.read_bytes()))
 }
 
 #[cfg(test)]
@@ -228,7 +262,8 @@ mod tests {
         let mut journal = Journal::begin(&snapshot).unwrap();
         let (a, b) = (engine.find("a", "a").unwrap(), engine.find("b", "b").unwrap());
         journal.append(&change([running(&mut engine, a, 11)])).unwrap();
-        let torn = serde_json::to_vec(&change([running(&mut engine, b, 12)])).unwrap();
+        let mut torn = Vec::new();
+        framing::append(&mut torn, &change([running(&mut engine, b, 12)])).unwrap();
         journal.file.write_all(&torn[..torn.len() / 2]).unwrap();
         let (mut resumed, read) = Journal::resume(journal.descriptor().unwrap()).unwrap();
         assert_eq!(pids(&read), [Some(11), None]);

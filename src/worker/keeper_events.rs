@@ -38,6 +38,7 @@ impl Worker {
                 self.morgue.orphan_ended(pid);
                 self.tidy_cgroups();
             }
+            FromKeeper::Unrecorded { errno } => self.roll_is(errno),
             // Only while taking over, see `startup`.
             FromKeeper::Welcome { .. }
             | FromKeeper::Held { .. }

@@ -6,21 +6,22 @@
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 
+use super::inheritance::Estate;
 use super::invocation::{Asked, Call, Invocation};
 use super::pidfile::Claim;
 use super::program_socket;
 use super::program_sockets::sockets_of;
 use super::startup::{self, listener_name};
-use super::{memory, report};
+use super::{inheritance, memory, persistence, report};
 use crate::cli::UsageError;
 use crate::config::{Config, DaemonLog, LogLevelName, User};
 use crate::http;
-use crate::keeper;
+use crate::keeper::{self, Inheritance};
 use crate::pidproxy;
 use crate::sys::{daemonize, limits, users};
 
@@ -38,6 +39,9 @@ pub(super) struct LaunchRecord {
     pub(super) program_nofile: Option<u64>,
     /// Lines for the activity log, from before there was one.
     pub(super) messages: Vec<(LogLevelName, String)>,
+    /// What is run, for a daemon that goes on with it.
+    #[serde(default)]
+    pub(super) claim: Option<Claim>,
 }
 
 /// Why the daemon does not start.
@@ -122,13 +126,82 @@ fn attempt(invocation: &Invocation) -> Result<startup::Ended, Refused> {
 
 fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startup::Ended, Refused> {
     let (config, claim) = configuration(call)?;
-    let mut record =
-        LaunchRecord { origin: origin.clone(), directory: origin, program_nofile: None, messages: Vec::new() };
+    let mut record = LaunchRecord {
+        origin: origin.clone(),
+        directory: origin,
+        program_nofile: None,
+        messages: Vec::new(),
+        claim: Some(claim.clone()),
+    };
     become_user(config.daemon.user.as_ref(), &mut record)?;
     raise_limits(&config, &mut record)?;
     try_log(&config)?;
     refuse_a_second(&config, &claim)?;
+    if let Some(estate) = inheritance::find(&config, &claim).map_err(Refused::Usage)? {
+        return go_on(invocation, call, &config, record, estate);
+    }
     test_sockets(&config, &mut record)?;
+    let mut held = bind(&config)?;
+    match inheritance::found(&config) {
+        Ok(found) => held.extend(found),
+        Err(problem) => {
+            record.messages.push((LogLevelName::Warn, format!("{} ({problem})", persistence::NONE)));
+            let memory = memory::empty(c"galaxyd-roll");
+            let roll = memory.map_err(|error| Refused::System { doing: "cannot make the roll", error })?;
+            held.push((keeper::ROLL_HELD_NAME.to_owned(), roll));
+        }
+    }
+    if !config.daemon.nodaemon {
+        go_to_background(&config, &mut record)?;
+    }
+    if config.daemon.nodaemon && !call.is_supervisord && io::stderr().is_terminal() {
+        say_how_to_ask(call);
+    }
+    keep(invocation, call, &record, held, Inheritance::None)
+}
+
+/// Becomes the keeper of all this.
+fn keep(
+    invocation: &Invocation,
+    call: &Call,
+    record: &LaunchRecord,
+    mut held: Vec<(String, OwnedFd)>,
+    inheritance: Inheritance,
+) -> Result<startup::Ended, Refused> {
+    let failed = |error| Refused::System { doing: "cannot start the keeper", error };
+    held.push((HELD_NAME.to_owned(), memory::document(c"galaxyd-launch", record).map_err(failed)?));
+    if call.alone {
+        let (socket, _thread) = keeper::run_in_thread(held, inheritance).map_err(failed)?;
+        return Ok(startup::run(socket, std::process::id(), invocation.clone()));
+    }
+    let borrowed: Vec<_> = held.iter().map(|(name, descriptor)| (name.clone(), descriptor.as_fd())).collect();
+    Err(failed(keeper::become_keeper(&borrowed, inheritance)))
+}
+
+/// In the place of a daemon that was killed. What it had in force counts, whatever the file says now.
+fn go_on(
+    invocation: &Invocation,
+    call: &Call,
+    config: &Config,
+    mut record: LaunchRecord,
+    mut estate: Estate,
+) -> Result<startup::Ended, Refused> {
+    record.messages.push((LogLevelName::Warn, estate.describe()));
+    record.messages.extend(estate.differing(config).map(|text| (LogLevelName::Warn, text)));
+    let mut held = bind(&estate.snapshot.config)?;
+    held.append(&mut estate.held);
+    record.directory.clone_from(&estate.snapshot.launch.directory);
+    if let Err(error) = std::env::set_current_dir(&record.directory) {
+        record.messages.push((LogLevelName::Critical, cannot_change_to(&record.directory, &error)));
+    }
+    if !config.daemon.nodaemon {
+        detach(config, &mut record)?;
+    }
+    keep(invocation, call, &record, held, Inheritance::Daemon)
+}
+
+/// The control sockets.
+fn bind(config: &Config) -> Result<Vec<(String, OwnedFd)>, Refused> {
     let mut held = Vec::new();
     for server in &config.servers {
         let bound = http::bind(server).map_err(|error| Refused::Usage(error.to_string()))?;
@@ -138,21 +211,7 @@ fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startu
         let descriptor = bound.try_clone().map_err(|error| Refused::System { doing: "cannot keep a socket", error })?;
         held.push((listener_name(server), descriptor));
     }
-    if !config.daemon.nodaemon {
-        go_to_background(&config, &mut record)?;
-    }
-    if config.daemon.nodaemon && !call.is_supervisord && io::stderr().is_terminal() {
-        say_how_to_ask(call);
-    }
-    let failed = |error| Refused::System { doing: "cannot start the keeper", error };
-    held.push((HELD_NAME.to_owned(), memory::document(c"galaxyd-launch", &record).map_err(failed)?));
-    if call.alone {
-        let (socket, _thread) = keeper::run_in_thread().map_err(failed)?;
-        return Ok(startup::run(socket, std::process::id(), invocation.clone(), held));
-    }
-    let held: Vec<(String, OwnedFd)> = held;
-    let borrowed: Vec<_> = held.iter().map(|(name, descriptor)| (name.clone(), descriptor.as_fd())).collect();
-    Err(failed(keeper::become_keeper(&borrowed)))
+    Ok(held)
 }
 
 /// Before anything is done that a daemon with the same configuration would suffer from. Where it has our sockets, that
@@ -185,17 +244,26 @@ fn say_how_to_ask(call: &Call) {
 
 /// One fork; only the daemon's side comes back.
 fn go_to_background(config: &Config, record: &mut LaunchRecord) -> Result<(), Refused> {
-    daemonize::daemonize().map_err(|error| Refused::System { doing: "cannot daemonize", error })?;
-    record.messages.push((LogLevelName::Info, "daemonizing the supervisord process".to_owned()));
+    detach(config, record)?;
     if let Some(directory) = &config.daemon.directory {
         record.messages.push(match std::env::set_current_dir(directory) {
             Ok(()) => (LogLevelName::Info, format!("set current directory: '{}'", directory.display())),
-            Err(error) => (LogLevelName::Critical, format!("can't chdir into '{}': {error}", directory.display())),
+            Err(error) => (LogLevelName::Critical, cannot_change_to(directory, &error)),
         });
     }
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(config.daemon.umask));
     record.directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     Ok(())
+}
+
+fn detach(config: &Config, record: &mut LaunchRecord) -> Result<(), Refused> {
+    daemonize::daemonize().map_err(|error| Refused::System { doing: "cannot daemonize", error })?;
+    record.messages.push((LogLevelName::Info, "daemonizing the supervisord process".to_owned()));
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(config.daemon.umask));
+    Ok(())
+}
+
+fn cannot_change_to(directory: &Path, error: &io::Error) -> String {
+    format!("can't chdir into '{}': {error}", directory.display())
 }
 
 /// The configuration with the claim to be alone in running it, or everything that is wrong with it.

@@ -11,9 +11,14 @@ use serde::de::DeserializeOwned;
 
 /// Puts a value into a new anonymous file.
 pub(super) fn document<T: Serialize>(name: &CStr, value: &T) -> io::Result<OwnedFd> {
-    let mut file = File::from(memfd_create(name, MFdFlags::MFD_CLOEXEC)?);
+    let mut file = File::from(empty(name)?);
     file.write_all(&serde_json::to_vec(value)?)?;
     Ok(file.into())
+}
+
+/// A new anonymous file with nothing in it.
+pub(super) fn empty(name: &CStr) -> io::Result<OwnedFd> {
+    Ok(memfd_create(name, MFdFlags::MFD_CLOEXEC)?)
 }
 
 /// Reads a value back.

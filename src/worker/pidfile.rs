@@ -10,18 +10,25 @@ use std::io::{self, Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
+use serde::{Deserialize, Serialize};
 
 use super::invocation::Call;
 use super::worker::Worker;
 use crate::config::{Config, Loaded, NotFound, Source};
-use crate::keeper::ToKeeper;
+use crate::keeper::{ToKeeper, checksum};
 use crate::logs::{Level, log};
+use crate::sys::{clock, host, proc_table};
 
 /// The name under which the keeper holds the locked pidfile.
 pub(super) const HELD_NAME: &str = "pidfile-lock";
+
+/// So long a daemon that starts waits for one that is not there any more but whose worker still is.
+const LEAVING_WAIT: Duration = Duration::from_secs(10);
+const LEAVING_PAUSE: Duration = Duration::from_millis(20);
 
 /// No pidfile is longer, in bytes: a number and a line end.
 const PIDFILE_MAX_BYTES: u64 = 64;
@@ -29,10 +36,11 @@ const PIDFILE_MAX_BYTES: u64 = 64;
 /// What a daemon runs, as far as two that run the same would do everything twice: the configuration file, the
 /// identifier, and what the file takes from the environment. On another host or in another container it is something
 /// else, even if both see the same files.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Claim {
     /// The configuration file, links followed.
-    file: PathBuf,
+    pub(super) file: PathBuf,
+    identifier: String,
     text: String,
 }
 
@@ -53,7 +61,7 @@ impl Claim {
         let identifier = loaded.config.as_ref().map_or("", |config| config.daemon.identifier.as_str());
         let file = call.file()?;
         let file = fs::canonicalize(&file).unwrap_or(file);
-        let mut text = format!("{}\n{identifier}\n{}", file.display(), host());
+        let mut text = format!("{}\n{identifier}\n{}\n", file.display(), host::identity());
         for (name, value) in call.source.environment() {
             let mention = format!("ENV_{name})");
             if loaded.files.iter().any(|(_, text)| text.contains(&mention)) {
@@ -61,16 +69,17 @@ impl Claim {
                 let _ = writeln!(text, "{name}={value}");
             }
         }
-        Ok(Claim { file, text })
+        Ok(Claim { file, identifier: identifier.to_owned(), text })
     }
 
-    /// The byte to lock: FNV-1a of the text, below the largest offset of a file and beyond any pidfile's end.
+    /// Whether both mean one daemon, even if what it takes from the environment has changed.
+    pub(super) fn is_akin(&self, other: &Claim) -> bool {
+        (&self.file, &self.identifier) == (&other.file, &other.identifier)
+    }
+
+    /// The byte to lock: from the text, below the largest offset of a file and beyond any pidfile's end.
     fn offset(&self) -> i64 {
-        let hash = self
-            .text
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        i64::try_from((hash >> 2) | (1 << 32)).unwrap_or(i64::MAX - 1)
+        i64::try_from((checksum(self.text.as_bytes()) >> 2) | (1 << 32)).unwrap_or(i64::MAX - 1)
     }
 
     fn lock(&self, file: &File) -> Lock {
@@ -79,14 +88,7 @@ impl Claim {
             Ok(_) => return Lock::Impossible(io::Error::other("it is no regular file")),
             Err(error) => return Lock::Impossible(error),
         }
-        #[expect(clippy::cast_possible_truncation, reason = "small constants of C, in the type of its structure")]
-        let wanted = libc::flock {
-            l_type: libc::F_WRLCK as _,
-            l_whence: libc::SEEK_SET as _,
-            l_start: self.offset(),
-            l_len: 1,
-            l_pid: 0,
-        };
+        let wanted = libc::flock { l_start: self.offset(), l_len: 1, ..whole_file(libc::F_WRLCK) };
         match fcntl(file, FcntlArg::F_OFD_SETLK(&wanted)) {
             Ok(_) => Lock::Taken,
             Err(Errno::EAGAIN | Errno::EACCES) => Lock::Busy(pid_in(file)),
@@ -99,9 +101,18 @@ impl Claim {
         let pidfile = &config.daemon.pidfile;
         // Without a pidfile there is no other, and one that cannot be written is not locked.
         let file = OpenOptions::new().read(true).write(true).open(pidfile).ok()?;
-        match self.lock(&file) {
-            Lock::Busy(pid) => Some(self.refusal(pidfile, pid)),
-            Lock::Taken | Lock::Impossible(_) => None,
+        let begin = clock::monotonic();
+        loop {
+            match self.lock(&file) {
+                // A worker whose keeper was killed makes room, or has the number of the next one written.
+                Lock::Busy(Some(pid))
+                    if proc_table::one(pid).is_none() && clock::monotonic().saturating_sub(begin) < LEAVING_WAIT =>
+                {
+                    std::thread::sleep(LEAVING_PAUSE);
+                }
+                Lock::Busy(pid) => return Some(self.refusal(pidfile, pid)),
+                Lock::Taken | Lock::Impossible(_) => return None,
+            }
         }
     }
 
@@ -119,11 +130,10 @@ impl Claim {
     }
 }
 
-/// This boot of this host, seen from this container: pids of others mean nothing here.
-fn host() -> String {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let pids = fs::metadata("/proc/self/ns/pid").map(|metadata| metadata.ino()).unwrap_or_default();
-    format!("{boot}{pids}\n")
+/// All bytes of a file.
+#[expect(clippy::cast_possible_truncation, reason = "small constants of C, in the type of its structure")]
+pub(super) fn whole_file(kind: libc::c_int) -> libc::flock {
+    libc::flock { l_type: kind as _, l_whence: libc::SEEK_SET as _, l_start: 0, l_len: 0, l_pid: 0 }
 }
 
 fn pid_in(mut file: &File) -> Option<i32> {
@@ -170,6 +180,21 @@ impl Worker {
         Ok(())
     }
 
+    /// Where a keeper took the place of another one: its pid is another. `held` is the file if that one had locked it.
+    pub(super) fn renew_pidfile(&mut self, held: Option<OwnedFd>) {
+        match (held.map(File::from), self.launch.claim.clone()) {
+            (Some(file), _) if pid_in(&file).and_then(|pid| u32::try_from(pid).ok()) == Some(self.pid) => {}
+            (Some(file), _) => self.write_pid(&file),
+            // Not locked, or by a daemon that was killed.
+            (None, Some(claim)) => {
+                if let Err(refusal) = self.take_pidfile(&claim, None) {
+                    log(Level::Critical, &refusal);
+                }
+            }
+            (None, None) => {}
+        }
+    }
+
     fn write_pid(&self, mut file: &File) {
         let text = format!("{}\n", self.pid);
         // A device has no length to change.
@@ -183,6 +208,11 @@ impl Worker {
 
     /// Everything is stopped: whoever starts the next daemon need not wait until our files are removed.
     pub(super) fn release_pidfile(&mut self) {
+        // For all who have a copy: a predecessor may still hang in a file system.
+        for (_, file) in self.keeper.holdings().filter(|(name, _)| *name == HELD_NAME) {
+            // What cannot be unlocked ends with its holders.
+            let _ = fcntl(file, FcntlArg::F_OFD_SETLK(&whole_file(libc::F_UNLCK)));
+        }
         self.tell_keeper(&ToKeeper::Release { name: HELD_NAME.to_owned() });
     }
 
@@ -198,7 +228,7 @@ mod tests {
     use super::*;
 
     fn claim(text: &str) -> Claim {
-        Claim { file: "/etc/s.conf".into(), text: text.to_owned() }
+        Claim { file: "/etc/s.conf".into(), identifier: String::new(), text: text.to_owned() }
     }
 
     fn open(path: &Path) -> File {

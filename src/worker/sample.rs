@@ -23,5 +23,5 @@ pub(super) fn process(keys: &str) -> ProcessConfig {
 
 pub(super) fn launch() -> LaunchRecord {
     let directory = PathBuf::from("/");
-    LaunchRecord { origin: directory.clone(), directory, program_nofile: None, messages: Vec::new() }
+    LaunchRecord { origin: directory.clone(), directory, program_nofile: None, messages: Vec::new(), claim: None }
 }

@@ -19,12 +19,14 @@ use super::journal::{self, Journal, Snapshot};
 use super::launch::{self, LaunchRecord};
 use super::logfiles::{Clearing, make_auto_logs};
 use super::memory;
+use super::persistence::{self, Persistence};
 use super::pidfile::{self, Claim};
 use super::post_mortem::Morgue;
 use super::program_sockets::{ProgramSockets, test_sockets};
 use super::report;
 use super::serving::{self, Serving};
 use super::socket_watch::SocketWatch;
+use super::state_files;
 use super::spawning::{Heritage, SpawnQueue, Wanted};
 use super::taps::Taps;
 use super::twiddling;
@@ -33,7 +35,7 @@ use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, PageConfig, Se
 use crate::engine::{Engine, Input, ProcessState};
 use crate::events::{self, Events};
 use crate::http::{self, BoundListener};
-use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ToKeeper};
+use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ROLL_HELD_NAME, ToKeeper};
 use crate::logs::{
     self, Activity, ActivitySettings, ActivityTarget, Level, Plane, SourceId, Transits, clear_auto_logs, log,
 };
@@ -72,6 +74,8 @@ struct Inventory {
     fresh: bool,
     held: BTreeMap<String, OwnedFd>,
     programs: Vec<(HeldProgram, Vec<OwnedFd>)>,
+    /// Why the roll is in the keeper's memory only, an errno; zero if it is not.
+    unrecorded: i32,
 }
 
 /// How a worker's life ended.
@@ -82,10 +86,9 @@ pub enum Ended {
     Restart,
 }
 
-/// The worker's whole life. `socket` leads to the keeper, `pid` is the keeper's; `held` is for the keeper to hold
-/// before all else (without a keeper of its own, what the launcher made).
+/// The worker's whole life. `socket` leads to the keeper, `pid` is the keeper's.
 #[must_use]
-pub fn run(socket: OwnedFd, pid: u32, invocation: Invocation, held: Vec<(String, OwnedFd)>) -> Ended {
+pub fn run(socket: OwnedFd, pid: u32, invocation: Invocation) -> Ended {
     heap::keep_small();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -93,7 +96,7 @@ pub fn run(socket: OwnedFd, pid: u32, invocation: Invocation, held: Vec<(String,
         .thread_keep_alive(SIDE_THREAD_IDLE)
         .build();
     let outcome = runtime.map_err(Unable::Runtime).and_then(|runtime| {
-        let ended = runtime.block_on(async { Ok(begin(socket, pid, invocation, held).await?.run().await) });
+        let ended = runtime.block_on(async { Ok(begin(socket, pid, invocation).await?.run().await) });
         // A side thread may hang in a file system for ever.
         runtime.shutdown_background();
         ended
@@ -105,16 +108,8 @@ pub fn run(socket: OwnedFd, pid: u32, invocation: Invocation, held: Vec<(String,
     })
 }
 
-async fn begin(
-    socket: OwnedFd,
-    pid: u32,
-    invocation: Invocation,
-    held: Vec<(String, OwnedFd)>,
-) -> Result<Worker, Unable> {
+async fn begin(socket: OwnedFd, pid: u32, invocation: Invocation) -> Result<Worker, Unable> {
     let mut keeper = KeeperLink::new(socket)?;
-    for (name, descriptor) in held {
-        keeper.send(&ToKeeper::Hold { name }, vec![descriptor])?;
-    }
     let inventory = take_inventory(&mut keeper).await?;
     if inventory.fresh {
         start(keeper, inventory, pid, invocation)
@@ -126,7 +121,8 @@ async fn begin(
 async fn take_inventory(keeper: &mut KeeperLink) -> Result<Inventory, Unable> {
     let ours = crate::keeper::PROTOCOL_VERSION;
     keeper.send(&ToKeeper::Hello { version: ours }, Vec::new())?;
-    let mut inventory = Inventory { generation: 0, fresh: false, held: BTreeMap::new(), programs: Vec::new() };
+    let mut inventory =
+        Inventory { generation: 0, fresh: false, held: BTreeMap::new(), programs: Vec::new(), unrecorded: 0 };
     loop {
         let (message, mut descriptors) = keeper.receive().await?;
         match message {
@@ -141,6 +137,7 @@ async fn take_inventory(keeper: &mut KeeperLink) -> Result<Inventory, Unable> {
                 inventory.held.extend(descriptors.pop().map(|descriptor| (name, descriptor)));
             }
             FromKeeper::Program(program) => inventory.programs.push((program, descriptors)),
+            FromKeeper::Unrecorded { errno } => inventory.unrecorded = errno,
             FromKeeper::InventoryEnd => return Ok(inventory),
             // News from before the inventory is in the inventory.
             _ => {}
@@ -151,7 +148,7 @@ async fn take_inventory(keeper: &mut KeeperLink) -> Result<Inventory, Unable> {
 /// Starts from nothing: the configuration is read, groups are made, endpoints opened.
 fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation: Invocation) -> Result<Worker, Unable> {
     let launch = inventory.held.remove(launch::HELD_NAME).ok_or(Unable::Missing(launch::HELD_NAME))?;
-    let launch: LaunchRecord =
+    let mut launch: LaunchRecord =
         memory::read(launch).map_err(|error| Unable::Unreadable { what: launch::HELD_NAME, error })?;
     let call = call(&invocation, &launch)?;
     let loaded = call.load().map_err(|error| Unable::Configuration(error.to_string()))?;
@@ -159,6 +156,7 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let claim = Claim::of(&call, &loaded).map_err(|error| Unable::Configuration(error.to_string()))?;
     let Some(mut config) = loaded.config else { return Err(Unable::Configuration(warnings.join("\n"))) };
     let locked = inventory.held.remove(pidfile::HELD_NAME);
+    launch.claim = Some(claim.clone());
 
     let activity = open_activity(&config)?;
     if nix::unistd::geteuid().is_root() && config.daemon.user.is_none() {
@@ -179,6 +177,8 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     // The first time, the launcher has tested them.
     let active = first_groups(&mut config, inventory.generation > 1);
     let listeners = renew_listeners(&config, &mut inventory.held, &mut keeper)?;
+    let [directory, roll] = take_state_files(&mut inventory.held);
+    let files = persistence::renew(&config, directory, roll, &mut keeper);
     let groups = active.values().map(GroupConfig::spec).collect();
     let next_serial = inventory.held.remove(SERIAL_HELD_NAME).map(memory::read).and_then(Result::ok).unwrap_or(0);
     let events = Events::new(config.daemon.identifier.clone(), next_serial);
@@ -194,10 +194,12 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         events,
         tap_records: BTreeMap::new(),
         journal: None,
+        persistence: Persistence::new(files),
         next_child: next_child(&inventory.programs),
         activity,
     };
     let mut worker = assemble(state, keeper, inventory.held, pid, listeners)?;
+    worker.roll_is(inventory.unrecorded);
     // Of before a reload: stopped and told, only their last output was too slow.
     for (program, _) in inventory.programs {
         worker.tell_keeper(&ToKeeper::Forget { id: program.id });
@@ -246,7 +248,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         mood,
         next_process,
         next_child: journalled,
-        launch,
+        launch: journalled_launch,
         cgroups,
         config,
         pending,
@@ -257,8 +259,12 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         events,
         taps,
     } = snapshot;
-    // The keeper alone holds the lock, so that it can let go of it.
-    inventory.held.remove(pidfile::HELD_NAME);
+    // A daemon that goes on after a crash was launched anew.
+    let launch = inventory.held.remove(launch::HELD_NAME).and_then(|launch| memory::read(launch).ok());
+    let launch: LaunchRecord = launch.unwrap_or(journalled_launch);
+    let locked = inventory.held.remove(pidfile::HELD_NAME);
+    let [directory, roll] = take_state_files(&mut inventory.held);
+    let files = persistence::resume(&config, directory, roll.as_ref());
     let activity = open_activity(&config)?;
     let listeners = adopt_listeners(&config, &mut inventory.held)?;
     let engine = Engine::restore(mood, engine, next_process);
@@ -277,18 +283,18 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         events,
         tap_records: latest(taps),
         journal: Some(journal),
+        persistence: Persistence::new(files),
         next_child: journalled.max(next_child(&inventory.programs)),
         activity,
     };
     let mut worker = assemble(state, keeper, inventory.held, pid, listeners)?;
     worker.leaving = leaving;
     worker.growing = growing;
-    let text = format!(
-        "a new worker took over {} programs from one that ended unexpectedly (worker number {})",
-        inventory.programs.len(),
-        inventory.generation
-    );
-    log(Level::Warn, &text);
+    worker.roll_is(inventory.unrecorded);
+    worker.announce_succession(inventory.generation, inventory.programs.len());
+    if inventory.generation == 1 {
+        worker.renew_pidfile(locked);
+    }
     for (program, descriptors) in inventory.programs {
         worker.recover(program, descriptors);
     }
@@ -305,6 +311,18 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
 }
 
 impl Worker {
+    /// Says whose place we take: of a worker, or, as the first worker of a keeper, of a daemon.
+    fn announce_succession(&self, generation: u64, programs: usize) {
+        if generation > 1 {
+            let text = format!(
+                "a new worker took over {programs} programs from one that ended unexpectedly (worker number {generation})"
+            );
+            return log(Level::Warn, &text);
+        }
+        self.launch.messages.iter().for_each(|(level, text)| log(level_of(*level), text));
+        log(Level::Info, &format!("supervisord started with pid {}", self.pid));
+    }
+
     /// Takes back one child from the keeper, and tells the engine what the journal does not know of it.
     fn recover(&mut self, program: HeldProgram, descriptors: Vec<OwnedFd>) {
         let HeldProgram { id, tag, pid, started, last_signal, has_stdin, has_stderr, ended, exec_failed } = program;
@@ -338,6 +356,11 @@ impl Worker {
     }
 }
 
+/// The runtime directory and the roll, as the keeper holds them.
+fn take_state_files(held: &mut BTreeMap<String, OwnedFd>) -> [Option<OwnedFd>; 2] {
+    [state_files::HELD_NAME, ROLL_HELD_NAME].map(|name| held.remove(name))
+}
+
 /// The first id that no child of the keeper has or had.
 fn next_child(programs: &[(HeldProgram, Vec<OwnedFd>)]) -> u64 {
     programs.iter().map(|(program, _)| program.id + 1).max().unwrap_or(1)
@@ -365,6 +388,7 @@ struct State {
     events: Events,
     tap_records: BTreeMap<SourceId, TapRecord>,
     journal: Option<Journal>,
+    persistence: Persistence,
     next_child: u64,
     activity: Activity,
 }
@@ -379,7 +403,7 @@ fn assemble(
     listeners: Vec<Listener>,
 ) -> Result<Worker, Unable> {
     let State { call, environment, launch, cgroups, config, pending, active, .. } = state;
-    let State { engine, events, tap_records, journal, next_child, activity, .. } = state;
+    let State { engine, events, tap_records, journal, persistence, next_child, activity, .. } = state;
     let (request_sender, requests) = mpsc::channel(REQUESTS_MAX);
     let (prepared_sender, prepared) = mpsc::unbounded_channel();
     let (done_sender, done) = mpsc::unbounded_channel();
@@ -412,6 +436,7 @@ fn assemble(
         remembered: BTreeSet::new(),
         restructured: journal.is_none(),
         journal,
+        persistence,
         keeper,
         pid,
         children: Children::default(),

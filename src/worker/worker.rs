@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use super::ear::TapRecord;
 use super::invocation::Call;
 use super::journal::{self, Change, Journal, Snapshot};
 use super::launch::LaunchRecord;
+use super::persistence::Persistence;
 use super::post_mortem::{Case, Morgue};
 use super::program_sockets::ProgramSockets;
 use super::reply::Reply;
@@ -123,6 +123,7 @@ pub(super) struct Worker {
     /// The set of groups changed: the journal must be begun anew.
     pub(super) restructured: bool,
     pub(super) journal: Option<Journal>,
+    pub(super) persistence: Persistence,
     pub(super) keeper: KeeperLink,
     /// The daemon's pid as the world knows it: the keeper's.
     pub(super) pid: u32,
@@ -183,12 +184,7 @@ impl Worker {
         while self.halted.is_none() {
             match self.wake().await {
                 Wake::Keeper(message, descriptors) => self.on_keeper(&message, descriptors),
-                Wake::KeeperGone(error) => {
-                    // Without the keeper no child can be started, signalled or reaped by us; its successor needs the
-                    // socket paths and the pipes, so nothing is removed.
-                    log(Level::Critical, &format!("the keeper is gone ({error}); leaving the programs running"));
-                    return Ended::Exit(ExitCode::FAILURE);
-                }
+                Wake::KeeperGone(error) => return self.succeed_keeper(&error),
                 Wake::Request(incoming) => self.on_request(incoming),
                 Wake::Prepared(wanted, prepared) => self.spawns.prepared(wanted, prepared),
                 Wake::Done(done) => self.on_done(done),
@@ -196,6 +192,7 @@ impl Worker {
                 Wake::Notice(notice) => self.on_notice(notice),
                 Wake::Deadline => {
                     self.tell_exits_that_are_due();
+                    self.retry_persistence();
                     self.feed(Input::Deadline);
                     self.hear(events::Input::Deadline);
                 }
@@ -214,8 +211,13 @@ impl Worker {
     }
 
     async fn wake(&mut self) -> Wake {
-        let deadlines =
-            [self.engine.deadline(), self.spawns.deadline(), self.children.deadline(), self.events.deadline()];
+        let deadlines = [
+            self.engine.deadline(),
+            self.spawns.deadline(),
+            self.children.deadline(),
+            self.events.deadline(),
+            self.persistence.deadline(),
+        ];
         let deadline = deadlines.into_iter().flatten().min();
         tokio::select! {
             biased;
@@ -298,7 +300,11 @@ impl Worker {
             (Some(journal), false) => {
                 let processes = dirty.iter().filter_map(|&process| self.engine.record(process)).collect();
                 let change = Change { processes, events: self.events.take_records(), taps: self.taps.changes() };
-                if change.is_empty() { Ok(()) } else { journal.append(&change) }
+                match if change.is_empty() { Ok(()) } else { journal.append(&change) } {
+                    // Its disk may be full: memory is not.
+                    Err(_) if journal.is_on_disk => self.begin_journal(),
+                    written => written,
+                }
             }
             _ => self.begin_journal(),
         };
@@ -330,7 +336,7 @@ impl Worker {
             events: self.events.records(),
             taps: self.taps.records(),
         };
-        let journal = Journal::begin(&snapshot)?;
+        let journal = self.persistence.begin_journal(&snapshot)?;
         let hold = ToKeeper::Hold { name: journal::HELD_NAME.to_owned() };
         self.keeper.send(&hold, vec![journal.descriptor()?]).map_err(std::io::Error::other)?;
         self.journal = Some(journal);

@@ -6,7 +6,7 @@
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 
-use galaxyd::keeper::{Image, be_keeper, become_keeper, run_in_thread};
+use galaxyd::keeper::{Image, Inheritance, be_keeper, become_keeper, run_in_thread};
 use galaxyd::sys::{descriptors, process, signals, users};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -51,14 +51,14 @@ fn launch(setup: &str) -> i32 {
             ("ignored", number) => signals::ignore(number.parse().unwrap()),
             ("held", name) => held.push((name.to_owned(), reader.as_fd())),
             ("thread", _) => {
-                let (socket, keeper) = run_in_thread().unwrap();
+                let (socket, keeper) = run_in_thread(Vec::new(), Inheritance::None).unwrap();
                 let code = work(socket);
                 return if code == 0 { i32::from(keeper.join().unwrap()) } else { i32::from(code) };
             }
             (other, _) => panic!("{other}"),
         }
     }
-    panic!("{}", become_keeper(&held));
+    panic!("{}", become_keeper(&held, Inheritance::None));
 }
 
 fn limit(resource: Resource, soft: &str) {

@@ -1,0 +1,159 @@
+//! Children of a keeper that was killed: found by the roll, held by descriptor, their ends learnt from the kernel.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use super::holdings::pipe_name;
+use super::keeper::{Keeper, now};
+use super::protocol::Ended;
+use super::roll::Entry;
+use super::table::{Child, Table};
+use crate::engine::Exit;
+use crate::sys::child_pipes::Pipes;
+use crate::sys::pipe::{self, End};
+use crate::sys::proc_table::{self, Identity};
+use crate::sys::waiter::Interest;
+use crate::sys::{clock, pidfd, reap};
+
+/// Set in the tokens of the wait that name adopted children; the rest is the child's id.
+pub(super) const WATCH: u64 = 1 << 63;
+
+/// So long the end of an adopted child waits for its new parent to collect it, which is when the kernel tells how it ended.
+/// Process 1 of some containers takes more than a second; what it does not collect at all is not waited for.
+const COLLECTION_WAIT: Duration = Duration::from_secs(3);
+
+/// How a child is watched that is not ours.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) process: OwnedFd,
+    /// It has ended; its exit is unknown if the kernel does not tell it by then.
+    pub(super) until: Option<Duration>,
+}
+
+impl Keeper {
+    /// Takes over the child of an entry: it lives and is the one meant, or it is known to have ended.
+    ///
+    /// # Errors
+    /// Whether it lives cannot be found out: ENOSYS before Linux 5.3, EMFILE, ENOMEM.
+    pub(super) fn adopt(&mut self, entry: Entry) -> io::Result<()> {
+        let Entry { program, start, pipes: inodes } = entry;
+        let process = match program.ended {
+            Some(_) => None,
+            None => match pidfd::open(Identity { pid: program.pid, start }) {
+                Ok(process) => Some(process),
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => None,
+                Err(error) => return Err(error),
+            },
+        };
+        let pid = process.as_ref().map(|_| program.pid);
+        let pipes = find_pipes(&mut self.table, program.id, pid, inodes, program.has_stderr)?;
+        let is_known = process.is_some() || program.ended.is_some();
+        let ended = program.ended.or((!is_known).then(|| Ended { exit: Exit::Unknown, at: now() }));
+        if let Some(process) = &process {
+            self.waiter.add(process, WATCH | program.id, Interest::READABLE)?;
+        }
+        self.table.children.push(Child {
+            id: program.id,
+            tag: program.tag.into_boxed_str(),
+            pid: program.pid,
+            start,
+            started: program.started,
+            last_signal: program.last_signal,
+            pipes,
+            watch: process.map(|process| Watch { process, until: None }),
+            status: None,
+            ended,
+            exec_failed: program.exec_failed,
+            in_inventory: false,
+        });
+        Ok(())
+    }
+
+    /// An adopted child has ended, or was collected.
+    pub(super) fn look_at(&mut self, id: u64) {
+        let Some(child) = self.table.child_mut(id) else { return };
+        let identity = Identity { pid: child.pid, start: child.start };
+        let Some(watch) = &mut child.watch else { return };
+        let told = pidfd::exit(&watch.process).or_else(|| {
+            let status = proc_table::unreaped_status(identity)?;
+            reap::Exit::of_status(status)
+        });
+        match (told, watch.until) {
+            (Some(exit), _) => self.conclude(id, exit.into()),
+            // Collected, and the kernel has nothing to tell.
+            (None, Some(_)) => self.conclude(id, Exit::Unknown),
+            (None, None) => {
+                watch.until = Some(clock::monotonic() + COLLECTION_WAIT);
+                // Its being collected is told even so.
+                let _ = self.waiter.change(&watch.process, WATCH | id, Interest::NONE);
+            }
+        }
+    }
+
+    /// When patience with a parent that does not collect ends.
+    pub(super) fn collection_due(&self) -> Option<Duration> {
+        self.table.children.iter().filter_map(|child| child.watch.as_ref()?.until).min()
+    }
+
+    /// Those that were not collected in time.
+    pub(super) fn end_patience(&mut self) {
+        let now = clock::monotonic();
+        let is_late = |child: &&Child| child.watch.as_ref().and_then(|watch| watch.until).is_some_and(|until| now >= until);
+        let late: Vec<u64> = self.table.children.iter().filter(is_late).map(|child| child.id).collect();
+        for id in late {
+            self.look_at(id);
+        }
+    }
+
+    /// A child has ended: it is entered first, so that a keeper to come knows it too.
+    pub(super) fn conclude(&mut self, id: u64, exit: Exit) {
+        let Some(child) = self.table.child_mut(id) else { return };
+        if let Some(watch) = child.watch.take() {
+            self.waiter.remove(&watch.process);
+        }
+        if let Some(status) = child.status.take() {
+            // The pipe is closed with the child's end, but copies may live in children that are being forked.
+            self.waiter.remove(&status);
+        }
+        child.ended = Some(Ended { exit, at: now() });
+        self.enter(id);
+        self.tell_unless_in_inventory(id);
+    }
+}
+
+impl From<reap::Exit> for Exit {
+    fn from(exit: reap::Exit) -> Exit {
+        match exit {
+            reap::Exit::Code(code) => Exit::Code(code),
+            reap::Exit::Signal { number, core_dumped } => Exit::Signal { number, core_dumped },
+        }
+    }
+}
+
+/// Our ends of a child's pipes: those that were handed over, else those that the living child has open.
+fn find_pipes(
+    table: &mut Table,
+    child: u64,
+    pid: Option<i32>,
+    [stdin, stdout, stderr]: [u64; 3],
+    has_stderr: bool,
+) -> io::Result<Pipes> {
+    let mut find = |stream: u8, inode: u64, end: End| {
+        table.take(&pipe_name(child, stream)).or_else(|| pipe::reopen(pid?, inode, end).filter(|_| inode != 0))
+    };
+    let stdin = find(0, stdin, End::Write);
+    let stdout = find(1, stdout, End::Read);
+    let stderr = find(2, stderr, End::Read);
+    Ok(Pipes {
+        stdin,
+        stdout: stdout.map_or_else(pipe::ended, Ok)?,
+        stderr: if has_stderr { Some(stderr.map_or_else(pipe::ended, Ok)?) } else { None },
+    })
+}
+
+/// The inodes of a child's pipes, zero for one it does not have: what it has open itself has the same.
+pub(super) fn inodes(pipes: &Pipes) -> [u64; 3] {
+    [pipes.stdin.as_ref(), Some(&pipes.stdout), pipes.stderr.as_ref()]
+        .map(|pipe| pipe.and_then(|pipe| pipe::inode(pipe.as_fd()).ok()).unwrap_or(0))
+}

@@ -1,0 +1,153 @@
+//! Whether a daemon that is killed with its worker can be gone on with: the roll and the journal are in their files.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use super::inheritance;
+use super::journal::{Journal, Snapshot};
+use super::state_files::{self, StateFiles};
+use super::worker::{Worker, now};
+use crate::config::Config;
+use crate::engine::Moment;
+use crate::keeper::{KeeperLink, ToKeeper};
+use crate::logs::{Level, log};
+use crate::sys::errno;
+
+/// What is said while one of the files cannot be written.
+pub(super) const NONE: &str = "running without persistence: should the daemon be killed, its programs would not be found";
+
+/// How long after a failure the journal is tried in its file again.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// The files, and what is wrong with them.
+#[derive(Debug, Default)]
+pub(super) struct Persistence {
+    /// `None`: they were not to be had at the start.
+    files: Option<StateFiles>,
+    /// Why the journal is in memory.
+    journal: Option<String>,
+    /// Why the roll is in the keeper's memory.
+    roll: Option<String>,
+    retry_at: Option<Moment>,
+}
+
+impl Persistence {
+    pub(super) fn new(files: Option<StateFiles>) -> Persistence {
+        Persistence { files, ..Persistence::default() }
+    }
+
+    /// When to try the journal's file again.
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        self.retry_at
+    }
+
+    /// A journal in its file, else in memory.
+    pub(super) fn begin_journal(&mut self, snapshot: &Snapshot) -> io::Result<Journal> {
+        self.retry_at = None;
+        if let Some(files) = &self.files {
+            match Journal::begin_in(files, snapshot) {
+                Ok(journal) => {
+                    self.journal_is(None);
+                    return Ok(journal);
+                }
+                Err(error) => {
+                    let path = files.journal_path();
+                    self.journal_is(Some(format!("{}: {error}", path.display())));
+                    self.retry_at = Some(now().mono + RETRY_AFTER);
+                }
+            }
+        }
+        Journal::begin(snapshot)
+    }
+
+    fn journal_is(&mut self, problem: Option<String>) {
+        let before = self.problem().is_some();
+        self.journal = problem;
+        self.announce(before);
+    }
+
+    /// The keeper says how it stands with the roll.
+    pub(super) fn roll_is(&mut self, errno: i32) {
+        let before = self.problem().is_some();
+        let name = errno::name(errno).map_or_else(|| format!("errno {errno}"), str::to_owned);
+        let path = self.files.as_ref().map(|files| files.roll_path().display().to_string()).unwrap_or_default();
+        self.roll = (errno != 0).then(|| format!("{path}: {name}"));
+        self.announce(before);
+    }
+
+    fn problem(&self) -> Option<&str> {
+        self.roll.as_deref().or(self.journal.as_deref())
+    }
+
+    fn announce(&self, before: bool) {
+        match self.problem() {
+            Some(problem) if !before => log(Level::Critical, &format!("{NONE} ({problem})")),
+            None if before => log(Level::Warn, "persistence is back: should the daemon be killed, its programs are found"),
+            Some(_) | None => {}
+        }
+    }
+
+    /// Everything is stopped.
+    pub(super) fn remove(&self) {
+        if let Some(Err(error)) = self.files.as_ref().map(StateFiles::remove) {
+            log(Level::Warn, &format!("could not remove the state files: {error}"));
+        }
+    }
+}
+
+/// The files of a daemon that starts, or starts anew: those that the keeper holds if they are still the ones that the
+/// configuration means, else new ones in their place.
+pub(super) fn renew(
+    config: &Config,
+    directory: Option<OwnedFd>,
+    roll: Option<OwnedFd>,
+    keeper: &mut KeeperLink,
+) -> Option<StateFiles> {
+    let wanted = StateFiles::open(&config.daemon);
+    let roll = roll.map(File::from);
+    if let (Some(roll), Ok(files), true) = (&roll, &wanted, directory.is_some())
+        && files.has(roll)
+    {
+        return wanted.ok();
+    }
+    // The first time, the launcher has said why there are none.
+    directory.as_ref()?;
+    match inheritance::found(config) {
+        Ok(held) => {
+            for (name, descriptor) in held {
+                if let Err(error) = keeper.send(&ToKeeper::Hold { name }, vec![descriptor]) {
+                    log(Level::Warn, &format!("cannot hand the state files to the keeper: {error}"));
+                }
+            }
+            roll.iter().for_each(state_files::remove_moved);
+            wanted.ok()
+        }
+        Err(problem) => {
+            log(Level::Critical, &format!("{NONE} ({problem})"));
+            None
+        }
+    }
+}
+
+/// Those that a predecessor had, or a daemon that was killed.
+pub(super) fn resume(config: &Config, directory: Option<OwnedFd>, roll: Option<&OwnedFd>) -> Option<StateFiles> {
+    let files = StateFiles::of_held(directory?, &config.daemon);
+    let roll = File::from(roll?.try_clone().ok()?);
+    files.has(&roll).then_some(files)
+}
+
+impl Worker {
+    /// Tries to bring the journal back to its file if that is due.
+    pub(super) fn retry_persistence(&mut self) {
+        if self.persistence.deadline().is_some_and(|at| at <= now().mono) {
+            self.restructured = true;
+            self.write_journal();
+        }
+    }
+
+    pub(super) fn roll_is(&mut self, errno: i32) {
+        self.persistence.roll_is(errno);
+    }
+}

@@ -1,0 +1,212 @@
+//! kill -9 of the keeper, and of keeper and worker: all programs run on, and the next keeper, or the next daemon, goes on
+//! with them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::{Child, Command};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::daemon::{Daemon, finish};
+use crate::household::{galaxyd, worker_of};
+use crate::subject::Subject;
+use crate::wait::{until, until_true};
+
+const KEEPER_KILLS: usize = 30;
+
+const TALKERS: usize = 20;
+
+fn kill_pid(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).unwrap();
+}
+
+fn is_there(pid: i32) -> bool {
+    fs::exists(format!("/proc/{pid}")).unwrap()
+}
+
+/// Programs that number their lines, fast, until they are told to stop.
+fn talkers() -> String {
+    format!(
+        "[program:talker]\n\
+         command=sh -c 'i=0; while [ ! -e %(here)s/enough ]; do i=$((i+1)); echo line $i; done; echo last $i; exit 42'\n\
+         process_name=t%(process_num)02d\nnumprocs={TALKERS}\nstartsecs=0\nautorestart=false\nexitcodes=42\n\
+         stdout_logfile=%(here)s/t%(process_num)02d.log\nstdout_logfile_maxbytes=0\n"
+    )
+}
+
+fn pids(daemon: &Daemon) -> Vec<i32> {
+    (0..TALKERS).map(|number| daemon.process_pid(&format!("talker:t{number:02}"))).collect()
+}
+
+/// Waits until the keeper is another one than `old` and answers; gives its pid.
+fn next_keeper(daemon: &Daemon, old: i32) -> i32 {
+    until("another keeper", || {
+        let text = fs::read_to_string(daemon.path("main.pid")).unwrap_or_default();
+        let pid = text.trim().parse().map_err(|_| format!("{text:?}"))?;
+        if pid == old {
+            return Err("the old one".to_string());
+        }
+        daemon.call("supervisor.getState", "").map(|_| pid)
+    })
+}
+
+/// The same daemon again, in the foreground.
+fn again(daemon: &Daemon) -> Child {
+    let mut command = daemon.command(&Subject::GALAXYD.daemon.supervisord());
+    command.args(["-n", "-c"]).arg(daemon.path("supervisord.conf"));
+    command.spawn().unwrap()
+}
+
+fn kill_both(daemon: &Daemon) -> i32 {
+    let keeper = daemon.pid();
+    let worker = worker_of(keeper);
+    // The keeper cannot start another worker, nor the worker another keeper.
+    for pid in [keeper, worker] {
+        kill_pid(pid, Signal::SIGSTOP);
+    }
+    for pid in [keeper, worker] {
+        kill_pid(pid, Signal::SIGKILL);
+    }
+    until_true("the worker's end", || !is_there(worker));
+    keeper
+}
+
+fn end(mut child: Child) {
+    kill_pid(child.id().cast_signed(), Signal::SIGTERM);
+    assert!(child.wait().unwrap().success());
+}
+
+/// How often each line came, and the number of the last one.
+fn lines(daemon: &Daemon, number: usize) -> (BTreeMap<u64, u64>, u64) {
+    let file = format!("t{number:02}.log");
+    let text = until("the last line", || {
+        let text = daemon.text(&file);
+        if text.contains("last") { Ok(text) } else { Err(format!("{} bytes", text.len())) }
+    });
+    let mut seen = BTreeMap::new();
+    let mut last = 0;
+    for line in text.lines() {
+        match line.split_once(' ') {
+            Some(("line", number)) => *seen.entry(number.parse().unwrap()).or_default() += 1,
+            Some(("last", number)) => last = number.parse().unwrap(),
+            _ => panic!("{line:?}"),
+        }
+    }
+    (seen, last)
+}
+
+fn wait_all_ended(daemon: &Daemon) {
+    fs::write(daemon.path("enough"), "").unwrap();
+    for number in 0..TALKERS {
+        let name = format!("talker:t{number:02}");
+        daemon.wait_state(&name, "EXITED");
+        assert_eq!(daemon.info(&name, "exitstatus").unwrap(), "42", "{name}");
+    }
+}
+
+#[test]
+fn kills_of_the_keeper_under_full_output_lose_no_line_and_no_exit_status() {
+    let daemon = galaxyd("", &talkers());
+    until_true("all to run", || pids(&daemon).iter().all(|pid| *pid > 0));
+    let before = pids(&daemon);
+    let started = daemon.info("talker:t00", "start").unwrap();
+    let mut keeper = daemon.pid();
+    for _ in 0..KEEPER_KILLS {
+        kill_pid(keeper, Signal::SIGKILL);
+        keeper = next_keeper(&daemon, keeper);
+    }
+    assert_eq!(pids(&daemon), before);
+    assert_eq!(daemon.info("talker:t00", "start").unwrap(), started, "the uptime goes on");
+    wait_all_ended(&daemon);
+    let mut count = 0;
+    for number in 0..TALKERS {
+        let (seen, last) = lines(&daemon, number);
+        assert!(seen.keys().copied().eq(1..=last), "t{number:02}: a line is missing");
+        assert!(seen.values().all(|times| *times == 1), "t{number:02}: a line came twice");
+        count += last;
+    }
+    eprintln!("{count} lines through {KEEPER_KILLS} kills of the keeper");
+    daemon.call("supervisor.shutdown", "").unwrap();
+    until_true("the end", || !is_there(keeper));
+    assert!(!daemon.path("main.roll").exists() && !daemon.path("main.journal").exists());
+}
+
+#[test]
+fn a_daemon_that_was_killed_is_gone_on_with() {
+    let daemon = galaxyd("", &talkers());
+    until_true("all to run", || pids(&daemon).iter().all(|pid| *pid > 0));
+    let before = pids(&daemon);
+    let started = daemon.info("talker:t00", "start").unwrap();
+    let keeper = kill_both(&daemon);
+    assert!(before.iter().all(|pid| is_there(*pid)));
+    let child = again(&daemon);
+    next_keeper(&daemon, keeper);
+    assert_eq!(pids(&daemon), before, "nothing is started twice");
+    assert_eq!(daemon.info("talker:t00", "start").unwrap(), started, "the uptime goes on");
+    daemon.wait_text("main.log", &format!("{TALKERS} programs that it left running are taken over, 0 ended"));
+    wait_all_ended(&daemon);
+    end(child);
+}
+
+#[test]
+fn what_ended_meanwhile_is_unexpected_and_started_anew_and_nothing_else() {
+    let daemon = galaxyd(
+        "",
+        "[program:stays]\ncommand=sleep 1000\nstartsecs=0\n\
+         [program:goes]\ncommand=sleep 1000\nstartsecs=0\nautorestart=unexpected\n\
+         [program:idle]\ncommand=sleep 1000\nautostart=false\n",
+    );
+    daemon.wait_running(&["stays", "goes"]);
+    let (stays, goes) = (daemon.process_pid("stays"), daemon.process_pid("goes"));
+    let keeper = kill_both(&daemon);
+    kill_pid(goes, Signal::SIGKILL);
+    until_true("its end", || !is_there(goes));
+    let child = again(&daemon);
+    next_keeper(&daemon, keeper);
+    daemon.wait_text("main.log", "exited: goes (exit status unknown (ended while nobody watched); not expected)");
+    until_true("another one", || daemon.process_pid("goes") > 0 && daemon.process_pid("goes") != goes);
+    assert_eq!(daemon.process_pid("stays"), stays);
+    assert_eq!(daemon.info("idle", "statename").unwrap(), "STOPPED");
+    // An adopted program is signalled and its end is known.
+    daemon.call("supervisor.stopProcess", "<param><value><string>stays</string></value></param>").unwrap();
+    assert!(!is_there(stays));
+    end(child);
+}
+
+#[test]
+fn a_file_that_changed_or_broke_meanwhile_does_not_matter() {
+    let daemon = galaxyd("", "[program:p]\ncommand=sleep 1000\nstartsecs=0\n");
+    daemon.wait_running(&["p"]);
+    let pid = daemon.process_pid("p");
+    let keeper = kill_both(&daemon);
+    let conf = fs::read_to_string(daemon.path("supervisord.conf")).unwrap();
+    fs::write(daemon.path("supervisord.conf"), conf.replace("[program:p]", "[program:q]")).unwrap();
+    let child = again(&daemon);
+    next_keeper(&daemon, keeper);
+    assert_eq!(daemon.process_pid("p"), pid);
+    daemon.wait_text("main.log", "the configuration file differs from what is in force (q, p)");
+    end(child);
+}
+
+#[test]
+fn a_journal_that_is_no_journal_stops_the_start_while_programs_run() {
+    let daemon = galaxyd("", "[program:p]\ncommand=sleep 1000\nstartsecs=0\n");
+    daemon.wait_running(&["p"]);
+    let pid = daemon.process_pid("p");
+    kill_both(&daemon);
+    fs::write(daemon.path("main.journal"), "garbage").unwrap();
+    let mut command: Command = daemon.command(&Subject::GALAXYD.daemon.supervisord());
+    command.args(["-n", "-c"]).arg(daemon.path("supervisord.conf"));
+    let outcome = finish(&mut command, daemon.dir(), None);
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    for wanted in [format!("(processes {pid}, known by"), "main.journal cannot be used: it has no header".to_owned()] {
+        assert!(outcome.stderr.contains(&wanted), "{wanted}: {outcome:?}");
+    }
+    assert!(is_there(pid));
+    kill_pid(pid, Signal::SIGKILL);
+    until_true("its end", || !is_there(pid));
+    let child = again(&daemon);
+    daemon.wait_running(&["p"]);
+    end(child);
+}
