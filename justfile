@@ -10,7 +10,7 @@ test:
     cargo test
 
 sim:
-    GALAXYD_HISTORIES=100000 cargo test --release --test simulation
+    GALAXYD_HISTORIES=100000 GALAXYD_CRASH_HISTORIES=60 cargo test --release --test simulation
 
 conformance:
     cargo test --test conformance
@@ -22,6 +22,10 @@ differential *words:
 # Record what the original does, after a change of the tests.
 record:
     INSTA_UPDATE=always SUPERVISOR_UNDER_TEST=original cargo test --test conformance
+
+# The forty faults in their long forms: more programs, more bytes, longer waits.
+faults-long:
+    GALAXYD_FAULTS=long cargo test --release --test faults
 
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
