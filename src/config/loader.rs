@@ -7,7 +7,7 @@ use super::client::warn_of_plugins;
 use super::daemon;
 use super::exposure;
 use super::groups::groups;
-use super::model::Config;
+use super::model::{Config, DaemonConfig};
 use super::overrides::Overrides;
 use super::problem::{Problem, Problems};
 use super::raw::Dialect;
@@ -22,6 +22,9 @@ use super::suspicion;
 pub struct Loaded {
     /// `None` if there is any error.
     pub config: Option<Config>,
+    /// The daemon's own settings, as far as they could be read, whatever is wrong with them or the rest; `None` if the file
+    /// could not be read.
+    pub daemon: Option<DaemonConfig>,
     pub problems: Problems,
     /// Every file that was read, the main one first, with its text.
     pub files: Vec<(PathBuf, String)>,
@@ -36,7 +39,7 @@ pub fn load(path: &Path, overrides: &Overrides, source: &dyn Source) -> Loaded {
     let name = path.to_string_lossy();
     let mut assembly = Assembly::new(source);
     if !assembly.read_main(&name) {
-        return finish(assembly, None);
+        return unread(assembly);
     }
     assembly.read_included(&name);
     let Assembly { sections, files, directories, mut problems, infos, .. } = assembly;
@@ -61,14 +64,15 @@ pub fn load(path: &Path, overrides: &Overrides, source: &dyn Source) -> Loaded {
     let config = Config { daemon, servers, groups, rpcinterfaces };
     suspicion::report(&mut reader, &config, &files);
     problems.locate(&files);
+    let daemon = Some(config.daemon.clone());
     let config = (!problems.has_errors()).then_some(config);
-    Loaded { config, problems, files, infos }
+    Loaded { config, daemon, problems, files, infos }
 }
 
-fn finish(assembly: Assembly<'_>, config: Option<Config>) -> Loaded {
+fn unread(assembly: Assembly<'_>) -> Loaded {
     let Assembly { files, mut problems, infos, .. } = assembly;
     problems.locate(&files);
-    Loaded { config, problems, files, infos }
+    Loaded { config: None, daemon: None, problems, files, infos }
 }
 
 #[cfg(test)]

@@ -108,6 +108,15 @@ cgroups, a process that left the group *and* changed its environment (`sudo`, `e
 activity log and by `galaxyctl why`. Programs that start jobs which are to outlive them (Galaxy's handlers with the local runner) must not have the
 key.
 
+**`runtime_directory`.** Two files in it, named after the pidfile (`supervisord.roll`, `supervisord.journal`), are how a daemon
+that is killed is gone on with, see [survival.md](survival.md). They are removed when the daemon ends in good order. It should be a directory in memory or on a
+local disk that only the daemon's user can write to. Example:
+
+```ini
+[supervisord]
+runtime_directory = /run/supervisord
+```
+
 **`cgroup`.** With a cgroup v2 (also a hybrid `/sys/fs/cgroup/unified`) to use, every program is started in a cgroup of its own, one for each run. `auto` takes the daemon's
 own cgroup, or the one above it, if systemd marked it as delegated (`Delegate=yes`); a path is used as it is told, for instance in a container or
 from a root shell, where there is no such mark; the daemon must be allowed to write there *and* to the `cgroup.procs` of the cgroup that it and the path

@@ -24,7 +24,10 @@ pub type Pid = i32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Exit {
     Code(i32),
-    Signal { number: i32, core_dumped: bool },
+    Signal {
+        number: i32,
+        core_dumped: bool,
+    },
     /// It ended while no keeper was there, and the kernel had forgotten how when one came.
     Unknown,
 }

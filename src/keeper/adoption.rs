@@ -99,7 +99,8 @@ impl Keeper {
     /// Those that were not collected in time.
     pub(super) fn end_patience(&mut self) {
         let now = clock::monotonic();
-        let is_late = |child: &&Child| child.watch.as_ref().and_then(|watch| watch.until).is_some_and(|until| now >= until);
+        let is_late =
+            |child: &&Child| child.watch.as_ref().and_then(|watch| watch.until).is_some_and(|until| now >= until);
         let late: Vec<u64> = self.table.children.iter().filter(is_late).map(|child| child.id).collect();
         for id in late {
             self.look_at(id);

@@ -296,8 +296,7 @@ mod tests {
     }
 
     fn ids(file: &File) -> Vec<u64> {
-        let mut ids: Vec<u64> =
-            read_roll(file).unwrap().unwrap().iter().map(|entry| entry.program.id).collect();
+        let mut ids: Vec<u64> = read_roll(file).unwrap().unwrap().iter().map(|entry| entry.program.id).collect();
         ids.sort_unstable();
         ids
     }

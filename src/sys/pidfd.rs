@@ -105,7 +105,11 @@ mod tests {
     #[test]
     #[expect(clippy::disallowed_methods, reason = "some process that is to end")]
     fn the_end_of_a_process_is_told_after_it_was_collected_or_not_at_all() {
-        let mut child = std::process::Command::new("sh").args(["-c", "read x; exit 42"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "read x; exit 42"])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
         let pid = child.id().cast_signed();
         let held = open(proc_table::one(pid).unwrap().identity).unwrap();
         assert_eq!(exit(&held), None);

@@ -72,9 +72,10 @@ pub fn reopen(pid: i32, inode: u64, end: End) -> Option<OwnedFd> {
     let directory = PathBuf::from(format!("/proc/{pid}/fd"));
     let usual = ["0", "1", "2"].map(|number| directory.join(number));
     let is_it = |path: &PathBuf| fs::read_link(path).is_ok_and(|target| target == wanted);
-    let place = usual.into_iter().find(is_it).or_else(|| {
-        fs::read_dir(&directory).ok()?.filter_map(Result::ok).map(|entry| entry.path()).find(is_it)
-    })?;
+    let place = usual
+        .into_iter()
+        .find(is_it)
+        .or_else(|| fs::read_dir(&directory).ok()?.filter_map(Result::ok).map(|entry| entry.path()).find(is_it))?;
     let access = match end {
         End::Read => OFlag::O_RDONLY,
         End::Write => OFlag::O_WRONLY,

@@ -124,7 +124,11 @@ mod tests {
         let header = begin("test", 3).unwrap().len();
         for length in 0..bytes.len() {
             match read(&bytes[..length]) {
-                Ok(found) => assert!(length >= header && ["one", "two"].starts_with(&found.iter().map(String::as_str).collect::<Vec<_>>()), "{length}"),
+                Ok(found) => assert!(
+                    length >= header
+                        && ["one", "two"].starts_with(&found.iter().map(String::as_str).collect::<Vec<_>>()),
+                    "{length}"
+                ),
                 Err(_) => assert!(length < header, "{length}"),
             }
         }

@@ -5,10 +5,11 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use super::journal::{self, Snapshot};
-use super::pidfile::Claim;
+use super::pidfile::{Claim, LEAVING_PAUSE, LEAVING_WAIT};
 use super::state_files::{self, StateFiles, Unusable};
-use crate::config::{self, Config};
+use crate::config::{self, Config, DaemonConfig};
 use crate::keeper::{Entry, ROLL_HELD_NAME, read_roll};
+use crate::sys::clock;
 use crate::sys::proc_table::{self, Identity};
 
 /// So many processes are named in a refusal.
@@ -24,14 +25,19 @@ pub(super) struct Estate {
     pub(super) ended: usize,
 }
 
+/// Whether it is worth looking: a cheap guess, for a daemon that would be refused otherwise.
+pub(super) fn is_possible(daemon: &DaemonConfig) -> bool {
+    StateFiles::open(daemon).is_ok_and(|files| files.roll_path().exists())
+}
+
 /// What is there for a daemon with this configuration.
 ///
 /// # Errors
 /// Programs run, or may run, and nobody knows of which configuration they are: the text says so, and what to do.
-pub(super) fn find(config: &Config, claim: &Claim) -> Result<Option<Estate>, String> {
+pub(super) fn find(daemon: &DaemonConfig, claim: &Claim) -> Result<Option<Estate>, String> {
     // Files that cannot be used are told when they are made.
-    let Ok(files) = StateFiles::open(&config.daemon) else { return Ok(None) };
-    let Ok(Some(roll)) = files.roll() else { return Ok(None) };
+    let Ok(files) = StateFiles::open(daemon) else { return Ok(None) };
+    let Some(roll) = free_roll(&files, claim)? else { return Ok(None) };
     let path = files.roll_path();
     let path = path.display();
     let entries = read_roll(&roll).map_err(|error| {
@@ -60,6 +66,34 @@ pub(super) fn find(config: &Config, claim: &Claim) -> Result<Option<Estate>, Str
          started a second time; end them, remove {path} and start again.",
         pids.join(", ")
     ))
+}
+
+/// The roll, if there is one and it is not of a daemon with another configuration that runs. A daemon with ours does not run,
+/// or we would have been refused; but what is left of it may not have let go of the roll yet.
+fn free_roll(files: &StateFiles, claim: &Claim) -> Result<Option<File>, String> {
+    let begin = clock::monotonic();
+    loop {
+        match files.roll() {
+            Ok(roll) => return Ok(roll),
+            Err(Unusable::Busy) if is_anothers(files, claim) => return Ok(None),
+            Err(Unusable::Busy) if clock::monotonic().saturating_sub(begin) < LEAVING_WAIT => {
+                std::thread::sleep(LEAVING_PAUSE);
+            }
+            Err(Unusable::Busy) => {
+                return Err(format!(
+                    "A process of the former daemon has not ended yet and keeps {}; end it, or wait, and start again.",
+                    files.roll_path().display()
+                ));
+            }
+            Err(_) => return Ok(None),
+        }
+    }
+}
+
+fn is_anothers(files: &StateFiles, claim: &Claim) -> bool {
+    let journal = files.journal().ok().flatten().and_then(|mut journal| journal::read(&mut journal).ok());
+    let former = journal.and_then(|(snapshot, ..)| snapshot.launch.claim);
+    former.is_some_and(|former| former != *claim)
 }
 
 fn lives(entry: &Entry) -> bool {
@@ -122,9 +156,9 @@ impl Estate {
 ///
 /// # Errors
 /// [`Unusable`], with the file's name.
-pub(super) fn found(config: &Config) -> Result<Vec<(String, OwnedFd)>, String> {
+pub(super) fn found(daemon: &DaemonConfig) -> Result<Vec<(String, OwnedFd)>, String> {
     let described = |path: std::path::PathBuf, error: Unusable| format!("{}: {error}", path.display());
-    let files = StateFiles::open(&config.daemon).map_err(|error| error.to_string())?;
+    let files = StateFiles::open(daemon).map_err(|error| error.to_string())?;
     let roll = files.make_roll().map_err(|error| described(files.roll_path(), error))?;
     let directory = files.directory().map_err(|error| error.to_string())?;
     Ok(vec![(state_files::HELD_NAME.to_owned(), directory), (ROLL_HELD_NAME.to_owned(), roll.into())])

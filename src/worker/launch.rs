@@ -19,7 +19,7 @@ use super::program_sockets::sockets_of;
 use super::startup::{self, listener_name};
 use super::{inheritance, memory, persistence, report};
 use crate::cli::UsageError;
-use crate::config::{Config, DaemonLog, LogLevelName, User};
+use crate::config::{Config, DaemonConfig, DaemonLog, Loaded, LogLevelName, User};
 use crate::http;
 use crate::keeper::{self, Inheritance};
 use crate::pidproxy;
@@ -125,7 +125,8 @@ fn attempt(invocation: &Invocation) -> Result<startup::Ended, Refused> {
 }
 
 fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startup::Ended, Refused> {
-    let (config, claim) = configuration(call)?;
+    let loaded = call.load().map_err(|error| Refused::Usage(error.to_string()))?;
+    let claim = Claim::of(call, &loaded).map_err(|error| Refused::Usage(error.to_string()))?;
     let mut record = LaunchRecord {
         origin: origin.clone(),
         directory: origin,
@@ -133,16 +134,25 @@ fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startu
         messages: Vec::new(),
         claim: Some(claim.clone()),
     };
-    become_user(config.daemon.user.as_ref(), &mut record)?;
-    raise_limits(&config, &mut record)?;
-    try_log(&config)?;
-    refuse_a_second(&config, &claim)?;
-    if let Some(estate) = inheritance::find(&config, &claim).map_err(Refused::Usage)? {
-        return go_on(invocation, call, &config, record, estate);
+    let config = match (&loaded.config, &loaded.daemon) {
+        (Some(config), _) => config,
+        (None, Some(daemon)) if inheritance::is_possible(daemon) => {
+            return go_on_all_the_same(invocation, call, &loaded, daemon, &claim, record);
+        }
+        (None, _) => return Err(broken(call, &loaded)),
+    };
+    if !call.is_supervisord {
+        say(&report::for_terminal(&loaded));
     }
-    test_sockets(&config, &mut record)?;
-    let mut held = bind(&config)?;
-    match inheritance::found(&config) {
+    prepare(&config.daemon, &mut record)?;
+    refuse_a_second(config, &claim)?;
+    if let Some(estate) = inheritance::find(&config.daemon, &claim).map_err(Refused::Usage)? {
+        record.messages.extend(estate.differing(config).map(|text| (LogLevelName::Warn, text)));
+        return go_on(invocation, call, &config.daemon, record, estate);
+    }
+    test_sockets(config, &mut record)?;
+    let mut held = bind(config)?;
+    match inheritance::found(&config.daemon) {
         Ok(found) => held.extend(found),
         Err(problem) => {
             record.messages.push((LogLevelName::Warn, format!("{} ({problem})", persistence::NONE)));
@@ -152,7 +162,7 @@ fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startu
         }
     }
     if !config.daemon.nodaemon {
-        go_to_background(&config, &mut record)?;
+        go_to_background(&config.daemon, &mut record)?;
     }
     if config.daemon.nodaemon && !call.is_supervisord && io::stderr().is_terminal() {
         say_how_to_ask(call);
@@ -182,22 +192,46 @@ fn keep(
 fn go_on(
     invocation: &Invocation,
     call: &Call,
-    config: &Config,
+    daemon: &DaemonConfig,
     mut record: LaunchRecord,
     mut estate: Estate,
 ) -> Result<startup::Ended, Refused> {
-    record.messages.push((LogLevelName::Warn, estate.describe()));
-    record.messages.extend(estate.differing(config).map(|text| (LogLevelName::Warn, text)));
+    record.messages.insert(0, (LogLevelName::Warn, estate.describe()));
     let mut held = bind(&estate.snapshot.config)?;
     held.append(&mut estate.held);
     record.directory.clone_from(&estate.snapshot.launch.directory);
     if let Err(error) = std::env::set_current_dir(&record.directory) {
         record.messages.push((LogLevelName::Critical, cannot_change_to(&record.directory, &error)));
     }
-    if !config.daemon.nodaemon {
-        detach(config, &mut record)?;
+    if !daemon.nodaemon {
+        detach(daemon, &mut record)?;
     }
     keep(invocation, call, &record, held, Inheritance::Daemon)
+}
+
+/// The same with a file that is broken by now: only where it is from is asked of it.
+fn go_on_all_the_same(
+    invocation: &Invocation,
+    call: &Call,
+    loaded: &Loaded,
+    daemon: &DaemonConfig,
+    claim: &Claim,
+    mut record: LaunchRecord,
+) -> Result<startup::Ended, Refused> {
+    prepare(daemon, &mut record)?;
+    claim.is_taken(&daemon.pidfile).map_or(Ok(()), |refusal| Err(Refused::Usage(refusal)))?;
+    let estate = inheritance::find(daemon, claim).map_err(Refused::Usage)?;
+    let Some(estate) = estate else { return Err(broken(call, loaded)) };
+    let text = format!("the configuration file is not used, it is broken: {}", report::plain(loaded).trim_end());
+    record.messages.push((LogLevelName::Warn, text));
+    go_on(invocation, call, daemon, record, estate)
+}
+
+/// The process as the daemon's own settings want it.
+fn prepare(daemon: &DaemonConfig, record: &mut LaunchRecord) -> Result<(), Refused> {
+    become_user(daemon.user.as_ref(), record)?;
+    raise_limits(daemon, record)?;
+    try_log(daemon)
 }
 
 /// The control sockets.
@@ -217,7 +251,7 @@ fn bind(config: &Config) -> Result<Vec<(String, OwnedFd)>, Refused> {
 /// Before anything is done that a daemon with the same configuration would suffer from. Where it has our sockets, that
 /// is what Supervisor says.
 fn refuse_a_second(config: &Config, claim: &Claim) -> Result<(), Refused> {
-    let refusal = claim.is_taken(config);
+    let refusal = claim.is_taken(&config.daemon.pidfile);
     let has_program_sockets = config.groups.iter().any(|group| !sockets_of(group).is_empty());
     if (refusal.is_some() || has_program_sockets) && config.servers.iter().any(http::is_in_use) {
         return Err(Refused::Usage(http::BindError::InUse.to_string()));
@@ -243,9 +277,9 @@ fn say_how_to_ask(call: &Call) {
 }
 
 /// One fork; only the daemon's side comes back.
-fn go_to_background(config: &Config, record: &mut LaunchRecord) -> Result<(), Refused> {
-    detach(config, record)?;
-    if let Some(directory) = &config.daemon.directory {
+fn go_to_background(daemon: &DaemonConfig, record: &mut LaunchRecord) -> Result<(), Refused> {
+    detach(daemon, record)?;
+    if let Some(directory) = &daemon.directory {
         record.messages.push(match std::env::set_current_dir(directory) {
             Ok(()) => (LogLevelName::Info, format!("set current directory: '{}'", directory.display())),
             Err(error) => (LogLevelName::Critical, cannot_change_to(directory, &error)),
@@ -255,10 +289,10 @@ fn go_to_background(config: &Config, record: &mut LaunchRecord) -> Result<(), Re
     Ok(())
 }
 
-fn detach(config: &Config, record: &mut LaunchRecord) -> Result<(), Refused> {
+fn detach(daemon: &DaemonConfig, record: &mut LaunchRecord) -> Result<(), Refused> {
     daemonize::daemonize().map_err(|error| Refused::System { doing: "cannot daemonize", error })?;
     record.messages.push((LogLevelName::Info, "daemonizing the supervisord process".to_owned()));
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(config.daemon.umask));
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(daemon.umask));
     Ok(())
 }
 
@@ -266,21 +300,11 @@ fn cannot_change_to(directory: &Path, error: &io::Error) -> String {
     format!("can't chdir into '{}': {error}", directory.display())
 }
 
-/// The configuration with the claim to be alone in running it, or everything that is wrong with it.
-fn configuration(call: &Call) -> Result<(Config, Claim), Refused> {
-    let loaded = call.load().map_err(|error| Refused::Usage(error.to_string()))?;
-    let report = report::for_terminal(&loaded);
-    let exact = loaded.problems.first_told();
-    let claim = Claim::of(call, &loaded).map_err(|error| Refused::Usage(error.to_string()))?;
-    match (loaded.config, exact) {
-        (Some(config), _) => {
-            if !call.is_supervisord {
-                say(&report);
-            }
-            Ok((config, claim))
-        }
-        (None, Some(exact)) if call.is_supervisord => Err(Refused::Usage(exact)),
-        (None, _) => Err(Refused::Report(report)),
+/// Everything that is wrong with the configuration.
+fn broken(call: &Call, loaded: &Loaded) -> Refused {
+    match loaded.problems.first_told().filter(|_| call.is_supervisord) {
+        Some(exact) => Refused::Usage(exact),
+        None => Refused::Report(report::for_terminal(loaded)),
     }
 }
 
@@ -296,10 +320,10 @@ fn become_user(user: Option<&User>, record: &mut LaunchRecord) -> Result<(), Ref
 
 /// `minfds` and `minprocs`; then our own limit of descriptors is raised as far as it goes, since keeper and worker hold
 /// several for each program, while programs get what Supervisor would give them.
-fn raise_limits(config: &Config, record: &mut LaunchRecord) -> Result<(), Refused> {
+fn raise_limits(daemon: &DaemonConfig, record: &mut LaunchRecord) -> Result<(), Refused> {
     let wanted = [
-        (limits::OPEN_FILES, "RLIMIT_NOFILE", config.daemon.minfds, FEW_DESCRIPTORS),
-        (limits::PROCESSES, "RLIMIT_NPROC", config.daemon.minprocs, FEW_PROCESSES),
+        (limits::OPEN_FILES, "RLIMIT_NOFILE", daemon.minfds, FEW_DESCRIPTORS),
+        (limits::PROCESSES, "RLIMIT_NPROC", daemon.minprocs, FEW_PROCESSES),
     ];
     for (resource, name, minimum, text) in wanted {
         match limits::raise_to(resource, u64::try_from(minimum).unwrap_or(0)) {
@@ -331,8 +355,8 @@ the \"minprocs\" command-line argument or config file setting. The current envir
 minprocs setting in the config file to allow the program to start.";
 
 /// An activity log that cannot be opened must be said on the terminal.
-fn try_log(config: &Config) -> Result<(), Refused> {
-    let DaemonLog::File(file) = &config.daemon.logfile else { return Ok(()) };
+fn try_log(daemon: &DaemonConfig) -> Result<(), Refused> {
+    let DaemonLog::File(file) = &daemon.logfile else { return Ok(()) };
     match OpenOptions::new().append(true).create(true).open(file) {
         Ok(_) => Ok(()),
         Err(error) => Err(Refused::Log { file: file.clone(), error }),

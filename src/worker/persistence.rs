@@ -16,7 +16,8 @@ use crate::logs::{Level, log};
 use crate::sys::errno;
 
 /// What is said while one of the files cannot be written.
-pub(super) const NONE: &str = "running without persistence: should the daemon be killed, its programs would not be found";
+pub(super) const NONE: &str =
+    "running without persistence: should the daemon be killed, its programs would not be found";
 
 /// How long after a failure the journal is tried in its file again.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
@@ -84,7 +85,9 @@ impl Persistence {
     fn announce(&self, before: bool) {
         match self.problem() {
             Some(problem) if !before => log(Level::Critical, &format!("{NONE} ({problem})")),
-            None if before => log(Level::Warn, "persistence is back: should the daemon be killed, its programs are found"),
+            None if before => {
+                log(Level::Warn, "persistence is back: should the daemon be killed, its programs are found")
+            }
             Some(_) | None => {}
         }
     }
@@ -114,7 +117,7 @@ pub(super) fn renew(
     }
     // The first time, the launcher has said why there are none.
     directory.as_ref()?;
-    match inheritance::found(config) {
+    match inheritance::found(&config.daemon) {
         Ok(held) => {
             for (name, descriptor) in held {
                 if let Err(error) = keeper.send(&ToKeeper::Hold { name }, vec![descriptor]) {

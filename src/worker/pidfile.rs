@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::invocation::Call;
 use super::worker::Worker;
-use crate::config::{Config, Loaded, NotFound, Source};
+use crate::config::{Loaded, NotFound, Source};
 use crate::keeper::{ToKeeper, checksum};
 use crate::logs::{Level, log};
 use crate::sys::{clock, host, proc_table};
@@ -27,8 +27,11 @@ use crate::sys::{clock, host, proc_table};
 pub(super) const HELD_NAME: &str = "pidfile-lock";
 
 /// So long a daemon that starts waits for one that is not there any more but whose worker still is.
-const LEAVING_WAIT: Duration = Duration::from_secs(10);
-const LEAVING_PAUSE: Duration = Duration::from_millis(20);
+pub(super) const LEAVING_WAIT: Duration = Duration::from_secs(10);
+pub(super) const LEAVING_PAUSE: Duration = Duration::from_millis(20);
+
+/// A process that was killed is there until the kernel has closed its files.
+const DYING_WAIT: Duration = Duration::from_millis(200);
 
 /// No pidfile is longer, in bytes: a number and a line end.
 const PIDFILE_MAX_BYTES: u64 = 64;
@@ -58,7 +61,7 @@ impl Claim {
     /// # Errors
     /// No configuration file.
     pub(super) fn of(call: &Call, loaded: &Loaded) -> Result<Claim, NotFound> {
-        let identifier = loaded.config.as_ref().map_or("", |config| config.daemon.identifier.as_str());
+        let identifier = loaded.daemon.as_ref().map_or("", |daemon| daemon.identifier.as_str());
         let file = call.file()?;
         let file = fs::canonicalize(&file).unwrap_or(file);
         let mut text = format!("{}\n{identifier}\n{}\n", file.display(), host::identity());
@@ -97,17 +100,14 @@ impl Claim {
     }
 
     /// Whether another daemon runs the same; then the text says so, and what to do.
-    pub(super) fn is_taken(&self, config: &Config) -> Option<String> {
-        let pidfile = &config.daemon.pidfile;
+    pub(super) fn is_taken(&self, pidfile: &Path) -> Option<String> {
         // Without a pidfile there is no other, and one that cannot be written is not locked.
         let file = OpenOptions::new().read(true).write(true).open(pidfile).ok()?;
         let begin = clock::monotonic();
         loop {
             match self.lock(&file) {
                 // A worker whose keeper was killed makes room, or has the number of the next one written.
-                Lock::Busy(Some(pid))
-                    if proc_table::one(pid).is_none() && clock::monotonic().saturating_sub(begin) < LEAVING_WAIT =>
-                {
+                Lock::Busy(pid) if clock::monotonic().saturating_sub(begin) < patience(pid) => {
                     std::thread::sleep(LEAVING_PAUSE);
                 }
                 Lock::Busy(pid) => return Some(self.refusal(pidfile, pid)),
@@ -134,6 +134,14 @@ impl Claim {
 #[expect(clippy::cast_possible_truncation, reason = "small constants of C, in the type of its structure")]
 pub(super) fn whole_file(kind: libc::c_int) -> libc::flock {
     libc::flock { l_type: kind as _, l_whence: libc::SEEK_SET as _, l_start: 0, l_len: 0, l_pid: 0 }
+}
+
+/// How long to wait for the lock of the daemon with this pid.
+fn patience(pid: Option<i32>) -> Duration {
+    match pid.map(proc_table::one) {
+        Some(entry) if entry.as_ref().is_none_or(|entry| entry.ended) => LEAVING_WAIT,
+        _ => DYING_WAIT,
+    }
 }
 
 fn pid_in(mut file: &File) -> Option<i32> {

@@ -32,7 +32,8 @@ impl Worker {
                 Ended::Exit(ExitCode::SUCCESS)
             }
             Err(error) => {
-                let text = format!("no new keeper can be started: {error}; start the daemon again to take the programs over");
+                let text =
+                    format!("no new keeper can be started: {error}; start the daemon again to take the programs over");
                 log(Level::Critical, &text);
                 Ended::Exit(ExitCode::FAILURE)
             }

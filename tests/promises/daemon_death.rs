@@ -4,26 +4,18 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Child, Command};
+use std::time::Instant;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 use crate::daemon::{Daemon, finish};
-use crate::household::{galaxyd, worker_of};
+use crate::household::{galaxyd, is_there, kill_both, kill_pid};
 use crate::subject::Subject;
 use crate::wait::{until, until_true};
 
 const KEEPER_KILLS: usize = 30;
 
 const TALKERS: usize = 20;
-
-fn kill_pid(pid: i32, signal: Signal) {
-    kill(Pid::from_raw(pid), signal).unwrap();
-}
-
-fn is_there(pid: i32) -> bool {
-    fs::exists(format!("/proc/{pid}")).unwrap()
-}
 
 /// Programs that number their lines, fast, until they are told to stop.
 fn talkers() -> String {
@@ -58,18 +50,8 @@ fn again(daemon: &Daemon) -> Child {
     command.spawn().unwrap()
 }
 
-fn kill_both(daemon: &Daemon) -> i32 {
-    let keeper = daemon.pid();
-    let worker = worker_of(keeper);
-    // The keeper cannot start another worker, nor the worker another keeper.
-    for pid in [keeper, worker] {
-        kill_pid(pid, Signal::SIGSTOP);
-    }
-    for pid in [keeper, worker] {
-        kill_pid(pid, Signal::SIGKILL);
-    }
-    until_true("the worker's end", || !is_there(worker));
-    keeper
+fn reap(mut child: Child) {
+    assert!(!child.wait().unwrap().success());
 }
 
 fn end(mut child: Child) {
@@ -161,7 +143,8 @@ fn what_ended_meanwhile_is_unexpected_and_started_anew_and_nothing_else() {
     let (stays, goes) = (daemon.process_pid("stays"), daemon.process_pid("goes"));
     let keeper = kill_both(&daemon);
     kill_pid(goes, Signal::SIGKILL);
-    until_true("its end", || !is_there(goes));
+    // Process 1 has collected it, so nobody can tell any more how it ended.
+    until_true("its end", || !fs::exists(format!("/proc/{goes}")).unwrap());
     let child = again(&daemon);
     next_keeper(&daemon, keeper);
     daemon.wait_text("main.log", "exited: goes (exit status unknown (ended while nobody watched); not expected)");
@@ -186,6 +169,13 @@ fn a_file_that_changed_or_broke_meanwhile_does_not_matter() {
     next_keeper(&daemon, keeper);
     assert_eq!(daemon.process_pid("p"), pid);
     daemon.wait_text("main.log", "the configuration file differs from what is in force (q, p)");
+    let keeper = kill_both(&daemon);
+    reap(child);
+    fs::write(daemon.path("supervisord.conf"), conf.replace("startsecs=0", "startsecs=soon")).unwrap();
+    let child = again(&daemon);
+    next_keeper(&daemon, keeper);
+    assert_eq!(daemon.process_pid("p"), pid);
+    daemon.wait_text("main.log", "the configuration file is not used, it is broken: ");
     end(child);
 }
 
@@ -209,4 +199,57 @@ fn a_journal_that_is_no_journal_stops_the_start_while_programs_run() {
     let child = again(&daemon);
     daemon.wait_running(&["p"]);
     end(child);
+}
+
+#[test]
+fn a_program_that_reads_its_input_survives_both() {
+    let daemon =
+        galaxyd("", "[program:cat]\ncommand=cat\nstartsecs=0\nautorestart=false\nstdout_logfile=%(here)s/cat.log\n");
+    daemon.wait_running(&["cat"]);
+    let pid = daemon.process_pid("cat");
+    let keeper = kill_both(&daemon);
+    let child = again(&daemon);
+    next_keeper(&daemon, keeper);
+    assert_eq!(daemon.process_pid("cat"), pid);
+    daemon
+        .call(
+            "supervisor.sendProcessStdin",
+            "<param><value><string>cat</string></value></param><param><value><string>hello</string></value></param>",
+        )
+        .unwrap();
+    daemon.wait_text("cat.log", "hello");
+    end(child);
+}
+
+#[test]
+fn three_hundred_programs_are_taken_over_at_once() {
+    let daemon =
+        galaxyd("", "[program:p]\ncommand=sleep 1000\nprocess_name=p%(process_num)03d\nnumprocs=300\nstartsecs=0\n");
+    let statuses = || daemon.call("supervisor.getAllProcessInfo", "").unwrap().matches("RUNNING").count();
+    until_true("all to run", || statuses() == 300);
+    let first = daemon.process_pid("p:p000");
+    let living = daemon.living().len();
+    let keeper = kill_both(&daemon);
+    let begin = Instant::now();
+    let child = again(&daemon);
+    next_keeper(&daemon, keeper);
+    let elapsed = begin.elapsed();
+    assert_eq!((statuses(), daemon.process_pid("p:p000")), (300, first));
+    assert_eq!(daemon.living().len(), living, "nothing is started twice");
+    eprintln!("300 programs taken over, and a client answered, after {elapsed:?}");
+    end(child);
+}
+
+#[test]
+fn without_a_place_for_its_files_a_daemon_says_so_and_runs() {
+    let daemon = galaxyd("runtime_directory=/proc/self\n", "[program:p]\ncommand=sleep 1000\nstartsecs=0\n");
+    daemon.wait_running(&["p"]);
+    daemon.wait_text("main.log", "running without persistence");
+    let keeper = daemon.pid();
+    let pid = daemon.process_pid("p");
+    kill_pid(keeper, Signal::SIGKILL);
+    let keeper = next_keeper(&daemon, keeper);
+    assert_eq!(daemon.process_pid("p"), pid);
+    daemon.call("supervisor.shutdown", "").unwrap();
+    until_true("the end", || !is_there(keeper));
 }

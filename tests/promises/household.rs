@@ -2,9 +2,12 @@
 
 use std::fs;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::daemon::Daemon;
 use crate::subject::Subject;
-use crate::wait::until;
+use crate::wait::{until, until_true};
 
 /// A galaxyd with the usual head and these sections.
 pub(crate) fn galaxyd(daemon_keys: &str, sections: &str) -> Daemon {
@@ -58,10 +61,33 @@ pub(crate) fn activity(pid: i32) -> (u64, u64) {
     (ticks, switches)
 }
 
+pub(crate) fn kill_pid(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).unwrap();
+}
+
+/// One that has ended and was not collected yet is gone.
+pub(crate) fn is_there(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with('Z'))
+}
+
+/// Kills keeper and worker in one instant, as seen by them; gives the keeper's pid.
+pub(crate) fn kill_both(daemon: &Daemon) -> i32 {
+    let keeper = daemon.pid();
+    let worker = worker_of(keeper);
+    // The keeper cannot start another worker, nor the worker another keeper.
+    for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+        kill_pid(keeper, signal);
+        kill_pid(worker, signal);
+    }
+    until_true("the worker's end", || !is_there(worker));
+    keeper
+}
+
 /// Kills the worker and waits until another one answers.
 pub(crate) fn kill_worker(daemon: &Daemon, keeper: i32) {
     let old = worker_of(keeper);
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(old), nix::sys::signal::Signal::SIGKILL).unwrap();
+    kill_pid(old, Signal::SIGKILL);
     until("a successor", || {
         if worker_of(keeper) == old {
             return Err("the old worker".to_string());

@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::daemon::{Daemon, Outcome, finish};
-use crate::household::{galaxyd, kill_worker, worker_of};
+use crate::household::{galaxyd, kill_both, kill_worker};
 use crate::subject::Subject;
 use crate::wait::{until, until_true};
 
@@ -103,12 +103,8 @@ fn another_identifier_pidfile_or_environment_is_another_daemon() {
 fn a_pidfile_left_behind_stops_nobody_not_even_while_programs_run_on() {
     let daemon = galaxyd("", PROGRAM);
     daemon.wait_state("p", "RUNNING");
-    let (keeper, program) = (daemon.pid(), daemon.process_pid("p"));
-    let worker = worker_of(keeper);
-    for pid in [keeper, worker] {
-        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
-    }
-    until_true("the worker's end", || !std::path::Path::new(&format!("/proc/{worker}")).exists());
+    let program = daemon.process_pid("p");
+    kill_both(&daemon);
     assert!(daemon.living().contains(&program));
     assert!(daemon.path("main.pid").exists());
     accepted(&daemon, &[]);
