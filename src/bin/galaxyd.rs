@@ -28,6 +28,7 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
                 Ended::Restart => ExitCode::SUCCESS,
             }
         }
+        Image::Rehearsal => worker::rehearse(),
         Image::Launcher => worker::launch(&Invocation::of_this_process()),
     })
 }

@@ -35,13 +35,15 @@ pub enum Words {
     Shell,
     /// One of ours.
     Program,
+    /// An executable file, for the daemon.
+    Executable,
 }
 
 impl Words {
-    /// Whether they name processes, which only a daemon knows.
+    /// Whether they are for a daemon.
     #[must_use]
-    pub fn are_processes(self) -> bool {
-        matches!(self, Words::Processes | Words::SignalAndProcesses | Words::Tail | Words::Env)
+    pub fn are_for_a_daemon(self) -> bool {
+        matches!(self, Words::Processes | Words::SignalAndProcesses | Words::Tail | Words::Env | Words::Executable)
     }
 }
 
@@ -320,6 +322,19 @@ pub const COMMANDS: &[CommandLine] = &[
         ],
         words: Words::Groups,
         origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "upgrade",
+        about: "replace the daemon's program, keeping everything it runs",
+        forms: &[
+            ("upgrade", "Go on under the program that lies where the present one was started from"),
+            (
+                "upgrade <binary>",
+                "Go on under this program; one that cannot read the daemon's state leaves the present one in charge",
+            ),
+        ],
+        words: Words::Executable,
+        origin: Origin::Galaxyd,
     },
     CommandLine {
         name: "version",

@@ -82,6 +82,7 @@ fn subcommand(line: &'static CommandLine) -> Command {
             let command = command.arg(words.num_args(0..=1).value_hint(ValueHint::FilePath));
             if name == "config" { command.arg(format_option()).arg(sample_option()) } else { command }
         }
+        Words::Executable => command.arg(words.num_args(0..=1).value_hint(ValueHint::ExecutablePath)),
         Words::Migration => {
             let command = command.arg(words.num_args(0..=1).value_hint(ValueHint::FilePath));
             command.args(migration_options())

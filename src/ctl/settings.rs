@@ -51,11 +51,9 @@ impl Settings {
 /// Commands that work on files, also on such that are no good for talking to a daemon.
 fn is_local(personality: Personality, options: &CtlOptions) -> bool {
     personality == Personality::Galaxyctl
-        && options
-            .words
-            .first()
-            .and_then(|name| commands::command(name))
-            .is_some_and(|line| line.name == "help" || (line.origin == Origin::Galaxyd && !line.words.are_processes()))
+        && options.words.first().and_then(|name| commands::command(name)).is_some_and(|line| {
+            line.name == "help" || (line.origin == Origin::Galaxyd && !line.words.are_for_a_daemon())
+        })
 }
 
 /// How the daemon of this configuration is reached, with what keeps it from being known.

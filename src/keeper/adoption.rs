@@ -14,7 +14,7 @@ use crate::sys::child_pipes::Pipes;
 use crate::sys::pipe::{self, End};
 use crate::sys::proc_table::{self, Identity};
 use crate::sys::waiter::Interest;
-use crate::sys::{clock, pidfd, reap};
+use crate::sys::{clock, pidfd, process, reap};
 
 /// Set in the tokens of the wait that name adopted children; the rest is the child's id.
 pub(super) const WATCH: u64 = 1 << 63;
@@ -38,17 +38,20 @@ impl Keeper {
     /// Whether it lives cannot be found out: ENOSYS before Linux 5.3, EMFILE, ENOMEM.
     pub(super) fn adopt(&mut self, entry: Entry) -> io::Result<()> {
         let Entry { program, start, pipes: inodes } = entry;
+        // After an upgrade it is our child as before, and not reaped: the pid is still its own.
+        let is_ours = program.ended.is_none() && is_own_child(Identity { pid: program.pid, start });
         let process = match program.ended {
             Some(_) => None,
+            None if is_ours => None,
             None => match pidfd::open(Identity { pid: program.pid, start }) {
                 Ok(process) => Some(process),
                 Err(error) if error.raw_os_error() == Some(libc::ESRCH) => None,
                 Err(error) => return Err(error),
             },
         };
-        let pid = process.as_ref().map(|_| program.pid);
+        let pid = (is_ours || process.is_some()).then_some(program.pid);
         let pipes = find_pipes(&mut self.table, program.id, pid, inodes, program.has_stderr)?;
-        let is_known = process.is_some() || program.ended.is_some();
+        let is_known = pid.is_some() || program.ended.is_some();
         let ended = program.ended.or((!is_known).then(|| Ended { exit: Exit::Unknown, at: now() }));
         if let Some(process) = &process {
             self.waiter.add(process, WATCH | program.id, Interest::READABLE)?;
@@ -121,6 +124,10 @@ impl Keeper {
         self.enter(id);
         self.tell_unless_in_inventory(id);
     }
+}
+
+fn is_own_child(identity: Identity) -> bool {
+    proc_table::one(identity.pid).is_some_and(|entry| entry.identity == identity && entry.parent == process::id())
 }
 
 impl From<reap::Exit> for Exit {

@@ -59,6 +59,7 @@ impl ToKeeper {
             Self::Ready => writer.kind(8),
             Self::StartAfresh => writer.kind(9),
             Self::Exit { code } => writer.kind(10).u8(*code),
+            Self::Upgrade => writer.kind(11),
         };
         writer.finish();
         Ok(())
@@ -82,6 +83,7 @@ impl ToKeeper {
             8 => Self::Ready,
             9 => Self::StartAfresh,
             10 => Self::Exit { code: reader.u8()? },
+            11 => Self::Upgrade,
             other => return Err(CodecError::Kind(other)),
         };
         reader.finish()?;

@@ -17,6 +17,11 @@ pub(super) fn pipe_name(child: u64, stream: u8) -> String {
     format!("{PIPE_PREFIX}{child}:{stream}")
 }
 
+/// The names of standard input, output and error.
+pub(super) fn pipe_names(child: u64) -> [String; 3] {
+    [STDIN, STDOUT, STDERR].map(|stream| pipe_name(child, stream))
+}
+
 pub(super) fn is_pipe_name(name: &str) -> bool {
     name.starts_with(PIPE_PREFIX)
 }
@@ -36,9 +41,7 @@ impl Holdings {
             ToKeeper::Hold { name } => carried.iter().for_each(|descriptor| self.keep(name.clone(), descriptor)),
             ToKeeper::Release { name } => drop(self.0.remove(name)),
             ToKeeper::Forget { id } => {
-                for stream in [STDIN, STDOUT, STDERR] {
-                    self.0.remove(&pipe_name(*id, stream));
-                }
+                pipe_names(*id).iter().for_each(|name| drop(self.0.remove(name)));
             }
             ToKeeper::Hello { .. }
             | ToKeeper::Spawn { .. }
@@ -46,6 +49,7 @@ impl Holdings {
             | ToKeeper::SignalTaken { .. }
             | ToKeeper::Ready
             | ToKeeper::StartAfresh
+            | ToKeeper::Upgrade
             | ToKeeper::Exit { .. } => {}
         }
     }

@@ -6,7 +6,8 @@
 //! ever sees them.
 
 use std::ffi::{CString, OsStr};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -14,12 +15,14 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::keeper::{self, Inheritance};
 use super::protocol::ToKeeper;
+use super::upgrade::Images;
 use crate::engine::Pid;
 use crate::sys::exec::{self, Executable};
 use crate::sys::{descriptors, process};
 
 const STAGE: &str = "GALAXYD_STAGE";
 const SOCKET: &str = "GALAXYD_KEEPER";
+const REHEARSAL: &str = "rehearsal";
 
 /// What reaches the worker only from the keeper: a terminal's or a service manager's signal to all
 /// processes is one request, not two, and the keeper passes it on.
@@ -35,6 +38,14 @@ pub enum Image {
     Keeper(OwnedFd),
     /// To make a [`KeeperLink`](super::KeeperLink) of this socket.
     Worker(OwnedFd),
+    /// To show that this program could go on with the daemon whose state is on standard input.
+    Rehearsal,
+}
+
+/// The environment of a rehearsal.
+#[must_use]
+pub fn rehearsal_environment() -> Vec<CString> {
+    CString::new(format!("{STAGE}={REHEARSAL}")).into_iter().collect()
 }
 
 /// The variables that tell are wrong: somebody else set them.
@@ -53,6 +64,7 @@ impl Image {
         let make: fn(OwnedFd) -> Self = match stage.as_deref().and_then(OsStr::to_str) {
             Some("keeper") => Self::Keeper,
             Some("worker") => Self::Worker,
+            Some(REHEARSAL) => return Ok(Self::Rehearsal),
             _ => return Ok(Self::Launcher),
         };
         // Not to have a name of its own is no reason to fail.
@@ -71,7 +83,7 @@ pub fn become_keeper(held: &[(String, BorrowedFd<'_>)], inheritance: Inheritance
     match queue(held, inheritance) {
         Ok(socket) => {
             let environment = environment("keeper", socket.as_fd());
-            Executable::of_this_process().replace_image(&exec::arguments(), &environment, socket.as_fd())
+            Executable::of_this_process().replace_image(&exec::arguments(), &environment, [socket.as_fd()])
         }
         Err(error) => error,
     }
@@ -121,7 +133,7 @@ fn send_all(socket: &OwnedFd, message: &ToKeeper, carried: &[BorrowedFd<'_>]) ->
 /// Returns only if that failed.
 #[must_use]
 pub fn start_image_again() -> io::Error {
-    Executable::of_this_process().start_over(&exec::arguments(), &exec::environment(&[STAGE, SOCKET], &[]))
+    Executable::of_this_process().replace_image(&exec::arguments(), &exec::environment(&[STAGE, SOCKET], &[]), [])
 }
 
 /// A socket in which a `Hold` message for each of these waits.
@@ -148,12 +160,59 @@ fn queue(held: &[(String, BorrowedFd<'_>)], inheritance: Inheritance) -> io::Res
 pub fn be_keeper(launcher: OwnedFd) -> io::Result<u8> {
     let arguments = exec::arguments();
     let program = Executable::of_this_process();
-    let mut start = |socket: BorrowedFd<'_>| start_worker(&program, &arguments, socket);
-    keeper::run(launcher, &mut start)
+    keeper::run(launcher, &mut Programs { program, arguments })
 }
 
-fn start_worker(program: &Executable, arguments: &[CString], socket: BorrowedFd<'_>) -> io::Result<Pid> {
-    program.start(arguments, &environment("worker", socket), socket, &IGNORED_BY_WORKERS)
+/// The program that this process executes, and how it was called.
+struct Programs {
+    program: Executable,
+    arguments: Vec<CString>,
+}
+
+impl Images for Programs {
+    fn start_worker(&mut self, socket: BorrowedFd<'_>) -> io::Result<Pid> {
+        self.program.start(&self.arguments, &environment("worker", socket), socket, &IGNORED_BY_WORKERS)
+    }
+
+    fn execute(&mut self, program: &Executable, held: &[(String, BorrowedFd<'_>)]) -> io::Error {
+        let prepare = || {
+            let list = descriptors::sealed_memory(c"galaxyd-inherited", &list(held))?;
+            queue(&[(INHERITED_NAME.to_owned(), list.as_fd())], Inheritance::Daemon)
+        };
+        match prepare() {
+            Ok(socket) => {
+                let kept = held.iter().map(|(_, descriptor)| *descriptor).chain([socket.as_fd()]);
+                program.replace_image(&self.arguments, &environment("keeper", socket.as_fd()), kept)
+            }
+            Err(error) => error,
+        }
+    }
+}
+
+/// The name under which a list of descriptors is handed over that stay open over exec: more than fit a socket.
+pub(super) const INHERITED_NAME: &str = "inherited";
+
+/// Number and name of each, ended by a zero byte, which no name has.
+fn list(held: &[(String, BorrowedFd<'_>)]) -> Vec<u8> {
+    held.iter().flat_map(|(name, descriptor)| format!("{} {name}\0", descriptor.as_raw_fd()).into_bytes()).collect()
+}
+
+/// The descriptors on a list. To be called once.
+pub(super) fn inherited(list: &OwnedFd) -> Vec<(String, OwnedFd)> {
+    let mut text = String::new();
+    let read = list.try_clone().and_then(|list| {
+        let mut file = File::from(list);
+        file.rewind()?;
+        file.read_to_string(&mut text)
+    });
+    if read.is_err() {
+        return Vec::new();
+    }
+    let entry = |entry: &str| {
+        let (number, name) = entry.split_once(' ')?;
+        Some((name.to_owned(), descriptors::adopt(number.parse().ok()?).ok()?))
+    };
+    text.split_terminator('\0').filter_map(entry).collect()
 }
 
 /// Gives this process its name back: an image started through /proc is called `exe`.

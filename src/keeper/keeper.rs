@@ -4,18 +4,20 @@
 //! the worker, and what cannot be told is tried again with the next one.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::adoption::WATCH;
 use super::codec::MESSAGE_BYTES_MAX;
+use super::image::{INHERITED_NAME, inherited};
 use super::outbox::{Item, Outbox, Sent};
 use super::protocol::{Stage, ToKeeper};
 use super::roll::Roll;
 use super::table::Table;
 use super::tenure::{ANSWER_WAIT, Afterwards, KILLED_WAIT, Patience, SILENT_WAIT, Tenure, code};
+use super::upgrade::{EXEC_WAIT, Images, Upgrade};
 use crate::engine::{Exit, Moment, Now, Pid};
 use crate::sys::plan::PlanBuffer;
 use crate::sys::signals::{self, Signals};
@@ -54,26 +56,27 @@ const MESSAGES_PER_TURN: usize = 64;
 /// After the kernel had no room for a message.
 const SEND_PAUSE: Duration = Duration::from_millis(20);
 
-/// Starts a worker that speaks through the given socket; gives its pid. The socket must reach it over
-/// exec; it is closed here afterwards.
-pub type StartWorker<'a> = dyn FnMut(BorrowedFd<'_>) -> io::Result<Pid> + 'a;
-
 /// Is the keeper until a worker asks it to end, or the first one fails before it is ready; gives the
 /// code to exit with.
 ///
 /// `launcher` is a socket in which `Hold` messages wait: of the process that was started by the user, or of a worker whose
-/// keeper was killed, which sends them until it ends. A `Ready` among them says that there is something to take over.
+/// keeper was killed, which sends them until it ends, or of a keeper of another program in this process. A `Ready` among
+/// them says that there is something to take over.
 ///
 /// # Errors
 ///
 /// Only at the beginning, when nothing has been started yet; also if the programs on the roll cannot be taken over.
-pub fn run(launcher: OwnedFd, start: &mut StartWorker<'_>) -> io::Result<u8> {
+pub fn run(launcher: OwnedFd, images: &mut dyn Images) -> io::Result<u8> {
     process::adopt_orphans()?;
     let mut keeper = Keeper::new(receive_signals()?)?;
     keeper.read_launcher(&launcher);
     drop(launcher);
-    keeper.take_roll()?;
-    Ok(keeper.run(Some(start)))
+    keeper.upgrade = Upgrade::take_from(&mut keeper.table);
+    if let Err(error) = keeper.take_roll() {
+        keeper.go_back(images);
+        return Err(error);
+    }
+    Ok(keeper.run(Some(images)))
 }
 
 /// The same on a thread of the worker's process, for debugging; `held` is what it holds from the beginning. Gives the
@@ -137,6 +140,7 @@ pub(super) struct Keeper {
     pub(super) send_again: Option<Duration>,
     pub(super) afterwards: Afterwards,
     pub(super) patience: Patience,
+    pub(super) upgrade: Upgrade,
     pub(super) generation: u64,
     pub(super) fresh: bool,
     pub(super) last_code: u8,
@@ -166,6 +170,7 @@ impl Keeper {
             send_again: None,
             afterwards: Afterwards::Restart,
             patience: Patience::default(),
+            upgrade: Upgrade::default(),
             generation: 0,
             fresh: true,
             last_code: 0,
@@ -190,21 +195,26 @@ impl Keeper {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // The sender has ended.
-                Ok(_) | Err(_) => return,
+                Ok(_) | Err(_) => break,
             }
+        }
+        if let Some(list) = self.table.take(INHERITED_NAME) {
+            inherited(&list).into_iter().for_each(|(name, descriptor)| self.table.hold(name, descriptor));
         }
     }
 
-    /// `start` is `None` when the worker is a thread of this process.
-    fn run(mut self, mut start: Option<&mut StartWorker<'_>>) -> u8 {
+    /// `images` is `None` when the worker is a thread of this process.
+    fn run(mut self, mut images: Option<&mut dyn Images>) -> u8 {
         loop {
-            match (&mut start, &self.worker) {
-                (Some(start), None) => {
+            match (&mut images, &self.worker) {
+                (Some(images), None) => {
                     if self.nothing_left_to_do() {
                         return self.last_code;
                     }
-                    if clock::monotonic() >= self.due
-                        && let Err(code) = self.start_worker(start)
+                    if self.upgrade.is_due() {
+                        self.become_next(*images);
+                    } else if clock::monotonic() >= self.due
+                        && let Err(code) = self.start_worker(*images)
                     {
                         return code;
                     }
@@ -255,9 +265,10 @@ impl Keeper {
     }
 
     /// An error is the code to exit with.
-    fn start_worker(&mut self, start: &mut StartWorker<'_>) -> Result<(), u8> {
+    fn start_worker(&mut self, images: &mut dyn Images) -> Result<(), u8> {
         self.spare = None;
-        let started = descriptors::packet_pair().and_then(|(mine, theirs)| Ok((start(theirs.as_fd())?, mine)));
+        let started =
+            descriptors::packet_pair().and_then(|(mine, theirs)| Ok((images.start_worker(theirs.as_fd())?, mine)));
         self.spare = self.signals.as_fd().try_clone_to_owned().ok();
         self.generation += 1;
         let since = clock::monotonic();
@@ -293,10 +304,16 @@ impl Keeper {
                 self.fresh = true;
                 self.due = Duration::ZERO;
             }
+            Afterwards::Upgrade => self.due = clock::monotonic() + EXEC_WAIT,
             Afterwards::Restart if self.generation == 1 && self.fresh && !ready => {
                 return Some(self.last_code);
             }
-            Afterwards::Restart => self.due = clock::monotonic() + self.patience.pause_after(age, ready, exit),
+            Afterwards::Restart => {
+                self.due = clock::monotonic() + self.patience.pause_after(age, ready, exit);
+                if !ready {
+                    self.worker_failed();
+                }
+            }
         }
         None
     }

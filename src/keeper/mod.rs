@@ -15,12 +15,14 @@ mod requests;
 mod roll;
 mod table;
 mod tenure;
+mod upgrade;
 
 pub use checksum::checksum;
 pub use codec::{CodecError, MESSAGE_BYTES_MAX, TEXT_BYTES_MAX};
 pub use enrolment::ROLL_HELD_NAME;
-pub use image::{Image, ImageError, be_keeper, become_keeper, start_image_again, start_keeper};
-pub use keeper::{Inheritance, StartWorker, run, run_in_thread};
+pub use image::{Image, ImageError, be_keeper, become_keeper, rehearsal_environment, start_image_again, start_keeper};
+pub use keeper::{Inheritance, run, run_in_thread};
 pub use link::{KeeperLink, LinkError};
 pub use protocol::{Ended, FromKeeper, HeldProgram, PROTOCOL_VERSION, Stage, ToKeeper};
 pub use roll::{Entry, ROLL_VERSION, RollError, read_roll};
+pub use upgrade::{Images, UNDONE_HELD_NAME};

@@ -4,7 +4,7 @@
 use crate::engine::{Exit, Now, Pid};
 
 /// Refused when it differs.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 
 /// From the worker to the keeper.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,9 @@ pub enum ToKeeper {
     /// All programs are stopped: start a fresh worker (reload). The sender is expected to end itself; what should not
     /// be inherited it has released before.
     StartAfresh,
+    /// Carries a descriptor of another program, as of `O_PATH`: execute it in place of this one when the sender has ended
+    /// itself. It has what this keeper has, and starts the next worker.
+    Upgrade,
     /// All programs are stopped: end with this code as soon as the sender has ended itself.
     Exit { code: u8 },
 }

@@ -58,9 +58,17 @@ impl Keeper {
             ToKeeper::SignalTaken { signal } => self.table.signal_taken(signal),
             ToKeeper::Ready => {
                 self.fresh = false;
+                self.upgrade.succeeded();
                 self.worker.iter_mut().for_each(|worker| worker.ready = true);
             }
             ToKeeper::StartAfresh => self.goodbye(Afterwards::Afresh),
+            ToKeeper::Upgrade => {
+                // One that got lost because our table of open files is full is not executed.
+                if let Some(program) = carried.next() {
+                    self.upgrade.to(program);
+                }
+                self.goodbye(Afterwards::Upgrade);
+            }
             ToKeeper::Exit { code } => self.goodbye(Afterwards::End(code)),
         }
     }

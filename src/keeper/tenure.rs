@@ -63,6 +63,8 @@ pub(super) enum Afterwards {
     Restart,
     /// Another one that starts from the beginning.
     Afresh,
+    /// Another program in place of this one, and its worker.
+    Upgrade,
     /// Nothing: this process ends.
     End(u8),
 }

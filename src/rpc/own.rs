@@ -24,6 +24,15 @@ pub enum OwnMethod {
     },
     /// Stops processes by descending priority, each priority when the one before has stopped.
     StopOrdered { names: Vec<String> },
+    /// Replaces the daemon's program in place, when it has shown that it can go on: a struct of `former` and `next` (versions),
+    /// `path`, `number`.
+    Upgrade {
+        /// Absolute; empty: where the present program lies.
+        path: String,
+    },
+    /// The last upgrade: the same struct with `undone`; empty if there was none. While one is under way the answer is the
+    /// end of the connection, and the next worker knows.
+    GetUpgrade,
     /// Why a process is in its state, what it said last, and which processes it left behind: a struct of `name`,
     /// `group`, `statename`, `reason`, `last_words`, `left_behind`.
     ExplainProcess { name: String },
@@ -49,6 +58,8 @@ impl OwnMethod {
             "galaxyd.planUpdate" => (2, plan_update(&mut args)),
             "galaxyd.update" => (3, update(&mut args)),
             "galaxyd.stopOrdered" => (1, args.texts("names").map(|names| OwnMethod::StopOrdered { names })),
+            "galaxyd.upgrade" => (1, args.text("path").map(|path| OwnMethod::Upgrade { path })),
+            "galaxyd.getUpgrade" => (0, Ok(OwnMethod::GetUpgrade)),
             "galaxyd.explainProcess" => (1, args.text("name").map(|name| OwnMethod::ExplainProcess { name })),
             "galaxyd.explainAllProcesses" => (0, Ok(OwnMethod::ExplainAllProcesses)),
             "galaxyd.getListenerPools" => (0, Ok(OwnMethod::GetListenerPools)),
@@ -65,6 +76,8 @@ impl OwnMethod {
             OwnMethod::PlanUpdate { .. } => "galaxyd.planUpdate",
             OwnMethod::Update { .. } => "galaxyd.update",
             OwnMethod::StopOrdered { .. } => "galaxyd.stopOrdered",
+            OwnMethod::Upgrade { .. } => "galaxyd.upgrade",
+            OwnMethod::GetUpgrade => "galaxyd.getUpgrade",
             OwnMethod::ExplainProcess { .. } => "galaxyd.explainProcess",
             OwnMethod::ExplainAllProcesses => "galaxyd.explainAllProcesses",
             OwnMethod::GetListenerPools => "galaxyd.getListenerPools",
@@ -78,11 +91,13 @@ impl OwnMethod {
         match self {
             OwnMethod::Update { .. }
             | OwnMethod::StopOrdered { .. }
+            | OwnMethod::Upgrade { .. }
             | OwnMethod::GetProcessPlan { redacted: false, .. } => true,
             OwnMethod::PlanUpdate { .. }
             | OwnMethod::ExplainProcess { .. }
             | OwnMethod::ExplainAllProcesses
             | OwnMethod::GetListenerPools
+            | OwnMethod::GetUpgrade
             | OwnMethod::GetProcessPlan { redacted: true, .. } => false,
         }
     }
@@ -94,7 +109,8 @@ impl OwnMethod {
             | OwnMethod::Update { names, .. }
             | OwnMethod::StopOrdered { names } => names.join(" "),
             OwnMethod::ExplainProcess { name } | OwnMethod::GetProcessPlan { name, .. } => name.clone(),
-            OwnMethod::ExplainAllProcesses | OwnMethod::GetListenerPools => String::new(),
+            OwnMethod::Upgrade { path } => path.clone(),
+            OwnMethod::ExplainAllProcesses | OwnMethod::GetListenerPools | OwnMethod::GetUpgrade => String::new(),
         }
     }
 }

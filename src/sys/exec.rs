@@ -11,41 +11,55 @@ use nix::sys::stat::Mode;
 use super::fork::fork;
 use super::{child, descriptors, signals};
 
-/// The file that this process executes, even if its name is gone or means another file by now.
+/// A program, even if its name is gone or means another file by now.
 #[derive(Debug)]
-pub struct Executable(Option<OwnedFd>);
+pub struct Executable {
+    file: Option<OwnedFd>,
+    /// It is what this process executes.
+    is_own: bool,
+}
 
 impl Executable {
-    /// To be called early, while the program is surely there. Without /proc only the start of other
-    /// images fails, and says so then.
+    /// What this process executes. To be called early, while the program is surely there. Without /proc only the start
+    /// of other images fails, and says so then.
     #[must_use]
     pub fn of_this_process() -> Self {
-        Self(open(c"/proc/self/exe", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok())
+        let file = open(c"/proc/self/exe", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok();
+        Self { file, is_own: true }
     }
 
-    /// Replaces this image by a new one of the same program. Only standard descriptors and `kept` survive.
+    /// The program in a file that was opened, as by `O_PATH`.
+    #[must_use]
+    pub fn of(file: OwnedFd) -> Self {
+        Self { file: Some(file), is_own: false }
+    }
+
+    /// The program's file, for another process or image.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.file.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Replaces this image by one of the program. Only standard descriptors and `kept` survive.
     ///
     /// Returns only if that failed.
     #[must_use]
-    pub fn replace_image(&self, arguments: &[CString], environment: &[CString], kept: BorrowedFd<'_>) -> io::Error {
+    pub fn replace_image<'a>(
+        &self,
+        arguments: &[CString],
+        environment: &[CString],
+        kept: impl IntoIterator<Item = BorrowedFd<'a>>,
+    ) -> io::Error {
         let (arguments, environment) = (pointers(arguments), pointers(environment));
         child::close_the_rest_on_exec();
-        if let Err(error) = descriptors::keep_over_exec(kept) {
+        if let Err(error) = kept.into_iter().try_for_each(descriptors::keep_over_exec) {
             return error;
         }
         self.exec(&arguments, &environment);
-        io::Error::last_os_error()
-    }
-
-    /// Replaces this image by a new one of the same program, with nothing but the standard descriptors.
-    ///
-    /// Returns only if that failed.
-    #[must_use]
-    pub fn start_over(&self, arguments: &[CString], environment: &[CString]) -> io::Error {
-        let (arguments, environment) = (pointers(arguments), pointers(environment));
+        let error = io::Error::last_os_error();
+        // What is started from here on gets nothing of it.
         child::close_the_rest_on_exec();
-        self.exec(&arguments, &environment);
-        io::Error::last_os_error()
+        error
     }
 
     /// Starts a new process of the same program. Only standard descriptors and `kept` reach it. It ignores
@@ -88,8 +102,10 @@ impl Executable {
         // SAFETY: both arrays come from `pointers`: C strings that outlive the call, and a null.
         unsafe {
             // By name first: the kernel then shows the program's path as usual.
-            libc::execve(c"/proc/self/exe".as_ptr(), arguments.as_ptr(), environment.as_ptr());
-            if let Some(file) = &self.0 {
+            if self.is_own {
+                libc::execve(c"/proc/self/exe".as_ptr(), arguments.as_ptr(), environment.as_ptr());
+            }
+            if let Some(file) = &self.file {
                 libc::syscall(
                     libc::SYS_execveat,
                     file.as_fd().as_raw_fd(),

@@ -105,6 +105,8 @@ impl Worker {
                 self.clear_logs(processes, ClearingFor::All, reply);
             }
             Method::Own(OwnMethod::GetProcessPlan { name, redacted }) => self.process_plan(&name, redacted, reply),
+            Method::Own(OwnMethod::Upgrade { path }) => self.upgrade(&path, reply),
+            Method::Own(OwnMethod::GetUpgrade) => self.tell_of_upgrade(reply),
             Method::Twiddler(call) => self.twiddle(call, reply),
             immediate => reply.send(self.answer(immediate)),
         }

@@ -174,7 +174,15 @@ pub(super) fn read(file: &mut File) -> io::Result<(Snapshot, u64, u64)> {
     file.rewind()?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    let mut values = Values::of(&bytes, FORMAT, VERSION)?;
+    parse(&bytes)
+}
+
+/// The same of a journal's bytes.
+///
+/// # Errors
+/// They are no journal of ours.
+pub(super) fn parse(bytes: &[u8]) -> io::Result<(Snapshot, u64, u64)> {
+    let mut values = Values::of(bytes, FORMAT, VERSION)?;
     let missing = || io::Error::new(io::ErrorKind::InvalidData, "it has no snapshot");
     let mut snapshot: Snapshot = values.next()?.ok_or_else(missing)?;
     let snapshot_bytes = values.read_bytes();

@@ -11,7 +11,10 @@ use crate::logs::{Command, Level, SourceId, log};
 use crate::sys::errno;
 
 impl Worker {
-    pub(super) fn on_keeper(&mut self, message: &FromKeeper, descriptors: Vec<OwnedFd>) {
+    pub(super) fn on_keeper(&mut self, message: &FromKeeper, mut descriptors: Vec<OwnedFd>) {
+        if self.rehearsal_heard(message, &mut descriptors) {
+            return;
+        }
         match *message {
             FromKeeper::Spawned { id, pid, at, has_stdin, has_stderr } => {
                 let Some(process) = self.spawning.remove(&id) else { return };

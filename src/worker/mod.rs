@@ -27,6 +27,7 @@ mod post_mortem;
 mod process_plan;
 mod program_socket;
 mod program_sockets;
+mod rehearsal;
 mod reply;
 mod report;
 mod reread;
@@ -45,6 +46,7 @@ mod taps;
 mod twiddling;
 mod update;
 mod update_report;
+mod upgrade;
 #[expect(clippy::module_inception, reason = "the room is named after what it makes")]
 mod worker;
 
@@ -52,6 +54,7 @@ use std::ffi::OsString;
 
 pub use invocation::Invocation;
 pub use launch::launch;
+pub use rehearsal::rehearse;
 pub use startup::{Ended, run};
 
 /// The environment the daemon was started with.

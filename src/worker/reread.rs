@@ -55,6 +55,7 @@ impl Worker {
                 self.begin_update(*prospect, reply);
             }
             Done::ProgramRead(read) => self.add_read(read),
+            Done::ProgramOpened { opened, reply } => self.program_opened(opened, reply),
             Done::LogsMade { group, problems, reply } => {
                 for problem in problems {
                     log(Level::Warn, &problem);

@@ -30,6 +30,7 @@ use super::spawning::{Heritage, SpawnQueue, Wanted};
 use super::state_files;
 use super::taps::Taps;
 use super::twiddling;
+use super::upgrade::Upgrades;
 use super::worker::{Worker, now};
 use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, PageConfig, ServerAuth, ServerConfig};
 use crate::engine::{Engine, Input, ProcessState};
@@ -291,7 +292,9 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     worker.leaving = leaving;
     worker.growing = growing;
     worker.roll_is(inventory.unrecorded);
-    worker.announce_succession(inventory.generation, inventory.programs.len());
+    if !worker.remember_upgrade() {
+        worker.announce_succession(inventory.generation, inventory.programs.len());
+    }
     if inventory.generation == 1 {
         worker.renew_pidfile(locked);
     }
@@ -459,6 +462,7 @@ fn assemble(
         clearing: Clearing::default(),
         morgue: Morgue::default(),
         sweeping: BTreeSet::new(),
+        upgrades: Upgrades::default(),
         plane,
         notices,
         activity: Arc::new(activity),

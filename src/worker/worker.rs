@@ -27,6 +27,7 @@ use super::taps::{Ready, Taps};
 use super::twiddling::ReadProgram;
 use super::update::{Growth, Prospect, Wish};
 use super::update_report::UpdateReport;
+use super::upgrade::Upgrades;
 use crate::config::{Config, GroupConfig, Loaded, NotFound, ProcessConfig};
 use crate::engine::{
     Effect, Engine, GroupSpec, Input, Moment, Mood, Now, Pid, ProcessId, ProcessRecord, Request, RequestId, Target,
@@ -73,6 +74,8 @@ pub(super) enum Done {
     UpdateReady { prospect: Box<Prospect>, problems: Vec<String>, reply: Reply },
     /// The file of a control socket was put back.
     SocketBack(Box<Restored>),
+    /// The program of an upgrade was opened.
+    ProgramOpened { opened: Result<(OwnedFd, PathBuf), String>, reply: Reply },
     /// A program that a client described was read.
     ProgramRead(ReadProgram),
 }
@@ -154,6 +157,7 @@ pub(super) struct Worker {
     pub(super) morgue: Morgue,
     /// Children whose trees are being ended.
     pub(super) sweeping: BTreeSet<(ProcessId, Pid)>,
+    pub(super) upgrades: Upgrades,
     pub(super) plane: Plane,
     pub(super) notices: Notices,
     pub(super) activity: Arc<Activity>,
@@ -193,6 +197,7 @@ impl Worker {
                 Wake::Deadline => {
                     self.tell_exits_that_are_due();
                     self.retry_persistence();
+                    self.end_late_rehearsal();
                     self.feed(Input::Deadline);
                     self.hear(events::Input::Deadline);
                 }
@@ -206,6 +211,9 @@ impl Worker {
             for message in std::mem::take(&mut self.after_settling) {
                 self.tell_keeper(&message);
             }
+            if let Some(ended) = self.make_way().await {
+                return ended;
+            }
         }
         self.end().await
     }
@@ -217,6 +225,7 @@ impl Worker {
             self.children.deadline(),
             self.events.deadline(),
             self.persistence.deadline(),
+            self.upgrades.deadline(),
         ];
         let deadline = deadlines.into_iter().flatten().min();
         tokio::select! {

@@ -27,6 +27,7 @@ extern "C" fn live() {
         Image::Launcher => launch(&setup),
         Image::Keeper(socket) => i32::from(be_keeper(socket).unwrap()),
         Image::Worker(socket) => i32::from(work(socket)),
+        Image::Rehearsal => panic!("the double has no state to go on with"),
     };
     leave(code)
 }

@@ -30,6 +30,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod update;
+mod upgrade;
 mod version;
 mod why;
 
@@ -79,6 +80,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "stop" => stop::run,
         "tail" => tail::run,
         "update" => update::run,
+        "upgrade" => upgrade::run,
         "version" => version::run,
         "why" => why::run,
         _ => return None,

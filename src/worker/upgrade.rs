@@ -1,0 +1,316 @@
+//! Another program in place of this one: rehearsed first, then handed to the keeper, which executes it with everything
+//! there is. Programs, pipes, sockets and what was decided stay.
+
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::memory;
+use super::rehearsal::{self, State};
+use super::reply::Reply;
+use super::startup::Ended;
+use super::worker::{Done, Worker, now};
+use crate::VERSION;
+use crate::engine::{Exit, Moment};
+use crate::keeper::{FromKeeper, ROLL_HELD_NAME, ToKeeper, UNDONE_HELD_NAME};
+use crate::logs::{Level, log};
+use crate::rpc::{Fault, FaultCode, Value};
+
+/// The name under which the keeper holds what the next worker has to know of an upgrade.
+const HELD_NAME: &str = "upgrade";
+
+/// So long a rehearsal may take.
+const REHEARSAL_MAX: Duration = Duration::from_secs(10);
+
+/// So long connections with a request under way hold an upgrade back. New ones wait in the meantime.
+const CONNECTIONS_MAX: Duration = Duration::from_millis(50);
+
+/// So much of what a program in rehearsal says is read, in bytes.
+const SAID_MAX_BYTES: usize = 4096;
+
+/// Which program took the place of which, or was to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    former: String,
+    next: String,
+    path: PathBuf,
+    /// Tells it from other upgrades of this daemon.
+    number: u64,
+}
+
+/// A program that says whether it can go on.
+#[derive(Debug)]
+pub(super) struct Rehearsal {
+    /// The keeper's id of it.
+    id: u64,
+    program: OwnedFd,
+    path: PathBuf,
+    state: State,
+    /// Of what it says.
+    output: Option<OwnedFd>,
+    exec_failed: Option<i32>,
+    until: Moment,
+    reply: Reply,
+}
+
+/// What is known of upgrades.
+#[derive(Debug, Default)]
+pub(super) enum Upgrades {
+    #[default]
+    None,
+    /// The program is being opened.
+    Opening,
+    Rehearsing(Box<Rehearsal>),
+    /// The program is sound; nothing holds it back any more.
+    Agreed {
+        program: OwnedFd,
+        record: Record,
+    },
+    /// This worker came by one, or stayed because it was undone.
+    Past {
+        record: Record,
+        undone: bool,
+    },
+}
+
+impl Upgrades {
+    /// When the rehearsal has to be over.
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        match self {
+            Upgrades::Rehearsing(rehearsal) => Some(rehearsal.until),
+            _ => None,
+        }
+    }
+
+    fn is_under_way(&self) -> bool {
+        !matches!(self, Upgrades::None | Upgrades::Past { .. })
+    }
+}
+
+impl Worker {
+    /// Opens the program on a side thread. Without a path it is the one that this process was started from.
+    pub(super) fn upgrade(&mut self, path: &str, reply: Reply) {
+        let refuse = |text: &str| Err(Fault::with(FaultCode::Failed, text));
+        if self.call.alone {
+            return reply
+                .send(refuse("this daemon runs without a keeper (--no-keeper) and cannot be replaced in place"));
+        }
+        if self.upgrades.is_under_way() {
+            return reply.send(refuse("another upgrade is under way"));
+        }
+        self.upgrades = Upgrades::Opening;
+        let (path, done) = (path.to_owned(), self.done_sender.clone());
+        tokio::task::spawn_blocking(move || {
+            let path = if path.is_empty() { own_path() } else { Ok(PathBuf::from(path)) };
+            let opened = path.and_then(|path| Ok((open(&path)?, path)));
+            // The receiver is gone only when the worker ends.
+            let _ = done.send(Done::ProgramOpened { opened, reply });
+        });
+    }
+
+    /// Rehearses the program.
+    pub(super) fn program_opened(&mut self, opened: Result<(OwnedFd, PathBuf), String>, reply: Reply) {
+        self.upgrades = Upgrades::None;
+        let begun = opened.and_then(|(program, path)| {
+            let begun = self.begin_rehearsal(&program, &path);
+            let (id, state) = begun.map_err(|error| format!("{} cannot be rehearsed: {error}", path.display()))?;
+            Ok((id, state, program, path))
+        });
+        match begun {
+            Ok((id, state, program, path)) => {
+                let until = now().mono + REHEARSAL_MAX;
+                let rehearsal = Rehearsal { id, program, path, state, output: None, exec_failed: None, until, reply };
+                self.upgrades = Upgrades::Rehearsing(Box::new(rehearsal));
+            }
+            Err(text) => self.refuse_upgrade(&text, reply),
+        }
+    }
+
+    fn begin_rehearsal(&mut self, program: &OwnedFd, path: &Path) -> std::io::Result<(u64, State)> {
+        self.settle();
+        let journal = self.journal.as_ref().ok_or_else(|| std::io::Error::other("there is no journal"))?;
+        let roll = self.keeper.holdings().find(|(name, _)| *name == ROLL_HELD_NAME);
+        let roll = roll.map(|(_, roll)| roll.try_clone_to_owned()).transpose()?.map(File::from);
+        let state = State::of(&File::from(journal.descriptor()?), roll.as_ref())?;
+        // The very file that was opened, whatever becomes of its name.
+        let file = CString::new(format!("/proc/{}/fd/{}", std::process::id(), program.as_raw_fd()))?;
+        let plan = rehearsal::plan(file, CString::new(path.as_os_str().as_bytes())?).encode()?;
+        let id = self.next_child;
+        self.next_child += 1;
+        let spawn = ToKeeper::Spawn { id, tag: "rehearsal".to_owned() };
+        self.keeper.send(&spawn, vec![plan, state.to_descriptor()?]).map_err(std::io::Error::other)?;
+        Ok((id, state))
+    }
+
+    /// Whether the message was about a rehearsal.
+    pub(super) fn rehearsal_heard(&mut self, message: &FromKeeper, descriptors: &mut Vec<OwnedFd>) -> bool {
+        let Upgrades::Rehearsing(rehearsal) = &mut self.upgrades else { return false };
+        match *message {
+            FromKeeper::Spawned { id, .. } if id == rehearsal.id => rehearsal.output = descriptors.pop(),
+            FromKeeper::ExecFailed { id, errno, .. } if id == rehearsal.id => rehearsal.exec_failed = Some(errno),
+            FromKeeper::SpawnFailed { id, errno, .. } if id == rehearsal.id => {
+                rehearsal.exec_failed = Some(errno);
+                self.end_rehearsal(None);
+            }
+            FromKeeper::Exited { id, ended } if id == rehearsal.id => self.end_rehearsal(Some(ended.exit)),
+            FromKeeper::Signalled { id, .. } if id == rehearsal.id => {}
+            _ => return false,
+        }
+        true
+    }
+
+    /// A program that takes too long is no successor.
+    pub(super) fn end_late_rehearsal(&mut self) {
+        if self.upgrades.deadline().is_some_and(|until| until <= now().mono)
+            && let Upgrades::Rehearsing(rehearsal) = &self.upgrades
+        {
+            let kill = ToKeeper::Signal { id: rehearsal.id, signal: libc::SIGKILL, group: true };
+            self.tell_keeper(&kill);
+            self.end_rehearsal(None);
+        }
+    }
+
+    fn end_rehearsal(&mut self, exit: Option<Exit>) {
+        let Upgrades::Rehearsing(rehearsal) = std::mem::take(&mut self.upgrades) else { return };
+        let Rehearsal { id, program, path, state, output, exec_failed, reply, .. } = *rehearsal;
+        if exit.is_some() {
+            self.tell_keeper(&ToKeeper::Forget { id });
+        }
+        let verdict = match (exec_failed, exit) {
+            (Some(errno), _) => Err(format!("it cannot be executed: {}", std::io::Error::from_raw_os_error(errno))),
+            (None, None) => Err(format!("it does not answer within {} seconds", REHEARSAL_MAX.as_secs())),
+            (None, Some(exit)) => state.verdict(exit == Exit::Code(0), &said(output.as_ref())),
+        };
+        match verdict {
+            Ok(next) => {
+                let record = Record { former: VERSION.to_owned(), next, path, number: id };
+                reply.send(Ok(record.answer(None)));
+                self.upgrades = Upgrades::Agreed { program, record: record };
+            }
+            Err(reason) => {
+                let text = format!("{} cannot take the place of galaxyd {VERSION}: {reason}", path.display());
+                self.refuse_upgrade(&text, reply);
+            }
+        }
+    }
+
+    fn refuse_upgrade(&mut self, text: &str, reply: Reply) {
+        log(Level::Error, &format!("no upgrade: {text}"));
+        reply.send(Err(Fault::with(FaultCode::Failed, format!("{text}; galaxyd {VERSION} stays in charge"))));
+    }
+
+    /// What became of the last upgrade; nobody is answered while one is under way, but by the next worker.
+    pub(super) fn tell_of_upgrade(&self, reply: Reply) {
+        match &self.upgrades {
+            Upgrades::None => reply.send(Ok(Value::Struct(Vec::new()))),
+            Upgrades::Past { record, undone } => reply.send(Ok(record.answer(Some(*undone)))),
+            Upgrades::Opening | Upgrades::Rehearsing(_) | Upgrades::Agreed { .. } => drop(reply),
+        }
+    }
+
+    /// Leaves the daemon to the next program; `None` if none is agreed on.
+    pub(super) async fn make_way(&mut self) -> Option<Ended> {
+        if !matches!(self.upgrades, Upgrades::Agreed { .. }) {
+            return None;
+        }
+        let Upgrades::Agreed { program, record } = std::mem::take(&mut self.upgrades) else { return None };
+        let Record { former, next, path, .. } = &record;
+        log(Level::Warn, &format!("upgrading from galaxyd {former} to galaxyd {next} ({})", path.display()));
+        match memory::document(c"galaxyd-upgrade", &record) {
+            Ok(record) => self.tell_keeper_to_hold(HELD_NAME, record),
+            Err(error) => log(Level::Warn, &format!("the next galaxyd will not know where it comes from: {error}")),
+        }
+        self.stop_socket_watch().await;
+        let endpoints: Vec<_> = self.endpoints.drain(..).chain(self.former_endpoints.drain(..)).collect();
+        let closing: Vec<_> =
+            endpoints.into_iter().map(|endpoint| tokio::spawn(endpoint.close(CONNECTIONS_MAX))).collect();
+        for closed in closing {
+            // A task that panicked has closed as well.
+            let _ = closed.await;
+        }
+        self.settle();
+        if let Err(error) = self.keeper.send(&ToKeeper::Upgrade, vec![program]) {
+            log(Level::Critical, &format!("cannot tell the keeper of the upgrade: {error}"));
+        }
+        while !self.keeper.is_flushed() && self.keeper.receive().await.is_ok() {}
+        Some(Ended::Exit(ExitCode::SUCCESS))
+    }
+
+    /// Takes note of an upgrade by which this worker came, or which was undone; whether there was one.
+    pub(super) fn remember_upgrade(&mut self) -> bool {
+        let undone = self.held.remove(UNDONE_HELD_NAME).is_some();
+        let Some(record) = self.held.remove(HELD_NAME) else { return false };
+        for name in [HELD_NAME, UNDONE_HELD_NAME] {
+            self.tell_keeper(&ToKeeper::Release { name: name.to_owned() });
+        }
+        let Ok(record) = memory::read::<Record>(record) else { return false };
+        let Record { former, next, path, .. } = &record;
+        let path = path.display();
+        if undone {
+            let text =
+                format!("the upgrade to galaxyd {next} ({path}) failed and was undone; galaxyd {VERSION} goes on");
+            log(Level::Critical, &text);
+        } else {
+            log(Level::Warn, &format!("galaxyd {former} was upgraded to galaxyd {VERSION} ({path})"));
+        }
+        self.upgrades = Upgrades::Past { record: record, undone };
+        true
+    }
+}
+
+impl Record {
+    fn answer(&self, undone: Option<bool>) -> Value {
+        let mut members = vec![
+            ("former".to_owned(), self.former.as_str().into()),
+            ("next".to_owned(), self.next.as_str().into()),
+            ("path".to_owned(), self.path.display().to_string().into()),
+            ("number".to_owned(), self.number.to_string().into()),
+        ];
+        members.extend(undone.map(|undone| ("undone".to_owned(), undone.into())));
+        Value::Struct(members)
+    }
+}
+
+/// Where the program lies, or lay, that this process executes.
+fn own_path() -> Result<PathBuf, String> {
+    let path =
+        fs::read_link("/proc/self/exe").map_err(|error| format!("cannot find the program of this daemon: {error}"))?;
+    Ok(match path.to_str().and_then(|path| path.strip_suffix(" (deleted)")) {
+        Some(path) => PathBuf::from(path),
+        None => path,
+    })
+}
+
+fn open(path: &Path) -> Result<OwnedFd, String> {
+    let shown = path.display();
+    if !path.is_absolute() {
+        return Err(format!("{shown}: the path of a program must be absolute"));
+    }
+    let file = fs::OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_CLOEXEC).open(path);
+    let file = file.map_err(|error| format!("{shown}: {error}"))?;
+    let metadata = file.metadata().map_err(|error| format!("{shown}: {error}"))?;
+    if !metadata.is_file() {
+        return Err(format!("{shown} is no program: not a regular file"));
+    }
+    if metadata.permissions().mode() & 0o111 == 0 {
+        return Err(format!("{shown} is no program: it may not be executed"));
+    }
+    Ok(file.into())
+}
+
+/// What is in the pipe of a program that has ended.
+fn said(output: Option<&OwnedFd>) -> Vec<u8> {
+    let Some(output) = output else { return Vec::new() };
+    let mut bytes = vec![0; SAID_MAX_BYTES];
+    // Never waits: the pipe does not. One that holds nothing is as good as empty.
+    let length = nix::unistd::read(output, &mut bytes).unwrap_or(0);
+    bytes.truncate(length);
+    bytes
+}
