@@ -59,7 +59,8 @@ impl State {
         match version {
             Some((version, _)) if ended_well && !version.contains(char::is_whitespace) => Ok(version.to_owned()),
             _ => {
-                let excuse: String = printable(said.trim()).chars().take(EXCUSE_MAX_CHARS).collect();
+                let line = said.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+                let excuse: String = printable(line.trim()).chars().take(EXCUSE_MAX_CHARS).collect();
                 Err(if excuse.is_empty() { "it said nothing".to_owned() } else { format!("it said: {excuse}") })
             }
         }
@@ -131,6 +132,7 @@ mod tests {
         assert!(state.verdict(false, good.as_bytes()).is_err());
         assert!(State(vec![1, 2]).verdict(true, good.as_bytes()).is_err());
         assert_eq!(state.verdict(true, b""), Err("it said nothing".to_owned()));
-        assert_eq!(state.verdict(true, b"0.9\x1b[2J\n"), Err(format!("it said: {}", printable("0.9\u{1b}[2J"))));
+        let other = Err(format!("it said: {}", printable("0.9\u{1b}[2J")));
+        assert_eq!(state.verdict(true, b"\n0.9\x1b[2J\nmore\n"), other);
     }
 }

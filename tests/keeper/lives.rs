@@ -4,7 +4,7 @@ use std::io::{Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
 
 use galaxyd::engine::Exit;
-use galaxyd::keeper::{FromKeeper, PROTOCOL_VERSION, Stage, ToKeeper};
+use galaxyd::keeper::{FromKeeper, PROTOCOL_VERSION, ROLL_HELD_NAME, Stage, ToKeeper, UNDONE_HELD_NAME};
 use galaxyd::sys::{clock, signals, splice};
 
 use crate::notice::tell;
@@ -447,4 +447,88 @@ fn what_a_worker_said_last_counts_though_it_left_messages_unread() {
     state(pid, 'Z');
     signals::send(rig.pid(), libc::SIGCONT).unwrap();
     assert_eq!(rig.wait(), 5);
+}
+
+/// Asks the keeper to execute this very program, as it was asked to execute it before.
+fn upgrade(worker: &mut Worker) {
+    let program = std::fs::File::open("/proc/self/exe").unwrap();
+    worker.say_with(&ToKeeper::Upgrade, &[program.as_fd()]);
+    worker.exit(0);
+}
+
+#[test]
+fn another_program_in_the_keepers_place_has_everything_that_it_had() {
+    let (rig, mut worker) = Rig::start("held=http");
+    worker.come_up();
+    let (sleeper, pipes) = rig.spawn(&worker, 1, &shell("echo before; read line; echo $line; exec sleep 1000"));
+    rig.spawn(&worker, 2, &shell("exit 9"));
+    worker.exited(2);
+    let roll =
+        std::fs::File::from(nix::sys::memfd::memfd_create(c"roll", nix::sys::memfd::MFdFlags::MFD_CLOEXEC).unwrap());
+    worker.say_with(&ToKeeper::Hold { name: ROLL_HELD_NAME.to_owned() }, &[roll.as_fd()]);
+    signals::send(rig.pid(), libc::SIGHUP).unwrap();
+    signal_told(&worker, libc::SIGHUP);
+    drop(pipes);
+    upgrade(&mut worker);
+
+    let mut next = rig.next_worker();
+    assert!(!next.leaked_variables);
+    let inventory = next.come_up();
+    assert!(!inventory.fresh);
+    let names: Vec<&str> = inventory.held.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["http", ROLL_HELD_NAME]);
+    let mut programs = inventory.programs;
+    programs.sort_by_key(|(program, _)| program.id);
+    assert_eq!(programs.len(), 2);
+    let (program, pipes) = &programs[0];
+    assert_eq!((program.pid, program.tag.as_str(), program.ended), (sleeper, "tag 1", None));
+    assert_eq!(programs[1].0.ended.unwrap().exit, Exit::Code(9));
+    // No worker had taken it in hand.
+    signal_told(&next, libc::SIGHUP);
+    let [stdin, stdout, _] = &pipes[..] else { panic!("{} pipes", pipes.len()) };
+    nix::unistd::write(stdin, b"after\n").unwrap();
+    assert_eq!((read_line(stdout), read_line(stdout)), ("before".to_owned(), "after".to_owned()));
+    next.signal(1, libc::SIGTERM, false);
+    assert_eq!(next.exited(1), Exit::Signal { number: libc::SIGTERM, core_dumped: false });
+    rig.end(&mut next, 0);
+}
+
+#[test]
+fn a_program_of_which_no_worker_gets_ready_is_replaced_by_the_former_one() {
+    let (rig, mut worker) = Rig::start("");
+    worker.come_up();
+    let roll =
+        std::fs::File::from(nix::sys::memfd::memfd_create(c"roll", nix::sys::memfd::MFdFlags::MFD_CLOEXEC).unwrap());
+    worker.say_with(&ToKeeper::Hold { name: ROLL_HELD_NAME.to_owned() }, &[roll.as_fd()]);
+    let (sleeper, _) = rig.spawn(&worker, 1, &shell("exec sleep 1000"));
+    upgrade(&mut worker);
+    for _ in 0..3 {
+        let mut failing = rig.next_worker();
+        let inventory = failing.greet();
+        assert!(inventory.held.iter().all(|(name, _)| name != UNDONE_HELD_NAME));
+        failing.exit(1);
+    }
+    let mut next = rig.next_worker();
+    let inventory = next.come_up();
+    assert_eq!((inventory.generation, inventory.fresh), (1, false));
+    assert!(inventory.held.iter().any(|(name, _)| name == UNDONE_HELD_NAME));
+    assert_eq!(inventory.programs[0].0.pid, sleeper);
+    next.signal(1, libc::SIGKILL, false);
+    next.exited(1);
+    rig.end(&mut next, 0);
+}
+
+#[test]
+fn a_program_that_cannot_be_executed_leaves_the_keeper_as_it_was() {
+    let (rig, mut worker) = Rig::start("held=http");
+    worker.come_up();
+    let text = tempfile::tempfile().unwrap();
+    worker.say_with(&ToKeeper::Upgrade, &[text.as_fd()]);
+    worker.exit(0);
+    let mut next = rig.next_worker();
+    let inventory = next.come_up();
+    assert_eq!((inventory.generation, inventory.fresh), (2, false));
+    let names: Vec<&str> = inventory.held.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["http", UNDONE_HELD_NAME]);
+    rig.end(&mut next, 0);
 }
