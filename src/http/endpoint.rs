@@ -1,6 +1,7 @@
 //! Accepts connections of one endpoint and keeps their number in bounds.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::bind::BoundListener;
 use super::connection;
 use super::incoming::{Incoming, Peer};
-use super::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, CONNECTIONS_RESERVED, Times};
+use super::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, CONNECTIONS_RESERVED, FIRST_REQUEST_WAIT, Times};
 use super::pages::Site;
 use super::phase::Phases;
 use super::reply;
@@ -196,12 +197,16 @@ impl Server {
 
     async fn finish(mut self, grace: Duration) {
         drop(self.acceptor);
-        for phases in &self.open {
-            phases.end.notify_one();
+        let (fresh, known): (Vec<_>, Vec<_>) = self.open.into_iter().partition(|phases| phases.is_fresh());
+        let mut all = pin!(async { while self.tasks.join_next().await.is_some() {} });
+        known.iter().for_each(|phases| phases.end.notify_one());
+        // Whoever has just come is about to ask, and would have to ask again.
+        let patience = if fresh.is_empty() { Duration::ZERO } else { grace.min(FIRST_REQUEST_WAIT) };
+        if timeout(patience, &mut all).await.is_err() {
+            fresh.iter().for_each(|phases| phases.end.notify_one());
+            // What is left is ended with the set.
+            drop(timeout(grace.saturating_sub(patience), all).await);
         }
-        let all = async { while self.tasks.join_next().await.is_some() {} };
-        // What is left is ended with the set.
-        drop(timeout(grace, all).await);
     }
 }
 

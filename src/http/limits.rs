@@ -39,6 +39,9 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// is in order.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// So long an endpoint that closes waits for the first byte of those whom it has just let in.
+pub const FIRST_REQUEST_WAIT: Duration = Duration::from_millis(50);
+
 /// After an answer that ends the connection, for the client to stop sending, so that it gets to read the answer.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 

@@ -1,5 +1,6 @@
 //! How far a connection is with its current request, and until when it may stay there.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Phases {
     current: Mutex<(Phase, Instant)>,
+    /// No byte of a request has come yet.
+    fresh: AtomicBool,
     pub(super) times: Times,
     /// Asks the connection to end as soon as it can.
     pub(super) end: Notify,
@@ -38,7 +41,8 @@ pub(super) struct Phases {
 
 impl Phases {
     pub(super) fn new(times: Times) -> Phases {
-        Phases { current: Mutex::new((Phase::Idle, Instant::now())), times, end: Notify::new() }
+        let current = Mutex::new((Phase::Idle, Instant::now()));
+        Phases { current, fresh: AtomicBool::new(true), times, end: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, (Phase, Instant)> {
@@ -51,6 +55,11 @@ impl Phases {
 
     pub(super) fn phase(&self) -> Phase {
         self.lock().0
+    }
+
+    /// Whether the client has not said anything yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.fresh.load(Ordering::Relaxed)
     }
 
     /// Since when the connection waits for a request; `None` while it is busy.
@@ -73,6 +82,7 @@ impl Phases {
 
     /// The client sent something.
     pub(super) fn bytes_came(&self) {
+        self.fresh.store(false, Ordering::Relaxed);
         if self.phase() == Phase::Idle {
             self.enter(Phase::Head);
         }

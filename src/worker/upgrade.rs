@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
 
 use super::memory;
 use super::rehearsal::{self, State};
@@ -229,11 +230,16 @@ impl Worker {
         }
         self.stop_socket_watch().await;
         let endpoints: Vec<_> = self.endpoints.drain(..).chain(self.former_endpoints.drain(..)).collect();
-        let closing: Vec<_> =
-            endpoints.into_iter().map(|endpoint| tokio::spawn(endpoint.close(CONNECTIONS_MAX))).collect();
-        for closed in closing {
-            // A task that panicked has closed as well.
-            let _ = closed.await;
+        let mut closing: JoinSet<()> = endpoints.into_iter().map(|endpoint| endpoint.close(CONNECTIONS_MAX)).collect();
+        // Whoever was let in is answered, as far as that needs nobody else.
+        loop {
+            tokio::select! {
+                closed = closing.join_next() => if closed.is_none() { break },
+                Some(incoming) = self.requests.recv() => {
+                    self.on_request(incoming);
+                    self.settle();
+                }
+            }
         }
         self.settle();
         if let Err(error) = self.keeper.send(&ToKeeper::Upgrade, vec![program]) {

@@ -18,7 +18,7 @@ const KEEPER_KILLS: usize = 30;
 const TALKERS: usize = 20;
 
 /// Programs that number their lines, fast, until they are told to stop.
-fn talkers() -> String {
+pub(crate) fn talkers() -> String {
     format!(
         "[program:talker]\n\
          command=sh -c 'i=0; while [ ! -e %(here)s/enough ]; do i=$((i+1)); echo line $i; done; echo last $i; exit 42'\n\
@@ -27,7 +27,7 @@ fn talkers() -> String {
     )
 }
 
-fn pids(daemon: &Daemon) -> Vec<i32> {
+pub(crate) fn pids(daemon: &Daemon) -> Vec<i32> {
     (0..TALKERS).map(|number| daemon.process_pid(&format!("talker:t{number:02}"))).collect()
 }
 
@@ -78,13 +78,24 @@ fn lines(daemon: &Daemon, number: usize) -> (BTreeMap<u64, u64>, u64) {
     (seen, last)
 }
 
-fn wait_all_ended(daemon: &Daemon) {
+pub(crate) fn wait_all_ended(daemon: &Daemon) {
     fs::write(daemon.path("enough"), "").unwrap();
     for number in 0..TALKERS {
         let name = format!("talker:t{number:02}");
         daemon.wait_state(&name, "EXITED");
         assert_eq!(daemon.info(&name, "exitstatus").unwrap(), "42", "{name}");
     }
+}
+
+/// No line is missing or came twice; gives their number.
+pub(crate) fn assert_every_line_once(daemon: &Daemon) -> u64 {
+    let check = |number| {
+        let (seen, last) = lines(daemon, number);
+        assert!(seen.keys().copied().eq(1..=last), "t{number:02}: a line is missing");
+        assert!(seen.values().all(|times| *times == 1), "t{number:02}: a line came twice");
+        last
+    };
+    (0..TALKERS).map(check).sum()
 }
 
 #[test]
@@ -101,13 +112,7 @@ fn kills_of_the_keeper_under_full_output_lose_no_line_and_no_exit_status() {
     assert_eq!(pids(&daemon), before);
     assert_eq!(daemon.info("talker:t00", "start").unwrap(), started, "the uptime goes on");
     wait_all_ended(&daemon);
-    let mut count = 0;
-    for number in 0..TALKERS {
-        let (seen, last) = lines(&daemon, number);
-        assert!(seen.keys().copied().eq(1..=last), "t{number:02}: a line is missing");
-        assert!(seen.values().all(|times| *times == 1), "t{number:02}: a line came twice");
-        count += last;
-    }
+    let count = assert_every_line_once(&daemon);
     eprintln!("{count} lines through {KEEPER_KILLS} kills of the keeper");
     daemon.call("supervisor.shutdown", "").unwrap();
     until_true("the end", || !is_there(keeper));

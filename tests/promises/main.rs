@@ -29,4 +29,5 @@ mod socket_file;
 mod subject;
 mod thousand_programs;
 mod update;
+mod upgrade;
 mod worker_death;
