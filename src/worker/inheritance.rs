@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use super::journal::{self, Snapshot};
-use super::pidfile::{Claim, LEAVING_PAUSE, LEAVING_WAIT};
+use super::pidfile::{self, Claim, LEAVING_WAIT};
 use super::state_files::{self, StateFiles, Unusable};
 use crate::config::{self, Config, DaemonConfig};
 use crate::keeper::{Entry, ROLL_HELD_NAME, read_roll};
@@ -77,7 +77,7 @@ fn free_roll(files: &StateFiles, claim: &Claim) -> Result<Option<File>, String> 
             Ok(roll) => return Ok(roll),
             Err(Unusable::Busy) if is_anothers(files, claim) => return Ok(None),
             Err(Unusable::Busy) if clock::monotonic().saturating_sub(begin) < LEAVING_WAIT => {
-                std::thread::sleep(LEAVING_PAUSE);
+                pidfile::pause();
             }
             Err(Unusable::Busy) => {
                 return Err(format!(

@@ -28,7 +28,7 @@ pub(super) const HELD_NAME: &str = "pidfile-lock";
 
 /// So long a daemon that starts waits for one that is not there any more but whose worker still is.
 pub(super) const LEAVING_WAIT: Duration = Duration::from_secs(10);
-pub(super) const LEAVING_PAUSE: Duration = Duration::from_millis(20);
+const LEAVING_PAUSE: Duration = Duration::from_millis(20);
 
 /// A process that was killed is there until the kernel has closed its files.
 const DYING_WAIT: Duration = Duration::from_millis(200);
@@ -108,7 +108,7 @@ impl Claim {
             match self.lock(&file) {
                 // A worker whose keeper was killed makes room, or has the number of the next one written.
                 Lock::Busy(pid) if clock::monotonic().saturating_sub(begin) < patience(pid) => {
-                    std::thread::sleep(LEAVING_PAUSE);
+                    pause();
                 }
                 Lock::Busy(pid) => return Some(self.refusal(pidfile, pid)),
                 Lock::Taken | Lock::Impossible(_) => return None,
@@ -134,6 +134,15 @@ impl Claim {
 #[expect(clippy::cast_possible_truncation, reason = "small constants of C, in the type of its structure")]
 pub(super) fn whole_file(kind: libc::c_int) -> libc::flock {
     libc::flock { l_type: kind as _, l_whence: libc::SEEK_SET as _, l_start: 0, l_len: 0, l_pid: 0 }
+}
+
+/// Before a lock is tried again.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the kernel tells of the end of a lock only those who wait without bound"
+)]
+pub(super) fn pause() {
+    std::thread::sleep(LEAVING_PAUSE);
 }
 
 /// How long to wait for the lock of the daemon with this pid.

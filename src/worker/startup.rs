@@ -178,7 +178,7 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let active = first_groups(&mut config, inventory.generation > 1);
     let listeners = renew_listeners(&config, &mut inventory.held, &mut keeper)?;
     let [directory, roll] = take_state_files(&mut inventory.held);
-    let files = persistence::renew(&config, directory, roll, &mut keeper);
+    let files = persistence::renew(&config, directory.as_ref(), roll, &mut keeper);
     let groups = active.values().map(GroupConfig::spec).collect();
     let next_serial = inventory.held.remove(SERIAL_HELD_NAME).map(memory::read).and_then(Result::ok).unwrap_or(0);
     let events = Events::new(config.daemon.identifier.clone(), next_serial);
