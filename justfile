@@ -23,6 +23,10 @@ differential *words:
 record:
     INSTA_UPDATE=always SUPERVISOR_UNDER_TEST=original cargo test --test conformance
 
+# The forty faults in their long forms: more programs, more bytes, longer waits.
+faults-long:
+    GALAXYD_FAULTS=long cargo test --release --test faults
+
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 

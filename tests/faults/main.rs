@@ -1,0 +1,33 @@
+//! Faults and abuse that galaxyd survives: one file for each, the fault's number first. Each test asserts what is expected
+//! of its fault, and the bars that hold for all of them (`bars.rs`).
+//!
+//! Some need root, a mount namespace or a file system of their own; where those are not to be had they say
+//! `could not run: …`. `GALAXYD_FAULTS=long cargo test --test faults` plays the long forms.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected should fail")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "tests start programs and tell what they measured"
+)]
+#![expect(dead_code, reason = "the harness is shared with the conformance tests, which use all of it")]
+
+#[path = "../conformance/daemon.rs"]
+mod daemon;
+#[path = "../promises/household.rs"]
+mod household;
+#[path = "../fixture/notice.rs"]
+mod notice;
+#[path = "../promises/subject.rs"]
+mod subject;
+#[path = "../conformance/wait.rs"]
+mod wait;
+
+mod bars;
+mod mount;
+mod probe;
+mod world;
+
+mod f01_full_disk;
+mod f29_many_deaths;
+mod f33_read_only;
