@@ -380,7 +380,7 @@ fn an_update_of_one_group_leaves_that_of_another_to_go_on() {
     wait_trapped(&daemon, "ear");
     wait_trapped(&daemon, "gone");
     daemon.rewrite(&(program("web", "priority=5") + &program("new", "") + &ear("TICK_5")));
-    let _first = daemon.ctl_follow(&["update", "ear", "gone", "new"], "first.out", std::process::Stdio::null());
+    let mut first = daemon.ctl_follow(&["update", "ear", "gone", "new"], "first.out", std::process::Stdio::null());
     daemon.wait_state("ear", "STOPPING");
     daemon.wait_state("gone", "STOPPING");
     let outcome = daemon.ctl(&["update", "web"]);
@@ -395,6 +395,7 @@ fn an_update_of_one_group_leaves_that_of_another_to_go_on() {
         let done = names == ["ear", "new", "web"] && all.values().all(|(state, _)| state == "RUNNING");
         if done { Ok(()) } else { Err(format!("{all:?}")) }
     });
+    assert!(first.wait().unwrap().success());
     assert_eq!(daemon.ctl(&["update"]).stdout, "");
 }
 
@@ -410,12 +411,12 @@ fn what_is_wanted_back_before_it_is_gone_comes_back() {
     }
     let old = settled(&daemon);
     daemon.rewrite(&(team(1) + &ear("TICK_5")));
-    let _first = daemon.ctl_follow(&["update"], "first.out", std::process::Stdio::null());
+    let mut first = daemon.ctl_follow(&["update"], "first.out", std::process::Stdio::null());
     for name in ["gone", "team:team1", "ear"] {
         daemon.wait_state(name, "STOPPING");
     }
     daemon.rewrite(&before);
-    let _second = daemon.ctl_follow(&["update"], "second.out", std::process::Stdio::null());
+    let mut second = daemon.ctl_follow(&["update"], "second.out", std::process::Stdio::null());
     until("the second update to be taken in", || {
         let lines = daemon.log_lines(&["update: group 'gone'"]);
         if lines.len() == 2 { Ok(()) } else { Err(format!("{lines:?}")) }
@@ -428,6 +429,9 @@ fn what_is_wanted_back_before_it_is_gone_comes_back() {
         if done { Ok(all) } else { Err(format!("{all:?}")) }
     });
     assert_eq!(after["team:team0"], old["team:team0"]);
+    for client in [&mut first, &mut second] {
+        assert!(client.wait().unwrap().success());
+    }
     assert_eq!(daemon.ctl(&["update"]).stdout, "");
 }
 
