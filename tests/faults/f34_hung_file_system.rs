@@ -11,7 +11,7 @@ use crate::world::World;
 /// Programs with something on the file system, and where.
 const AFFECTED: &str = "[program:binary]\ncommand=%(here)s/hung/bin/program\nautostart=false\nstartretries=0\n\
      stdout_logfile=NONE\nstderr_logfile=NONE\n\
-     [program:directory]\ncommand=sleep 10000\ndirectory=%(here)s/hung/dir\nautostart=false\nstartsecs=0\nstopwaitsecs=1\n\
+     [program:directory]\ncommand=sleep 10000\ndirectory=%(here)s/hung/dir\nautostart=false\nstartsecs=0\nautorestart=false\nstopwaitsecs=1\n\
      startretries=0\nstdout_logfile=NONE\nstderr_logfile=NONE\n\
      [program:log]\ncommand=sh -c 'while :; do echo line; sleep 0.01; done'\nautostart=false\nstartsecs=0\n\
      stdout_logfile=%(here)s/hung/log\nstderr_logfile=NONE\n";
