@@ -77,7 +77,8 @@ fn functions(sources: &str) -> BTreeSet<&str> {
 /// What stands between backquotes in a cell and is neither of these functions nor a file.
 fn unknown<'a>(cell: &'a str, functions: &BTreeSet<&str>) -> Vec<&'a str> {
     let named = cell.split('`').skip(1).step_by(2);
-    named.filter(|name| !functions.contains(name) && !(name.contains('/') && root().join(name).exists())).collect()
+    let exists = |name: &str| if name.contains('/') { root().join(name).exists() } else { functions.contains(name) };
+    named.filter(|name| !exists(name)).collect()
 }
 
 /// A table of differences is worth what its tests are: the last cell of each row names functions and files that exist.
