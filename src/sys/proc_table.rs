@@ -65,7 +65,7 @@ pub fn one(pid: i32) -> Option<Entry> {
 #[must_use]
 pub fn unreaped_status(identity: Identity) -> Option<i32> {
     let line = fs::read_to_string(format!("/proc/{}/stat", identity.pid)).ok()?;
-    let entry = parse(&line).filter(|entry| entry.identity == identity && entry.ended)?;
+    let entry = parse(&line).filter(|entry| entry.identity == identity && entry.standing == Standing::Ended)?;
     let (_, fields) = line.rsplit_once(&format!("{}) ", entry.name))?;
     fields.split_ascii_whitespace().nth(EXIT_CODE)?.parse().ok().filter(|status| *status != 0)
 }

@@ -10,7 +10,7 @@ use super::state_files::{self, StateFiles, Unusable};
 use crate::config::{self, Config, DaemonConfig};
 use crate::keeper::{Entry, ROLL_HELD_NAME, read_roll};
 use crate::sys::clock;
-use crate::sys::proc_table::{self, Identity};
+use crate::sys::proc_table::{self, Identity, Standing};
 
 /// So many processes are named in a refusal.
 const NAMED_MAX: usize = 10;
@@ -99,7 +99,8 @@ fn is_anothers(files: &StateFiles, claim: &Claim) -> bool {
 fn lives(entry: &Entry) -> bool {
     let identity = Identity { pid: entry.program.pid, start: entry.start };
     entry.program.ended.is_none()
-        && proc_table::one(identity.pid).is_some_and(|found| found.identity == identity && !found.ended)
+        && proc_table::one(identity.pid)
+            .is_some_and(|found| found.identity == identity && found.standing != Standing::Ended)
 }
 
 fn inherit(files: &StateFiles, claim: &Claim) -> Result<(File, Snapshot), String> {

@@ -21,7 +21,8 @@ use super::worker::Worker;
 use crate::config::{Loaded, NotFound, Source};
 use crate::keeper::{ToKeeper, checksum};
 use crate::logs::{Level, log};
-use crate::sys::{clock, host, proc_table};
+use crate::sys::proc_table::{self, Standing};
+use crate::sys::{clock, host};
 
 /// The name under which the keeper holds the locked pidfile.
 pub(super) const HELD_NAME: &str = "pidfile-lock";
@@ -148,7 +149,7 @@ pub(super) fn pause() {
 /// How long to wait for the lock of the daemon with this pid.
 fn patience(pid: Option<i32>) -> Duration {
     match pid.map(proc_table::one) {
-        Some(entry) if entry.as_ref().is_none_or(|entry| entry.ended) => LEAVING_WAIT,
+        Some(entry) if entry.as_ref().is_none_or(|entry| entry.standing == Standing::Ended) => LEAVING_WAIT,
         _ => DYING_WAIT,
     }
 }
