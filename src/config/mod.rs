@@ -1,5 +1,6 @@
 //! Text to typed configuration, with positions. One reader per dialect, one model.
 
+mod access;
 mod assembly;
 mod client;
 mod command;
@@ -58,7 +59,7 @@ pub use host::HostSource;
 pub use literal::{ascii_literal, literal};
 pub use loader::{Loaded, load};
 pub use model::{
-    CgroupChoice, Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind, InetServer,
+    Access, Accounts, CgroupChoice, Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind, InetServer,
     LogConfig, LogFile, LogLevelName, Owner, PageConfig, ProcessConfig, RpcInterface, ServerAuth, ServerConfig,
     SocketConfig, UnixServer, User,
 };

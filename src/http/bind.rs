@@ -361,7 +361,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
-    use crate::config::{PageConfig, ServerAuth};
+    use crate::config::{Access, PageConfig, ServerAuth};
 
     fn unix(file: PathBuf) -> ServerConfig {
         ServerConfig::Unix(UnixServer {
@@ -370,6 +370,7 @@ mod tests {
             chmod: 0o600,
             chown: None,
             auth: None,
+            access: Access::default(),
             page: PageConfig::default(),
         })
     }
@@ -380,6 +381,7 @@ mod tests {
             host: host.to_owned(),
             port,
             auth: None,
+            access: Access::default(),
             allow_unauthenticated: false,
             page: PageConfig::default(),
         })
