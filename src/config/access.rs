@@ -46,8 +46,7 @@ pub(crate) fn credentials(reader: &mut Reader<'_>, here: Place<'_>, whose: Crede
                  username and password must be specified",
                 here.section
             );
-            let (there, missing) =
-                if username.is_some() { (name_key, password_key) } else { (password_key, name_key) };
+            let (there, missing) = if username.is_some() { (name_key, password_key) } else { (password_key, name_key) };
             reader.complain(here, there, Complaint::new(text, format!("add {missing}=...")));
             None
         }
@@ -122,4 +121,90 @@ fn numbers<'a>(
         }
     }
     numbers
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::made_up::MadeUp;
+    use crate::config::{Overrides, ServerConfig, load};
+
+    /// What a section with these keys says, and every problem of it.
+    fn read(section: &str, keys: &str) -> (Option<Access>, Vec<String>) {
+        let text = format!("[supervisord]\n[{section}]\n{keys}\n");
+        let source = MadeUp::new()
+            .file("/etc/x.conf", &text)
+            .account("ann", 1001, 100, "/home/ann")
+            .account("ops", 1002, 50, "/");
+        let loaded = load(Path::new("/etc/x.conf"), &Overrides::default(), &source);
+        let problems = loaded.problems.iter().map(ToString::to_string).collect();
+        let access = loaded.config.map(|config| match config.servers.first() {
+            Some(ServerConfig::Unix(unix)) => unix.access.clone(),
+            Some(ServerConfig::Inet(inet)) => inet.access.clone(),
+            None => Access::default(),
+        });
+        (access, problems)
+    }
+
+    #[test]
+    fn accounts_are_looked_up_by_name_or_number() {
+        let keys = "file=/s\nchmod=0666\nadmin_users=ann, 0\nadmin_groups=ops\nread_groups=50";
+        let (access, problems) = read("unix_http_server", keys);
+        assert_eq!(problems, [""; 0]);
+        let accounts = Accounts {
+            admin_users: vec![1001, 0],
+            admin_groups: vec![50],
+            read_groups: vec![50],
+            ..Accounts::default()
+        };
+        assert_eq!(access, Some(Access { reader: None, accounts: Some(accounts) }));
+    }
+
+    #[test]
+    fn no_key_lets_everybody_in_and_an_empty_one_nobody() {
+        assert_eq!(read("unix_http_server", "file=/s").0, Some(Access::default()));
+        let (access, _) = read("unix_http_server", "file=/s\nchmod=0660\nread_users=");
+        assert_eq!(access.unwrap().accounts, Some(Accounts::default()));
+    }
+
+    #[test]
+    fn mistakes_are_told_with_the_way_out() {
+        for (section, keys, wanted) in [
+            (
+                "unix_http_server",
+                "file=/s\nchmod=0666\nadmin_users=anm",
+                "error: /etc/x.conf:5:13: [unix_http_server] admin_users: Invalid user name anm; name an account",
+            ),
+            (
+                "unix_http_server",
+                "file=/s\nchmod=0666\nread_groups=77",
+                "error: /etc/x.conf:5:13: [unix_http_server] read_groups: Invalid group name 77; name a group",
+            ),
+            (
+                "unix_http_server",
+                "file=/s\nread_users=ann",
+                "warning: /etc/x.conf:4:12: [unix_http_server] read_users: with chmod=0700 only the socket's owner can connect",
+            ),
+            (
+                "inet_http_server",
+                "port=127.0.0.1:1\nusername=a\npassword=b\nread_username=c",
+                "error: /etc/x.conf:6:15: [inet_http_server] read_username: Section [inet_http_server] contains incomplete",
+            ),
+            (
+                "inet_http_server",
+                "port=127.0.0.1:1\nread_username=c\nread_password=d",
+                "error: /etc/x.conf:4:15: [inet_http_server] read_username: read_username without username",
+            ),
+            (
+                "inet_http_server",
+                "port=127.0.0.1:1\nusername=a\npassword=b\nread_username=a\nread_password=d",
+                "error: /etc/x.conf:6:15: [inet_http_server] read_username: both username and read_username are 'a'",
+            ),
+        ] {
+            let (_, problems) = read(section, keys);
+            assert!(problems.iter().any(|problem| problem.starts_with(wanted)), "{keys}: {problems:#?}");
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! Endpoints and RPC interfaces. Source: Supervisor 4.3.0, `options.py`, `server_configs_from_parser()` and
 //! `get_plugins()`.
 
-use super::lookup::Complaint;
 use super::access::{self, Credentials};
+use super::lookup::Complaint;
 use super::model::{InetServer, PageConfig, RpcInterface, ServerConfig, UnixServer};
 use super::path;
 use super::plugin::InterfaceKind;

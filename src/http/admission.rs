@@ -92,12 +92,8 @@ mod tests {
 
     #[test]
     fn accounts_have_the_highest_role_that_any_list_gives_them() {
-        let accounts = Accounts {
-            admin_users: vec![1],
-            admin_groups: vec![10],
-            read_users: vec![2, 1],
-            read_groups: vec![20],
-        };
+        let accounts =
+            Accounts { admin_users: vec![1], admin_groups: vec![10], read_users: vec![2, 1], read_groups: vec![20] };
         let admission = admission(Some(accounts));
         for (uid, groups, role) in [
             (0, [].as_slice(), Role::Admin),

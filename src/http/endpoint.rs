@@ -204,7 +204,8 @@ impl Server {
         }
         // A connection's task holds a second reference for as long as it lives.
         self.open.retain(|phases| Arc::strong_count(phases) > 1);
-        let bound = if self.is_privileged(&peer, role) { CONNECTIONS_MAX + CONNECTIONS_RESERVED } else { CONNECTIONS_MAX };
+        let bound =
+            if self.is_privileged(&peer, role) { CONNECTIONS_MAX + CONNECTIONS_RESERVED } else { CONNECTIONS_MAX };
         if self.open.len() >= bound && !self.evict() {
             tracing::warn!("{}: {} connections are open, one more is refused", self.name, self.open.len());
             // It is small, so that it fits the socket's buffer or the client is not worth more.

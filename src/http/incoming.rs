@@ -30,9 +30,7 @@ impl Peer {
     /// The same client, authenticated as `user`.
     pub(super) fn as_user(&self, user: Option<String>) -> Peer {
         match self {
-            Peer::Unix { pid, uid, command, .. } => {
-                Peer::Unix { pid: *pid, uid: *uid, command: command.clone(), user }
-            }
+            Peer::Unix { pid, uid, command, .. } => Peer::Unix { pid: *pid, uid: *uid, command: command.clone(), user },
             Peer::Inet { address, .. } => Peer::Inet { address: *address, user },
         }
     }

@@ -14,7 +14,7 @@ pub const CONNECTIONS_RESERVED: usize = 8;
 pub const STRANGERS_MAX: usize = 8;
 
 /// Audit lines about refusals of one endpoint in a [`REFUSALS_WINDOW`]; more are counted, and their number told later.
-pub const REFUSALS_TOLD_MAX: u32 = 20;
+pub const REFUSALS_TOLD_MAX: usize = 20;
 
 /// See [`REFUSALS_TOLD_MAX`].
 pub const REFUSALS_WINDOW: Duration = Duration::from_secs(60);

@@ -11,10 +11,10 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use tokio::sync::Semaphore;
 
+use super::admission::Role;
 use super::incoming::Answer;
 use super::limits::{FORM_MAX, RESTARTS_MAX};
 use super::reply::{self, Reply};
-use super::admission::Role;
 use super::service::{Service, Visitor, http_date};
 use crate::config::PageConfig;
 use crate::rpc::{Fault, Method, Value};
@@ -89,12 +89,7 @@ struct Ask {
 
 impl Service {
     /// Answers GET, HEAD and POST of a page.
-    pub(super) async fn page(
-        &self,
-        page: Page,
-        request: Request<hyper::body::Incoming>,
-        visitor: Visitor,
-    ) -> Reply {
+    pub(super) async fn page(&self, page: Page, request: Request<hyper::body::Incoming>, visitor: Visitor) -> Reply {
         if page != Page::Ok && !self.site.gate.admits_host(&claims(request.headers())) {
             return html(StatusCode::FORBIDDEN, notice_page(&Notice::ForeignHost));
         }
@@ -169,7 +164,8 @@ impl Service {
         }
         let calls = action.calls();
         if ask.visitor.role < Role::Admin && !calls.iter().all(Method::only_looks) {
-            self.refusals.tell(format_args!("the action {}", action.label()), self.peer.as_user(ask.visitor.user.clone()));
+            self.refusals
+                .tell(format_args!("the action {}", action.label()), self.peer.as_user(ask.visitor.user.clone()));
             return html(StatusCode::FORBIDDEN, notice_page(&Notice::OnlyLooking));
         }
         let Some(answers) = self.perform(calls, ask.visitor.clone()).await else {

@@ -16,29 +16,30 @@ pub(super) struct Refusals {
 #[derive(Debug)]
 struct Window {
     since: Instant,
-    told: u32,
+    told: Vec<String>,
     untold: u64,
 }
 
 impl Refusals {
     pub(super) fn new() -> Refusals {
-        Refusals { window: Mutex::new(Window { since: Instant::now(), told: 0, untold: 0 }) }
+        Refusals { window: Mutex::new(Window { since: Instant::now(), told: Vec::new(), untold: 0 }) }
     }
 
-    /// Tells that `what` was refused to `whom`, unless too much was told already.
+    /// Tells that `what` was refused to `whom`, unless that or too much was told lately; then it is counted.
     pub(super) fn tell(&self, what: impl Display, whom: impl Display) {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         if window.since.elapsed() >= REFUSALS_WINDOW {
             if window.untold > 0 {
-                tracing::warn!("audit: refused {} more requests that are not listed", window.untold);
+                tracing::warn!("audit: refused {} more requests, repeated ones or too many to list", window.untold);
             }
-            *window = Window { since: Instant::now(), told: 0, untold: 0 };
+            *window = Window { since: Instant::now(), told: Vec::new(), untold: 0 };
         }
-        if window.told < REFUSALS_TOLD_MAX {
-            window.told += 1;
-            tracing::warn!("audit: refused {what} to {whom}");
-        } else {
+        let text = format!("audit: refused {what} to {whom}");
+        if window.told.len() >= REFUSALS_TOLD_MAX || window.told.contains(&text) {
             window.untold += 1;
+        } else {
+            tracing::warn!("{text}");
+            window.told.push(text);
         }
     }
 }

@@ -191,9 +191,10 @@ impl Caller {
     /// Whoever may only look is refused here, by whatever way he asks, what does more.
     pub(super) async fn ask(&self, method: Method) -> Answer {
         if self.role < Role::Admin && !method.only_looks() {
-            let (name, argument) = (method.name(), method.argument());
-            self.refusals.tell(format_args!("{name} {argument}"), &self.peer);
-            return Err(Fault::with(FaultCode::Failed, format_args!("{name} is not for who may only look ({})", self.peer)));
+            let call = format!("{} {}", method.name(), method.argument());
+            self.refusals.tell(call.trim_end(), &self.peer);
+            let detail = format_args!("{} is not for who may only look ({})", method.name(), self.peer);
+            return Err(Fault::with(FaultCode::Failed, detail));
         }
         let (reply, answer) = oneshot::channel();
         let call = Incoming::Call { peer: self.peer.clone(), method, reply };

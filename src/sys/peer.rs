@@ -52,7 +52,8 @@ mod tests {
     #[test]
     fn the_groups_are_those_of_the_other_end() {
         let (one, _other) = UnixStream::pair().unwrap();
-        let mut wanted: Vec<u32> = nix::unistd::getgroups().unwrap().into_iter().map(nix::unistd::Gid::as_raw).collect();
+        let mut wanted: Vec<u32> =
+            nix::unistd::getgroups().unwrap().into_iter().map(nix::unistd::Gid::as_raw).collect();
         let mut found = groups(&one).unwrap();
         wanted.sort_unstable();
         found.sort_unstable();

@@ -29,5 +29,6 @@ mod probe;
 mod world;
 
 mod f01_full_disk;
+mod f21_foreign_user;
 mod f29_many_deaths;
 mod f33_read_only;

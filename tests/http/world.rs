@@ -73,7 +73,15 @@ impl World {
         } else {
             let (section, file) = ("unix_http_server".to_owned(), folder.path().join("s.sock"));
             let (auth, access, page) = (build.auth.clone(), build.access.clone(), build.page.clone());
-            ServerConfig::Unix(UnixServer { section, file, chmod: build.chmod.unwrap_or(0o700), chown: None, auth, access, page })
+            ServerConfig::Unix(UnixServer {
+                section,
+                file,
+                chmod: build.chmod.unwrap_or(0o700),
+                chown: None,
+                auth,
+                access,
+                page,
+            })
         };
         let listener = bind(&server).unwrap();
         let port = match &listener {
