@@ -29,6 +29,7 @@ mod probe;
 mod world;
 
 mod f01_full_disk;
+mod f19_planted_links;
 mod f21_foreign_user;
 mod f29_many_deaths;
 mod f33_read_only;
