@@ -126,6 +126,7 @@ fn f21_a_thousand_strangers_fill_neither_the_log_nor_the_endpoint() {
     let status = ctl(&world, DAEMON, &[NOBODY], &["status"]);
     assert!(status.stdout.contains("bystander"), "{status:?}");
     let told = world.log_lines(&["audit: refused"]);
-    assert_eq!(told.len(), 1, "{told:?}");
+    // Once while the client's program has a name, once when it is gone.
+    assert!((1..=2).contains(&told.len()), "{told:?}");
     world.end();
 }
