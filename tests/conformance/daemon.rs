@@ -186,7 +186,11 @@ impl Daemon {
         let outcome = status.map(|status| Outcome { stdout: text("out"), stderr: text("err"), code: status.code() });
         if outcome.is_none() {
             // In good order: after kill -9 galaxyd would go on.
-            signal::kill(Pid::from_raw(child.id().cast_signed()), signal::Signal::SIGTERM).unwrap();
+            nix::sys::signal::kill(
+                nix::unistd::Pid::from_raw(child.id().cast_signed()),
+                nix::sys::signal::Signal::SIGTERM,
+            )
+            .unwrap();
             child.wait().unwrap();
             let _ = fs::remove_file(&pidfile);
             let _ = fs::remove_file(self.path("supervisord.log"));
