@@ -121,7 +121,9 @@ impl Keeper {
     /// The worker holds everything a second time.
     fn tell_held(&mut self, name: &str) {
         let serial = self.table.held.iter().find(|held| &*held.name == name).map(|held| held.serial);
-        serial.into_iter().for_each(|serial| self.tell(Item::Held { serial }));
+        if let Some(serial) = serial {
+            self.tell(Item::Held { serial });
+        }
     }
 
     fn entries(&self) -> Vec<Entry> {

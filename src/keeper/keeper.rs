@@ -184,10 +184,12 @@ impl Keeper {
     fn read_launcher(&mut self, launcher: &OwnedFd) {
         loop {
             match descriptors::receive(launcher, &mut self.buffer) {
-                Ok((length @ 1.., carried)) => match ToKeeper::decode(self.buffer.get(..length).unwrap_or_default()) {
-                    Ok(message @ (ToKeeper::Hold { .. } | ToKeeper::Ready)) => self.perform(message, carried),
-                    Ok(_) | Err(_) => {}
-                },
+                Ok((length @ 1.., carried)) => {
+                    let message = ToKeeper::decode(self.buffer.get(..length).unwrap_or_default());
+                    if let Ok(message @ (ToKeeper::Hold { .. } | ToKeeper::Ready)) = message {
+                        self.perform(message, carried);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let mut awaited = [PollFd::new(launcher.as_fd(), PollFlags::POLLIN)];
                     // Interrupted or not, the next attempt tells.

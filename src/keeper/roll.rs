@@ -285,8 +285,8 @@ mod tests {
             last_signal: 15,
             has_stdin: true,
             has_stderr: false,
-            ended: (id % 2 == 0).then_some(Ended { exit: Exit::Code(3), at }),
-            exec_failed: (id % 3 == 0).then_some((Stage::Exec, 2)),
+            ended: id.is_multiple_of(2).then_some(Ended { exit: Exit::Code(3), at }),
+            exec_failed: id.is_multiple_of(3).then_some((Stage::Exec, 2)),
         };
         Entry { program, start: id * 7, pipes: [1, 2, 0] }
     }

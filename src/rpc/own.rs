@@ -34,7 +34,7 @@ pub enum OwnMethod {
     /// end of the connection, and the next worker knows.
     GetUpgrade,
     /// Why a process is in its state, what it said last, and which processes it left behind: a struct of `name`,
-    /// `group`, `statename`, `reason`, `last_words`, `left_behind`.
+    /// `group`, `statename`, `reason`, `hindrances`, `last_words`, `left_behind`.
     ExplainProcess { name: String },
     /// The same for all, sorted by group and name.
     ExplainAllProcesses,

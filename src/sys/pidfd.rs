@@ -96,7 +96,7 @@ const INFORMATION_EXIT: u64 = 1 << 3;
 
 /// `PIDFD_GET_INFO`: `_IOWR(0xFF, 11, struct pidfd_info)`.
 #[expect(clippy::cast_possible_truncation, reason = "64")]
-const GET_INFORMATION: libc::Ioctl = ((3 << 30) | ((size_of::<Information>() as u32) << 16) | (0xff << 8) | 11) as _;
+const GET_INFORMATION: libc::Ioctl = ((3 << 30) | ((size_of::<Information>() as u32) << 16) | (0xff << 8) | 0x0b) as _;
 
 #[cfg(test)]
 mod tests {

@@ -38,11 +38,12 @@ pub fn next() -> Option<(i32, Exit)> {
             -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
             // ECHILD: there are no children at all.
             -1 | 0 => return None,
-            pid => match Exit::of_status(status) {
-                Some(exit) => return Some((pid, exit)),
-                // Stopped or continued: not asked for, and no end.
-                None => {}
-            },
+            // Else it was stopped or continued: not asked for, and no end.
+            pid => {
+                if let Some(exit) = Exit::of_status(status) {
+                    return Some((pid, exit));
+                }
+            }
         }
     }
 }

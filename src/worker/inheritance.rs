@@ -5,12 +5,12 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use super::journal::{self, Snapshot};
-use super::pidfile::{Claim, LEAVING_PAUSE, LEAVING_WAIT};
+use super::pidfile::{self, Claim, LEAVING_WAIT};
 use super::state_files::{self, StateFiles, Unusable};
 use crate::config::{self, Config, DaemonConfig};
 use crate::keeper::{Entry, ROLL_HELD_NAME, read_roll};
 use crate::sys::clock;
-use crate::sys::proc_table::{self, Identity};
+use crate::sys::proc_table::{self, Identity, Standing};
 
 /// So many processes are named in a refusal.
 const NAMED_MAX: usize = 10;
@@ -77,7 +77,7 @@ fn free_roll(files: &StateFiles, claim: &Claim) -> Result<Option<File>, String> 
             Ok(roll) => return Ok(roll),
             Err(Unusable::Busy) if is_anothers(files, claim) => return Ok(None),
             Err(Unusable::Busy) if clock::monotonic().saturating_sub(begin) < LEAVING_WAIT => {
-                std::thread::sleep(LEAVING_PAUSE);
+                pidfile::pause();
             }
             Err(Unusable::Busy) => {
                 return Err(format!(
@@ -99,7 +99,8 @@ fn is_anothers(files: &StateFiles, claim: &Claim) -> bool {
 fn lives(entry: &Entry) -> bool {
     let identity = Identity { pid: entry.program.pid, start: entry.start };
     entry.program.ended.is_none()
-        && proc_table::one(identity.pid).is_some_and(|found| found.identity == identity && !found.ended)
+        && proc_table::one(identity.pid)
+            .is_some_and(|found| found.identity == identity && found.standing != Standing::Ended)
 }
 
 fn inherit(files: &StateFiles, claim: &Claim) -> Result<(File, Snapshot), String> {

@@ -219,7 +219,9 @@ fn go_on_all_the_same(
     mut record: LaunchRecord,
 ) -> Result<startup::Ended, Refused> {
     prepare(daemon, &mut record)?;
-    claim.is_taken(&daemon.pidfile).map_or(Ok(()), |refusal| Err(Refused::Usage(refusal)))?;
+    if claim.is_taken(&daemon.pidfile).is_some() {
+        return Err(broken(call, loaded));
+    }
     let estate = inheritance::find(daemon, claim).map_err(Refused::Usage)?;
     let Some(estate) = estate else { return Err(broken(call, loaded)) };
     let text = format!("the configuration file is not used, it is broken: {}", report::plain(loaded).trim_end());

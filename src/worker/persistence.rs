@@ -86,7 +86,7 @@ impl Persistence {
         match self.problem() {
             Some(problem) if !before => log(Level::Critical, &format!("{NONE} ({problem})")),
             None if before => {
-                log(Level::Warn, "persistence is back: should the daemon be killed, its programs are found")
+                log(Level::Warn, "persistence is back: should the daemon be killed, its programs are found");
             }
             Some(_) | None => {}
         }
@@ -104,7 +104,7 @@ impl Persistence {
 /// configuration means, else new ones in their place.
 pub(super) fn renew(
     config: &Config,
-    directory: Option<OwnedFd>,
+    directory: Option<&OwnedFd>,
     roll: Option<OwnedFd>,
     keeper: &mut KeeperLink,
 ) -> Option<StateFiles> {
@@ -116,7 +116,7 @@ pub(super) fn renew(
         return wanted.ok();
     }
     // The first time, the launcher has said why there are none.
-    directory.as_ref()?;
+    directory?;
     match inheritance::found(&config.daemon) {
         Ok(held) => {
             for (name, descriptor) in held {

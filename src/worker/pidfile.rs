@@ -20,15 +20,16 @@ use super::invocation::Call;
 use super::worker::Worker;
 use crate::config::{Loaded, NotFound, Source};
 use crate::keeper::{ToKeeper, checksum};
-use crate::logs::{Level, log};
-use crate::sys::{clock, host, proc_table};
+use crate::logs::{Level, Planted, Use, log, open_file};
+use crate::sys::proc_table::{self, Standing};
+use crate::sys::{clock, host};
 
 /// The name under which the keeper holds the locked pidfile.
 pub(super) const HELD_NAME: &str = "pidfile-lock";
 
 /// So long a daemon that starts waits for one that is not there any more but whose worker still is.
 pub(super) const LEAVING_WAIT: Duration = Duration::from_secs(10);
-pub(super) const LEAVING_PAUSE: Duration = Duration::from_millis(20);
+const LEAVING_PAUSE: Duration = Duration::from_millis(20);
 
 /// A process that was killed is there until the kernel has closed its files.
 const DYING_WAIT: Duration = Duration::from_millis(200);
@@ -108,7 +109,7 @@ impl Claim {
             match self.lock(&file) {
                 // A worker whose keeper was killed makes room, or has the number of the next one written.
                 Lock::Busy(pid) if clock::monotonic().saturating_sub(begin) < patience(pid) => {
-                    std::thread::sleep(LEAVING_PAUSE);
+                    pause();
                 }
                 Lock::Busy(pid) => return Some(self.refusal(pidfile, pid)),
                 Lock::Taken | Lock::Impossible(_) => return None,
@@ -136,10 +137,19 @@ pub(super) fn whole_file(kind: libc::c_int) -> libc::flock {
     libc::flock { l_type: kind as _, l_whence: libc::SEEK_SET as _, l_start: 0, l_len: 0, l_pid: 0 }
 }
 
+/// Before a lock is tried again.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the kernel tells of the end of a lock only those who wait without bound"
+)]
+pub(super) fn pause() {
+    std::thread::sleep(LEAVING_PAUSE);
+}
+
 /// How long to wait for the lock of the daemon with this pid.
 fn patience(pid: Option<i32>) -> Duration {
     match pid.map(proc_table::one) {
-        Some(entry) if entry.as_ref().is_none_or(|entry| entry.ended) => LEAVING_WAIT,
+        Some(entry) if entry.as_ref().is_none_or(|entry| entry.standing == Standing::Ended) => LEAVING_WAIT,
         _ => DYING_WAIT,
     }
 }
@@ -161,16 +171,22 @@ impl Worker {
     /// `held` is the file of before a reload.
     ///
     /// # Errors
-    /// Another daemon runs the same configuration.
+    /// Another daemon runs the same configuration, or somebody has put something else in the pidfile's place.
     pub(super) fn take_pidfile(&mut self, claim: &Claim, held: Option<OwnedFd>) -> Result<(), String> {
         let pidfile = self.config.daemon.pidfile.clone();
         if let Some(file) = held.map(File::from).filter(|file| is_same(file, &pidfile)) {
             self.write_pid(&file);
             return Ok(());
         }
-        let Ok(file) = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&pidfile) else {
-            log(Level::Critical, &format!("could not write pidfile {}", pidfile.display()));
-            return Ok(());
+        let file = match open_file(&pidfile, Use::ReadWrite(0o666)) {
+            Ok(file) => file,
+            Err(error) if Planted::is_behind(&error) => {
+                return Err(format!("the pidfile {error}"));
+            }
+            Err(_) => {
+                log(Level::Critical, &format!("could not write pidfile {}", pidfile.display()));
+                return Ok(());
+            }
         };
         match claim.lock(&file) {
             Lock::Busy(pid) => return Err(claim.refusal(&pidfile, pid)),

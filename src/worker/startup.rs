@@ -32,7 +32,7 @@ use super::taps::Taps;
 use super::twiddling;
 use super::upgrade::Upgrades;
 use super::worker::{Worker, now};
-use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, PageConfig, ServerAuth, ServerConfig};
+use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, ServerAuth, ServerConfig};
 use crate::engine::{Engine, Input, ProcessState};
 use crate::events::{self, Events};
 use crate::http::{self, BoundListener};
@@ -179,7 +179,7 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let active = first_groups(&mut config, inventory.generation > 1);
     let listeners = renew_listeners(&config, &mut inventory.held, &mut keeper)?;
     let [directory, roll] = take_state_files(&mut inventory.held);
-    let files = persistence::renew(&config, directory, roll, &mut keeper);
+    let files = persistence::renew(&config, directory.as_ref(), roll, &mut keeper);
     let groups = active.values().map(GroupConfig::spec).collect();
     let next_serial = inventory.held.remove(SERIAL_HELD_NAME).map(memory::read).and_then(Result::ok).unwrap_or(0);
     let events = Events::new(config.daemon.identifier.clone(), next_serial);
@@ -460,6 +460,8 @@ fn assemble(
         waiting: BTreeMap::new(),
         next_request: 0,
         clearing: Clearing::default(),
+        troubles: super::hindrance::Troubles::default(),
+        orphan_news: super::orphan_news::OrphanNews::default(),
         morgue: Morgue::default(),
         sweeping: BTreeSet::new(),
         upgrades: Upgrades::default(),
@@ -558,17 +560,10 @@ pub(super) fn listener_name(server: &ServerConfig) -> String {
     }
 }
 
-pub(super) fn auth(server: &ServerConfig) -> Option<ServerAuth> {
+fn auth(server: &ServerConfig) -> Option<ServerAuth> {
     match server {
         ServerConfig::Unix(server) => server.auth.clone(),
         ServerConfig::Inet(server) => server.auth.clone(),
-    }
-}
-
-pub(super) fn page(server: &ServerConfig) -> &PageConfig {
-    match server {
-        ServerConfig::Unix(server) => &server.page,
-        ServerConfig::Inet(server) => &server.page,
     }
 }
 

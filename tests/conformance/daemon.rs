@@ -185,7 +185,12 @@ impl Daemon {
         let text = |name: &str| String::from_utf8_lossy(&fs::read(file(name)).unwrap()).into_owned();
         let outcome = status.map(|status| Outcome { stdout: text("out"), stderr: text("err"), code: status.code() });
         if outcome.is_none() {
-            child.kill().unwrap();
+            // In good order: after kill -9 galaxyd would go on.
+            nix::sys::signal::kill(
+                nix::unistd::Pid::from_raw(child.id().cast_signed()),
+                nix::sys::signal::Signal::SIGTERM,
+            )
+            .unwrap();
             child.wait().unwrap();
             let _ = fs::remove_file(&pidfile);
             let _ = fs::remove_file(self.path("supervisord.log"));
