@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, UnixAddr, bind as bind_socket, connect, listen,
-    setsockopt, socket, sockopt,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, UnixAddr, bind as bind_socket, connect, getsockname,
+    getsockopt, listen, setsockopt, socket, sockopt,
 };
 use nix::unistd::{Gid, Uid, User, chown, geteuid};
 
@@ -195,6 +195,26 @@ pub fn is_in_use(server: &ServerConfig) -> bool {
     match server {
         ServerConfig::Unix(unix) => is_served(&unix.file).unwrap_or(false),
         ServerConfig::Inet(inet) => matches!(bind_inet(inet), Err(BindError::InUse)),
+    }
+}
+
+/// Whether `descriptor` is a socket that listens where `server` wants to. Blocks as [`bind`] does.
+#[must_use]
+pub fn listens_for(descriptor: impl AsFd, server: &ServerConfig) -> bool {
+    let is_listening = getsockopt(&descriptor, sockopt::AcceptConn).unwrap_or(false);
+    let address = getsockname::<SockaddrStorage>(descriptor.as_fd().as_raw_fd());
+    let Some(address) = address.ok().filter(|_| is_listening) else { return false };
+    match server {
+        ServerConfig::Unix(unix) => {
+            address.as_unix_addr().and_then(UnixAddr::path).is_some_and(|path| path == unix.file)
+        }
+        ServerConfig::Inet(inet) => {
+            let inherited = address
+                .as_sockaddr_in()
+                .map(|address| SocketAddr::from(*address))
+                .or_else(|| address.as_sockaddr_in6().map(|address| SocketAddr::from(*address)));
+            inherited.is_some() && inherited == resolve(&inet.host, inet.port).ok()
+        }
     }
 }
 

@@ -133,6 +133,7 @@ impl Worker {
         for (group, name) in relogged {
             self.redirect_logs(&group, &name);
         }
+        self.announce_update();
     }
 
     /// The part of a group's change that need not wait, for the engine.
