@@ -7,6 +7,7 @@ mod board;
 mod lane;
 mod level;
 mod logfile;
+mod loss;
 mod marker;
 mod notices;
 mod outflow;

@@ -436,6 +436,8 @@ fn assemble(
         waiting: BTreeMap::new(),
         next_request: 0,
         clearing: Clearing::default(),
+        troubles: super::hindrance::Troubles::default(),
+        orphan_news: super::orphan_news::OrphanNews::default(),
         morgue: Morgue::default(),
         sweeping: BTreeSet::new(),
         plane,

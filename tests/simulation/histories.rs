@@ -14,19 +14,19 @@ use crate::dice::Dice;
 use crate::plan::Plan;
 use crate::table;
 use crate::watch::Seen;
-use crate::world;
+use crate::world::{self, History};
 
-type Transitions = BTreeSet<(ProcessState, ProcessState)>;
+pub(crate) type Transitions = BTreeSet<(ProcessState, ProcessState)>;
 
 /// A broken promise and what was told to the engine up to there.
-struct Failure {
+pub(crate) struct Failure {
     text: String,
     trace: Vec<String>,
 }
 
-fn run(plan: &Plan, allowed: &Transitions, traced: bool) -> Result<Seen, Failure> {
+pub(crate) fn run(plan: &Plan, allowed: &Transitions, traced: bool) -> Result<History, Failure> {
     match catch_unwind(AssertUnwindSafe(|| world::run(plan, allowed, traced))) {
-        Ok(Ok(seen)) => Ok(seen),
+        Ok(Ok(history)) => Ok(history),
         Ok(Err((text, trace))) => Err(Failure { text, trace }),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
@@ -83,10 +83,10 @@ fn without<T: Clone>(
     }
 }
 
-/// The failure as a person wants to see it.
-fn story(seed: u64, plan: Plan, allowed: &Transitions) -> String {
+/// The failure as a person wants to see it, below a line that says how to replay it.
+pub(crate) fn story(headline: &str, plan: Plan, allowed: &Transitions) -> String {
     let small = shrink(plan, allowed);
-    let mut story = format!("history {seed} breaks a promise; GALAXYD_SEED={seed} replays it\n");
+    let mut story = format!("{headline}\n");
     let Err(failure) = run(&small, allowed, true) else { return story };
     let _ = writeln!(story, "broken: {}\nsmallest plan found:", failure.text);
     for group in &small.groups {
@@ -105,7 +105,11 @@ fn story(seed: u64, plan: Plan, allowed: &Transitions) -> String {
     story
 }
 
-fn number(name: &str) -> Option<u64> {
+fn headline(seed: u64) -> String {
+    format!("history {seed} breaks a promise; GALAXYD_SEED={seed} replays it")
+}
+
+pub(crate) fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} wants a whole number, found `{text}`")))
 }
@@ -123,11 +127,11 @@ fn run_many(base: u64, count: u64, allowed: &Transitions) -> Result<Seen, (u64, 
             }
             let number = Dice::new(base.wrapping_add(history)).next();
             let plan = Plan::new(number);
-            let Ok(seen) = run(&plan, allowed, false) else {
+            let Ok(history) = run(&plan, allowed, false) else {
                 failed.store(true, Ordering::Relaxed);
                 return Err((number, plan));
             };
-            all.add(&seen);
+            all.add(&history.seen);
         }
         Ok(all)
     };
@@ -147,14 +151,14 @@ fn no_history_breaks_a_promise() {
     if let Some(seed) = number("GALAXYD_SEED") {
         let plan = Plan::new(seed);
         let kept = run(&plan, &allowed, false).is_ok();
-        assert!(kept, "{}", story(seed, plan, &allowed));
+        assert!(kept, "{}", story(&headline(seed), plan, &allowed));
         return;
     }
     let count = number("GALAXYD_HISTORIES").unwrap_or(20_000);
     let base = RandomState::new().hash_one(count);
     println!("{count} histories from {base}");
     match run_many(base, count, &allowed) {
-        Err((seed, plan)) => panic!("{}", story(seed, plan, &allowed)),
+        Err((seed, plan)) => panic!("{}", story(&headline(seed), plan, &allowed)),
         Ok(seen) => {
             println!("{seen:#?}");
             if count >= 1000 {

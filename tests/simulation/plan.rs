@@ -90,17 +90,9 @@ impl Plan {
         let mut dice = Dice::new(seed);
         let groups = (0..GROUPS).filter(|_| dice.chance(60)).collect::<Vec<_>>();
         let groups = groups.into_iter().map(|place| group(&mut dice, place)).collect();
-        let mut at = Duration::ZERO;
-        let mut actions = Vec::new();
-        for _ in 0..dice.below(24) {
-            at += match dice.below(4) {
-                0 => Duration::ZERO,
-                1 => dice.millis(30),
-                2 => dice.millis(1000),
-                _ => dice.millis(3000),
-            };
-            actions.push((at, action(&mut dice)));
-        }
+        let count = dice.below(24);
+        let actions = actions(&mut dice, count);
+        let at = last(&actions);
         let mut deaths = Vec::new();
         if dice.chance(60) {
             let mut turn = 0;
@@ -112,6 +104,33 @@ impl Plan {
         let end = at + dice.millis(15_000);
         Plan { seed, groups, actions, deaths, end }
     }
+
+    /// Every group from the beginning, many actions, no deaths: to be run again with a death at each step.
+    pub(crate) fn long(seed: u64) -> Plan {
+        let mut dice = Dice::new(seed);
+        let groups = (0..GROUPS).map(|place| group(&mut dice, place)).collect();
+        let actions = actions(&mut dice, 40);
+        let end = last(&actions) + dice.millis(15_000);
+        Plan { seed, groups, actions, deaths: Vec::new(), end }
+    }
+}
+
+fn actions(dice: &mut Dice, count: u64) -> Vec<(Duration, Action)> {
+    let mut at = Duration::ZERO;
+    let next = |_| {
+        at += match dice.below(4) {
+            0 => Duration::ZERO,
+            1 => dice.millis(30),
+            2 => dice.millis(1000),
+            _ => dice.millis(3000),
+        };
+        (at, action(dice))
+    };
+    (0..count).map(next).collect()
+}
+
+fn last(actions: &[(Duration, Action)]) -> Duration {
+    actions.last().map_or(Duration::ZERO, |(at, _)| *at)
 }
 
 fn death(dice: &mut Dice, turn: u64) -> Death {

@@ -77,8 +77,17 @@ pub(crate) struct World<'a> {
     told_to_end: bool,
     halted: Option<Mood>,
     pub(crate) watch: Watch<'a>,
+    /// How many effects each turn had.
+    effects: Vec<usize>,
     /// What was told to the engine, if someone wants to know.
     trace: Option<Vec<String>>,
+}
+
+/// What happened when a plan was let happen.
+pub(crate) struct History {
+    pub(crate) seen: Seen,
+    /// How many effects the engine listed in each turn of a worker.
+    pub(crate) effects: Vec<usize>,
 }
 
 /// Lets a plan happen; the error names the broken promise, and the trace what the engine was told.
@@ -86,7 +95,7 @@ pub(crate) fn run(
     plan: &Plan,
     allowed: &BTreeSet<(ProcessState, ProcessState)>,
     traced: bool,
-) -> Result<Seen, (String, Vec<String>)> {
+) -> Result<History, (String, Vec<String>)> {
     let mut world = World {
         plan,
         dice: Dice::new(plan.seed ^ 0x5EED),
@@ -105,11 +114,12 @@ pub(crate) fn run(
         told_to_end: false,
         halted: None,
         watch: Watch::new(allowed),
+        effects: Vec::new(),
         trace: traced.then(Vec::new),
     };
     let kept = world.live().and_then(|()| world.after_the_end());
     kept.map_err(|text| (text, world.trace.take().unwrap_or_default()))?;
-    Ok(world.watch.seen)
+    Ok(History { seen: world.watch.seen, effects: world.effects })
 }
 
 impl World<'_> {
@@ -380,6 +390,7 @@ impl World<'_> {
             return Ok(false);
         }
         self.journal.write(&mut worker.engine, &effects, &specs)?;
+        self.effects.push(effects.len());
         for (count, effect) in effects.into_iter().enumerate() {
             if death == Some(plan::Moment::Performing(count)) {
                 self.die("performing");
