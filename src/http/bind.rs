@@ -546,4 +546,22 @@ mod tests {
         adopted.listener.accept().unwrap();
         assert!(adopted.socket_file().is_some());
     }
+
+    #[test]
+    fn a_passed_socket_is_known_by_its_address_and_by_listening() {
+        let folder = tempfile::tempdir().unwrap();
+        let (own, other) = (unix(folder.path().join("s.sock")), unix(folder.path().join("t.sock")));
+        let port = TcpListener::bind("127.0.0.1:0").unwrap();
+        let number = port.local_addr().unwrap().port();
+        let bound = bind(&own).unwrap();
+        // Bound under another name first, it does not know the one it was given.
+        assert!(!listens_for(&bound, &own));
+        fs::remove_file(folder.path().join("s.sock")).unwrap();
+        let passed = UnixListener::bind(folder.path().join("s.sock")).unwrap();
+        assert!(listens_for(&passed, &own) && !listens_for(&passed, &other) && !listens_for(&passed, &inet("", 1)));
+        assert!(listens_for(&port, &inet("127.0.0.1", number)) && !listens_for(&port, &inet("127.0.0.1", number ^ 1)));
+        let connected = UnixStream::connect(folder.path().join("s.sock")).unwrap();
+        assert!(!listens_for(&connected, &own));
+        assert!(!listens_for(fs::File::open("/dev/null").unwrap(), &own));
+    }
 }
