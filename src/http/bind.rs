@@ -1,7 +1,7 @@
 //! Makes listening sockets: Supervisor's procedure and texts, without its races.
 
 use std::fmt;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -10,11 +10,13 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, open};
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, UnixAddr, bind as bind_socket, connect, listen,
-    setsockopt, socket, sockopt,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, UnixAddr, bind as bind_socket, connect, getsockname,
+    getsockopt, listen, setsockopt, socket, sockopt,
 };
-use nix::unistd::{Gid, Uid, User, chown, geteuid};
+use nix::sys::stat::Mode;
+use nix::unistd::{Gid, Uid, User, fchownat, geteuid};
 
 use super::limits::BACKLOG;
 use crate::config::{InetServer, Owner, ServerConfig, UnixServer};
@@ -198,6 +200,26 @@ pub fn is_in_use(server: &ServerConfig) -> bool {
     }
 }
 
+/// Whether `descriptor` is a socket that listens where `server` wants to. Blocks as [`bind`] does.
+#[must_use]
+pub fn listens_for(descriptor: impl AsFd, server: &ServerConfig) -> bool {
+    let is_listening = getsockopt(&descriptor, sockopt::AcceptConn).unwrap_or(false);
+    let address = getsockname::<SockaddrStorage>(descriptor.as_fd().as_raw_fd());
+    let Some(address) = address.ok().filter(|_| is_listening) else { return false };
+    match server {
+        ServerConfig::Unix(unix) => {
+            address.as_unix_addr().and_then(UnixAddr::path).is_some_and(|path| path == unix.file)
+        }
+        ServerConfig::Inet(inet) => {
+            let inherited = address
+                .as_sockaddr_in()
+                .map(|address| SocketAddr::from(*address))
+                .or_else(|| address.as_sockaddr_in6().map(|address| SocketAddr::from(*address)));
+            inherited.is_some() && inherited == resolve(&inet.host, inet.port).ok()
+        }
+    }
+}
+
 /// Takes up a socket that was bound for the same address before, with the access that `server` gives now; binds anew
 /// if its file has vanished.
 ///
@@ -208,10 +230,7 @@ pub fn rebind(descriptor: OwnedFd, server: &ServerConfig) -> Result<BoundListene
         if identity(&unix.file).is_none() {
             return bind(server);
         }
-        fs::set_permissions(&unix.file, Permissions::from_mode(unix.chmod))?;
-        if let Some(owner) = &unix.chown {
-            give(&unix.file, &unix.file, owner)?;
-        }
+        settle(&unix.file, unix)?;
     }
     Ok(BoundListener::adopt(descriptor, server))
 }
@@ -228,10 +247,7 @@ fn bind_unix(server: &UnixServer) -> Result<BoundUnix, BindError> {
         _ => {}
     }
     bind_socket(socket.as_raw_fd(), &address)?;
-    fs::set_permissions(&temporary.0, Permissions::from_mode(server.chmod))?;
-    if let Some(owner) = &server.chown {
-        give(&temporary.0, file, owner)?;
-    }
+    settle(&temporary.0, server)?;
     listen(&socket, Backlog::new(BACKLOG)?)?;
     let took_over = publish(&temporary.0, file)?;
     Ok(BoundUnix { listener: socket.into(), file: file.clone(), took_over, identity: identity(file) })
@@ -255,9 +271,26 @@ impl Drop for Temporary {
     }
 }
 
-/// Changes the owner of `path`; `file` is what the message calls it.
-fn give(path: &Path, file: &Path, owner: &Owner) -> Result<(), BindError> {
-    match chown(path, Some(Uid::from_raw(owner.uid)), owner.gid.map(Gid::from_raw)) {
+/// Gives the socket at `path` its mode and owner: the very file that is looked at, as somebody who may write in its
+/// directory could put a link to another one in its place meanwhile.
+fn settle(path: &Path, server: &UnixServer) -> Result<(), BindError> {
+    let held = open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())?;
+    let metadata = File::from(held.try_clone()?).metadata()?;
+    if !metadata.file_type().is_socket() || metadata.nlink() != 1 {
+        return Err(BindError::NotASocket(server.file.clone()));
+    }
+    // chmod(2) follows this one link, to what is held and nothing else.
+    fs::set_permissions(format!("/proc/self/fd/{}", held.as_raw_fd()), Permissions::from_mode(server.chmod))?;
+    match &server.chown {
+        Some(owner) => give(&held, &server.file, owner),
+        None => Ok(()),
+    }
+}
+
+/// Changes the owner of an open file; `file` is what the message calls it.
+fn give(held: &OwnedFd, file: &Path, owner: &Owner) -> Result<(), BindError> {
+    let (uid, gid) = (Uid::from_raw(owner.uid), owner.gid.map(Gid::from_raw));
+    match fchownat(held, "", Some(uid), gid, AtFlags::AT_EMPTY_PATH) {
         Ok(()) => Ok(()),
         Err(Errno::EPERM) => {
             let user = User::from_uid(geteuid()).ok().flatten();
@@ -361,7 +394,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
-    use crate::config::{PageConfig, ServerAuth};
+    use crate::config::{Access, PageConfig, ServerAuth};
 
     fn unix(file: PathBuf) -> ServerConfig {
         ServerConfig::Unix(UnixServer {
@@ -370,6 +403,7 @@ mod tests {
             chmod: 0o600,
             chown: None,
             auth: None,
+            access: Access::default(),
             page: PageConfig::default(),
         })
     }
@@ -380,6 +414,7 @@ mod tests {
             host: host.to_owned(),
             port,
             auth: None,
+            access: Access::default(),
             allow_unauthenticated: false,
             page: PageConfig::default(),
         })
@@ -525,5 +560,23 @@ mod tests {
         UnixStream::connect(&adopted.file).unwrap();
         adopted.listener.accept().unwrap();
         assert!(adopted.socket_file().is_some());
+    }
+
+    #[test]
+    fn a_passed_socket_is_known_by_its_address_and_by_listening() {
+        let folder = tempfile::tempdir().unwrap();
+        let (own, other) = (unix(folder.path().join("s.sock")), unix(folder.path().join("t.sock")));
+        let port = TcpListener::bind("127.0.0.1:0").unwrap();
+        let number = port.local_addr().unwrap().port();
+        let bound = bind(&own).unwrap();
+        // Bound under another name first, it does not know the one it was given.
+        assert!(!listens_for(&bound, &own));
+        fs::remove_file(folder.path().join("s.sock")).unwrap();
+        let passed = UnixListener::bind(folder.path().join("s.sock")).unwrap();
+        assert!(listens_for(&passed, &own) && !listens_for(&passed, &other) && !listens_for(&passed, &inet("", 1)));
+        assert!(listens_for(&port, &inet("127.0.0.1", number)) && !listens_for(&port, &inet("127.0.0.1", number ^ 1)));
+        let connected = UnixStream::connect(folder.path().join("s.sock")).unwrap();
+        assert!(!listens_for(&connected, &own));
+        assert!(!listens_for(fs::File::open("/dev/null").unwrap(), &own));
     }
 }

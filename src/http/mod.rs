@@ -1,5 +1,6 @@
 //! Endpoints: HTTP over unix and inet sockets, authentication, limits, streams; and the client half.
 
+mod admission;
 mod auth;
 mod bind;
 pub mod client;
@@ -10,12 +11,13 @@ mod incoming;
 pub mod limits;
 mod pages;
 mod phase;
+mod refusals;
 mod reply;
 mod route;
 mod service;
 mod stream;
 mod watch;
 
-pub use bind::{BindError, BoundListener, BoundUnix, SocketFile, bind, is_in_use, rebind};
+pub use bind::{BindError, BoundListener, BoundUnix, SocketFile, bind, is_in_use, listens_for, rebind};
 pub use endpoint::{Endpoint, serve, serve_with};
 pub use incoming::{Answer, Incoming, Peer};

@@ -13,5 +13,6 @@ mod notice;
 mod pages;
 mod python;
 mod requests;
+mod roles;
 mod streams;
 mod world;
