@@ -36,6 +36,11 @@ impl World {
         Daemon::folder_with(Subject::GALAXYD, daemon_keys, "", &format!("{BYSTANDER}{sections}"))
     }
 
+    /// The same with keys for its control socket.
+    pub(crate) fn served(server_keys: &str, sections: &str) -> Daemon {
+        Daemon::folder_with(Subject::GALAXYD, "", server_keys, &format!("{BYSTANDER}{sections}"))
+    }
+
     /// Starts the daemon of such a folder.
     pub(crate) fn in_folder(mut daemon: Daemon) -> World {
         daemon.run();
