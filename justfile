@@ -15,6 +15,10 @@ sim:
 conformance:
     cargo test --test conformance
 
+# Damaged input for everything that reads bytes from outside, ten minutes each, other inputs every time.
+fuzz:
+    GALAXYD_FUZZ_SECONDS=600 GALAXYD_SEED=$(date +%s)000000 cargo test --release --test fuzz -- --nocapture
+
 # The same scenarios on the original and on ours, side by side; words choose some of them.
 differential *words:
     cargo test --test differential -- {{words}}

@@ -59,7 +59,9 @@ impl ToKeeper {
             Self::Ready => writer.kind(8),
             Self::StartAfresh => writer.kind(9),
             Self::Exit { code } => writer.kind(10).u8(*code),
-            Self::Upgrade => writer.kind(11),
+            Self::Upgrade => writer.kind(13),
+            Self::Announce { lines } => writer.kind(11).text(lines)?,
+            Self::Turns => writer.kind(12),
         };
         writer.finish();
         Ok(())
@@ -83,7 +85,9 @@ impl ToKeeper {
             8 => Self::Ready,
             9 => Self::StartAfresh,
             10 => Self::Exit { code: reader.u8()? },
-            11 => Self::Upgrade,
+            13 => Self::Upgrade,
+            11 => Self::Announce { lines: reader.text()? },
+            12 => Self::Turns,
             other => return Err(CodecError::Kind(other)),
         };
         reader.finish()?;
@@ -117,6 +121,7 @@ impl FromKeeper {
             Self::OrphanReaped { pid, exit } => writer.kind(75).i32(*pid).exit(*exit),
             Self::NotGrouped { id, errno } => writer.kind(76).u64(*id).i32(*errno),
             Self::Unrecorded { errno } => writer.kind(77).i32(*errno),
+            Self::Turning => writer.kind(78),
         };
         writer.finish();
         Ok(())
@@ -149,6 +154,7 @@ impl FromKeeper {
             75 => Self::OrphanReaped { pid: reader.i32()?, exit: reader.exit()? },
             76 => Self::NotGrouped { id: reader.u64()?, errno: reader.i32()? },
             77 => Self::Unrecorded { errno: reader.i32()? },
+            78 => Self::Turning,
             other => return Err(CodecError::Kind(other)),
         };
         reader.finish()?;
@@ -391,6 +397,8 @@ mod tests {
             Just(ToKeeper::Ready),
             Just(ToKeeper::StartAfresh),
             any::<u8>().prop_map(|code| ToKeeper::Exit { code }),
+            any::<String>().prop_map(|lines| ToKeeper::Announce { lines }),
+            Just(ToKeeper::Turns),
         ]
     }
 

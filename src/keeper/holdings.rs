@@ -50,6 +50,8 @@ impl Holdings {
             | ToKeeper::Ready
             | ToKeeper::StartAfresh
             | ToKeeper::Upgrade
+            | ToKeeper::Announce { .. }
+            | ToKeeper::Turns
             | ToKeeper::Exit { .. } => {}
         }
     }

@@ -11,6 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::adoption::WATCH;
 use super::codec::MESSAGE_BYTES_MAX;
+use super::herald::{Due, Herald};
 use super::image::{INHERITED_NAME, inherited};
 use super::outbox::{Item, Outbox, Sent};
 use super::protocol::{Stage, ToKeeper};
@@ -130,6 +131,7 @@ pub(super) struct Keeper {
     pub(super) roll: Option<Roll>,
     /// Why the roll is in memory only, an errno; zero if it is not.
     pub(super) unrecorded: i32,
+    pub(super) herald: Herald,
     /// `None` between two workers.
     pub(super) worker: Option<Tenure>,
     /// What the kernel is asked to tell about the worker's socket.
@@ -164,6 +166,7 @@ impl Keeper {
             outbox: Outbox::default(),
             roll: None,
             unrecorded: 0,
+            herald: Herald::of_environment(),
             worker: None,
             interest: Interest::READABLE,
             due: Duration::ZERO,
@@ -249,7 +252,7 @@ impl Keeper {
             None => Some(self.due),
             Some(worker) => [worker.until, self.answer_due(worker), self.send_again].into_iter().flatten().min(),
         };
-        let due = [due, self.collection_due()].into_iter().flatten().min();
+        let due = [due, self.collection_due(), self.herald.deadline()].into_iter().flatten().min();
         due.map(|due| due.saturating_sub(clock::monotonic()))
     }
 
@@ -298,6 +301,7 @@ impl Keeper {
     /// After a worker's end: what now? A number is the code to exit with.
     fn succeed(&mut self, exit: Exit, ready: bool, age: Duration) -> Option<u8> {
         self.outbox.clear();
+        self.herald.rest();
         self.send_again = None;
         self.last_code = code(exit);
         match std::mem::replace(&mut self.afterwards, Afterwards::Restart) {
@@ -483,8 +487,14 @@ impl Keeper {
     /// A number is the code to exit with.
     fn keep_deadlines(&mut self) -> Option<u8> {
         self.end_patience();
-        let worker = self.worker.as_ref()?;
         let now = clock::monotonic();
+        match self.herald.turn(now) {
+            Due::Ask => self.tell(Item::Turning),
+            // One that is a thread of this process cannot be replaced: the service manager sees to it.
+            Due::Unanswered if self.worker.as_ref().is_some_and(|worker| worker.pid != 0) => self.kill_worker(),
+            Due::Nothing | Due::Unanswered => {}
+        }
+        let worker = self.worker.as_ref()?;
         let late = worker.until.is_some_and(|until| now >= until);
         if late && worker.killed {
             self.stuck.push(worker.pid);

@@ -4,6 +4,7 @@ mod adoption;
 mod checksum;
 mod codec;
 mod enrolment;
+mod herald;
 mod holdings;
 mod image;
 #[expect(clippy::module_inception, reason = "the room is named after what lives in it")]

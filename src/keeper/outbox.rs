@@ -33,6 +33,7 @@ pub(super) enum Item {
     Signal { signal: i32 },
     OrphanReaped { pid: Pid, exit: Exit },
     Unrecorded { errno: i32 },
+    Turning,
 }
 
 /// How sending went.
@@ -159,6 +160,7 @@ fn compose(item: Item, table: &Table) -> Option<(FromKeeper, Carried<'_>)> {
         }
         Item::OrphanReaped { pid, exit } => FromKeeper::OrphanReaped { pid, exit },
         Item::Unrecorded { errno } => FromKeeper::Unrecorded { errno },
+        Item::Turning => FromKeeper::Turning,
     };
     Some((message, carried))
 }

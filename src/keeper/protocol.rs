@@ -30,6 +30,10 @@ pub enum ToKeeper {
     /// Start-up is complete: from here on a worker that ends is replaced; before, its exit code becomes the keeper's
     /// (first worker only).
     Ready,
+    /// News for the service manager, if there is one: lines of `sd_notify(3)`.
+    Announce { lines: String },
+    /// Answers `FromKeeper::Turning`.
+    Turns,
     /// All programs are stopped: start a fresh worker (reload). The sender is expected to end itself; what should not
     /// be inherited it has released before.
     StartAfresh,
@@ -117,6 +121,8 @@ pub enum FromKeeper {
     /// The roll cannot be written, for this errno: should keeper and worker die, nobody finds the programs. Zero: it is
     /// whole again. Told to every worker while it lasts.
     Unrecorded { errno: i32 },
+    /// Does your loop turn? To be answered by `ToKeeper::Turns`, or the worker is killed and replaced.
+    Turning,
 }
 
 impl FromKeeper {
@@ -137,7 +143,8 @@ impl FromKeeper {
             | Self::Signalled { .. }
             | Self::Signal { .. }
             | Self::OrphanReaped { .. }
-            | Self::Unrecorded { .. } => 0,
+            | Self::Unrecorded { .. }
+            | Self::Turning => 0,
         }
     }
 }

@@ -60,7 +60,10 @@ impl Keeper {
                 self.fresh = false;
                 self.upgrade.succeeded();
                 self.worker.iter_mut().for_each(|worker| worker.ready = true);
+                self.herald.watch(clock::monotonic());
             }
+            ToKeeper::Announce { lines } => self.herald.say(lines, clock::monotonic()),
+            ToKeeper::Turns => self.herald.answered(clock::monotonic()),
             ToKeeper::StartAfresh => self.goodbye(Afterwards::Afresh),
             ToKeeper::Upgrade => {
                 // One that got lost because our table of open files is full is not executed.
@@ -75,6 +78,7 @@ impl Keeper {
 
     fn goodbye(&mut self, afterwards: Afterwards) {
         self.afterwards = afterwards;
+        self.herald.rest();
         let limit = clock::monotonic() + GOODBYE_WAIT;
         self.worker.iter_mut().for_each(|worker| worker.end_by(limit));
     }

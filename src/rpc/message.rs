@@ -45,7 +45,8 @@ pub fn write_response(answer: &Result<Value, Fault>) -> Vec<u8> {
 }
 
 /// The request, in the bytes that Python's `xmlrpc.client` would send; strings with characters that XML forbids, which
-/// Python sends all the same and no server accepts, are sent as base64.
+/// Python sends all the same and no server accepts, are sent as base64, and a carriage return, which a server would read as
+/// a line feed, as `&#13;`.
 #[must_use]
 pub fn write_call(method: &str, params: &[Value]) -> Vec<u8> {
     writer::call(method, params).into_bytes()
@@ -311,6 +312,12 @@ mod tests {
                 proptest::collection::vec(("[a-z<&>]{0,8}", inner), 0..8).prop_map(Value::Struct),
             ]
         })
+    }
+
+    #[test]
+    fn a_carriage_return_in_a_request_arrives() {
+        let call = Call { method: "a.b".to_owned(), params: vec!["x\r\n\ry".into()] };
+        assert_eq!(parse_call(&write_call(&call.method, &call.params)), Ok(call));
     }
 
     proptest! {

@@ -133,6 +133,8 @@ impl Writer {
                 '&' => "&amp;",
                 '<' => "&lt;",
                 '>' => "&gt;",
+                // As it is, it would be read as a line feed.
+                '\r' if self.forbidden == Forbidden::Encode => "&#13;",
                 _ if is_xml_char(character) => continue,
                 _ => "\u{fffd}",
             };

@@ -42,6 +42,7 @@ impl Worker {
                 self.tidy_cgroups();
             }
             FromKeeper::Unrecorded { errno } => self.roll_is(errno),
+            FromKeeper::Turning => self.tell_keeper(&ToKeeper::Turns),
             // Only while taking over, see `startup`.
             FromKeeper::Welcome { .. }
             | FromKeeper::Held { .. }

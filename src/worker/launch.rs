@@ -3,6 +3,7 @@
 //! Runs in the process that the user started, which then becomes the keeper by executing itself again: whatever was
 //! loaded here is gone from memory, the pid stays. Everything that can be refused is refused here, on the terminal.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,13 +18,13 @@ use super::pidfile::Claim;
 use super::program_socket;
 use super::program_sockets::sockets_of;
 use super::startup::{self, listener_name};
-use super::{inheritance, memory, persistence, report};
+use super::{inheritance, memory, persistence, report, stop_post};
 use crate::cli::UsageError;
-use crate::config::{Config, DaemonConfig, DaemonLog, Loaded, LogLevelName, User};
+use crate::config::{Config, DaemonConfig, DaemonLog, Loaded, LogLevelName, ServerConfig, User};
 use crate::http;
 use crate::keeper::{self, Inheritance};
 use crate::pidproxy;
-use crate::sys::{daemonize, limits, users};
+use crate::sys::{daemonize, limits, notify, users};
 
 /// The name under which the keeper holds the launch record.
 pub(super) const HELD_NAME: &str = "launch";
@@ -42,6 +43,9 @@ pub(super) struct LaunchRecord {
     /// What is run, for a daemon that goes on with it.
     #[serde(default)]
     pub(super) claim: Option<Claim>,
+    /// Sockets, by [`listener_name`], that the service manager opened and passed on. Their files are its own.
+    #[serde(default)]
+    pub(super) passed: BTreeSet<String>,
 }
 
 /// Why the daemon does not start.
@@ -117,6 +121,7 @@ fn attempt(invocation: &Invocation) -> Result<startup::Ended, Refused> {
             Ok(startup::Ended::Exit(ExitCode::SUCCESS))
         }
         Ok(Asked::Pidproxy { program, words }) => Ok(startup::Ended::Exit(pidproxy::run(&program, &words))),
+        Ok(Asked::StopPost) => Ok(startup::Ended::Exit(stop_post::run())),
         Err(misunderstood) => {
             say(&misunderstood.text);
             Ok(startup::Ended::Exit(ExitCode::from(misunderstood.code)))
@@ -125,6 +130,7 @@ fn attempt(invocation: &Invocation) -> Result<startup::Ended, Refused> {
 }
 
 fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startup::Ended, Refused> {
+    let passed = notify::passed_descriptors();
     let loaded = call.load().map_err(|error| Refused::Usage(error.to_string()))?;
     let claim = Claim::of(call, &loaded).map_err(|error| Refused::Usage(error.to_string()))?;
     let mut record = LaunchRecord {
@@ -132,26 +138,28 @@ fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startu
         directory: origin,
         program_nofile: None,
         messages: Vec::new(),
+        passed: BTreeSet::new(),
         claim: Some(claim.clone()),
     };
     let config = match (&loaded.config, &loaded.daemon) {
         (Some(config), _) => config,
         (None, Some(daemon)) if inheritance::is_possible(daemon) => {
-            return go_on_all_the_same(invocation, call, &loaded, daemon, &claim, record);
+            return go_on_all_the_same(invocation, call, &loaded, daemon, &claim, (record, passed));
         }
         (None, _) => return Err(broken(call, &loaded)),
     };
     if !call.is_supervisord {
         say(&report::for_terminal(&loaded));
     }
+    let mut passed = assign(passed, &config.servers, &mut record);
     prepare(&config.daemon, &mut record)?;
-    refuse_a_second(config, &claim)?;
+    refuse_a_second(config, &claim, &record)?;
     if let Some(estate) = inheritance::find(&config.daemon, &claim).map_err(Refused::Usage)? {
         record.messages.extend(estate.differing(config).map(|text| (LogLevelName::Warn, text)));
-        return go_on(invocation, call, &config.daemon, record, estate);
+        return go_on(invocation, call, &config.daemon, (record, passed), estate);
     }
     test_sockets(config, &mut record)?;
-    let mut held = bind(config)?;
+    let mut held = bind(config, &mut passed)?;
     match inheritance::found(&config.daemon) {
         Ok(found) => held.extend(found),
         Err(problem) => {
@@ -193,11 +201,11 @@ fn go_on(
     invocation: &Invocation,
     call: &Call,
     daemon: &DaemonConfig,
-    mut record: LaunchRecord,
+    (mut record, mut passed): (LaunchRecord, BTreeMap<String, OwnedFd>),
     mut estate: Estate,
 ) -> Result<startup::Ended, Refused> {
     record.messages.insert(0, (LogLevelName::Warn, estate.describe()));
-    let mut held = bind(&estate.snapshot.config)?;
+    let mut held = bind(&estate.snapshot.config, &mut passed)?;
     held.append(&mut estate.held);
     record.directory.clone_from(&estate.snapshot.launch.directory);
     if let Err(error) = std::env::set_current_dir(&record.directory) {
@@ -216,7 +224,7 @@ fn go_on_all_the_same(
     loaded: &Loaded,
     daemon: &DaemonConfig,
     claim: &Claim,
-    mut record: LaunchRecord,
+    (mut record, passed): (LaunchRecord, Vec<(String, OwnedFd)>),
 ) -> Result<startup::Ended, Refused> {
     prepare(daemon, &mut record)?;
     if claim.is_taken(&daemon.pidfile).is_some() {
@@ -226,7 +234,8 @@ fn go_on_all_the_same(
     let Some(estate) = estate else { return Err(broken(call, loaded)) };
     let text = format!("the configuration file is not used, it is broken: {}", report::plain(loaded).trim_end());
     record.messages.push((LogLevelName::Warn, text));
-    go_on(invocation, call, daemon, record, estate)
+    let passed = assign(passed, &estate.snapshot.config.servers, &mut record);
+    go_on(invocation, call, daemon, (record, passed), estate)
 }
 
 /// The process as the daemon's own settings want it.
@@ -236,11 +245,15 @@ fn prepare(daemon: &DaemonConfig, record: &mut LaunchRecord) -> Result<(), Refus
     try_log(daemon)
 }
 
-/// The control sockets.
-fn bind(config: &Config) -> Result<Vec<(String, OwnedFd)>, Refused> {
+/// The control sockets: those that were passed, else new ones.
+fn bind(config: &Config, passed: &mut BTreeMap<String, OwnedFd>) -> Result<Vec<(String, OwnedFd)>, Refused> {
     let mut held = Vec::new();
     for server in &config.servers {
-        let bound = http::bind(server).map_err(|error| Refused::Usage(error.to_string()))?;
+        let bound = match passed.remove(&listener_name(server)) {
+            Some(descriptor) => http::rebind(descriptor, server),
+            None => http::bind(server),
+        };
+        let bound = bound.map_err(|error| Refused::Usage(error.to_string()))?;
         if let Some(notice) = bound.stale_notice() {
             say(&format!("{notice}\n"));
         }
@@ -250,12 +263,35 @@ fn bind(config: &Config) -> Result<Vec<(String, OwnedFd)>, Refused> {
     Ok(held)
 }
 
+/// Which of the sockets that the service manager passed is for which server, by [`listener_name`].
+fn assign(
+    passed: Vec<(String, OwnedFd)>,
+    servers: &[ServerConfig],
+    record: &mut LaunchRecord,
+) -> BTreeMap<String, OwnedFd> {
+    let mut assigned = BTreeMap::new();
+    for (name, descriptor) in passed {
+        if let Some(server) = servers.iter().find(|server| http::listens_for(&descriptor, server)) {
+            record.passed.insert(listener_name(server));
+            assigned.insert(listener_name(server), descriptor);
+        } else {
+            let text = format!(
+                "the service manager passed a descriptor named '{name}' that is no socket of a server in the \
+                 configuration; it is closed (ListenStream= of the socket unit must be the file= of [unix_http_server])"
+            );
+            record.messages.push((LogLevelName::Warn, text));
+        }
+    }
+    assigned
+}
+
 /// Before anything is done that a daemon with the same configuration would suffer from. Where it has our sockets, that
 /// is what Supervisor says.
-fn refuse_a_second(config: &Config, claim: &Claim) -> Result<(), Refused> {
+fn refuse_a_second(config: &Config, claim: &Claim, record: &LaunchRecord) -> Result<(), Refused> {
     let refusal = claim.is_taken(&config.daemon.pidfile);
     let has_program_sockets = config.groups.iter().any(|group| !sockets_of(group).is_empty());
-    if (refusal.is_some() || has_program_sockets) && config.servers.iter().any(http::is_in_use) {
+    let mut own = config.servers.iter().filter(|server| !record.passed.contains(&listener_name(server)));
+    if (refusal.is_some() || has_program_sockets) && own.any(http::is_in_use) {
         return Err(Refused::Usage(http::BindError::InUse.to_string()));
     }
     refusal.map_or(Ok(()), |refusal| Err(Refused::Usage(refusal)))

@@ -1,5 +1,6 @@
 //! The shell around the engine: one loop that turns the world into inputs and effects into deeds.
 
+mod announcing;
 mod answers;
 mod calls;
 mod cgroups;
@@ -40,6 +41,7 @@ mod socket_watch;
 mod spawning;
 mod startup;
 mod state_files;
+mod stop_post;
 mod succession;
 mod survey;
 mod sweeping;

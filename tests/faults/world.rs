@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use crate::bars::{BYSTANDER, Bars, no_flood};
+use crate::bars::{BYSTANDER, Bars};
 use crate::daemon::Daemon;
 use crate::subject::Subject;
 
@@ -66,12 +66,10 @@ impl World {
     /// The fault is over.
     pub(crate) fn end(self) {
         self.bars.hold(&self.daemon);
-        no_flood(&self.daemon);
     }
 
     /// The fault, which replaced the worker, is over.
     pub(crate) fn end_with_another_worker(self) {
         self.bars.hold_with_another_worker(&self.daemon);
-        no_flood(&self.daemon);
     }
 }

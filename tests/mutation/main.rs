@@ -13,6 +13,8 @@
 
 #[path = "../conformance/daemon.rs"]
 mod daemon;
+#[path = "../fixture/dice.rs"]
+mod dice;
 #[path = "../promises/household.rs"]
 mod household;
 #[path = "../promises/subject.rs"]
@@ -21,6 +23,5 @@ mod subject;
 mod wait;
 
 mod configurations;
-mod dice;
 mod requests;
 mod xml;

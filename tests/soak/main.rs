@@ -16,7 +16,7 @@
 mod bars;
 #[path = "../conformance/daemon.rs"]
 mod daemon;
-#[path = "../mutation/dice.rs"]
+#[path = "../fixture/dice.rs"]
 mod dice;
 #[path = "../promises/household.rs"]
 mod household;
