@@ -59,13 +59,13 @@ fn f36_hostile_output_is_harmless_in_every_view_but_raw() {
     assert!(json["logs"][0]["text"].as_str().unwrap().contains("\u{202e}gnp.exe"), "data stays what it is: {json}");
 
     // A stream brings the bytes themselves.
-    let mut follower = world.ctl_follow(&["tail", "-f", "evil"], "followed", Stdio::null());
+    let mut tail_f = world.ctl_follow(&["tail", "-f", "evil"], "followed", Stdio::null());
     world.wait_text("followed.out", "the end");
     let followed = world.text("followed.out");
     assert_harmless("tail -f", &followed);
     assert!(followed.contains("\\x1b]52;c;cm0gLXJm\\x07"), "{followed}");
-    follower.kill().unwrap();
-    follower.wait().unwrap();
+    tail_f.kill().unwrap();
+    tail_f.wait().unwrap();
     let mut raw = world.ctl_follow(&["--raw", "tail", "-f", "evil"], "raw", Stdio::null());
     until("the raw bytes", || {
         let bytes = fs::read(world.path("raw.out")).map_err(|error| error.to_string())?;
