@@ -10,6 +10,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use tokio::sync::mpsc;
 
+use super::announcing::Announced;
 use super::cgroups::Cgroups;
 use super::children::Children;
 use super::ear::TapRecord;
@@ -158,6 +159,7 @@ pub(super) struct Worker {
     pub(super) plane: Plane,
     pub(super) notices: Notices,
     pub(super) activity: Arc<Activity>,
+    pub(super) announced: Announced,
     /// For the keeper once what they are about is journalled.
     pub(super) after_settling: Vec<ToKeeper>,
     /// Set when everything is stopped; the loop ends.
@@ -182,6 +184,7 @@ impl Worker {
         self.grow();
         self.settle();
         self.release_pools();
+        self.announce_news();
         while self.halted.is_none() {
             match self.wake().await {
                 Wake::Keeper(message, descriptors) => self.on_keeper(&message, descriptors),
@@ -211,6 +214,7 @@ impl Worker {
             for message in std::mem::take(&mut self.after_settling) {
                 self.tell_keeper(&message);
             }
+            self.announce_news();
         }
         self.end().await
     }
@@ -269,6 +273,7 @@ impl Worker {
     /// its successor does not know.
     pub(super) fn settle(&mut self) {
         while !(self.effects.is_empty() && self.event_effects.is_empty() && self.gone.is_empty()) {
+            self.announced.outdate();
             let effects = std::mem::take(&mut self.effects);
             if self.restructured {
                 self.follow_groups();
