@@ -54,6 +54,7 @@ fn options() -> Vec<Arg> {
         flag("ignore-plugins", "Warn of Python plug-ins that the configuration names instead of refusing it"),
         flag("json", "Print one JSON document instead of lines"),
         flag("quiet", "Print nothing: the exit code tells").conflicts_with("json"),
+        flag("raw", "Pass on what programs printed byte for byte, terminal sequences too"),
     ]
 }
 
@@ -292,6 +293,7 @@ fn read(matches: &ArgMatches, words: Vec<String>) -> Galaxyctl {
             timeout: matches.get_one::<Duration>("timeout").copied(),
             json: matches.get_flag("json"),
             quiet: matches.get_flag("quiet"),
+            raw: matches.get_flag("raw"),
             plugins: if matches.get_flag("ignore-plugins") { Plugins::Ignored } else { Plugins::Refused },
             words,
         },

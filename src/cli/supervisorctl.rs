@@ -12,6 +12,7 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What both clients' command lines say. `None` everywhere: the configuration decides.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub struct CtlOptions {
     pub configuration: Option<PathBuf>,
     pub serverurl: Option<String>,
@@ -26,6 +27,8 @@ pub struct CtlOptions {
     pub json: bool,
     /// `--quiet`, galaxyctl only.
     pub quiet: bool,
+    /// `--raw`, galaxyctl only.
+    pub raw: bool,
     /// `--ignore-plugins`
     pub plugins: Plugins,
     /// The command and what follows it; empty opens the prompt.
@@ -135,6 +138,7 @@ mod tests {
             timeout: None,
             json: false,
             quiet: false,
+            raw: false,
             plugins: Plugins::Refused,
             words: vec!["tail".into(), "-f".into(), "x".into()],
         };

@@ -1,12 +1,12 @@
 //! From a command line to an exit code.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex};
 
 use super::client::Connection;
 use super::exit::ExitCode;
 use super::prompt;
-use super::render::{Form, Hints, Screen, Sink, form_for};
+use super::render::{Form, Harmless, Hints, Screen, Sink, colour_for, form_for};
 use super::settings::Settings;
 use super::shell::{Session, Shell};
 use super::terminal::{OnInterrupt, Terminal};
@@ -82,7 +82,12 @@ fn run(personality: Personality, argv0: &str, line: galaxyctl::Galaxyctl) -> u8 
     let (out, err): (Sink, Sink) = if options.quiet {
         (Arc::new(Mutex::new(io::sink())), Arc::new(Mutex::new(io::sink())))
     } else {
-        (Arc::new(Mutex::new(io::stdout())), Arc::new(Mutex::new(io::stderr())))
+        let own = personality == Personality::Galaxyctl;
+        let is_shown_to = |terminal: bool| !options.raw && (own || terminal);
+        (
+            sink(io::stdout(), is_shown_to(io::stdout().is_terminal())),
+            sink(io::stderr(), is_shown_to(io::stderr().is_terminal())),
+        )
     };
     let screen = Screen::new(form, hints, out, err);
     let mut terminal = Terminal::new(if is_prompt { OnInterrupt::Leave } else { OnInterrupt::Die });
@@ -100,6 +105,16 @@ fn run(personality: Personality, argv0: &str, line: galaxyctl::Galaxyctl) -> u8 
         shell.run_line(&options.words.join(" "));
     }
     finish(&mut shell)
+}
+
+/// What programs printed does nothing to a person's terminal. Under the old name, what is not a terminal gets
+/// Supervisor's bytes.
+fn sink(stream: impl io::Write + Send + 'static, harmless: bool) -> Sink {
+    if harmless {
+        Arc::new(Mutex::new(Harmless::new(stream, colour_for(&io::stdout()))))
+    } else {
+        Arc::new(Mutex::new(stream))
+    }
 }
 
 /// A reader that went away (`galaxyctl status | head -1`) is no failure; a full disk is.

@@ -35,6 +35,7 @@ pub(super) fn visible(letter: char) -> char {
         | '\u{200f}'
         | '\u{202a}'..='\u{202e}'
         | '\u{2066}'..='\u{2069}'
+        | '\u{e0000}'..='\u{e007f}'
         | '\u{fffe}'
         | '\u{ffff}' => char::REPLACEMENT_CHARACTER,
         _ => letter,

@@ -48,4 +48,5 @@ mod f29_many_deaths;
 mod f33_read_only;
 mod f34_hung_file_system;
 mod f35_log_directory;
+mod f36_hostile_output;
 mod f37_frozen_daemon;

@@ -2,12 +2,27 @@
 
 use serde_json::{Map, Value, json};
 
+use super::harmless::{acts, is_mark};
 use super::{plain, updates};
 use crate::ctl::answer::{ConfigInfo, ListenerPool, ProcessInfo, RUNNING};
 use crate::ctl::exit::ExitCode;
 use crate::ctl::explanation::Explanation;
 use crate::ctl::fact::{Channel, DaemonAct, Done, Fact, GroupAct, Missing, Outcome};
 use crate::ctl::name;
+
+/// The same document, with what a terminal would obey in the notation of JSON. The writer has taken care of C0 controls.
+fn in_plain_letters(document: &str) -> String {
+    let mut plain = String::with_capacity(document.len());
+    let mut units = [0; 2];
+    for letter in document.chars() {
+        if letter == '\u{7f}' || acts(letter) || is_mark(letter) {
+            plain.extend(letter.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            plain.push(letter);
+        }
+    }
+    plain
+}
 
 /// The document of one command, while it grows.
 #[derive(Debug, Default)]
@@ -81,7 +96,7 @@ impl Document {
     pub(super) fn finish(mut self, exit: ExitCode) -> String {
         self.members.insert("errors".to_owned(), Value::Array(self.errors));
         self.members.insert("exit_code".to_owned(), json!(exit.code()));
-        format!("{:#}\n", Value::Object(self.members))
+        in_plain_letters(&format!("{:#}\n", Value::Object(self.members)))
     }
 
     fn push(&mut self, list: &str, value: Value) {

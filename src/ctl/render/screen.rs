@@ -33,12 +33,15 @@ pub(crate) enum Colour {
 /// not empty) and `TERM=dumb` turn colours off.
 #[must_use]
 pub(crate) fn form_for(stdout: &io::Stdout) -> Form {
-    if !stdout.is_terminal() {
-        return Form::Plain;
-    }
+    if stdout.is_terminal() { Form::Table(colour_for(stdout)) } else { Form::Plain }
+}
+
+/// Whether what is written to standard output may be coloured.
+#[must_use]
+pub(crate) fn colour_for(stdout: &io::Stdout) -> Colour {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-    Form::Table(if no_color || dumb { Colour::Off } else { Colour::On })
+    if no_color || dumb || !stdout.is_terminal() { Colour::Off } else { Colour::On }
 }
 
 /// Shows facts.
