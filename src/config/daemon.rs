@@ -44,6 +44,9 @@ pub(crate) fn section(reader: &mut Reader<'_>) -> DaemonSection {
     let nocleanup = reader.boolean(PLACE, "nocleanup", &scope);
     let strip_ansi = reader.boolean(PLACE, "strip_ansi", &scope);
     let cgroup = reader.plain(PLACE, "cgroup", &scope, value::cgroup).unwrap_or_default();
+    let history_file = reader.typed(PLACE, "history_file", &scope, |text, lookup| lookup.path(text));
+    let history_file = history_file.filter(|path| !path.is_empty());
+    let history_maxbytes = reader.bytes(PLACE, "history_maxbytes", &scope);
     let environment = variables(reader);
     let config = DaemonConfig {
         logfile: DaemonLog::Syslog,
@@ -64,6 +67,8 @@ pub(crate) fn section(reader: &mut Reader<'_>) -> DaemonSection {
         environment,
         identifier: identifier.unwrap_or_else(|| "supervisor".to_owned()),
         cgroup,
+        history_file: history_file.map(PathBuf::from),
+        history_maxbytes,
     };
     DaemonSection { config, logfile, pidfile, user }
 }
@@ -110,6 +115,7 @@ pub(crate) fn settle(reader: &mut Reader<'_>, section: DaemonSection, overrides:
         path => DaemonLog::File(path::resolve(path, source).into()),
     };
     config.pidfile = path::resolve(&chosen(&overrides.pidfile, pidfile), source).into();
+    config.history_file = config.history_file.map(|file| path::resolve(&file.to_string_lossy(), source).into());
     config.user = account(reader, user, overrides);
     config
 }

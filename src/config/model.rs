@@ -46,6 +46,12 @@ pub struct DaemonConfig {
     /// Where programs get cgroups of their own. Not in Supervisor.
     #[serde(default)]
     pub cgroup: CgroupChoice,
+    /// Where the event history is kept. Not in Supervisor.
+    #[serde(default)]
+    pub history_file: Option<PathBuf>,
+    /// Bytes of both its files together.
+    #[serde(default)]
+    pub history_maxbytes: i64,
 }
 
 /// `cgroup` of `[supervisord]`.

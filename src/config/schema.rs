@@ -436,6 +436,10 @@ pub const KEYS: &[Key] = &[
         "What the daemon calls itself to clients, in events and in the names of `AUTO` logs."),
     key(S::Supervisord, "cgroup", V::Cgroup, Text("auto"), N::Here, E::Reload,
         "Below which cgroup (v2) each program is started in one of its own, so that nothing it leaves behind is overlooked: `auto` the daemon's own, if systemd handed that over (`Delegate=yes`). Not in Supervisor."),
+    key(S::Supervisord, "history_file", V::Path, Absent("no history"), N::Here, E::Reload,
+        "Where it is kept what happened to programs and who asked for what; see [History](history.md). Not in Supervisor."),
+    key(S::Supervisord, "history_maxbytes", V::Bytes, Text("1MB"), N::Here, E::Reload,
+        "Size of the history, the former file included: 32 KiB to 64 MiB. Not in Supervisor."),
     // [unix_http_server]
     key(S::UnixHttpServer, "file", V::AnyPath, Required, N::Here, E::Reload, "Path of the socket."),
     key(S::UnixHttpServer, "chmod", V::Octal, Text("0700"), N::Environment, E::Reload, "Permissions of the socket."),

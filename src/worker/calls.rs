@@ -29,7 +29,10 @@ impl Worker {
                 match audit {
                     // In the new log: in the old one nobody would read it.
                     Some(audit) if method == Method::ClearLog => return self.clear_activity_log(audit, reply),
-                    Some(audit) => log(Level::Info, &audit),
+                    Some(audit) => {
+                        log(Level::Info, &audit);
+                        self.record_request(method.argument().as_ref(), audit.trim_start_matches("audit: "));
+                    }
                     None => {}
                 }
                 self.call(method, reply);
@@ -105,6 +108,7 @@ impl Worker {
                 self.clear_logs(processes, ClearingFor::All, reply);
             }
             Method::Own(OwnMethod::GetProcessPlan { name, redacted }) => self.process_plan(&name, redacted, reply),
+            Method::Own(OwnMethod::GetHistory { names, since, limit }) => self.tell_history(names, since, limit, reply),
             Method::Twiddler(call) => self.twiddle(call, reply),
             immediate => reply.send(self.answer(immediate)),
         }

@@ -12,6 +12,7 @@ mod environment_file;
 mod explanation;
 mod hearing;
 mod hindrance;
+mod history;
 mod invocation;
 mod journal;
 mod keeper_events;

@@ -14,6 +14,7 @@ use super::cgroups::Cgroups;
 use super::children::Children;
 use super::ear::TapRecord;
 use super::hearing::{SERIAL_HELD_NAME, latest};
+use super::history;
 use super::invocation::{Asked, Call, Invocation};
 use super::journal::{self, Journal, Snapshot};
 use super::launch::{self, LaunchRecord};
@@ -215,6 +216,7 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         log(Level::Critical, &refusal);
     }
     log(Level::Info, &format!("supervisord started with pid {pid}"));
+    worker.record_daemon(&format!("started with pid {pid}"));
     // The keeper takes a ready worker's successor for one that has a journal.
     worker.settle();
     worker.tell_keeper(&ToKeeper::Ready);
@@ -289,6 +291,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         inventory.generation
     );
     log(Level::Warn, &text);
+    worker.record_daemon(&text);
     for (program, descriptors) in inventory.programs {
         worker.recover(program, descriptors);
     }
@@ -392,6 +395,7 @@ fn assemble(
     let taps = Taps::new().map_err(|error| Unable::System { doing: "cannot wait for output".to_owned(), error })?;
     let Serving { endpoints, socket_files, watched } = serving::serve(listeners, &request_sender, &interfaces)?;
     let socket_watch = SocketWatch::start(watched, done_sender.clone());
+    let history = history::start(&config);
     Ok(Worker {
         heritage: Heritage::new(&config, &launch, environment),
         call,
@@ -439,6 +443,7 @@ fn assemble(
         plane,
         notices,
         activity: Arc::new(activity),
+        history,
         after_settling: Vec::new(),
         halted: None,
     })

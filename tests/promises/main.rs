@@ -15,6 +15,7 @@ mod wait;
 
 mod bad_configuration;
 mod cgroups;
+mod history;
 mod household;
 mod idleness;
 mod late_output;
