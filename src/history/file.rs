@@ -38,13 +38,13 @@ impl Store {
         let directory = directory_of(path)?;
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
         let mut file = open_in(&directory, &name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_APPEND)?;
-        let mut length = match record::decode(&contents(&mut file)?) {
-            Ok((_, length)) => length as u64,
-            Err(_) => {
-                renameat(&directory, name.as_os_str(), &directory, with_end(&name, ".damaged").as_os_str())?;
-                file = open_in(&directory, &name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_APPEND)?;
-                0
-            }
+        let known = record::decode(&contents(&mut file)?);
+        let mut length = if let Ok((_, length)) = known {
+            length as u64
+        } else {
+            renameat(&directory, name.as_os_str(), &directory, with_end(&name, ".damaged").as_os_str())?;
+            file = open_in(&directory, &name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_APPEND)?;
+            0
         };
         file.set_len(length)?;
         if length == 0 {
@@ -164,7 +164,7 @@ mod tests {
         let mut torn = fs::read(&path).unwrap();
         torn.extend_from_slice(&[9, 0, 0]);
         fs::write(&path, &torn).unwrap();
-        assert_eq!(read(&path).unwrap(), [one.clone()]);
+        assert_eq!(read(&path).unwrap(), std::slice::from_ref(&one));
         Store::open(&path, 0).unwrap().append(&two).unwrap();
         assert_eq!(read(&path).unwrap(), [one, two]);
     }

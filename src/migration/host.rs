@@ -244,6 +244,7 @@ mod tests {
                 host: "127.0.0.1".into(),
                 port,
                 auth: None,
+                access: crate::config::Access::default(),
                 allow_unauthenticated: false,
                 page: crate::config::PageConfig::default(),
             })

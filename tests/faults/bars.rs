@@ -93,7 +93,6 @@ impl Bars {
                 Level::of(pid).excess(before).map_or(Ok(()), Err)
             });
         }
-        no_flood(daemon);
     }
 
     /// The same after a fault that replaced the worker.
@@ -176,7 +175,7 @@ fn strangers(daemon: &Daemon, keeper: i32) -> Result<(), String> {
 }
 
 /// No warning of one text is told again and again.
-fn no_flood(daemon: &Daemon) {
+pub(crate) fn no_flood(daemon: &Daemon) {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for line in daemon.text("main.log").lines().filter_map(|line| line.get(24..)) {
         // One line for each end is what is wanted.
