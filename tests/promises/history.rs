@@ -3,7 +3,9 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::daemon::Daemon;
 use crate::household::{galaxyd, worker_of};
+use crate::subject::Subject;
 use crate::wait::{until, until_true};
 
 const KEYS: &str = "history_file=%(here)s/history";
@@ -47,10 +49,13 @@ fn the_history_tells_causes_and_who_asked_for_what_also_after_the_workers_death_
 
 #[test]
 fn a_history_that_cannot_be_written_hinders_nobody_and_goes_on_when_it_can() {
-    let daemon = galaxyd("history_file=%(here)s/later/history", "[program:p]\ncommand=sleep 1000\nstartsecs=0\n");
+    let program = "[program:p]\ncommand=sleep 1000\nstartsecs=0\n";
+    let mut daemon = Daemon::folder_with(Subject::GALAXYD, KEYS, "", program);
+    std::fs::create_dir(daemon.path("history")).unwrap();
+    daemon.run();
     daemon.wait_state("p", "RUNNING");
     daemon.wait_text("main.log", "cannot write the history ");
-    std::fs::create_dir(daemon.path("later")).unwrap();
+    std::fs::remove_dir(daemon.path("history")).unwrap();
     until("entries, and that some are missing", || {
         daemon.ctl(&["restart", "p"]);
         let text = daemon.ctl(&["history"]).stdout;
