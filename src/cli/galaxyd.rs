@@ -42,7 +42,8 @@ pub enum KeeperMode {
 
 /// What the binary is besides a daemon.
 const AFTER_HELP: &str = "galaxyd pidproxy PIDFILE COMMAND [ARGS] runs a command that starts a daemon of its own, hands \
-    HUP, INT, QUIT, TERM, USR1 and USR2 on to the process that PIDFILE names, and ends with the command. Under the names \
+    HUP, INT, QUIT, TERM, USR1 and USR2 on to the process that PIDFILE names, and ends with the command. galaxyd stop-post is for \
+    ExecStopPost= of a systemd unit: it ends what a stopped daemon left in the unit's cgroup, and nothing after a crash. Under the names \
     supervisord, pidproxy and echo_supervisord_conf (links to it) it is what Supervisor has under these names.";
 
 /// The whole definition.

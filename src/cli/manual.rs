@@ -73,6 +73,11 @@ const OTHER_NAMES: &[(&str, &str)] = &[
          the command's code (128 and the signal's number if one ended it), and at once with 0 after INT, QUIT and TERM. \
          galaxyd pidproxy is the same.",
     ),
+    (
+        "galaxyd stop-post",
+        "For ExecStopPost= of a systemd unit: ends what a stopped daemon left in the unit's cgroup; after a crash it leaves \
+         the programs to the next daemon.",
+    ),
     ("echo_supervisord_conf", "Prints a sample configuration, as galaxyctl config --sample does."),
 ];
 

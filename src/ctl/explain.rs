@@ -12,6 +12,8 @@ use super::daemon::CallError;
 use super::run::host;
 use super::shell::{AddressOrigin, Session};
 use crate::config::{self, Overrides};
+use crate::rpc::printable;
+use crate::sys::proc_table::{self, Entry, Standing};
 
 /// The lines for this error in this session.
 #[must_use]
@@ -86,13 +88,32 @@ fn daemon(session: &Session) -> String {
         }
         Err(error) => return format!("  daemon: its pid file {shown} cannot be read: {error}"),
     };
-    if pid.parse::<u32>().is_err() {
+    let Ok(pid) = pid.parse::<i32>() else {
         return format!("  daemon: its pid file {shown} holds no process id");
+    };
+    match proc_table::one(pid) {
+        Some(keeper) => format!(
+            "  daemon: {shown} names process {pid}, which lives and is called {}{}",
+            printable(&keeper.name),
+            stopped(&keeper)
+        ),
+        None => format!("  daemon: {shown} names process {pid}, which does not live"),
     }
-    match fs::read_to_string(format!("/proc/{pid}/comm")) {
-        Ok(name) => format!("  daemon: {shown} names process {pid}, which lives and is called {}", name.trim()),
-        Err(_) => format!("  daemon: {shown} names process {pid}, which does not live"),
+}
+
+/// What to do about a daemon whose keeper or worker was stopped; the worker is the keeper's child of the same name.
+fn stopped(keeper: &Entry) -> String {
+    let table = proc_table::all().unwrap_or_default();
+    let is_of_daemon = |entry: &&Entry| {
+        entry.identity == keeper.identity || (entry.parent == keeper.identity.pid && entry.name == keeper.name)
+    };
+    let stopped = table.iter().filter(is_of_daemon).filter(|entry| entry.standing == Standing::Stopped);
+    let pids: Vec<String> = stopped.map(|entry| entry.identity.pid.to_string()).collect();
+    if pids.is_empty() {
+        return String::new();
     }
+    let pids = pids.join(" ");
+    format!("; it was stopped by a signal: `kill -CONT {pids}` lets it go on")
 }
 
 fn address(session: &Session) -> String {

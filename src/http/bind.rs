@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open};
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, UnixAddr, bind as bind_socket, connect, listen,
-    setsockopt, socket, sockopt,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, UnixAddr, bind as bind_socket, connect, getsockname,
+    getsockopt, listen, setsockopt, socket, sockopt,
 };
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, User, fchownat, geteuid};
@@ -197,6 +197,26 @@ pub fn is_in_use(server: &ServerConfig) -> bool {
     match server {
         ServerConfig::Unix(unix) => is_served(&unix.file).unwrap_or(false),
         ServerConfig::Inet(inet) => matches!(bind_inet(inet), Err(BindError::InUse)),
+    }
+}
+
+/// Whether `descriptor` is a socket that listens where `server` wants to. Blocks as [`bind`] does.
+#[must_use]
+pub fn listens_for(descriptor: impl AsFd, server: &ServerConfig) -> bool {
+    let is_listening = getsockopt(&descriptor, sockopt::AcceptConn).unwrap_or(false);
+    let address = getsockname::<SockaddrStorage>(descriptor.as_fd().as_raw_fd());
+    let Some(address) = address.ok().filter(|_| is_listening) else { return false };
+    match server {
+        ServerConfig::Unix(unix) => {
+            address.as_unix_addr().and_then(UnixAddr::path).is_some_and(|path| path == unix.file)
+        }
+        ServerConfig::Inet(inet) => {
+            let inherited = address
+                .as_sockaddr_in()
+                .map(|address| SocketAddr::from(*address))
+                .or_else(|| address.as_sockaddr_in6().map(|address| SocketAddr::from(*address)));
+            inherited.is_some() && inherited == resolve(&inet.host, inet.port).ok()
+        }
     }
 }
 
@@ -540,5 +560,23 @@ mod tests {
         UnixStream::connect(&adopted.file).unwrap();
         adopted.listener.accept().unwrap();
         assert!(adopted.socket_file().is_some());
+    }
+
+    #[test]
+    fn a_passed_socket_is_known_by_its_address_and_by_listening() {
+        let folder = tempfile::tempdir().unwrap();
+        let (own, other) = (unix(folder.path().join("s.sock")), unix(folder.path().join("t.sock")));
+        let port = TcpListener::bind("127.0.0.1:0").unwrap();
+        let number = port.local_addr().unwrap().port();
+        let bound = bind(&own).unwrap();
+        // Bound under another name first, it does not know the one it was given.
+        assert!(!listens_for(&bound, &own));
+        fs::remove_file(folder.path().join("s.sock")).unwrap();
+        let passed = UnixListener::bind(folder.path().join("s.sock")).unwrap();
+        assert!(listens_for(&passed, &own) && !listens_for(&passed, &other) && !listens_for(&passed, &inet("", 1)));
+        assert!(listens_for(&port, &inet("127.0.0.1", number)) && !listens_for(&port, &inet("127.0.0.1", number ^ 1)));
+        let connected = UnixStream::connect(folder.path().join("s.sock")).unwrap();
+        assert!(!listens_for(&connected, &own));
+        assert!(!listens_for(fs::File::open("/dev/null").unwrap(), &own));
     }
 }

@@ -59,6 +59,8 @@ impl ToKeeper {
             Self::Ready => writer.kind(8),
             Self::StartAfresh => writer.kind(9),
             Self::Exit { code } => writer.kind(10).u8(*code),
+            Self::Announce { lines } => writer.kind(11).text(lines)?,
+            Self::Turns => writer.kind(12),
         };
         writer.finish();
         Ok(())
@@ -82,6 +84,8 @@ impl ToKeeper {
             8 => Self::Ready,
             9 => Self::StartAfresh,
             10 => Self::Exit { code: reader.u8()? },
+            11 => Self::Announce { lines: reader.text()? },
+            12 => Self::Turns,
             other => return Err(CodecError::Kind(other)),
         };
         reader.finish()?;
@@ -114,6 +118,7 @@ impl FromKeeper {
             Self::Signal { signal, pid, uid } => writer.kind(74).i32(*signal).i32(*pid).u32(*uid),
             Self::OrphanReaped { pid, exit } => writer.kind(75).i32(*pid).exit(*exit),
             Self::NotGrouped { id, errno } => writer.kind(76).u64(*id).i32(*errno),
+            Self::Turning => writer.kind(78),
         };
         writer.finish();
         Ok(())
@@ -145,6 +150,7 @@ impl FromKeeper {
             74 => Self::Signal { signal: reader.i32()?, pid: reader.i32()?, uid: reader.u32()? },
             75 => Self::OrphanReaped { pid: reader.i32()?, exit: reader.exit()? },
             76 => Self::NotGrouped { id: reader.u64()?, errno: reader.i32()? },
+            78 => Self::Turning,
             other => return Err(CodecError::Kind(other)),
         };
         reader.finish()?;
@@ -384,6 +390,8 @@ mod tests {
             Just(ToKeeper::Ready),
             Just(ToKeeper::StartAfresh),
             any::<u8>().prop_map(|code| ToKeeper::Exit { code }),
+            any::<String>().prop_map(|lines| ToKeeper::Announce { lines }),
+            Just(ToKeeper::Turns),
         ]
     }
 

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use super::codec::MESSAGE_BYTES_MAX;
+use super::herald::{Due, Herald};
 use super::outbox::{Item, Outbox, Sent};
 use super::protocol::{Ended, PROTOCOL_VERSION, Stage, ToKeeper};
 use super::table::{Child, Table};
@@ -100,6 +101,7 @@ struct Keeper {
     signals: Signals,
     table: Table,
     outbox: Outbox,
+    herald: Herald,
     /// `None` between two workers.
     worker: Option<Tenure>,
     /// What the kernel is asked to tell about the worker's socket.
@@ -131,6 +133,7 @@ impl Keeper {
             signals,
             table: Table::default(),
             outbox: Outbox::default(),
+            herald: Herald::of_environment(),
             worker: None,
             interest: Interest::READABLE,
             due: Duration::ZERO,
@@ -197,6 +200,7 @@ impl Keeper {
             None => Some(self.due),
             Some(worker) => [worker.until, self.answer_due(worker), self.send_again].into_iter().flatten().min(),
         };
+        let due = [due, self.herald.deadline()].into_iter().flatten().min();
         due.map(|due| due.saturating_sub(clock::monotonic()))
     }
 
@@ -244,6 +248,7 @@ impl Keeper {
     /// After a worker's end: what now? A number is the code to exit with.
     fn succeed(&mut self, exit: Exit, ready: bool, age: Duration) -> Option<u8> {
         self.outbox.clear();
+        self.herald.rest();
         self.send_again = None;
         self.last_code = code(exit);
         match std::mem::replace(&mut self.afterwards, Afterwards::Restart) {
@@ -426,8 +431,14 @@ impl Keeper {
 
     /// A number is the code to exit with.
     fn keep_deadlines(&mut self) -> Option<u8> {
-        let worker = self.worker.as_ref()?;
         let now = clock::monotonic();
+        match self.herald.turn(now) {
+            Due::Ask => self.tell(Item::Turning),
+            // One that is a thread of this process cannot be replaced: the service manager sees to it.
+            Due::Unanswered if self.worker.as_ref().is_some_and(|worker| worker.pid != 0) => self.kill_worker(),
+            Due::Nothing | Due::Unanswered => {}
+        }
+        let worker = self.worker.as_ref()?;
         let late = worker.until.is_some_and(|until| now >= until);
         if late && worker.killed {
             self.stuck.push(worker.pid);
@@ -489,7 +500,10 @@ impl Keeper {
             ToKeeper::Ready => {
                 self.fresh = false;
                 self.worker.iter_mut().for_each(|worker| worker.ready = true);
+                self.herald.watch(clock::monotonic());
             }
+            ToKeeper::Announce { lines } => self.herald.say(lines, clock::monotonic()),
+            ToKeeper::Turns => self.herald.answered(clock::monotonic()),
             ToKeeper::StartAfresh => self.goodbye(Afterwards::Afresh),
             ToKeeper::Exit { code } => self.goodbye(Afterwards::End(code)),
         }
@@ -497,6 +511,7 @@ impl Keeper {
 
     fn goodbye(&mut self, afterwards: Afterwards) {
         self.afterwards = afterwards;
+        self.herald.rest();
         let limit = clock::monotonic() + GOODBYE_WAIT;
         self.worker.iter_mut().for_each(|worker| worker.end_by(limit));
     }

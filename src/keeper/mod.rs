@@ -1,6 +1,7 @@
 //! The programs' parent: spawns, signals, reaps, holds descriptors and exit statuses.
 
 mod codec;
+mod herald;
 mod image;
 #[expect(clippy::module_inception, reason = "the room is named after what lives in it")]
 mod keeper;

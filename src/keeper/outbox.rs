@@ -32,6 +32,7 @@ pub(super) enum Item {
     Signalled { id: u64, signal: i32, errno: i32 },
     Signal { signal: i32 },
     OrphanReaped { pid: Pid, exit: Exit },
+    Turning,
 }
 
 /// How sending went.
@@ -157,6 +158,7 @@ fn compose(item: Item, table: &Table) -> Option<(FromKeeper, Carried<'_>)> {
             FromKeeper::Signal { signal, pid: received.pid, uid: received.uid }
         }
         Item::OrphanReaped { pid, exit } => FromKeeper::OrphanReaped { pid, exit },
+        Item::Turning => FromKeeper::Turning,
     };
     Some((message, carried))
 }

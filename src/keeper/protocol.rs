@@ -4,7 +4,7 @@
 use crate::engine::{Exit, Now, Pid};
 
 /// Refused when it differs.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// From the worker to the keeper.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,10 @@ pub enum ToKeeper {
     /// Start-up is complete: from here on a worker that ends is replaced; before, its exit code becomes the keeper's
     /// (first worker only).
     Ready,
+    /// News for the service manager, if there is one: lines of `sd_notify(3)`.
+    Announce { lines: String },
+    /// Answers `FromKeeper::Turning`.
+    Turns,
     /// All programs are stopped: start a fresh worker (reload). The sender is expected to end itself; what should not
     /// be inherited it has released before.
     StartAfresh,
@@ -111,6 +115,8 @@ pub enum FromKeeper {
     Signal { signal: i32, pid: Pid, uid: u32 },
     /// A child that nobody asked for was reaped (adopted orphan).
     OrphanReaped { pid: Pid, exit: Exit },
+    /// Does your loop turn? To be answered by `ToKeeper::Turns`, or the worker is killed and replaced.
+    Turning,
 }
 
 impl FromKeeper {
@@ -130,7 +136,8 @@ impl FromKeeper {
             | Self::Exited { .. }
             | Self::Signalled { .. }
             | Self::Signal { .. }
-            | Self::OrphanReaped { .. } => 0,
+            | Self::OrphanReaped { .. }
+            | Self::Turning => 0,
         }
     }
 }

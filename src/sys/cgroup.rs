@@ -29,18 +29,27 @@ const MEMBERS: &str = "cgroup.procs";
 ///
 /// Why there is none.
 pub fn delegated() -> Result<PathBuf, String> {
+    let (mount, own) = own()?;
+    let above = own.parent().filter(|above| above.starts_with(mount));
+    let marked = [Some(own.as_path()), above].into_iter().flatten().find(|path| is_marked(path));
+    let marked = marked.ok_or_else(|| format!("{} is not delegated", own.display()))?;
+    usable(marked)?;
+    Ok(marked.to_owned())
+}
+
+/// The mount of cgroup v2, and the cgroup of this process below it.
+///
+/// # Errors
+///
+/// Why there is none, or it cannot be seen.
+pub fn own() -> Result<(&'static Path, PathBuf), String> {
     let mount = MOUNTS.map(Path::new).into_iter().find(|mount| is_cgroup(mount)).ok_or("there is no cgroup v2")?;
     let table = fs::read_to_string("/proc/self/cgroup").map_err(|error| format!("/proc/self/cgroup: {error}"))?;
     let own = table.lines().find_map(|line| line.strip_prefix("0::/")).ok_or("this process has no cgroup v2")?;
     if own.split('/').any(|part| part == "..") {
         return Err(format!("its cgroup /{own} is outside of this namespace"));
     }
-    let own = mount.join(own);
-    let above = own.parent().filter(|above| above.starts_with(mount));
-    let marked = [Some(own.as_path()), above].into_iter().flatten().find(|path| is_marked(path));
-    let marked = marked.ok_or_else(|| format!("{} is not delegated", own.display()))?;
-    usable(marked)?;
-    Ok(marked.to_owned())
+    Ok((mount, mount.join(own)))
 }
 
 /// Whether cgroups can be made below `path`, and processes moved there.

@@ -7,9 +7,13 @@ use crate::cli::galaxyd::{KeeperMode, Report, Task};
 use crate::cli::supervisord::DaemonOptions;
 use crate::cli::{Parsed, Personality, UsageError, galaxyd, personality, supervisord};
 use crate::config::{self, HostSource, Loaded, NotFound};
+use crate::sys::notify;
 
 /// The word after which galaxyd's binary is a proxy of signals.
 const PIDPROXY: &str = "pidproxy";
+
+/// The word after which it clears up behind a stopped daemon.
+const STOP_POST: &str = "stop-post";
 
 /// One call of the daemon: the same for the launcher and for every worker after it.
 #[derive(Debug, Clone)]
@@ -35,6 +39,8 @@ pub(super) enum Asked {
         program: String,
         words: Vec<String>,
     },
+    /// Be what systemd runs after the daemon's end.
+    StopPost,
 }
 
 /// A command line that was not understood: what to print, and the exit code.
@@ -63,7 +69,9 @@ impl Invocation {
     pub fn of_this_process() -> Invocation {
         Invocation {
             arguments: std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
-            environment: std::env::vars_os().collect(),
+            environment: std::env::vars_os()
+                .filter(|(name, _)| !notify::VARIABLES.iter().any(|own| name == own))
+                .collect(),
         }
     }
 
@@ -89,6 +97,9 @@ impl Invocation {
             (personality, arguments.split_first().map(|(first, words)| (first.as_str(), words)))
         {
             return Ok(Asked::Pidproxy { program: format!("{program} {PIDPROXY}"), words: words.to_vec() });
+        }
+        if personality == Personality::Galaxyd && arguments == [STOP_POST] {
+            return Ok(Asked::StopPost);
         }
         if personality == Personality::Supervisord {
             let parsed = supervisord::parse(&program, arguments, &source);

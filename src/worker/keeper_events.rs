@@ -38,6 +38,7 @@ impl Worker {
                 self.morgue.orphan_ended(pid);
                 self.tidy_cgroups();
             }
+            FromKeeper::Turning => self.tell_keeper(&ToKeeper::Turns),
             // Only while taking over, see `startup`.
             FromKeeper::Welcome { .. }
             | FromKeeper::Held { .. }

@@ -3,6 +3,7 @@
 //! Runs in the process that the user started, which then becomes the keeper by executing itself again: whatever was
 //! loaded here is gone from memory, the pid stays. Everything that can be refused is refused here, on the terminal.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,13 +17,13 @@ use super::pidfile::Claim;
 use super::program_socket;
 use super::program_sockets::sockets_of;
 use super::startup::{self, listener_name};
-use super::{memory, report};
+use super::{memory, report, stop_post};
 use crate::cli::UsageError;
-use crate::config::{Config, DaemonLog, LogLevelName, User};
+use crate::config::{Config, DaemonLog, LogLevelName, ServerConfig, User};
 use crate::http;
 use crate::keeper;
 use crate::pidproxy;
-use crate::sys::{daemonize, limits, users};
+use crate::sys::{daemonize, limits, notify, users};
 
 /// The name under which the keeper holds the launch record.
 pub(super) const HELD_NAME: &str = "launch";
@@ -38,6 +39,9 @@ pub(super) struct LaunchRecord {
     pub(super) program_nofile: Option<u64>,
     /// Lines for the activity log, from before there was one.
     pub(super) messages: Vec<(LogLevelName, String)>,
+    /// Sockets, by [`listener_name`], that the service manager opened and passed on. Their files are its own.
+    #[serde(default)]
+    pub(super) passed: BTreeSet<String>,
 }
 
 /// Why the daemon does not start.
@@ -113,6 +117,7 @@ fn attempt(invocation: &Invocation) -> Result<startup::Ended, Refused> {
             Ok(startup::Ended::Exit(ExitCode::SUCCESS))
         }
         Ok(Asked::Pidproxy { program, words }) => Ok(startup::Ended::Exit(pidproxy::run(&program, &words))),
+        Ok(Asked::StopPost) => Ok(startup::Ended::Exit(stop_post::run())),
         Err(misunderstood) => {
             say(&misunderstood.text);
             Ok(startup::Ended::Exit(ExitCode::from(misunderstood.code)))
@@ -121,17 +126,28 @@ fn attempt(invocation: &Invocation) -> Result<startup::Ended, Refused> {
 }
 
 fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startup::Ended, Refused> {
+    let passed = notify::passed_descriptors();
     let (config, claim) = configuration(call)?;
-    let mut record =
-        LaunchRecord { origin: origin.clone(), directory: origin, program_nofile: None, messages: Vec::new() };
+    let mut record = LaunchRecord {
+        origin: origin.clone(),
+        directory: origin,
+        program_nofile: None,
+        messages: Vec::new(),
+        passed: BTreeSet::new(),
+    };
+    let mut passed = assign(passed, &config.servers, &mut record);
     become_user(config.daemon.user.as_ref(), &mut record)?;
     raise_limits(&config, &mut record)?;
     try_log(&config)?;
-    refuse_a_second(&config, &claim)?;
+    refuse_a_second(&config, &claim, &record)?;
     test_sockets(&config, &mut record)?;
     let mut held = Vec::new();
     for server in &config.servers {
-        let bound = http::bind(server).map_err(|error| Refused::Usage(error.to_string()))?;
+        let bound = match passed.remove(&listener_name(server)) {
+            Some(descriptor) => http::rebind(descriptor, server),
+            None => http::bind(server),
+        };
+        let bound = bound.map_err(|error| Refused::Usage(error.to_string()))?;
         if let Some(notice) = bound.stale_notice() {
             say(&format!("{notice}\n"));
         }
@@ -155,12 +171,35 @@ fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startu
     Err(failed(keeper::become_keeper(&borrowed)))
 }
 
+/// Which of the sockets that the service manager passed is for which server, by [`listener_name`].
+fn assign(
+    passed: Vec<(String, OwnedFd)>,
+    servers: &[ServerConfig],
+    record: &mut LaunchRecord,
+) -> BTreeMap<String, OwnedFd> {
+    let mut assigned = BTreeMap::new();
+    for (name, descriptor) in passed {
+        if let Some(server) = servers.iter().find(|server| http::listens_for(&descriptor, server)) {
+            record.passed.insert(listener_name(server));
+            assigned.insert(listener_name(server), descriptor);
+        } else {
+            let text = format!(
+                "the service manager passed a descriptor named '{name}' that is no socket of a server in the \
+                 configuration; it is closed (ListenStream= of the socket unit must be the file= of [unix_http_server])"
+            );
+            record.messages.push((LogLevelName::Warn, text));
+        }
+    }
+    assigned
+}
+
 /// Before anything is done that a daemon with the same configuration would suffer from. Where it has our sockets, that
 /// is what Supervisor says.
-fn refuse_a_second(config: &Config, claim: &Claim) -> Result<(), Refused> {
+fn refuse_a_second(config: &Config, claim: &Claim, record: &LaunchRecord) -> Result<(), Refused> {
     let refusal = claim.is_taken(config);
     let has_program_sockets = config.groups.iter().any(|group| !sockets_of(group).is_empty());
-    if (refusal.is_some() || has_program_sockets) && config.servers.iter().any(http::is_in_use) {
+    let mut own = config.servers.iter().filter(|server| !record.passed.contains(&listener_name(server)));
+    if (refusal.is_some() || has_program_sockets) && own.any(http::is_in_use) {
         return Err(Refused::Usage(http::BindError::InUse.to_string()));
     }
     refusal.map_or(Ok(()), |refusal| Err(Refused::Usage(refusal)))

@@ -1,5 +1,6 @@
 //! The shell around the engine: one loop that turns the world into inputs and effects into deeds.
 
+mod announcing;
 mod answers;
 mod calls;
 mod cgroups;
@@ -36,6 +37,7 @@ mod serving;
 mod socket_watch;
 mod spawning;
 mod startup;
+mod stop_post;
 mod survey;
 mod sweeping;
 mod tap;

@@ -1,5 +1,6 @@
 //! Configurations and launches as tests of this room need them.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::launch::LaunchRecord;
@@ -23,5 +24,11 @@ pub(super) fn process(keys: &str) -> ProcessConfig {
 
 pub(super) fn launch() -> LaunchRecord {
     let directory = PathBuf::from("/");
-    LaunchRecord { origin: directory.clone(), directory, program_nofile: None, messages: Vec::new() }
+    LaunchRecord {
+        origin: directory.clone(),
+        directory,
+        program_nofile: None,
+        messages: Vec::new(),
+        passed: BTreeSet::new(),
+    }
 }

@@ -1,10 +1,11 @@
 //! The control endpoints of a worker that begins.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::startup::{Listener, Unable, section};
+use super::startup::{Listener, Unable, listener_name, section};
 use crate::config::{ServerConfig, UnixServer};
 use crate::http::{self, BoundListener, Endpoint, Incoming, SocketFile};
 use crate::rpc::Interfaces;
@@ -19,18 +20,20 @@ pub(super) struct Serving {
     pub(super) watched: Vec<(UnixServer, Option<SocketFile>)>,
 }
 
-/// Answers at all of these.
+/// Answers at all of these. The files of those that were `passed` to us are neither put back nor removed.
 ///
 /// # Errors
 /// A listener cannot be waited for.
 pub(super) fn serve(
     listeners: Vec<Listener>,
+    passed: &BTreeSet<String>,
     requests: &mpsc::Sender<Incoming>,
     interfaces: &Arc<Interfaces>,
 ) -> Result<Serving, Unable> {
     let mut serving = Serving::default();
     for (listener, server) in listeners {
-        if let (BoundListener::Unix(unix), ServerConfig::Unix(server)) = (&listener, &server) {
+        let is_passed = passed.contains(&listener_name(&server));
+        if let (BoundListener::Unix(unix), ServerConfig::Unix(server), false) = (&listener, &server, is_passed) {
             serving.socket_files.extend(unix.socket_file());
             serving.watched.push((server.clone(), unix.socket_file()));
         }

@@ -252,6 +252,11 @@ impl SpawnQueue {
         });
     }
 
+    /// Whether every spawn that was wanted has come out.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Takes a plan; it comes out of [`SpawnQueue::pop`] when it is its turn.
     pub(super) fn prepared(&mut self, wanted: Wanted, prepared: Prepared) {
         if let Some(waiting) = self.waiting.iter_mut().find(|w| w.wanted == wanted && w.prepared.is_none()) {

@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use tokio::sync::mpsc;
 
 use super::Environment;
+use super::announcing::Announced;
 use super::cgroups::Cgroups;
 use super::children::Children;
 use super::ear::TapRecord;
@@ -350,7 +351,9 @@ fn next_child(programs: &[(HeldProgram, Vec<OwnedFd>)]) -> u64 {
 fn call(invocation: &Invocation, launch: &LaunchRecord) -> Result<Call, Unable> {
     match invocation.read(&launch.origin) {
         Ok(Asked::Run(call)) => Ok(call),
-        Ok(Asked::Check { .. } | Asked::Print(_) | Asked::Pidproxy { .. }) => Err(Unable::Missing("daemon to run")),
+        Ok(Asked::Check { .. } | Asked::Print(_) | Asked::Pidproxy { .. } | Asked::StopPost) => {
+            Err(Unable::Missing("daemon to run"))
+        }
         Err(misunderstood) => Err(Unable::Configuration(misunderstood.text)),
     }
 }
@@ -393,7 +396,8 @@ fn assemble(
         .map_err(|error| Unable::System { doing: "cannot start the log plane".to_owned(), error })?;
     let interfaces = Arc::new(twiddling::interfaces(&config));
     let taps = Taps::new().map_err(|error| Unable::System { doing: "cannot wait for output".to_owned(), error })?;
-    let Serving { endpoints, socket_files, watched } = serving::serve(listeners, &request_sender, &interfaces)?;
+    let Serving { endpoints, socket_files, watched } =
+        serving::serve(listeners, &launch.passed, &request_sender, &interfaces)?;
     let socket_watch = SocketWatch::start(watched, done_sender.clone());
     let history = history::start(&config);
     Ok(Worker {
@@ -444,6 +448,7 @@ fn assemble(
         notices,
         activity: Arc::new(activity),
         history,
+        announced: Announced::new(),
         after_settling: Vec::new(),
         halted: None,
     })

@@ -153,6 +153,7 @@ impl Worker {
         for (group, name) in relogged {
             self.redirect_logs(&group, &name);
         }
+        self.announce_update();
     }
 
     /// What an update adds, beside what an earlier one still has to add to groups that this one is not about.

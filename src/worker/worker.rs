@@ -10,6 +10,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use tokio::sync::mpsc;
 
+use super::announcing::Announced;
 use super::cgroups::Cgroups;
 use super::children::Children;
 use super::ear::TapRecord;
@@ -161,6 +162,7 @@ pub(super) struct Worker {
     pub(super) activity: Arc<Activity>,
     /// `None`: nobody wants one.
     pub(super) history: Option<History>,
+    pub(super) announced: Announced,
     /// For the keeper once what they are about is journalled.
     pub(super) after_settling: Vec<ToKeeper>,
     /// Set when everything is stopped; the loop ends.
@@ -185,6 +187,7 @@ impl Worker {
         self.grow();
         self.settle();
         self.release_pools();
+        self.announce_news();
         while self.halted.is_none() {
             match self.wake().await {
                 Wake::Keeper(message, descriptors) => self.on_keeper(&message, descriptors),
@@ -214,6 +217,7 @@ impl Worker {
             for message in std::mem::take(&mut self.after_settling) {
                 self.tell_keeper(&message);
             }
+            self.announce_news();
         }
         self.end().await
     }
@@ -272,6 +276,7 @@ impl Worker {
     /// its successor does not know.
     pub(super) fn settle(&mut self) {
         while !(self.effects.is_empty() && self.event_effects.is_empty() && self.gone.is_empty()) {
+            self.announced.outdate();
             let effects = std::mem::take(&mut self.effects);
             if self.restructured {
                 self.follow_groups();

@@ -19,7 +19,9 @@ fn f37_clients_of_a_frozen_daemon_give_up_in_time_and_say_why() {
         assert_ne!(outcome.code, Some(0), "{words:?}: {outcome:?}");
         let told = format!("{}{}", outcome.stdout, outcome.stderr);
         assert!(told.contains("no answer in time"), "{words:?}: {outcome:?}");
-        assert!(told.contains(&world.bars.keeper.to_string()), "{words:?} does not name the daemon: {outcome:?}");
+        assert!(told.contains(&format!("names process {}", world.bars.keeper)), "{words:?}: {outcome:?}");
+        let way_out = format!("it was stopped by a signal: `kill -CONT {worker}` lets it go on");
+        assert!(told.contains(&way_out), "{words:?}: {outcome:?}");
     }
     kill(worker, Signal::SIGCONT).unwrap();
     // The request of a client that gave up is nobody's: it may have been carried out whole or not at all.

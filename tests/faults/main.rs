@@ -30,6 +30,7 @@ mod probe;
 mod world;
 
 mod f01_full_disk;
+mod f02_full_disk_of_the_daemon;
 mod f05_clock;
 mod f06_listeners;
 mod f07_stopped_child;

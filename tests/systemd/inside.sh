@@ -1,0 +1,195 @@
+#!/bin/bash
+# Runs inside a throwaway systemd (see main.rs). Prints "ok NAME", or "FAIL NAME: what was seen", for each promise.
+set -u
+UNIT=galaxyd.service
+RUN=/run/galaxyd
+CONF=/etc/supervisord.conf
+DROP_IN=/run/systemd/system/$UNIT.d
+mkdir -p "$DROP_IN"
+STARTED=$(date +%s)
+
+prop() { systemctl show -P "$1" "${2:-$UNIT}"; }
+# wait_for SECONDS COMMAND...: until it succeeds
+wait_for() {
+  local end=$((SECONDS + $1)); shift
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -ge $end ] && return 1
+    sleep 0.05
+  done
+}
+pid_of() { galaxyctl -c "${2:-$CONF}" pid "$1" 2>/dev/null; }
+runs() { [ "$(pid_of "$1")" -gt 1 ] 2>/dev/null; }
+alive() { kill -0 "$1" 2>/dev/null; }
+status_is() { [[ "$(prop StatusText)" == $1 ]]; }
+worker() { pgrep -P "$1" -x galaxyd; }
+# promise NAME COMMAND...: each command is one fact; the first that fails is told
+promise() {
+  local name=$1; shift
+  local fact
+  for fact in "$@"; do
+    eval "$fact" >/dev/null 2>&1 || { echo "FAIL $name: $fact; $(seen)"; return; }
+  done
+  echo "ok $name"
+}
+seen() {
+  echo "$(prop ActiveState)/$(prop SubState) result=$(prop Result) main=$(prop MainPID) restarts=$(prop NRestarts)" \
+    "status='$(prop StatusText)' log: $(journalctl -u $UNIT -o cat -n 6 --no-pager | tr '\n' '|')"
+}
+# head FILE DIRECTORY: a configuration without programs
+head_of() {
+  cat >"$1" <<X
+[supervisord]
+logfile=$2/main.log
+pidfile=$2/main.pid
+childlogdir=$2
+[unix_http_server]
+file=$2/supervisor.sock
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+[supervisorctl]
+serverurl=unix://$2/supervisor.sock
+X
+}
+drop_in() { printf "[Service]\n$1\n" >"$DROP_IN/test.conf"; systemctl daemon-reload; }
+again() { systemctl stop $UNIT; systemctl reset-failed $UNIT 2>/dev/null; rm -f "$DROP_IN/test.conf"; systemctl daemon-reload; }
+
+head_of $CONF $RUN
+cat >>$CONF <<X
+[program:steady]
+command=sleep 100000
+startsecs=0
+[program:env]
+command=sh -c 'env >$RUN/environment; exec sleep 100000'
+startsecs=0
+[program:broken]
+command=/nowhere/at/all
+startretries=0
+[program:later]
+command=sleep 100000
+autostart=false
+X
+
+# --- ready, status, environment
+drop_in "ExecStart=\nExecStart=/bin/sh -c 'until [ -e /run/go ]; do sleep 0.05; done; exec galaxyd -n -c $CONF'"
+systemctl start --no-block $UNIT
+wait_for 10 [ "$(prop ActiveState)" = activating ] || wait_for 10 sh -c "[ \$(systemctl show -P ActiveState $UNIT) = activating ]"
+before=$(prop ActiveState)
+touch /run/go
+wait_for 60 systemctl -q is-active $UNIT
+first=$(pid_of steady)
+promise active_only_when_ready '[ "$before" = activating ]' 'systemctl -q is-active $UNIT' '[ "$first" -gt 1 ]'
+wait_for 20 status_is '*broken FATAL'
+promise status_says_how_programs_are 'status_is "2 of 4 programs running; broken FATAL"'
+wait_for 20 grep -q ^PATH= $RUN/environment
+promise programs_cannot_speak_for_the_daemon 'grep -q ^SUPERVISOR_ENABLED=1 $RUN/environment' \
+  '! grep -E "^(NOTIFY_SOCKET|WATCHDOG_|LISTEN_|FDSTORE)" $RUN/environment'
+
+# --- reload
+main=$(prop MainPID)
+printf '[program:added]\ncommand=sleep 100000\nstartsecs=0\n' >>$CONF
+systemctl reload $UNIT; code=$?
+wait_for 20 runs added
+promise reload_applies_what_changed '[ $code = 0 ]' 'runs added' '[ "$(pid_of steady)" = "$first" ]' \
+  '[ "$(prop MainPID)" = "$main" ]' 'wait_for 10 status_is "3 of 5 *"' 'systemctl -q is-active $UNIT'
+cp $CONF /run/good.conf
+printf '[program:worse]\nstartsecs=never\n' >>$CONF
+systemctl reload $UNIT; code=$?
+promise reload_of_a_broken_configuration_fails_and_changes_nothing '[ $code != 0 ]' '[ "$(pid_of steady)" = "$first" ]' \
+  'systemctl -q is-active $UNIT' 'journalctl -u $UNIT -o cat | grep -q never'
+cp /run/good.conf $CONF
+
+# --- kill -9 of the main process
+kill -KILL "$main"
+wait_for 60 sh -c "p=\$(systemctl show -P MainPID $UNIT); [ \$p != 0 ] && [ \$p != $main ] && systemctl -q is-active $UNIT"
+promise a_daemon_that_is_killed_is_started_again 'wait_for 20 runs steady' \
+  '[ "$(pgrep -fxc "sleep 100000")" = 3 ]' '[ "$(prop NRestarts)" = 1 ]' 'wait_for 10 status_is "3 of 5 *"'
+
+# --- restart, stop
+systemctl restart $UNIT
+promise restart_begins_anew 'systemctl -q is-active $UNIT' 'wait_for 20 runs steady' '[ "$(pid_of steady)" != "$first" ]' '! alive $first'
+cat >>$CONF <<X
+[program:leaver]
+command=sh -c 'setsid sh -c "trap : TERM HUP; while :; do sleep 3333; done" & exec sleep 100000'
+startsecs=0
+X
+systemctl reload $UNIT
+wait_for 20 pgrep -fx 'sleep 3333'
+systemctl stop $UNIT
+promise stop_leaves_nothing '[ "$(prop Result)" = success ]' '! pgrep -f "sleep (3333|100000)"' '! pgrep -x galaxyd' \
+  '[ ! -e /sys/fs/cgroup/system.slice/$UNIT ] || ! grep -qr . /sys/fs/cgroup/system.slice/$UNIT/cgroup.procs'
+cp /run/good.conf $CONF
+
+# --- a stop that takes its time
+again
+drop_in "TimeoutStopSec=2"
+printf '[program:slow]\ncommand=sh -c '"'"'trap "" TERM; touch %s/deaf; while :; do sleep 0.1; done'"'"'\nstopwaitsecs=5\nkillasgroup=true\n' $RUN >>$CONF
+systemctl start $UNIT
+wait_for 20 [ -e $RUN/deaf ]
+begin=$SECONDS; systemctl stop $UNIT; took=$((SECONDS - begin))
+promise an_orderly_stop_may_take_longer_than_the_units '[ "$(prop Result)" = success ]' '[ $took -ge 4 ]'
+cp /run/good.conf $CONF
+
+# --- the watchdog
+again
+drop_in "WatchdogSec=3"
+systemctl start $UNIT
+wait_for 20 runs steady
+main=$(prop MainPID); first=$(pid_of steady); hung=$(worker "$main")
+kill -STOP "$hung"
+wait_for 30 sh -c "! kill -0 $hung"
+promise a_worker_that_hangs_is_replaced_before_systemd_acts '! alive $hung' 'wait_for 20 runs steady' '[ "$(pid_of steady)" = "$first" ]' \
+  '[ "$(prop MainPID)" = "$main" ]' '[ "$(prop NRestarts)" = 0 ]'
+kill -STOP "$main"
+wait_for 60 sh -c "p=\$(systemctl show -P MainPID $UNIT); [ \$p != 0 ] && [ \$p != $main ] && systemctl -q is-active $UNIT"
+promise a_keeper_that_hangs_is_replaced_by_systemd 'wait_for 20 runs steady' \
+  '[ "$(prop NRestarts)" -ge 1 ]' 'journalctl -u $UNIT | grep -qi watchdog'
+
+# --- several instances
+again
+mkdir -p /etc/galaxyd
+for name in one two; do
+  head_of /etc/galaxyd/$name.conf $RUN/$name
+  printf '[program:p]\ncommand=sleep 100000\nstartsecs=0\n' >>/etc/galaxyd/$name.conf
+  systemctl start galaxyd@$name
+done
+one=$(pid_of p /etc/galaxyd/one.conf) two=$(pid_of p /etc/galaxyd/two.conf)
+systemctl stop galaxyd@one
+promise instances_do_not_meet '[ "$one" -gt 1 ]' '[ "$two" -gt 1 ]' '[ "$one" != "$two" ]' '! alive $one' 'alive $two' \
+  'systemctl -q is-active galaxyd@two'
+systemctl stop galaxyd@two
+
+# --- socket activation
+again
+systemctl start galaxyd.socket
+inactive=$(prop ActiveState)
+galaxyctl -c $CONF status >/run/status.out 2>&1
+wait_for 20 runs steady
+main=$(prop MainPID)
+promise the_first_client_starts_the_daemon '[ $inactive = inactive ]' 'systemctl -q is-active $UNIT' 'grep -q steady /run/status.out'
+cat >/run/knock.py <<'X'
+import os, socket, sys
+refused = count = 0
+while not os.path.exists("/run/knocked"):
+    with socket.socket(socket.AF_UNIX) as s:
+        try:
+            s.connect("/run/galaxyd/supervisor.sock")
+        except OSError:
+            refused += 1
+    count += 1
+    if count == 20:
+        open("/run/knocking", "w").close()
+print(refused, count)
+X
+python3 /run/knock.py >/run/knocks & knocker=$!
+wait_for 20 [ -e /run/knocking ]
+kill -KILL "$main"
+wait_for 60 sh -c "p=\$(systemctl show -P MainPID $UNIT); [ \$p != 0 ] && [ \$p != $main ] && systemctl -q is-active $UNIT"
+systemctl restart $UNIT
+touch /run/knocked; wait $knocker
+read -r refused count </run/knocks
+promise no_client_is_refused_across_a_crash_and_a_restart '[ $refused = 0 ]' '[ $count -gt 20 ]' 'wait_for 20 runs steady'
+systemctl stop $UNIT
+promise the_sockets_file_is_systemds '[ -S $RUN/supervisor.sock ]'
+systemctl stop galaxyd.socket $UNIT
+
+echo "# systemd $(systemctl --version | awk 'NR==1{print $2}'), $(($(date +%s) - STARTED)) s"

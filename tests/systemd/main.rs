@@ -1,0 +1,101 @@
+//! The units of `systemd/` under a real systemd: one throwaway system is booted for all tests of this file, `inside.sh` plays the
+//! scenes in it, and each test looks at one promise.
+//!
+//! `GALAXYD_SYSTEMD_MODE` and `GALAXYD_SYSTEMD_SUITE` choose another systemd than this machine's (the recipe's `tree`, `vm`).
+
+#![expect(clippy::disallowed_methods, reason = "tests start programs")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+#[path = "../fixture/notice.rs"]
+mod notice;
+
+/// How long the whole play may take, seconds. It takes about 40 on an idle machine.
+const BOUND_SECS: &str = "420";
+
+/// The script that boots a systemd: beside the repository, as it is not part of it.
+fn recipe() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recipes/boot-systemd.sh")
+}
+
+/// What the play printed, or why there was none.
+fn play() -> &'static Result<String, String> {
+    static PLAYED: OnceLock<Result<String, String>> = OnceLock::new();
+    PLAYED.get_or_init(|| {
+        let played = perform();
+        if let Err(why) = &played {
+            notice::tell(&format!("could not run: tests/systemd: {why}"));
+        }
+        played
+    })
+}
+
+fn perform() -> Result<String, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let recipe = recipe();
+    if !recipe.is_file() {
+        return Err(format!("there is no {}", recipe.display()));
+    }
+    if !nix::unistd::geteuid().is_root() {
+        return Err("only root can boot a systemd".to_owned());
+    }
+    let mut command = Command::new(recipe);
+    for (variable, option) in [("GALAXYD_SYSTEMD_MODE", "--mode"), ("GALAXYD_SYSTEMD_SUITE", "--suite")] {
+        if let Ok(value) = std::env::var(variable) {
+            command.args([option, &value]);
+        }
+    }
+    for (from, to) in [
+        (Path::new(env!("CARGO_BIN_EXE_galaxyd")), "/usr/bin/galaxyd"),
+        (Path::new(env!("CARGO_BIN_EXE_galaxyctl")), "/usr/bin/galaxyctl"),
+        (&root.join("tests/systemd/inside.sh"), "/recipe/inside.sh"),
+    ] {
+        command.arg("--file").arg(format!("{}:{to}", from.display()));
+    }
+    for unit in ["galaxyd.service", "galaxyd@.service", "galaxyd.socket"] {
+        command.arg("--unit").arg(root.join("systemd").join(unit));
+    }
+    command.args(["--timeout", BOUND_SECS, "--", "bash", "/recipe/inside.sh"]);
+    let output = command.output().map_err(|error| format!("the recipe cannot be started: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    // 77: what it needs is missing here, 98: no systemd came up.
+    match output.status.code() {
+        Some(77 | 98) => Err(format!("no systemd could be booted: {errors}")),
+        _ => Ok(format!("{text}\n{errors}")),
+    }
+}
+
+fn holds(promise: &str) {
+    let Ok(text) = play() else { return };
+    assert!(text.lines().any(|line| line == format!("ok {promise}")), "{promise}\n{text}");
+}
+
+macro_rules! promises {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            holds(stringify!($name));
+        })*
+    };
+}
+
+promises! {
+    active_only_when_ready
+    status_says_how_programs_are
+    programs_cannot_speak_for_the_daemon
+    reload_applies_what_changed
+    reload_of_a_broken_configuration_fails_and_changes_nothing
+    a_daemon_that_is_killed_is_started_again
+    restart_begins_anew
+    stop_leaves_nothing
+    an_orderly_stop_may_take_longer_than_the_units
+    a_worker_that_hangs_is_replaced_before_systemd_acts
+    a_keeper_that_hangs_is_replaced_by_systemd
+    instances_do_not_meet
+    the_first_client_starts_the_daemon
+    no_client_is_refused_across_a_crash_and_a_restart
+    the_sockets_file_is_systemds
+}
