@@ -149,6 +149,20 @@ pub const COMMANDS: &[CommandLine] = &[
         origin: Origin::Supervisor,
     },
     CommandLine {
+        name: "history",
+        about: "say what happened and who asked for it",
+        forms: &[
+            ("history", "Say what happened to all programs and to the daemon, the last 100 entries"),
+            ("history <name> [...]", "Say what happened to these processes, groups or patterns"),
+            (
+                "history --since <time> [--limit <n>]",
+                "From 1h, 30m or 2d ago on, or from 2026-11-30T10:00 on; at most n",
+            ),
+        ],
+        words: Words::Processes,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
         name: "help",
         about: "list the commands, or explain one",
         forms: &[("help", "List the commands"), ("help <command>", "Explain a command")],

@@ -45,6 +45,9 @@ pub(crate) fn section(reader: &mut Reader<'_>) -> DaemonSection {
     let strip_ansi = reader.boolean(PLACE, "strip_ansi", &scope);
     let cgroup = reader.plain(PLACE, "cgroup", &scope, value::cgroup).unwrap_or_default();
     let runtime_directory = reader.typed(PLACE, "runtime_directory", &scope, |text, lookup| lookup.directory(text));
+    let history_file = reader.typed(PLACE, "history_file", &scope, |text, lookup| lookup.path(text));
+    let history_file = history_file.filter(|path| !path.is_empty());
+    let history_maxbytes = reader.bytes(PLACE, "history_maxbytes", &scope);
     let environment = variables(reader);
     let config = DaemonConfig {
         logfile: DaemonLog::Syslog,
@@ -66,6 +69,8 @@ pub(crate) fn section(reader: &mut Reader<'_>) -> DaemonSection {
         identifier: identifier.unwrap_or_else(|| "supervisor".to_owned()),
         cgroup,
         runtime_directory: runtime_directory.map(|path| path::resolve(&path, reader.lookup.source).into()),
+        history_file: history_file.map(PathBuf::from),
+        history_maxbytes,
     };
     DaemonSection { config, logfile, pidfile, user }
 }
@@ -117,6 +122,7 @@ pub(crate) fn settle(reader: &mut Reader<'_>, section: DaemonSection, overrides:
         let given = source.variable("RUNTIME_DIRECTORY").and_then(|list| list.split(':').next());
         config.runtime_directory = given.filter(|path| path.starts_with('/')).map(PathBuf::from);
     }
+    config.history_file = config.history_file.map(|file| path::resolve(&file.to_string_lossy(), source).into());
     config.user = account(reader, user, overrides);
     config
 }

@@ -49,6 +49,12 @@ pub struct DaemonConfig {
     /// Where the state files are; `None`: beside the pidfile. Not in Supervisor.
     #[serde(default)]
     pub runtime_directory: Option<PathBuf>,
+    /// Where the event history is kept. Not in Supervisor.
+    #[serde(default)]
+    pub history_file: Option<PathBuf>,
+    /// Bytes of both its files together.
+    #[serde(default)]
+    pub history_maxbytes: i64,
 }
 
 /// `cgroup` of `[supervisord]`.

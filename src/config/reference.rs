@@ -129,6 +129,14 @@ and a warning says so once. They are removed when nobody is left in them.
 cgroup = /sys/fs/cgroup/galaxy
 ```
 
+**`history_file`.** Without the key nothing is kept. The directory must exist; what else holds for the file stands in [History](history.md).
+
+```ini
+[supervisord]
+history_file = /var/lib/galaxyd/history
+history_maxbytes = 4MB
+```
+
 **`environment_file`.** UTF-8, at most 256 KiB each, a regular file, read at every start (so a restart takes up a change, and `update` does not see
 one). Blank lines and lines that begin with `#` or `;` are skipped. Every other line is `NAME=VALUE`; the name is letters, digits
 and `_`. Blanks around name and value are taken off. A value in single quotes is taken as it stands; in double quotes `\\\\`, `\\\"`,

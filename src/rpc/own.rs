@@ -41,6 +41,16 @@ pub enum OwnMethod {
     /// What waits for the listeners of each pool, and what was dropped: structs of `name`, `buffer_size`, `waiting`,
     /// `dropped`, `processed`, `requeued`.
     GetListenerPools,
+    /// What happened: structs of `first`, `last` (seconds since 1970), `count`, `subject`, `kind`, `text`, the oldest
+    /// first.
+    GetHistory {
+        /// Processes, groups and patterns; empty: everything.
+        names: Vec<String>,
+        /// Seconds since 1970.
+        since: i64,
+        /// So many of the newest.
+        limit: i64,
+    },
     /// How a process would be started now: a struct of `file`, `argv`, `directory`, `umask`, `uid`, `gid`, `groups`,
     /// `environment`, `limits`.
     GetProcessPlan {
@@ -63,6 +73,7 @@ impl OwnMethod {
             "galaxyd.explainProcess" => (1, args.text("name").map(|name| OwnMethod::ExplainProcess { name })),
             "galaxyd.explainAllProcesses" => (0, Ok(OwnMethod::ExplainAllProcesses)),
             "galaxyd.getListenerPools" => (0, Ok(OwnMethod::GetListenerPools)),
+            "galaxyd.getHistory" => (3, history(&mut args)),
             "galaxyd.getProcessPlan" => (2, process_plan(&mut args)),
             _ => return None,
         };
@@ -81,6 +92,7 @@ impl OwnMethod {
             OwnMethod::ExplainProcess { .. } => "galaxyd.explainProcess",
             OwnMethod::ExplainAllProcesses => "galaxyd.explainAllProcesses",
             OwnMethod::GetListenerPools => "galaxyd.getListenerPools",
+            OwnMethod::GetHistory { .. } => "galaxyd.getHistory",
             OwnMethod::GetProcessPlan { .. } => "galaxyd.getProcessPlan",
         }
     }
@@ -98,6 +110,7 @@ impl OwnMethod {
             | OwnMethod::ExplainAllProcesses
             | OwnMethod::GetListenerPools
             | OwnMethod::GetUpgrade
+            | OwnMethod::GetHistory { .. }
             | OwnMethod::GetProcessPlan { redacted: true, .. } => false,
         }
     }
@@ -107,6 +120,7 @@ impl OwnMethod {
         match self {
             OwnMethod::PlanUpdate { names, .. }
             | OwnMethod::Update { names, .. }
+            | OwnMethod::GetHistory { names, .. }
             | OwnMethod::StopOrdered { names } => names.join(" "),
             OwnMethod::ExplainProcess { name } | OwnMethod::GetProcessPlan { name, .. } => name.clone(),
             OwnMethod::Upgrade { path } => path.clone(),
@@ -121,6 +135,10 @@ fn plan_update(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
 
 fn update(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
     Ok(OwnMethod::Update { names: args.texts("names")?, restart: args.flag(), wait: args.flag() })
+}
+
+fn history(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
+    Ok(OwnMethod::GetHistory { names: args.texts("names")?, since: args.whole("since")?, limit: args.whole("limit")? })
 }
 
 fn process_plan(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {

@@ -29,7 +29,10 @@ impl Worker {
                 match audit {
                     // In the new log: in the old one nobody would read it.
                     Some(audit) if method == Method::ClearLog => return self.clear_activity_log(audit, reply),
-                    Some(audit) => log(Level::Info, &audit),
+                    Some(audit) => {
+                        log(Level::Info, &audit);
+                        self.record_request(method.argument().as_ref(), audit.trim_start_matches("audit: "));
+                    }
                     None => {}
                 }
                 self.call(method, reply);
@@ -107,6 +110,7 @@ impl Worker {
             Method::Own(OwnMethod::GetProcessPlan { name, redacted }) => self.process_plan(&name, redacted, reply),
             Method::Own(OwnMethod::Upgrade { path }) => self.upgrade(&path, reply),
             Method::Own(OwnMethod::GetUpgrade) => self.tell_of_upgrade(reply),
+            Method::Own(OwnMethod::GetHistory { names, since, limit }) => self.tell_history(names, since, limit, reply),
             Method::Twiddler(call) => self.twiddle(call, reply),
             immediate => reply.send(self.answer(immediate)),
         }

@@ -33,6 +33,7 @@ impl Worker {
         for endpoint in std::mem::take(&mut self.endpoints).into_iter().chain(former) {
             endpoint.close(FAREWELL_MAX).await;
         }
+        self.record_daemon(if restart { "begins anew (reload)" } else { "ends" });
         self.hear(events::Input::Halt);
         drop(self.prepare_events());
         if restart {

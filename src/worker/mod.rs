@@ -14,6 +14,7 @@ mod explanation;
 mod framing;
 mod hearing;
 mod hindrance;
+mod history;
 mod inheritance;
 mod invocation;
 mod journal;

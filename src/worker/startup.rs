@@ -15,6 +15,7 @@ use super::cgroups::Cgroups;
 use super::children::Children;
 use super::ear::TapRecord;
 use super::hearing::{SERIAL_HELD_NAME, latest};
+use super::history;
 use super::invocation::{Asked, Call, Invocation};
 use super::journal::{self, Journal, Snapshot};
 use super::launch::{self, LaunchRecord};
@@ -219,6 +220,7 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         log(Level::Critical, &refusal);
     }
     log(Level::Info, &format!("supervisord started with pid {pid}"));
+    worker.record_daemon(&format!("started with pid {pid}"));
     // The keeper takes a ready worker's successor for one that has a journal.
     worker.settle();
     worker.tell_keeper(&ToKeeper::Ready);
@@ -321,7 +323,8 @@ impl Worker {
             let text = format!(
                 "a new worker took over {programs} programs from one that ended unexpectedly (worker number {generation})"
             );
-            return log(Level::Warn, &text);
+            log(Level::Warn, &text);
+            return self.record_daemon(&text);
         }
         self.launch.messages.iter().for_each(|(level, text)| log(level_of(*level), text));
         log(Level::Info, &format!("supervisord started with pid {}", self.pid));
@@ -423,6 +426,7 @@ fn assemble(
     let Serving { endpoints, socket_files, watched } =
         serving::serve(listeners, &launch.passed, &request_sender, &interfaces)?;
     let socket_watch = SocketWatch::start(watched, done_sender.clone());
+    let history = history::start(&config);
     Ok(Worker {
         heritage: Heritage::new(&config, &launch, environment),
         call,
@@ -472,6 +476,7 @@ fn assemble(
         plane,
         notices,
         activity: Arc::new(activity),
+        history,
         announced: Announced::new(),
         after_settling: Vec::new(),
         halted: None,

@@ -34,6 +34,7 @@ use crate::engine::{
     Effect, Engine, GroupSpec, Input, Moment, Mood, Now, Pid, ProcessId, ProcessRecord, Request, RequestId, Target,
 };
 use crate::events::{self, Events};
+use crate::history::History;
 use crate::http::{Endpoint, Incoming, SocketFile};
 use crate::keeper::{FromKeeper, KeeperLink, LinkError, ToKeeper};
 use crate::logs::{Activity, Level, Notice, Notices, Plane, SourceId, log};
@@ -164,6 +165,8 @@ pub(super) struct Worker {
     pub(super) plane: Plane,
     pub(super) notices: Notices,
     pub(super) activity: Arc<Activity>,
+    /// `None`: nobody wants one.
+    pub(super) history: Option<History>,
     pub(super) announced: Announced,
     /// For the keeper once what they are about is journalled.
     pub(super) after_settling: Vec<ToKeeper>,
@@ -292,6 +295,7 @@ impl Worker {
             for effect in &effects {
                 self.restructure(effect);
                 self.announce(effect);
+                self.record_state(effect);
             }
             for child in std::mem::take(&mut self.gone) {
                 self.hear(events::Input::Gone { child });

@@ -16,6 +16,7 @@ mod wait;
 mod bad_configuration;
 mod cgroups;
 mod daemon_death;
+mod history;
 mod household;
 mod idleness;
 mod late_output;

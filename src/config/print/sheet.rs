@@ -109,6 +109,10 @@ fn daemon(daemon: &DaemonConfig) -> Cells {
     if let Some(user) = &daemon.user {
         cells.insert("user", text(&user.text));
     }
+    cells.insert("history_maxbytes", Cell::Integer(daemon.history_maxbytes));
+    if let Some(file) = &daemon.history_file {
+        cells.insert("history_file", path(file));
+    }
     if let Some(directory) = &daemon.directory {
         cells.insert("directory", path(directory));
     }

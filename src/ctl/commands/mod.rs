@@ -11,6 +11,7 @@ mod config;
 mod env;
 mod fg;
 mod help;
+mod history;
 mod maintail;
 mod man;
 mod migrate;
@@ -64,6 +65,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "exit" | "quit" => quit::run,
         "fg" => fg::run,
         "help" => help::run,
+        "history" => history::run,
         "maintail" => maintail::run,
         "man" => man::run,
         "migrate" => migrate::run,

@@ -127,6 +127,7 @@ fn list_of(command: &str) -> Option<&'static str> {
         "avail" => "available",
         "tail" | "maintail" => "logs",
         "env" => "plans",
+        "history" => "entries",
         _ => return None,
     })
 }

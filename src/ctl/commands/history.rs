@@ -1,0 +1,227 @@
+//! `history [NAME...] [--since TIME] [--limit N]`
+
+use std::fmt::Write as _;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, fmt::strtime};
+use serde_json::json;
+
+use crate::config::{self, Overrides};
+use crate::ctl::answer;
+use crate::ctl::daemon::CallError;
+use crate::ctl::exit::ExitCode;
+use crate::ctl::fact::Fact;
+use crate::ctl::run::host;
+use crate::ctl::shell::{Flow, Shell};
+use crate::ctl::trouble::Trouble;
+use crate::history::{self, Entry};
+use crate::rpc::{FaultCode, Value, printable};
+use crate::sys::clock;
+
+/// Entries that are shown unless `--limit` says otherwise.
+const LIMIT: i64 = 100;
+
+/// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Question {
+    names: Vec<String>,
+    /// Seconds since 1970.
+    since: i64,
+    limit: i64,
+}
+
+/// One line of the answer. Times are seconds since 1970.
+struct Line {
+    first: i64,
+    last: i64,
+    count: i64,
+    subject: String,
+    kind: String,
+    text: String,
+}
+
+pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
+    let now = i64::try_from(clock::wall().as_secs()).unwrap_or(i64::MAX);
+    let question = match Question::read(rest, now, &TimeZone::system()) {
+        Ok(question) => question,
+        Err(text) => {
+            shell.usage(&text, "history", ExitCode::Usage);
+            return Ok(Flow::Continue);
+        }
+    };
+    let params = [question.names.clone().into(), question.since.into(), question.limit.into()];
+    let lines = match shell.daemon.call("galaxyd.getHistory", &params) {
+        Ok(value) => answer::list(&value, Line::read)?,
+        Err(CallError::Fault(fault)) => {
+            let text = if fault.code == FaultCode::UnknownMethod as i64 {
+                "Error: this daemon keeps no history".to_owned()
+            } else {
+                format!("Error: {}", fault.text)
+            };
+            shell.problem(text, None);
+            shell.set_exit(ExitCode::Generic);
+            return Ok(Flow::Continue);
+        }
+        Err(error) if error.is_about_the_connection() => match from_file(shell, &question) {
+            Some(lines) => lines,
+            None => return Err(error.into()),
+        },
+        Err(error) => return Err(error.into()),
+    };
+    for line in &lines {
+        shell.screen.show(&Fact::Detail { list: "entries", value: line.json(), text: line.text(&TimeZone::system()) });
+    }
+    Ok(Flow::Continue)
+}
+
+/// Without a daemon the file is read that the configuration names; `None` when there is none, or it is not for us.
+fn from_file(shell: &mut Shell, question: &Question) -> Option<Vec<Line>> {
+    let configuration = shell.session.configuration.clone()?;
+    let path = config::load(&configuration, &Overrides::default(), &host()).config?.daemon.history_file?;
+    let entries = history::read(&path).ok()?;
+    shell.screen.hint(&format!("the daemon cannot be reached; this is what {} says", path.display()));
+    let limit = usize::try_from(question.limit).unwrap_or(0);
+    Some(Entry::choose(entries, &question.names, question.since, limit).into_iter().map(Line::of).collect())
+}
+
+impl Question {
+    fn read(rest: &str, now: i64, zone: &TimeZone) -> Result<Question, String> {
+        let mut question = Question { names: Vec::new(), since: 0, limit: LIMIT };
+        let mut words = rest.split_whitespace();
+        while let Some(word) = words.next() {
+            let (option, glued) = word.split_once('=').map_or((word, None), |(option, value)| (option, Some(value)));
+            match option {
+                "--since" => {
+                    let value = glued.or_else(|| words.next()).unwrap_or_default();
+                    question.since = since(value, now, zone).ok_or_else(|| {
+                        format!("Error: --since wants a time ago (90s, 30m, 1h, 2d) or a date (2026-11-30T10:00), found '{value}'")
+                    })?;
+                }
+                "--limit" => {
+                    let value = glued.or_else(|| words.next()).unwrap_or_default();
+                    question.limit =
+                        value.parse().ok().filter(|limit| *limit > 0).ok_or_else(|| {
+                            format!("Error: --limit wants a number of entries above 0, found '{value}'")
+                        })?;
+                }
+                _ if option.starts_with('-') => return Err(format!("Error: bad option {word}")),
+                "all" => {}
+                _ => question.names.push(word.to_owned()),
+            }
+        }
+        Ok(question)
+    }
+}
+
+/// Seconds since 1970 of a time ago, a date in `zone`, or a date with a zone of its own.
+fn since(text: &str, now: i64, zone: &TimeZone) -> Option<i64> {
+    let unit = |unit: char| match unit {
+        's' => Some(1),
+        'm' => Some(60),
+        'h' => Some(3600),
+        'd' => Some(86_400),
+        _ => None,
+    };
+    if let Some(unit) = text.chars().last().and_then(unit)
+        && let Ok(number) = text.get(..text.len() - 1)?.parse::<u32>()
+    {
+        return Some(now.saturating_sub(i64::from(number).saturating_mul(unit)));
+    }
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Some(time.as_second());
+    }
+    let local = text.parse::<DateTime>().ok()?.to_zoned(zone.clone()).ok()?;
+    Some(local.timestamp().as_second())
+}
+
+impl Line {
+    fn read(value: &Value) -> Result<Line, CallError> {
+        Ok(Line {
+            first: answer::int(value, "first")?,
+            last: answer::int(value, "last")?,
+            count: answer::int(value, "count")?,
+            subject: answer::text(value, "subject")?,
+            kind: answer::text(value, "kind")?,
+            text: answer::text(value, "text")?,
+        })
+    }
+
+    fn of(entry: Entry) -> Line {
+        Line {
+            first: entry.first / 1000,
+            last: entry.last / 1000,
+            count: i64::try_from(entry.count).unwrap_or(i64::MAX),
+            subject: entry.subject,
+            kind: entry.kind.word().to_owned(),
+            text: entry.text,
+        }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        json!({
+            "first": self.first,
+            "last": self.last,
+            "count": self.count,
+            "subject": self.subject,
+            "kind": self.kind,
+            "text": self.text,
+        })
+    }
+
+    /// As a person reads it: `2026-11-30 10:00:00  web  BACKOFF: exit status 1 (37 times since 2026-11-30 09:00:00)`.
+    fn text(&self, zone: &TimeZone) -> String {
+        let subject = if self.subject.is_empty() { "galaxyd" } else { &self.subject };
+        let mut text = format!("{}  {subject}  {}", local(self.last, zone), self.text);
+        if self.count > 1 {
+            // Writing to a String cannot fail.
+            let _ = write!(text, " ({} times since {})", self.count, local(self.first, zone));
+        }
+        printable(&text)
+    }
+}
+
+fn local(seconds: i64, zone: &TimeZone) -> String {
+    Timestamp::from_second(seconds)
+        .ok()
+        .and_then(|time| strtime::format("%Y-%m-%d %H:%M:%S", &time.to_zoned(zone.clone())).ok())
+        .unwrap_or_else(|| seconds.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(rest: &str) -> Result<Question, String> {
+        Question::read(rest, 1_000_000, &TimeZone::UTC)
+    }
+
+    #[test]
+    fn times_are_ago_or_dates() {
+        for (text, wanted) in [
+            ("90s", Some(999_910)),
+            ("1h", Some(996_400)),
+            ("2d", Some(827_200)),
+            ("1970-01-02T00:00", Some(86_400)),
+            ("1970-01-02", Some(86_400)),
+            ("1970-01-02T00:00:00Z", Some(86_400)),
+            ("yesterday", None),
+            ("h", None),
+            ("-1h", None),
+            ("", None),
+            ("1é", None),
+        ] {
+            assert_eq!(since(text, 1_000_000, &TimeZone::UTC), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn words_are_names_and_options() {
+        let names = vec!["web".to_owned(), "galaxy:*".to_owned()];
+        let wanted = Question { names, since: 999_940, limit: 5 };
+        assert_eq!(read("web --since 1m galaxy:* --limit=5"), Ok(wanted));
+        assert!(read("--limit 0").unwrap_err().contains("above 0"));
+        assert!(read("--since").unwrap_err().contains("a time ago"));
+        assert!(read("--sinec 1h").unwrap_err().contains("bad option --sinec"));
+    }
+}

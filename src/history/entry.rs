@@ -1,0 +1,131 @@
+//! One thing that happened, and the question for some of them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::sys::clock;
+
+/// A longer text is cut: the reasons of the system and the names of clients are much shorter.
+const TEXT_BYTES_MAX: usize = 1024;
+
+/// What an entry is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Kind {
+    /// The daemon itself.
+    Daemon,
+    /// Somebody asked for something.
+    Request,
+    /// A process came into another state.
+    State,
+}
+
+impl Kind {
+    /// The word for people and programs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Daemon => "daemon",
+            Kind::Request => "request",
+            Kind::State => "state",
+        }
+    }
+}
+
+/// What happened, once or several times in the same way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Milliseconds since 1970 of the first time; with subject, kind and text it names the series.
+    pub first: i64,
+    /// The same of the last time.
+    pub last: i64,
+    /// How often, at least 1.
+    pub count: u64,
+    /// `group:process`, a group, or empty for the daemon.
+    pub subject: String,
+    pub kind: Kind,
+    /// Without control characters.
+    pub text: String,
+}
+
+impl Entry {
+    /// What happens now. Control characters become escapes, so that no program can write to somebody's terminal.
+    #[must_use]
+    pub fn now(kind: Kind, subject: &str, text: &str) -> Entry {
+        let now = i64::try_from(clock::wall().as_millis()).unwrap_or(i64::MAX);
+        Entry { first: now, last: now, count: 1, subject: harmless(subject), kind, text: harmless(text) }
+    }
+
+    /// Whether it is the same thing again, whenever that was.
+    pub(super) fn repeats(&self, other: &Entry) -> bool {
+        self.kind == other.kind && self.subject == other.subject && self.text == other.text
+    }
+
+    /// The newest `limit` of those that happened since then (seconds since 1970) and concern one of `names`, or all when
+    /// there are no names.
+    #[must_use]
+    pub fn choose(entries: Vec<Entry>, names: &[String], since: i64, limit: usize) -> Vec<Entry> {
+        let is_wanted = |entry: &Entry| {
+            entry.last >= since.saturating_mul(1000)
+                && (names.is_empty() || names.iter().any(|name| entry.concerns(name)))
+        };
+        let mut chosen: Vec<Entry> = entries.into_iter().filter(is_wanted).collect();
+        chosen.drain(..chosen.len().saturating_sub(limit));
+        chosen
+    }
+
+    /// Whether it is about what this names: a process, a group or a pattern. A group's requests concern each member.
+    #[must_use]
+    pub fn concerns(&self, name: &str) -> bool {
+        let group_of = |spec: &str| spec.split_once(':').map(|(group, _)| group.to_owned());
+        let subject = self.subject.as_str();
+        subject == name
+            || (!subject.is_empty() && group_of(name).as_deref() == Some(subject))
+            || group_of(subject).as_deref() == Some(name)
+            || (!subject.is_empty() && glob::Pattern::new(name).is_ok_and(|pattern| pattern.matches(subject)))
+    }
+}
+
+fn harmless(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if safe.len() >= TEXT_BYTES_MAX {
+            safe.push('…');
+            break;
+        }
+        if letter.is_control() {
+            safe.extend(letter.escape_default());
+        } else {
+            safe.push(letter);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_harmless_and_short() {
+        let entry = Entry::now(Kind::State, "a\n", &format!("\u{1b}]52;c;x\u{7}{}", "y".repeat(9000)));
+        assert_eq!(entry.subject, "a\\n");
+        assert!(!entry.text.chars().any(char::is_control) && entry.text.len() < TEXT_BYTES_MAX + 16);
+    }
+
+    #[test]
+    fn names_choose_processes_groups_and_patterns() {
+        for (subject, name, wanted) in [
+            ("web", "web", true),
+            ("galaxy:web", "galaxy:web", true),
+            ("galaxy:web", "galaxy", true),
+            ("galaxy:web", "galaxy:*", true),
+            ("galaxy:web", "*:web", true),
+            ("galaxy", "galaxy:web", true),
+            ("galaxy:web", "web", false),
+            ("galaxy:web", "galaxy:w", false),
+            ("", "web", false),
+            ("", "*", false),
+        ] {
+            assert_eq!(Entry::now(Kind::State, subject, "x").concerns(name), wanted, "{subject} {name}");
+        }
+    }
+}

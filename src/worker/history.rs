@@ -1,0 +1,103 @@
+//! What the worker tells the event history, and what it tells of it.
+
+use super::reply::Reply;
+use super::worker::Worker;
+use crate::config::Config;
+use crate::engine::{self, Effect, ProcessState, ProcessView};
+use crate::history::{Entry, History, Kind, read};
+use crate::logs::{Level, log};
+use crate::rpc::{Fault, FaultCode, Value};
+
+/// Entries in one answer.
+const ANSWER_MAX: usize = 1000;
+
+/// Begins the history that the configuration asks for.
+pub(super) fn start(config: &Config) -> Option<History> {
+    let path = config.daemon.history_file.as_ref()?;
+    let bytes_max = u64::try_from(config.daemon.history_maxbytes).unwrap_or(0);
+    History::start(path, bytes_max)
+        .inspect_err(|error| log(Level::Warn, &format!("there will be no history: {error}")))
+        .ok()
+}
+
+impl Worker {
+    /// The daemon itself did or met something.
+    pub(super) fn record_daemon(&self, text: &str) {
+        self.record(Kind::Daemon, "", text);
+    }
+
+    /// A client asked for something. `argument` begins with a process or a group, or names several or none.
+    pub(super) fn record_request(&self, argument: &str, audit: &str) {
+        let name = argument.split(' ').next().unwrap_or_default();
+        let process = self.process_of(name).and_then(|process| self.engine.process(process));
+        let subject = match process {
+            Some(view) => view.namespec(),
+            None if self.engine.group(name).is_some() => name.to_owned(),
+            None => String::new(),
+        };
+        self.record(Kind::Request, &subject, audit);
+    }
+
+    /// A process changed its state. STARTING and STOPPING are left out: what led to them and what comes of them is
+    /// told.
+    pub(super) fn record_state(&self, effect: &Effect) {
+        let Effect::Event(engine::Event::ProcessState { process, to, expected, .. }) = effect else { return };
+        if matches!(to, ProcessState::Starting | ProcessState::Stopping) {
+            return;
+        }
+        let Some(view) = self.engine.process(*process) else { return };
+        self.record(Kind::State, &view.namespec(), &state(*to, *expected, &view));
+    }
+
+    fn record(&self, kind: Kind, subject: &str, text: &str) {
+        if let Some(history) = &self.history {
+            history.record(kind, subject, text);
+        }
+    }
+
+    /// `galaxyd.getHistory`: the file is read on a side thread.
+    pub(super) fn tell_history(&self, names: Vec<String>, since: i64, limit: i64, reply: Reply) {
+        let Some(history) = &self.history else {
+            let text = "this daemon keeps no history: set history_file in section [supervisord]";
+            return reply.send(Err(Fault::with(FaultCode::NoFile, text)));
+        };
+        let path = history.path().to_owned();
+        let limit = usize::try_from(limit).unwrap_or(0).min(ANSWER_MAX);
+        tokio::task::spawn_blocking(move || {
+            let entries = read(&path).map(|entries| Entry::choose(entries, &names, since, limit));
+            reply.send(match entries {
+                Ok(entries) => Ok(Value::Array(entries.iter().map(value).collect())),
+                Err(error) => Err(Fault::with(FaultCode::Failed, format!("{}: {error}", path.display()))),
+            });
+        });
+    }
+}
+
+fn value(entry: &Entry) -> Value {
+    Value::object([
+        ("first", (entry.first / 1000).into()),
+        ("last", (entry.last / 1000).into()),
+        ("count", i64::try_from(entry.count).unwrap_or(i64::MAX).into()),
+        ("subject", entry.subject.as_str().into()),
+        ("kind", entry.kind.word().into()),
+        ("text", entry.text.as_str().into()),
+    ])
+}
+
+/// The state and its cause, the same text for the same cause: no pid, no run time.
+fn state(to: ProcessState, expected: Option<bool>, view: &ProcessView<'_>) -> String {
+    let name = to.name();
+    let ended = || view.last_exit.map(|last| last.exit.to_string());
+    let cause = match to {
+        ProcessState::Exited if expected == Some(false) => ended().map(|exit| format!("{exit}; not expected")),
+        ProcessState::Exited | ProcessState::Stopped => ended(),
+        ProcessState::Backoff => Some(match (view.exec_error, view.last_exit) {
+            (Some(error), _) => error.to_owned(),
+            (None, Some(last)) if last.too_quickly => format!("{}; ended too quickly", last.exit),
+            _ => view.spawnerr.to_owned(),
+        }),
+        ProcessState::Fatal => Some("given up after too many failed starts".to_owned()),
+        _ => None,
+    };
+    cause.map_or_else(|| name.to_owned(), |cause| format!("{name}: {cause}"))
+}
