@@ -101,7 +101,7 @@ cp /run/good.conf $CONF
 # --- kill -9 of the main process
 kill -KILL "$main"
 wait_for 60 sh -c "p=\$(systemctl show -P MainPID $UNIT); [ \$p != 0 ] && [ \$p != $main ] && systemctl -q is-active $UNIT"
-promise a_daemon_that_is_killed_is_started_again 'wait_for 20 runs steady' \
+promise programs_survive_the_daemons_death_and_are_taken_over 'wait_for 20 runs steady' '[ "$(pid_of steady)" = "$first" ]' \
   '[ "$(pgrep -fxc "sleep 100000")" = 3 ]' '[ "$(prop NRestarts)" = 1 ]' 'wait_for 10 status_is "3 of 5 *"'
 
 # --- restart, stop
@@ -141,7 +141,7 @@ promise a_worker_that_hangs_is_replaced_before_systemd_acts '! alive $hung' 'wai
   '[ "$(prop MainPID)" = "$main" ]' '[ "$(prop NRestarts)" = 0 ]'
 kill -STOP "$main"
 wait_for 60 sh -c "p=\$(systemctl show -P MainPID $UNIT); [ \$p != 0 ] && [ \$p != $main ] && systemctl -q is-active $UNIT"
-promise a_keeper_that_hangs_is_replaced_by_systemd 'wait_for 20 runs steady' \
+promise a_keeper_that_hangs_is_replaced_by_systemd_and_programs_survive 'wait_for 20 runs steady' '[ "$(pid_of steady)" = "$first" ]' \
   '[ "$(prop NRestarts)" -ge 1 ]' 'journalctl -u $UNIT | grep -qi watchdog'
 
 # --- several instances

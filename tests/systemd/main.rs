@@ -88,12 +88,12 @@ promises! {
     programs_cannot_speak_for_the_daemon
     reload_applies_what_changed
     reload_of_a_broken_configuration_fails_and_changes_nothing
-    a_daemon_that_is_killed_is_started_again
+    programs_survive_the_daemons_death_and_are_taken_over
     restart_begins_anew
     stop_leaves_nothing
     an_orderly_stop_may_take_longer_than_the_units
     a_worker_that_hangs_is_replaced_before_systemd_acts
-    a_keeper_that_hangs_is_replaced_by_systemd
+    a_keeper_that_hangs_is_replaced_by_systemd_and_programs_survive
     instances_do_not_meet
     the_first_client_starts_the_daemon
     no_client_is_refused_across_a_crash_and_a_restart
