@@ -24,6 +24,12 @@ pub enum OwnMethod {
     },
     /// Stops processes by descending priority, each priority when the one before has stopped.
     StopOrdered { names: Vec<String> },
+    /// Starts those of the processes that are FATAL. Names as of `Update`; empty: all.
+    Retry {
+        names: Vec<String>,
+        /// Answer when they are RUNNING or have failed again, not when they are forked.
+        wait: bool,
+    },
     /// Why a process is in its state, what it said last, and which processes it left behind: a struct of `name`,
     /// `group`, `statename`, `reason`, `last_words`, `left_behind`.
     ExplainProcess { name: String },
@@ -49,6 +55,7 @@ impl OwnMethod {
             "galaxyd.planUpdate" => (2, plan_update(&mut args)),
             "galaxyd.update" => (3, update(&mut args)),
             "galaxyd.stopOrdered" => (1, args.texts("names").map(|names| OwnMethod::StopOrdered { names })),
+            "galaxyd.retry" => (2, retry(&mut args)),
             "galaxyd.explainProcess" => (1, args.text("name").map(|name| OwnMethod::ExplainProcess { name })),
             "galaxyd.explainAllProcesses" => (0, Ok(OwnMethod::ExplainAllProcesses)),
             "galaxyd.getListenerPools" => (0, Ok(OwnMethod::GetListenerPools)),
@@ -65,6 +72,7 @@ impl OwnMethod {
             OwnMethod::PlanUpdate { .. } => "galaxyd.planUpdate",
             OwnMethod::Update { .. } => "galaxyd.update",
             OwnMethod::StopOrdered { .. } => "galaxyd.stopOrdered",
+            OwnMethod::Retry { .. } => "galaxyd.retry",
             OwnMethod::ExplainProcess { .. } => "galaxyd.explainProcess",
             OwnMethod::ExplainAllProcesses => "galaxyd.explainAllProcesses",
             OwnMethod::GetListenerPools => "galaxyd.getListenerPools",
@@ -78,6 +86,7 @@ impl OwnMethod {
         match self {
             OwnMethod::Update { .. }
             | OwnMethod::StopOrdered { .. }
+            | OwnMethod::Retry { .. }
             | OwnMethod::GetProcessPlan { redacted: false, .. } => true,
             OwnMethod::PlanUpdate { .. }
             | OwnMethod::ExplainProcess { .. }
@@ -92,6 +101,7 @@ impl OwnMethod {
         match self {
             OwnMethod::PlanUpdate { names, .. }
             | OwnMethod::Update { names, .. }
+            | OwnMethod::Retry { names, .. }
             | OwnMethod::StopOrdered { names } => names.join(" "),
             OwnMethod::ExplainProcess { name } | OwnMethod::GetProcessPlan { name, .. } => name.clone(),
             OwnMethod::ExplainAllProcesses | OwnMethod::GetListenerPools => String::new(),
@@ -105,6 +115,10 @@ fn plan_update(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
 
 fn update(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
     Ok(OwnMethod::Update { names: args.texts("names")?, restart: args.flag(), wait: args.flag() })
+}
+
+fn retry(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
+    Ok(OwnMethod::Retry { names: args.texts("names")?, wait: args.switch() })
 }
 
 fn process_plan(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
@@ -127,6 +141,8 @@ mod tests {
             let fault = call("galaxyd.planUpdate", &params).unwrap().unwrap_err();
             assert_eq!(fault.code, FaultCode::IncorrectParameters as i64);
         }
+        let retry = OwnMethod::Retry { names: Vec::new(), wait: true };
+        assert_eq!(call("galaxyd.retry", &[]), Some(Ok(retry)));
         assert_eq!(call("galaxyd.nothing", &[]), None);
     }
 

@@ -41,7 +41,7 @@ impl Worker {
             self.tell_keeper(&ToKeeper::StartAfresh);
         } else {
             self.remove_traces().await;
-            self.tell_keeper(&ToKeeper::Exit { code: 0 });
+            self.tell_keeper(&ToKeeper::Exit { code: self.engine.exit_code() });
         }
         while !self.keeper.is_flushed() && self.keeper.receive().await.is_ok() {}
         // Writes what waits for the activity log.
