@@ -48,7 +48,7 @@ fn own_pids_max() -> Option<u64> {
 
 /// How many descriptors a daemon with so many programs needs to be sure to have enough.
 fn needed(programs: usize) -> u64 {
-    RESERVE + PER_PROGRAM * u64::try_from(programs).unwrap_or(u64::MAX / PER_PROGRAM / 2)
+    PER_PROGRAM.saturating_mul(u64::try_from(programs).unwrap_or(u64::MAX)).saturating_add(RESERVE)
 }
 
 /// What to tell when the limit is too low for this configuration.
@@ -75,7 +75,7 @@ impl Worker {
     pub(super) fn has_descriptors_for_another(&self) -> bool {
         let Ok((limit, _)) = limits::get(limits::OPEN_FILES) else { return true };
         let coming = self.spawning.len() + 1;
-        if needed(self.children.len() + coming) * 2 <= limit {
+        if needed(self.children.len() + coming).saturating_mul(2) <= limit {
             return true;
         }
         let coming = PER_PROGRAM * u64::try_from(coming).unwrap_or(0);
