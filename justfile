@@ -27,6 +27,10 @@ record:
 faults-long:
     GALAXYD_FAULTS=long cargo test --release --test faults
 
+# An hour of everything at once.
+soak:
+    GALAXYD_SOAK_SECS=3600 cargo test --release --test soak -- --nocapture
+
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use galaxyd::config::{PageConfig, ServerConfig, UnixServer};
+use galaxyd::config::{Access, PageConfig, ServerConfig, UnixServer};
 use galaxyd::http::{bind, serve};
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::sys::time::TimeValLike;
@@ -21,13 +21,14 @@ fn without_descriptors_accepting_waits_without_spinning_and_goes_on_when_there_a
         chmod: 0o700,
         chown: None,
         auth: None,
+        access: Access::default(),
         page: PageConfig::default(),
     });
     let listener = bind(&server).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (control, _requests) = mpsc::channel(1);
     runtime.block_on(async {
-        let _endpoint = serve(listener, None, &PageConfig::default(), control, std::sync::Arc::default()).unwrap();
+        let _endpoint = serve(listener, &server, control, std::sync::Arc::default()).unwrap();
         let mut client = UnixStream::connect(&file).unwrap();
         client.write_all(b"GET /nope HTTP/1.0\r\n\r\n").unwrap();
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();

@@ -69,14 +69,15 @@ impl<'a> Lookup<'a> {
         let Some((user, group)) = text.split_once(':') else {
             return Some(Owner { uid: self.user(text).ok()?.uid, gid: None });
         };
-        let uid = self.user(user).ok()?.uid;
-        let gid = match value::account(group).ok()? {
-            value::Account::Number(number) => {
-                u32::try_from(number).ok().filter(|gid| self.source.group_exists(*gid))?
-            }
-            value::Account::Name(name) => self.source.group_by_name(&name)?,
-        };
-        Some(Owner { uid, gid: Some(gid) })
+        Some(Owner { uid: self.user(user).ok()?.uid, gid: Some(self.group(group)?) })
+    }
+
+    /// A group by name or number.
+    pub(crate) fn group(&self, text: &str) -> Option<u32> {
+        match value::account(text).ok()? {
+            value::Account::Number(number) => u32::try_from(number).ok().filter(|gid| self.source.group_exists(*gid)),
+            value::Account::Name(name) => self.source.group_by_name(&name),
+        }
     }
 
     /// A directory that exists, `~` expanded.

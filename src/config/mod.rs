@@ -1,5 +1,6 @@
 //! Text to typed configuration, with positions. One reader per dialect, one model.
 
+mod access;
 mod assembly;
 mod client;
 mod command;
@@ -59,9 +60,9 @@ pub use host::HostSource;
 pub use literal::{ascii_literal, literal};
 pub use loader::{Loaded, load};
 pub use model::{
-    CgroupChoice, Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind, InetServer,
-    LogConfig, LogFile, LogLevelName, Owner, PageConfig, ProcessConfig, RpcInterface, ServerAuth, ServerConfig,
-    SocketConfig, UnixServer, User,
+    Access, Accounts, CgroupChoice, Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind,
+    InetServer, LogConfig, LogFile, LogLevelName, Owner, PageConfig, ProcessConfig, RpcInterface, ServerAuth,
+    ServerConfig, SocketConfig, UnixServer, User,
 };
 pub use nearest::nearest;
 pub use overrides::{DaemonOption, Overrides};
@@ -73,5 +74,6 @@ pub use process::NUMPROCS_MAX;
 pub use program::processes_of;
 pub use reference::reference_markdown;
 pub use sample::sample;
+pub use secret::is_secret_variable;
 pub use source::{Account, FILE_BYTES_MAX, FileStatus, ReadError, Source};
 pub use span::{FileId, Span, line_column};

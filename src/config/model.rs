@@ -120,6 +120,8 @@ pub struct UnixServer {
     pub chmod: u32,
     pub chown: Option<Owner>,
     pub auth: Option<ServerAuth>,
+    #[serde(default)]
+    pub access: Access,
     pub page: PageConfig,
 }
 
@@ -131,6 +133,8 @@ pub struct InetServer {
     pub host: String,
     pub port: u16,
     pub auth: Option<ServerAuth>,
+    #[serde(default)]
+    pub access: Access,
     /// To be served without a password although others than this host can reach it.
     pub allow_unauthenticated: bool,
     pub page: PageConfig,
@@ -143,6 +147,25 @@ pub struct PageConfig {
     pub allowed_hosts: Vec<String>,
     /// Whether Supervisor's action links act without a token.
     pub get_actions: bool,
+}
+
+/// Who may do what at an endpoint, where the password and the mode of the socket do not say all. Not in Supervisor.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// The credentials of those who may only look.
+    pub reader: Option<ServerAuth>,
+    /// `None`: whoever can open the socket may do everything.
+    pub accounts: Option<Accounts>,
+}
+
+/// The accounts that a Unix socket serves beside root and the daemon's own, by number.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accounts {
+    pub admin_users: Vec<u32>,
+    pub admin_groups: Vec<u32>,
+    /// Those may only look.
+    pub read_users: Vec<u32>,
+    pub read_groups: Vec<u32>,
 }
 
 /// HTTP Basic credentials; `password` may be `{SHA}` and a lower-case hex SHA-1.

@@ -91,7 +91,7 @@ impl SectionKind {
             Self::Group => "Programs that are addressed together; they leave their own groups.",
             Self::Include => "Further files to read; only the main file's section counts.",
             Self::RpcInterface => {
-                "Makes the XML-RPC methods available; Supervisor's own interface is the only one known."
+                "Makes XML-RPC methods available: Supervisor's own, or those of `supervisor_twiddler`; no others are known."
             }
             Self::CtlPlugin => {
                 "A plugin of Supervisor's client; refused unless `--ignore-plugins` is given, as Python code cannot be loaded."
@@ -372,6 +372,12 @@ impl Key {
             Preset::Absent(_) | Preset::Required => None,
         }
     }
+
+    /// Whether Supervisor does not have it: the meaning says so, at its end.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.meaning.ends_with("Not in Supervisor.")
+    }
 }
 
 /// The keys that the sections of this kind may have, in the order of the reference. `FastCGI` programs and event
@@ -464,10 +470,22 @@ pub const KEYS: &[Key] = &[
         "Name that clients must give."),
     key(S::UnixHttpServer, "password", V::Text, Absent("no authentication"), N::Environment, E::Reload,
         "Password that clients must give: clear text, or `{SHA}` and the SHA-1 of it in lower-case hex."),
+    key(S::UnixHttpServer, "read_username", V::Text, Absent("nobody"), N::Environment, E::Reload,
+        "Name of those who may only look: states, plans and logs, but nothing that changes anything or shows secrets. Wants `username`. Not in Supervisor."),
+    key(S::UnixHttpServer, "read_password", V::Text, Absent("nobody"), N::Environment, E::Reload,
+        "Their password, written as `password`. Not in Supervisor."),
+    key(S::UnixHttpServer, "admin_users", V::Names, Absent("whoever can open the socket"), N::Environment, E::Reload,
+        "Accounts that may do everything, names or numbers, beside root and the daemon's own. With any of these four keys all others are refused. Not in Supervisor."),
+    key(S::UnixHttpServer, "admin_groups", V::Names, Absent("nobody"), N::Environment, E::Reload,
+        "Groups whose members may do everything. Not in Supervisor."),
+    key(S::UnixHttpServer, "read_users", V::Names, Absent("nobody"), N::Environment, E::Reload,
+        "Accounts that may only look: states, plans and logs, but nothing that changes anything or shows secrets. Not in Supervisor."),
+    key(S::UnixHttpServer, "read_groups", V::Names, Absent("nobody"), N::Environment, E::Reload,
+        "Groups whose members may only look. Not in Supervisor."),
     key(S::UnixHttpServer, "allowed_hosts", V::Names, Absent("addresses and `localhost`; with a password any"), N::Environment, E::Reload,
-        "Names under which browsers may reach the status page, for instance behind a proxy."),
+        "Names under which browsers may reach the status page, for instance behind a proxy. Not in Supervisor."),
     key(S::UnixHttpServer, "get_actions", V::Boolean, Text("false"), N::Environment, E::Reload,
-        "Let Supervisor's links (`index.html?processname=x&action=stop`) act; otherwise actions are sent by POST with a token."),
+        "Let Supervisor's links (`index.html?processname=x&action=stop`) act; otherwise actions are sent by POST with a token. Not in Supervisor."),
     // [inet_http_server]
     key(S::InetHttpServer, "port", V::Address, Required, N::Environment, E::Reload,
         "Address to listen on; without a host, all IPv4 interfaces."),
@@ -476,11 +494,15 @@ pub const KEYS: &[Key] = &[
     key(S::InetHttpServer, "password", V::Text, Absent("no authentication"), N::Environment, E::Reload,
         "Password that clients must give: clear text, or `{SHA}` and the SHA-1 of it in lower-case hex."),
     key(S::InetHttpServer, "allow_unauthenticated", V::Boolean, Text("false"), N::Environment, E::Reload,
-        "Serve without a password although others than this host can reach the port: whoever does controls every program."),
+        "Serve without a password although others than this host can reach the port: whoever does controls every program. Not in Supervisor."),
+    key(S::InetHttpServer, "read_username", V::Text, Absent("nobody"), N::Environment, E::Reload,
+        "Name of those who may only look: states, plans and logs, but nothing that changes anything or shows secrets. Wants `username`. Not in Supervisor."),
+    key(S::InetHttpServer, "read_password", V::Text, Absent("nobody"), N::Environment, E::Reload,
+        "Their password, written as `password`. Not in Supervisor."),
     key(S::InetHttpServer, "allowed_hosts", V::Names, Absent("addresses and `localhost`; with a password any"), N::Environment, E::Reload,
-        "Names under which browsers may reach the status page, for instance behind a proxy."),
+        "Names under which browsers may reach the status page, for instance behind a proxy. Not in Supervisor."),
     key(S::InetHttpServer, "get_actions", V::Boolean, Text("false"), N::Environment, E::Reload,
-        "Let Supervisor's links (`index.html?processname=x&action=stop`) act; otherwise actions are sent by POST with a token."),
+        "Let Supervisor's links (`index.html?processname=x&action=stop`) act; otherwise actions are sent by POST with a token. Not in Supervisor."),
     // [supervisorctl]
     key(S::Supervisorctl, "serverurl", V::Url, Text("http://localhost:9001"), N::Here, E::Client,
         "Where the daemon is: `unix:///path` or `http://host:port`."),
@@ -590,7 +612,7 @@ pub const KEYS: &[Key] = &[
     key(S::EventListener, "buffer_size", V::Integer, Text("1024"), N::Here, E::Update,
         "How many events wait for a free listener before the oldest is dropped."),
     key(S::EventListener, "len_in_bytes", V::Boolean, Text("false"), N::Here, E::Update,
-        "`len:` of an event counts the bytes of its payload instead of its characters: for listeners that read bytes."),
+        "`len:` of an event counts the bytes of its payload instead of its characters: for listeners that read bytes. Not in Supervisor."),
     key(S::EventListener, "result_handler", V::PythonObject, Text("supervisor.dispatchers:default_handler"), N::Here,
         E::Update, "Judge of the listeners' answers; only the default exists."),
     key(S::EventListener, "priority", V::Integer, Absent("-1 for the pool, 999 for its processes"), N::Here, E::Update,

@@ -3,15 +3,38 @@
 /// What stands in their place.
 pub(super) const HIDDEN: &str = "(hidden)";
 
-/// Parts of names that promise a secret.
-const TELLTALES: [&str; 10] =
-    ["PASS", "PWD", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "AUTH", "PRIVATE", "COOKIE", "SESSION"];
+/// What is found in names of secrets, wherever it stands.
+const TELLTALES: [&str; 12] = [
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "SECRET",
+    "TOKEN",
+    "CREDENTIAL",
+    "APIKEY",
+    "PRIVATE",
+    "COOKIE",
+    "SESSION",
+    "AUTHKEY",
+    "DSN",
+];
 
-/// Whether what goes by this name is hardly meant to be seen.
+/// Words that make a secret of the name they end.
+const LAST_WORDS: [&str; 4] = ["KEY", "PASS", "PWD", "AUTH"];
+
+/// Whether what goes by this name is hardly meant to be seen. A guess that errs on the side of hiding.
 #[must_use]
 pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    TELLTALES.iter().any(|telltale| name.contains(telltale))
+    let last = name.rsplit(|character: char| !character.is_alphanumeric()).next().unwrap_or_default();
+    let ends_so = LAST_WORDS.contains(&last) && name != "PWD";
+    ends_so || TELLTALES.iter().any(|telltale| name.contains(telltale))
+}
+
+/// Whether a variable looks like a secret: by its name, or because a password is in its value.
+#[must_use]
+pub fn is_secret_variable(name: &str, value: &str) -> bool {
+    is_secret(name) || without_secrets(value) != value
 }
 
 /// The text with the passwords of URLs and the values of telling options (`--token=x`, `PGPASSWORD=x`) hidden.
@@ -46,10 +69,26 @@ mod tests {
 
     #[test]
     fn names_give_secrets_away() {
-        for (name, wanted) in
-            [("DB_PASSWORD", true), ("GALAXY_API_KEY", true), ("apitoken", true), ("PATH", false), ("LANG", false)]
-        {
-            assert_eq!(is_secret(name), wanted, "{name}");
+        for (name, value, wanted) in [
+            ("DB_PASSWORD", "x", true),
+            ("PGPASSWORD", "x", true),
+            ("GALAXY_API_KEY", "x", true),
+            ("--api-key", "x", true),
+            ("Api_Key", "x", true),
+            ("SECRET_KEY_BASE", "x", true),
+            ("apitoken", "x", true),
+            ("HTTP_AUTH", "x", true),
+            ("PATH", "/bin", false),
+            ("LANG", "de", false),
+            ("PWD", "/srv", false),
+            ("KEYBOARD", "de", false),
+            ("MONKEY", "x", false),
+            ("DATABASE", "postgresql://galaxy:secret@db/galaxy", true),
+            ("DATABASE", "postgresql://galaxy@db/galaxy", false),
+            ("URL", "http://host:80/a@b", false),
+            ("OPTIONS", "-v --token=abc", true),
+        ] {
+            assert_eq!(is_secret_variable(name, value), wanted, "{name}={value}");
         }
     }
 

@@ -1,8 +1,9 @@
 //! Endpoints and RPC interfaces. Source: Supervisor 4.3.0, `options.py`, `server_configs_from_parser()` and
 //! `get_plugins()`.
 
+use super::access::{self, Credentials};
 use super::lookup::Complaint;
-use super::model::{InetServer, PageConfig, RpcInterface, ServerAuth, ServerConfig, UnixServer};
+use super::model::{InetServer, PageConfig, RpcInterface, ServerConfig, UnixServer};
 use super::path;
 use super::plugin::InterfaceKind;
 use super::problem::Problem;
@@ -107,7 +108,8 @@ fn inet(reader: &mut Reader<'_>, section: &str) -> Option<InetServer> {
     const KEY: &str = "port";
     let here = place(section, SectionKind::InetHttpServer);
     let scope = reader.bare_scope();
-    let auth = auth(reader, here);
+    let auth = access::credentials(reader, here, Credentials::Full);
+    let access = access::inet(reader, here, auth.as_ref());
     if reader.raw_value(here, KEY).is_none() {
         let text = format!("section [{section}] has no port value");
         reader.complain(here, KEY, Complaint::new(text, "add port=127.0.0.1:9001, or another address"));
@@ -115,7 +117,7 @@ fn inet(reader: &mut Reader<'_>, section: &str) -> Option<InetServer> {
     let allow_unauthenticated = reader.boolean(here, "allow_unauthenticated", &scope);
     let page = page(reader, here);
     let (host, port) = reader.plain(here, KEY, &scope, value::inet_address)?;
-    Some(InetServer { section: section.to_owned(), host, port, auth, allow_unauthenticated, page })
+    Some(InetServer { section: section.to_owned(), host, port, auth, access, allow_unauthenticated, page })
 }
 
 fn unix(reader: &mut Reader<'_>, section: &str) -> Option<UnixServer> {
@@ -127,7 +129,7 @@ fn unix(reader: &mut Reader<'_>, section: &str) -> Option<UnixServer> {
         reader.complain(here, KEY, Complaint::new(text, "add file=/run/supervisor.sock, or another path"));
     }
     let scope = reader.bare_scope();
-    let auth = auth(reader, here);
+    let auth = access::credentials(reader, here, Credentials::Full);
     let chown = reader.typed(here, "chown", &scope, |text, lookup| {
         let help = "write user or user:group, both known on this host";
         lookup.owner(text).ok_or_else(|| Complaint::new(format!("Invalid sockchown value {text}"), help))
@@ -136,9 +138,11 @@ fn unix(reader: &mut Reader<'_>, section: &str) -> Option<UnixServer> {
         value::octal(text)
             .map_err(|_| Complaint::new(format!("Invalid chmod value {text}"), "write octal digits, like 0700"))
     });
+    let chmod = chmod.unwrap_or(0o700);
+    let access = access::unix(reader, here, auth.as_ref(), chmod);
     let page = page(reader, here);
     let file = path::resolve(file.ok()??.trim_matches(super::ini::is_space), reader.lookup.source).into();
-    Some(UnixServer { section: section.to_owned(), file, chmod: chmod.unwrap_or(0o700), chown, auth, page })
+    Some(UnixServer { section: section.to_owned(), file, chmod, chown, auth, access, page })
 }
 
 /// The keys of the status page, which Supervisor does not have.
@@ -146,26 +150,4 @@ fn page(reader: &mut Reader<'_>, here: Place<'_>) -> PageConfig {
     let scope = reader.bare_scope();
     let allowed_hosts = reader.names(here, "allowed_hosts", &scope);
     PageConfig { allowed_hosts, get_actions: reader.boolean(here, "get_actions", &scope) }
-}
-
-/// The credentials. An empty user name counts as given, but switches authentication off.
-fn auth(reader: &mut Reader<'_>, here: Place<'_>) -> Option<ServerAuth> {
-    let scope = reader.bare_scope();
-    let username = reader.written(here, "username", &scope);
-    let password = reader.written(here, "password", &scope);
-    let (username, password) = (username.ok()?, password.ok()?);
-    match (username, password) {
-        (Some(username), Some(password)) if !username.is_empty() => Some(ServerAuth { username, password }),
-        (Some(_), Some(_)) | (None, None) => None,
-        (username, _) => {
-            let text = format!(
-                "Section [{}] contains incomplete authentication: If a username or a password is specified, both the \
-                 username and password must be specified",
-                here.section
-            );
-            let (there, missing) = if username.is_some() { ("username", "password") } else { ("password", "username") };
-            reader.complain(here, there, Complaint::new(text, format!("add {missing}=...")));
-            None
-        }
-    }
 }

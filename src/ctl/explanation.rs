@@ -17,6 +17,8 @@ pub struct Explanation {
     pub name: String,
     pub statename: String,
     pub reason: String,
+    /// What keeps it from going on: a log that cannot be written, a stop by a signal.
+    pub hindrances: Vec<String>,
     pub last_words: Vec<String>,
     /// Pids and command lines of processes that it left behind.
     pub left_behind: Vec<(i64, String)>,
@@ -38,6 +40,7 @@ impl Explanation {
             name: answer::text(value, "name")?,
             statename: answer::text(value, "statename")?,
             reason: answer::text(value, "reason")?,
+            hindrances: answer::list(list("hindrances")?, word)?,
             last_words: answer::list(list("last_words")?, word)?,
             left_behind: answer::list(list("left_behind")?, survivor)?,
         })
@@ -57,6 +60,7 @@ impl Explanation {
             "process": self.name,
             "state": self.statename,
             "reason": self.reason,
+            "hindrances": self.hindrances,
             "last_words": self.last_words,
             "left_behind": left_behind,
         })
@@ -65,6 +69,10 @@ impl Explanation {
     /// As a person reads it.
     pub(super) fn lines(&self) -> String {
         let mut text = format!("{} ({}): {}", self.namespec(), self.statename, self.reason);
+        for hindrance in &self.hindrances {
+            text.push_str("; ");
+            text.push_str(hindrance);
+        }
         for line in &self.last_words {
             text.push_str("\n    log: ");
             text.push_str(line);

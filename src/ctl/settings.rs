@@ -32,8 +32,7 @@ impl Settings {
         let mut address_origin = AddressOrigin::Default;
         if let Some(path) = configuration.as_deref().filter(|_| !is_local(personality, options)) {
             (ctl, address_origin) = match personality {
-                Personality::Galaxyctl => server_of(path, options.plugins)
-                    .map_or_else(|| read_file(personality, argv0, path, options.plugins), Ok)?,
+                Personality::Galaxyctl => daemon_of(path, options.plugins)?,
                 _ => read_file(personality, argv0, path, options.plugins)?,
             };
         }
@@ -58,10 +57,10 @@ fn is_local(personality: Personality, options: &CtlOptions) -> bool {
             .is_some_and(|line| line.name == "help" || (line.origin == Origin::Galaxyd && !line.words.are_processes()))
 }
 
-/// How the daemon of this configuration is reached, with what keeps it from being known.
-pub(super) fn daemon_of(path: &Path, plugins: Plugins) -> Result<CtlConfig, u8> {
+/// How galaxyctl reaches the daemon of this configuration. Tells what is wrong itself; the error is the exit code.
+pub(super) fn daemon_of(path: &Path, plugins: Plugins) -> Result<(CtlConfig, AddressOrigin), u8> {
     let read = || read_file(Personality::Galaxyctl, "galaxyctl", path, plugins);
-    server_of(path, plugins).map_or_else(read, Ok).map(|(ctl, _)| ctl)
+    server_of(path, plugins).map_or_else(read, Ok)
 }
 
 fn read_file(
@@ -104,12 +103,10 @@ fn server_of(path: &Path, plugins: Plugins) -> Option<(CtlConfig, AddressOrigin)
     if ctl.has_refused_plugin() {
         return None;
     }
-    warn(&ctl);
-    let ctl = match ctl.config {
-        Some(ctl) if ctl.serverurl != CtlConfig::default().serverurl => return None,
-        Some(ctl) => ctl,
-        None => CtlConfig::default(),
-    };
+    let client = ctl.config.clone().unwrap_or_default();
+    if client.serverurl != CtlConfig::default().serverurl {
+        return None;
+    }
     // The daemon has judged its own plugins; only its address is wanted here.
     let overrides = Overrides { ignore_plugins: true, ..Overrides::default() };
     let servers = config::load(path, &overrides, &source).config?.servers;
@@ -128,13 +125,15 @@ fn server_of(path: &Path, plugins: Plugins) -> Option<(CtlConfig, AddressOrigin)
     let usable = auth.filter(|auth| !auth.password.starts_with("{SHA}"));
     let (username, password) =
         usable.map(|ServerAuth { username, password }| (username.clone(), password.clone())).unzip();
-    let ctl = CtlConfig {
+    // Only here: whoever is told nothing reads the file once more.
+    warn(&ctl);
+    let settings = CtlConfig {
         serverurl,
-        username: ctl.username.clone().or(username),
-        password: ctl.password.clone().or(password),
-        ..ctl
+        username: client.username.clone().or(username),
+        password: client.password.clone().or(password),
+        ..client
     };
-    Some((ctl, origin))
+    Some((settings, origin))
 }
 
 #[cfg(test)]

@@ -87,6 +87,12 @@ impl Shell {
         Self { session, daemon, screen, console, exit: ExitCode::Success, known: None }
     }
 
+    /// Talks to this daemon from now on; gives the one before.
+    pub(super) fn turn_to(&mut self, session: Session, daemon: Box<dyn Daemon>) -> (Session, Box<dyn Daemon>) {
+        self.known = None;
+        (std::mem::replace(&mut self.session, session), std::mem::replace(&mut self.daemon, daemon))
+    }
+
     #[must_use]
     pub(super) fn exit(&self) -> ExitCode {
         self.exit

@@ -284,7 +284,8 @@ impl Engine {
     }
 
     /// Whether an update removes this process.
-    pub(super) fn is_leaving(&self, process: ProcessId) -> bool {
+    #[must_use]
+    pub fn is_leaving(&self, process: ProcessId) -> bool {
         let change = self.slots.get(&process).and_then(|slot| slot.process.record.change.as_ref());
         change.is_some_and(|change| matches!(change.then, Then::Leave | Then::LeaveWithGroup))
     }

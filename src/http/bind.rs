@@ -1,7 +1,7 @@
 //! Makes listening sockets: Supervisor's procedure and texts, without its races.
 
 use std::fmt;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -10,11 +10,13 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, open};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, UnixAddr, bind as bind_socket, connect, listen,
     setsockopt, socket, sockopt,
 };
-use nix::unistd::{Gid, Uid, User, chown, geteuid};
+use nix::sys::stat::Mode;
+use nix::unistd::{Gid, Uid, User, fchownat, geteuid};
 
 use super::limits::BACKLOG;
 use crate::config::{InetServer, Owner, ServerConfig, UnixServer};
@@ -208,10 +210,7 @@ pub fn rebind(descriptor: OwnedFd, server: &ServerConfig) -> Result<BoundListene
         if identity(&unix.file).is_none() {
             return bind(server);
         }
-        fs::set_permissions(&unix.file, Permissions::from_mode(unix.chmod))?;
-        if let Some(owner) = &unix.chown {
-            give(&unix.file, &unix.file, owner)?;
-        }
+        settle(&unix.file, unix)?;
     }
     Ok(BoundListener::adopt(descriptor, server))
 }
@@ -228,10 +227,7 @@ fn bind_unix(server: &UnixServer) -> Result<BoundUnix, BindError> {
         _ => {}
     }
     bind_socket(socket.as_raw_fd(), &address)?;
-    fs::set_permissions(&temporary.0, Permissions::from_mode(server.chmod))?;
-    if let Some(owner) = &server.chown {
-        give(&temporary.0, file, owner)?;
-    }
+    settle(&temporary.0, server)?;
     listen(&socket, Backlog::new(BACKLOG)?)?;
     let took_over = publish(&temporary.0, file)?;
     Ok(BoundUnix { listener: socket.into(), file: file.clone(), took_over, identity: identity(file) })
@@ -255,9 +251,26 @@ impl Drop for Temporary {
     }
 }
 
-/// Changes the owner of `path`; `file` is what the message calls it.
-fn give(path: &Path, file: &Path, owner: &Owner) -> Result<(), BindError> {
-    match chown(path, Some(Uid::from_raw(owner.uid)), owner.gid.map(Gid::from_raw)) {
+/// Gives the socket at `path` its mode and owner: the very file that is looked at, as somebody who may write in its
+/// directory could put a link to another one in its place meanwhile.
+fn settle(path: &Path, server: &UnixServer) -> Result<(), BindError> {
+    let held = open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())?;
+    let metadata = File::from(held.try_clone()?).metadata()?;
+    if !metadata.file_type().is_socket() || metadata.nlink() != 1 {
+        return Err(BindError::NotASocket(server.file.clone()));
+    }
+    // chmod(2) follows this one link, to what is held and nothing else.
+    fs::set_permissions(format!("/proc/self/fd/{}", held.as_raw_fd()), Permissions::from_mode(server.chmod))?;
+    match &server.chown {
+        Some(owner) => give(&held, &server.file, owner),
+        None => Ok(()),
+    }
+}
+
+/// Changes the owner of an open file; `file` is what the message calls it.
+fn give(held: &OwnedFd, file: &Path, owner: &Owner) -> Result<(), BindError> {
+    let (uid, gid) = (Uid::from_raw(owner.uid), owner.gid.map(Gid::from_raw));
+    match fchownat(held, "", Some(uid), gid, AtFlags::AT_EMPTY_PATH) {
         Ok(()) => Ok(()),
         Err(Errno::EPERM) => {
             let user = User::from_uid(geteuid()).ok().flatten();
@@ -361,7 +374,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
-    use crate::config::{PageConfig, ServerAuth};
+    use crate::config::{Access, PageConfig, ServerAuth};
 
     fn unix(file: PathBuf) -> ServerConfig {
         ServerConfig::Unix(UnixServer {
@@ -370,6 +383,7 @@ mod tests {
             chmod: 0o600,
             chown: None,
             auth: None,
+            access: Access::default(),
             page: PageConfig::default(),
         })
     }
@@ -380,6 +394,7 @@ mod tests {
             host: host.to_owned(),
             port,
             auth: None,
+            access: Access::default(),
             allow_unauthenticated: false,
             page: PageConfig::default(),
         })

@@ -6,21 +6,24 @@ use std::time::Duration;
 
 use nix::unistd::geteuid;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
+use super::admission::{Admission, Role};
 use super::bind::BoundListener;
 use super::connection;
 use super::incoming::{Incoming, Peer};
-use super::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, CONNECTIONS_RESERVED, Times};
+use super::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, CONNECTIONS_RESERVED, STRANGERS_MAX, Times};
 use super::pages::Site;
 use super::phase::Phases;
+use super::refusals::Refusals;
 use super::reply;
 use super::service::Service;
 use super::stream::Stream;
-use crate::config::{PageConfig, ServerAuth};
-use crate::rpc::Interfaces;
+use crate::config::{PageConfig, ServerConfig};
+use crate::rpc::{self, Interfaces};
+use crate::sys::peer;
 
 /// A served endpoint. Dropping it ends all connections at once.
 #[derive(Debug)]
@@ -48,7 +51,7 @@ impl Drop for Endpoint {
 
 /// Serves the listener on tasks of the current tokio runtime; every call that is understood goes to `control`.
 ///
-/// With `auth` every URL wants these credentials.
+/// `server` says who may do what.
 ///
 /// # Errors
 /// When the listener cannot be made non-blocking or is not registered with the runtime, or the kernel gives no randomness.
@@ -57,12 +60,11 @@ impl Drop for Endpoint {
 /// Outside of a tokio runtime.
 pub fn serve(
     listener: BoundListener,
-    auth: Option<ServerAuth>,
-    page: &PageConfig,
+    server: &ServerConfig,
     control: mpsc::Sender<Incoming>,
     interfaces: Arc<Interfaces>,
 ) -> io::Result<Endpoint> {
-    serve_with(listener, auth, page, control, interfaces, Times::default())
+    serve_with(listener, server, control, interfaces, Times::default())
 }
 
 /// The same with other times.
@@ -74,8 +76,7 @@ pub fn serve(
 /// Outside of a tokio runtime.
 pub fn serve_with(
     listener: BoundListener,
-    auth: Option<ServerAuth>,
-    page: &PageConfig,
+    server: &ServerConfig,
     control: mpsc::Sender<Incoming>,
     interfaces: Arc<Interfaces>,
     times: Times,
@@ -92,11 +93,20 @@ pub fn serve_with(
         }
     };
     let (stop, stopped) = watch::channel(None);
-    let site = Arc::new(Site::open(page, auth.is_some())?);
-    let auth = auth.map(Arc::new);
+    let admission = Arc::new(Admission::of(server));
+    let site = Arc::new(Site::open(page_of(server), admission.has_password())?);
+    let (refusals, strangers) = (Arc::new(Refusals::new()), Arc::new(Semaphore::new(STRANGERS_MAX)));
     let (open, tasks) = (Vec::new(), JoinSet::new());
-    let server = Server { name, acceptor, auth, site, control, interfaces, times, open, tasks };
+    let server =
+        Server { name, acceptor, admission, refusals, strangers, site, control, interfaces, times, open, tasks };
     Ok(Endpoint { task: tokio::spawn(server.run(stopped)), stop })
+}
+
+fn page_of(server: &ServerConfig) -> &PageConfig {
+    match server {
+        ServerConfig::Unix(server) => &server.page,
+        ServerConfig::Inet(server) => &server.page,
+    }
 }
 
 enum Acceptor {
@@ -105,26 +115,45 @@ enum Acceptor {
 }
 
 impl Acceptor {
-    async fn accept(&self) -> io::Result<(Stream, Peer)> {
+    /// The next client, and what its account may do.
+    async fn accept(&self, admission: &Admission) -> io::Result<(Stream, Peer, Role)> {
         match self {
             Acceptor::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
                 let credentials = stream.peer_cred()?;
                 let pid = credentials.pid().unwrap_or(0);
-                Ok((Stream::Unix(stream), Peer::Unix { pid, uid: credentials.uid(), user: None }))
+                let peer = Peer::Unix { pid, uid: credentials.uid(), command: command_of(pid), user: None };
+                let mut groups = vec![credentials.gid()];
+                if admission.wants_groups() {
+                    // Who cannot be asked has none: that gives no rights away.
+                    groups.extend(peer::groups(&stream).unwrap_or_default());
+                }
+                let role = admission.role_of(&peer, &groups);
+                Ok((Stream::Unix(stream), peer, role))
             }
             Acceptor::Inet(listener) => {
                 let (stream, address) = listener.accept().await?;
-                Ok((Stream::inet(stream)?, Peer::Inet { address, user: None }))
+                let peer = Peer::Inet { address, user: None };
+                let role = admission.role_of(&peer, &[]);
+                Ok((Stream::inet(stream)?, peer, role))
             }
         }
     }
 }
 
+/// The name of a process's program, for people; empty if it cannot be told. The kernel knows it without waiting.
+fn command_of(pid: i32) -> String {
+    let command = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+    rpc::printable(String::from_utf8_lossy(&command).trim_end())
+}
+
 struct Server {
     name: String,
     acceptor: Acceptor,
-    auth: Option<Arc<ServerAuth>>,
+    admission: Arc<Admission>,
+    refusals: Arc<Refusals>,
+    /// Connections of clients that are told no; they have these slots and not those of the others.
+    strangers: Arc<Semaphore>,
     site: Arc<Site>,
     control: mpsc::Sender<Incoming>,
     interfaces: Arc<Interfaces>,
@@ -149,10 +178,10 @@ impl Server {
                     }
                 }
                 Some(_) = self.tasks.join_next() => {}
-                accepted = self.acceptor.accept() => match accepted {
-                    Ok((stream, peer)) => {
+                accepted = self.acceptor.accept(&self.admission) => match accepted {
+                    Ok((stream, peer, role)) => {
                         failing = false;
-                        self.admit(stream, peer);
+                        self.admit(stream, peer, role);
                     }
                     Err(error) if is_clients(&error) => {}
                     Err(error) => {
@@ -168,10 +197,15 @@ impl Server {
         self.finish(grace).await;
     }
 
-    fn admit(&mut self, stream: Stream, peer: Peer) {
+    fn admit(&mut self, stream: Stream, peer: Peer, role: Role) {
+        if role == Role::Stranger {
+            self.turn_away(stream, peer);
+            return;
+        }
         // A connection's task holds a second reference for as long as it lives.
         self.open.retain(|phases| Arc::strong_count(phases) > 1);
-        let bound = if is_privileged(&peer) { CONNECTIONS_MAX + CONNECTIONS_RESERVED } else { CONNECTIONS_MAX };
+        let bound =
+            if self.is_privileged(&peer, role) { CONNECTIONS_MAX + CONNECTIONS_RESERVED } else { CONNECTIONS_MAX };
         if self.open.len() >= bound && !self.evict() {
             tracing::warn!("{}: {} connections are open, one more is refused", self.name, self.open.len());
             // It is small, so that it fits the socket's buffer or the client is not worth more.
@@ -180,10 +214,42 @@ impl Server {
         }
         let phases = Arc::new(Phases::new(self.times));
         self.open.push(Arc::clone(&phases));
-        let (auth, site) = (self.auth.clone(), Arc::clone(&self.site));
-        let (control, interfaces) = (self.control.clone(), Arc::clone(&self.interfaces));
-        let service = Service { auth, control, interfaces, peer, phases, site };
-        self.tasks.spawn(connection::serve(stream, service));
+        self.tasks.spawn(connection::serve(stream, self.service(peer, role, phases)));
+    }
+
+    fn service(&self, peer: Peer, role: Role, phases: Arc<Phases>) -> Service {
+        Service {
+            admission: Arc::clone(&self.admission),
+            refusals: Arc::clone(&self.refusals),
+            role,
+            control: self.control.clone(),
+            interfaces: Arc::clone(&self.interfaces),
+            peer,
+            phases,
+            site: Arc::clone(&self.site),
+        }
+    }
+
+    /// Tells a client that it is not served, if not too many are being told just now.
+    fn turn_away(&mut self, stream: Stream, peer: Peer) {
+        self.refusals.tell("a connection", &peer);
+        let Ok(slot) = Arc::clone(&self.strangers).try_acquire_owned() else { return };
+        let phases = Arc::new(Phases::new(self.times));
+        let service = self.service(peer, Role::Stranger, phases);
+        self.tasks.spawn(async move {
+            connection::serve(stream, service).await;
+            drop(slot);
+        });
+    }
+
+    /// Whether a slot is kept for this client.
+    fn is_privileged(&self, peer: &Peer, role: Role) -> bool {
+        match peer {
+            Peer::Unix { uid, .. } => {
+                *uid == 0 || *uid == geteuid().as_raw() || (self.admission.wants_groups() && role == Role::Admin)
+            }
+            Peer::Inet { .. } => false,
+        }
     }
 
     /// Ends the connection that has been idle longest; false if all are busy.
@@ -214,12 +280,4 @@ fn is_clients(error: &io::Error) -> bool {
             | io::ErrorKind::NotConnected
             | io::ErrorKind::Interrupted
     )
-}
-
-/// Whether a slot is kept for this client.
-fn is_privileged(peer: &Peer) -> bool {
-    match peer {
-        Peer::Unix { uid, .. } => *uid == 0 || *uid == geteuid().as_raw(),
-        Peer::Inet { .. } => false,
-    }
 }

@@ -1,8 +1,8 @@
 //! A log file as a body without end: its last bytes, then whatever is appended, across rotation.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::limits::{FOLLOW_CHUNK_MAX, FOLLOW_HEAD, FOLLOW_PAUSE};
 use super::phase::{Phase, Phases};
 use super::watch::{Watch, Watcher};
+use crate::logs::{Use, open_file};
 
 /// What is sent where the log was cut. Source: supervisor 4.3, http.py.
 const TRUNCATED: &[u8] = b"==> File truncated <==\n";
@@ -167,7 +168,7 @@ impl Log {
 
 /// Opens a regular file for reading, without ever waiting for the other end of a pipe.
 fn open(path: &Path) -> io::Result<(File, fs::Metadata)> {
-    let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
+    let file = open_file(path, Use::Read)?;
     let metadata = file.metadata()?;
     if metadata.is_file() { Ok((file, metadata)) } else { Err(io::ErrorKind::NotFound.into()) }
 }

@@ -12,10 +12,12 @@ use crate::rpc::{Fault, Method, Value};
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Peer {
-    /// From `SO_PEERCRED`; `user` is the authenticated name, if any.
+    /// From `SO_PEERCRED`: who made the connection, whoever uses it now. `user` is the authenticated name, if any.
     Unix {
         pid: i32,
         uid: u32,
+        /// The name of its program, as it was then; empty if that is not known.
+        command: String,
         user: Option<String>,
     },
     Inet {
@@ -28,13 +30,13 @@ impl Peer {
     /// The same client, authenticated as `user`.
     pub(super) fn as_user(&self, user: Option<String>) -> Peer {
         match self {
-            Peer::Unix { pid, uid, .. } => Peer::Unix { pid: *pid, uid: *uid, user },
+            Peer::Unix { pid, uid, command, .. } => Peer::Unix { pid: *pid, uid: *uid, command: command.clone(), user },
             Peer::Inet { address, .. } => Peer::Inet { address: *address, user },
         }
     }
 }
 
-/// As the audit line names the client: `uid 1000, pid 4711` or `user admin, 127.0.0.1:53412`.
+/// As the audit line names the client: `uid 1000, pid 4711 (galaxyctl)` or `user admin, 127.0.0.1:53412`.
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Peer::Unix { user, .. } | Peer::Inet { user, .. }) = self;
@@ -42,7 +44,8 @@ impl fmt::Display for Peer {
             write!(f, "user {user}, ")?;
         }
         match self {
-            Peer::Unix { pid, uid, .. } => write!(f, "uid {uid}, pid {pid}"),
+            Peer::Unix { pid, uid, command, .. } if command.is_empty() => write!(f, "uid {uid}, pid {pid}"),
+            Peer::Unix { pid, uid, command, .. } => write!(f, "uid {uid}, pid {pid} ({command})"),
             Peer::Inet { address, .. } => write!(f, "{address}"),
         }
     }

@@ -10,6 +10,15 @@ pub const CONNECTIONS_MAX: usize = 64;
 /// gets in however many clients hang.
 pub const CONNECTIONS_RESERVED: usize = 8;
 
+/// Connections of clients whose account is not served at all; one more is closed without an answer.
+pub const STRANGERS_MAX: usize = 8;
+
+/// Audit lines about refusals of one endpoint in a [`REFUSALS_WINDOW`]; more are counted, and their number told later.
+pub const REFUSALS_TOLD_MAX: usize = 20;
+
+/// See [`REFUSALS_TOLD_MAX`].
+pub const REFUSALS_WINDOW: Duration = Duration::from_secs(60);
+
 /// Bytes of request line and headers together; above: 431.
 pub const HEADER_MAX: usize = 64 * 1024;
 

@@ -1,5 +1,6 @@
 //! Endpoints: HTTP over unix and inet sockets, authentication, limits, streams; and the client half.
 
+mod admission;
 mod auth;
 mod bind;
 pub mod client;
@@ -10,6 +11,7 @@ mod incoming;
 pub mod limits;
 mod pages;
 mod phase;
+mod refusals;
 mod reply;
 mod route;
 mod service;

@@ -11,10 +11,11 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use tokio::sync::Semaphore;
 
+use super::admission::Role;
 use super::incoming::Answer;
 use super::limits::{FORM_MAX, RESTARTS_MAX};
 use super::reply::{self, Reply};
-use super::service::{Service, http_date};
+use super::service::{Service, Visitor, http_date};
 use crate::config::PageConfig;
 use crate::rpc::{Fault, Method, Value};
 use crate::sys::{clock, random};
@@ -83,17 +84,12 @@ struct Ask {
     verb: Verb,
     headers: HeaderMap,
     form: Form,
-    user: Option<String>,
+    visitor: Visitor,
 }
 
 impl Service {
     /// Answers GET, HEAD and POST of a page.
-    pub(super) async fn page(
-        &self,
-        page: Page,
-        request: Request<hyper::body::Incoming>,
-        user: Option<String>,
-    ) -> Reply {
+    pub(super) async fn page(&self, page: Page, request: Request<hyper::body::Incoming>, visitor: Visitor) -> Reply {
         if page != Page::Ok && !self.site.gate.admits_host(&claims(request.headers())) {
             return html(StatusCode::FORBIDDEN, notice_page(&Notice::ForeignHost));
         }
@@ -107,7 +103,7 @@ impl Service {
         } else {
             Bytes::new()
         };
-        let ask = Ask { verb, headers, form: Form::parse(&query, &body), user };
+        let ask = Ask { verb, headers, form: Form::parse(&query, &body), visitor };
         match page {
             Page::Ok => reply::page(StatusCode::OK, "text/plain", "OK"),
             Page::Tail => self.tail(&ask).await,
@@ -151,7 +147,7 @@ impl Service {
 
     async fn act(&self, action: &Action, ask: &Ask) -> Reply {
         let (now, _) = clock::now();
-        let has_token = self.site.tokens.accepts(ask.form.get("token"), now, ask.user.as_deref());
+        let has_token = self.site.tokens.accepts(ask.form.get("token"), now, ask.visitor.user.as_deref());
         let is_form = ask.verb == Verb::POST && has_token;
         if *action != Action::Refresh {
             if !self.site.gate.admits_origin(&claims(&ask.headers)) {
@@ -166,7 +162,13 @@ impl Service {
                 return html(StatusCode::FORBIDDEN, notice_page(&Notice::NoToken { action, token }));
             }
         }
-        let Some(answers) = self.perform(action.calls(), ask.user.clone()).await else {
+        let calls = action.calls();
+        if ask.visitor.role < Role::Admin && !calls.iter().all(Method::only_looks) {
+            self.refusals
+                .tell(format_args!("the action {}", action.label()), self.peer.as_user(ask.visitor.user.clone()));
+            return html(StatusCode::FORBIDDEN, notice_page(&Notice::OnlyLooking));
+        }
+        let Some(answers) = self.perform(calls, ask.visitor.clone()).await else {
             return reply::error(StatusCode::SERVICE_UNAVAILABLE);
         };
         let outcome = action.outcome(&answers, &ctime());
@@ -188,8 +190,8 @@ impl Service {
     ///
     /// Differs: what is stopped to be started again is started although the browser has left meanwhile. A closed tab must
     /// not leave a server down.
-    async fn perform(&self, calls: Vec<Method>, user: Option<String>) -> Option<Vec<Answer>> {
-        let caller = self.caller(user);
+    async fn perform(&self, calls: Vec<Method>, visitor: Visitor) -> Option<Vec<Answer>> {
+        let caller = self.caller(visitor);
         if calls.len() < 2 {
             return Some(caller.ask_all(calls).await);
         }
@@ -210,7 +212,7 @@ impl Service {
             Some(name) => {
                 let (name, output) = (name.clone(), request.output);
                 let method = Method::ReadProcessLog { name, output, offset: -request.limit, length: 0 };
-                Some(self.caller(ask.user.clone()).ask(method).await)
+                Some(self.caller(ask.visitor.clone()).ask(method).await)
             }
         };
         html(StatusCode::OK, tail_page(&request, log.as_ref()))
@@ -218,7 +220,7 @@ impl Service {
 
     /// All processes; 503 while the daemon is shutting down.
     async fn snapshot(&self, ask: &Ask) -> Result<Snapshot, Reply> {
-        let caller = self.caller(ask.user.clone());
+        let caller = self.caller(ask.visitor.clone());
         let ask_both = async || -> Result<(Value, Value), Fault> {
             Ok((caller.ask(Method::GetAllProcessInfo).await?, caller.ask(Method::GetIdentification).await?))
         };
@@ -230,7 +232,7 @@ impl Service {
 
     fn token(&self, ask: &Ask) -> String {
         let (now, _) = clock::now();
-        self.site.tokens.issue(now, ask.user.as_deref())
+        self.site.tokens.issue(now, ask.visitor.user.as_deref())
     }
 }
 

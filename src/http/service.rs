@@ -10,15 +10,15 @@ use hyper::{Method as Verb, Request, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::auth;
+use super::admission::{Admission, Role};
 use super::follow::follow;
 use super::incoming::{Answer, Incoming, Peer};
 use super::limits::BODY_MAX;
 use super::pages::{self, Site};
 use super::phase::{Phase, Phases};
+use super::refusals::Refusals;
 use super::reply::{self, Reply};
 use super::route::Route;
-use crate::config::ServerAuth;
 use crate::engine::Channel;
 use crate::rpc::{self, Call, CallError, Dispatch, Fault, FaultCode, Interfaces, Method};
 
@@ -31,7 +31,10 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 /// What all requests of a connection share.
 #[derive(Clone)]
 pub(super) struct Service {
-    pub(super) auth: Option<Arc<ServerAuth>>,
+    pub(super) admission: Arc<Admission>,
+    pub(super) refusals: Arc<Refusals>,
+    /// What the client's account allows; its credentials may allow less.
+    pub(super) role: Role,
     pub(super) control: mpsc::Sender<Incoming>,
     /// The methods there are.
     pub(super) interfaces: Arc<Interfaces>,
@@ -53,13 +56,18 @@ impl Service {
     }
 
     async fn route(&self, request: Request<hyper::body::Incoming>) -> Reply {
-        let user = match &self.auth {
-            None => None,
-            Some(auth) => match auth::user_of(request.headers().get(AUTHORIZATION), auth) {
-                Some(user) => Some(user),
-                None => return reply::unauthorized(),
-            },
+        if self.role == Role::Stranger {
+            return reply::final_error(StatusCode::FORBIDDEN);
+        }
+        let credentials = request.headers().get(AUTHORIZATION);
+        let Some((user, role)) = self.admission.user_of(credentials) else {
+            // Browsers ask without any at first.
+            if credentials.is_some() {
+                self.refusals.tell("wrong credentials", &self.peer);
+            }
+            return reply::unauthorized();
         };
+        let visitor = Visitor { user, role: role.min(self.role) };
         let verb = request.method();
         let reads = *verb == Verb::GET || *verb == Verb::HEAD;
         match Route::of(request.uri().path()) {
@@ -67,9 +75,9 @@ impl Service {
                 if !self.site.gate.admits_call(&pages::claims(request.headers())) {
                     return reply::final_error(StatusCode::FORBIDDEN);
                 }
-                self.rpc(request, user).await
+                self.rpc(request, visitor).await
             }
-            Route::Page(page) if reads || *verb == Verb::POST => self.page(page, request, user).await,
+            Route::Page(page) if reads || *verb == Verb::POST => self.page(page, request, visitor).await,
             Route::Asset(asset) if reads => self.asset(asset, request.headers()),
             Route::Folder(path) if reads => pages::folder(&path, request.headers()),
             Route::LogTail { .. } | Route::MainLogTail
@@ -96,13 +104,13 @@ impl Service {
         }
     }
 
-    async fn rpc(&self, request: Request<hyper::body::Incoming>, user: Option<String>) -> Reply {
+    async fn rpc(&self, request: Request<hyper::body::Incoming>, visitor: Visitor) -> Reply {
         let body = match self.body(request, BODY_MAX).await {
             Ok(body) => body,
             Err(reply) => return reply,
         };
         match rpc::parse_call(&body) {
-            Ok(call) => reply::xml(rpc::write_response(&self.caller(user).answer(call).await)),
+            Ok(call) => reply::xml(rpc::write_response(&self.caller(visitor).answer(call).await)),
             Err(error) => {
                 log_unreadable(&body, &error);
                 reply::error(StatusCode::BAD_REQUEST)
@@ -127,9 +135,11 @@ impl Service {
         }
     }
 
-    pub(super) fn caller(&self, user: Option<String>) -> Caller {
+    pub(super) fn caller(&self, visitor: Visitor) -> Caller {
+        let Visitor { user, role } = visitor;
         let (control, interfaces) = (self.control.clone(), Arc::clone(&self.interfaces));
-        Caller { control, interfaces, peer: self.peer.as_user(user) }
+        let refusals = Arc::clone(&self.refusals);
+        Caller { control, interfaces, peer: self.peer.as_user(user), role, refusals }
     }
 
     async fn follow(&self, process: Option<(String, Channel)>) -> Reply {
@@ -149,11 +159,21 @@ impl Service {
     }
 }
 
+/// Who makes one request.
+#[derive(Debug, Clone)]
+pub(super) struct Visitor {
+    /// The authenticated name, if any.
+    pub(super) user: Option<String>,
+    pub(super) role: Role,
+}
+
 /// Makes the method calls of one request.
 pub(super) struct Caller {
     control: mpsc::Sender<Incoming>,
     interfaces: Arc<Interfaces>,
     peer: Peer,
+    role: Role,
+    refusals: Arc<Refusals>,
 }
 
 impl Caller {
@@ -168,7 +188,14 @@ impl Caller {
 
     /// Hands the call to the control loop and waits for its answer; a client that goes away ends the wait, which the
     /// loop sees by the closed reply.
+    /// Whoever may only look is refused here, by whatever way he asks, what does more.
     pub(super) async fn ask(&self, method: Method) -> Answer {
+        if self.role < Role::Admin && !method.only_looks() {
+            let call = format!("{} {}", method.name(), method.argument());
+            self.refusals.tell(call.trim_end(), &self.peer);
+            let detail = format_args!("{} is not for who may only look ({})", method.name(), self.peer);
+            return Err(Fault::with(FaultCode::Failed, detail));
+        }
         let (reply, answer) = oneshot::channel();
         let call = Incoming::Call { peer: self.peer.clone(), method, reply };
         if self.control.send(call).await.is_err() {

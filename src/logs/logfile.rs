@@ -2,15 +2,18 @@
 //!
 //! Writing is left to the users, because there are two ways to do it (inside the kernel, and from memory).
 
+use std::ffi::{OsStr, OsString};
 use std::fmt::Debug;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::sys::statfs::{self, FsType};
+
+use super::place::{self, Place, Use, is_special};
 
 /// The bounds of a file: Supervisor's `*_maxbytes` and `*_backups`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,13 +120,16 @@ impl LogFile {
             open
         } else {
             self.pass("open")?;
-            let mut open = open_path(&self.path, mode, start).map_err(Failure::doing("open"))?;
-            if open.kind == Kind::Local && self.gate.is_remote(&self.path) {
-                open.kind = Kind::Remote;
-            }
-            open
+            open_path(&self.path, None, mode, start).map_err(Failure::doing("open"))?
         };
-        Ok(self.open.insert(opened))
+        Ok(self.keep(opened))
+    }
+
+    fn keep(&mut self, mut opened: OpenFile) -> &OpenFile {
+        if opened.kind == Kind::Local && self.gate.is_remote(&self.path) {
+            opened.kind = Kind::Remote;
+        }
+        self.open.insert(opened)
     }
 
     /// The end of the file, where the next byte belongs; also sets the file's position there. Asked anew each time,
@@ -164,9 +170,13 @@ impl LogFile {
             return open.file.set_len(0).map_err(Failure::doing("rotate"));
         }
         let mode = open.file.metadata().map_or(0o666, |metadata| metadata.mode() & 0o666);
-        shift_backups(&self.path, self.bounds.backups).map_err(Failure::doing("rotate"))?;
+        let place = Place::of(&self.path).map_err(Failure::doing("rotate"))?;
+        shift_backups(&place, self.bounds.backups).map_err(Failure::doing("rotate"))?;
         self.open = None;
-        self.open_as(mode, Start::Empty).map(|_| ())
+        self.pass("open")?;
+        let opened = open_path(&self.path, Some(&place), mode, Start::Empty).map_err(Failure::doing("open"))?;
+        self.keep(opened);
+        Ok(())
     }
 
     /// Closes the file and opens what has its name now.
@@ -204,17 +214,14 @@ enum Start {
 
 /// Removes a regular file and gives its mode; empties one that has another name; leaves the rest alone.
 fn clear_path(path: &Path) -> io::Result<Option<u32>> {
-    let metadata = match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    if metadata.is_file() && !is_special(path) {
-        fs::remove_file(path)?;
-        return Ok(Some(metadata.mode() & 0o666));
+    let place = Place::of(path)?;
+    let Some(stat) = place.look(place.name())? else { return Ok(None) };
+    if place::is_regular(&stat) && !is_special(path) {
+        place.remove()?;
+        return Ok(Some(stat.st_mode & 0o666));
     }
     match fs::metadata(path) {
-        Ok(behind) if behind.is_file() => OpenOptions::new().write(true).open(path)?.set_len(0)?,
+        Ok(behind) if behind.is_file() => place.open(Use::Truncate)?.set_len(0)?,
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
@@ -224,46 +231,35 @@ fn clear_path(path: &Path) -> io::Result<Option<u32>> {
 
 /// `file` becomes `file.1`, `file.1` becomes `file.2` and so on up to the first missing one or `file.backups`,
 /// which is overwritten.
-fn shift_backups(path: &Path, backups: i64) -> io::Result<()> {
+fn shift_backups(place: &Place, backups: i64) -> io::Result<()> {
+    let backup = |number| backup_name(place.name(), number);
     let mut last = 1;
-    while last < backups && fs::symlink_metadata(backup_path(path, last)).is_ok() {
+    while last < backups && place.look(&backup(last)).is_ok_and(|found| found.is_some()) {
         last += 1;
     }
     for number in (1..last).rev() {
-        rename(&backup_path(path, number), &backup_path(path, number + 1))?;
+        place.rename(&backup(number), &backup(number + 1))?;
     }
-    rename(path, &backup_path(path, 1))
-}
-
-/// A missing file is no error: someone has cleaned up.
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    place.rename(place.name(), &backup(1))
 }
 
 /// The name of a backup: the file's with a dot and a number.
+fn backup_name(name: &OsStr, number: i64) -> OsString {
+    let mut backup = name.to_owned();
+    backup.push(format!(".{number}"));
+    backup
+}
+
+/// Where a backup is.
+#[cfg(test)]
 pub(super) fn backup_path(path: &Path, number: i64) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{number}"));
-    PathBuf::from(name)
+    path.with_file_name(backup_name(path.file_name().unwrap_or_default(), number))
 }
 
-/// Names that belong to the system, whatever is behind them: never renamed, never deleted.
-fn is_special(path: &Path) -> bool {
-    path.starts_with("/dev") && !path.starts_with("/dev/shm") || path.starts_with("/proc")
-}
-
-/// Never waits for the other end of a FIFO, and makes no terminal ours.
-fn open_path(path: &Path, mode: u32, start: Start) -> io::Result<OpenFile> {
-    let opened = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(start == Start::Empty)
-        .mode(mode)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path);
+/// Opens the path, which is this place if one is given: a rotation goes on in the directory where it began.
+fn open_path(path: &Path, place: Option<&Place>, mode: u32, start: Start) -> io::Result<OpenFile> {
+    let purpose = Use::Write(mode);
+    let opened = place.map_or_else(|| place::open_file(path, purpose), |place| place.open(purpose));
     let file = match opened {
         Ok(file) => file,
         // A socket cannot be opened by name (systemd's journal), and another user's pipe must not be (a container
@@ -271,6 +267,10 @@ fn open_path(path: &Path, mode: u32, start: Start) -> io::Result<OpenFile> {
         Err(error) => inherited(path)?.ok_or(error)?,
     };
     let metadata = file.metadata()?;
+    // Not before it is known to be the right one.
+    if start == Start::Empty && metadata.is_file() {
+        file.set_len(0)?;
+    }
     let kind = match metadata.file_type() {
         kind if kind.is_file() => regular_kind(&file)?,
         kind if kind.is_fifo() => Kind::Pipe,
@@ -315,7 +315,9 @@ fn regular_kind(file: &File) -> io::Result<Kind> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
     use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
 
     use super::*;
 

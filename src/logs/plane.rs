@@ -73,6 +73,11 @@ pub enum Notice {
         doing: &'static str,
         error: std::io::Error,
     },
+    /// `lost` bytes were dropped since the trouble began; told again when there are more, at most each second.
+    Losing {
+        file: PathBuf,
+        lost: u64,
+    },
     /// It works again; `lost` bytes were dropped meanwhile (only when keeping them would have blocked the child).
     Recovered {
         file: PathBuf,

@@ -261,7 +261,11 @@ fn fill(dir: &Path) -> ! {
     assert!(matches!(notice, Notice::Trouble { doing: "write", .. }), "{notice:?}");
     fs::remove_file(filler).unwrap();
     let freed = clock::monotonic();
-    let Notice::Recovered { lost, .. } = wait_for(|| notices.try_recv()) else { panic!("not recovered") };
+    let lost = wait_for(|| match notices.try_recv()? {
+        Notice::Recovered { lost, .. } => Some(lost),
+        Notice::Losing { .. } => None,
+        other => panic!("{other:?}"),
+    });
     assert!(clock::monotonic() < freed + Duration::from_secs(2), "late");
     plane.send(Command::Drain { source });
     assert!(matches!(wait_for(|| notices.try_recv()), Notice::Drained { .. }));

@@ -2,10 +2,11 @@
 //!
 //! These functions touch files and may wait for a hung file system: not for the control loop's thread.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use super::place::{Use, open_file};
 
 /// The longest slice that is given. A longer one is cut to it where the caller named a length, and refused
 /// where the caller asked for "all".
@@ -112,9 +113,9 @@ fn tail_window(size: i64, offset: i64, length: i64) -> Window {
     }
 }
 
-/// Non-blocking, so that a FIFO without a writer does not keep us.
+/// What somebody else may have put in the log's place is not shown: it may be a link to what he cannot read.
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+    open_file(path, Use::Read)
 }
 
 fn read(file: &mut File, start: u64, length: u64) -> io::Result<String> {

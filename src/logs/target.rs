@@ -12,6 +12,7 @@ use std::time::Duration;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
 use super::logfile::{Bounds, Failure, Kind, LogFile};
+use super::loss::Loss;
 use super::marker::marker;
 use super::notices::Teller;
 use super::outflow::Flow;
@@ -125,10 +126,7 @@ pub(super) struct Target {
     trouble: Option<Trouble>,
     rotation_retry_at: Option<Duration>,
     unlinked_check_at: Duration,
-    /// Bytes lost that the file does not tell of yet.
-    unmarked: u64,
-    /// Bytes lost since the last notice.
-    lost: u64,
+    loss: Loss,
     syslog: Syslog,
     lines: VecDeque<Vec<u8>>,
     lines_waiting_since: Option<Duration>,
@@ -149,8 +147,7 @@ impl Target {
             trouble: None,
             rotation_retry_at: None,
             unlinked_check_at: Duration::ZERO,
-            unmarked: 0,
-            lost: 0,
+            loss: Loss::default(),
             syslog,
             lines: VecDeque::new(),
             lines_waiting_since: None,
@@ -202,7 +199,7 @@ impl Target {
         self.finish_overdue(&mut served, tools);
         self.arm(&mut served, tools);
         served.is_empty =
-            self.sources.is_empty() && self.unmarked == 0 && self.trouble.is_none() && self.lines.is_empty();
+            self.sources.is_empty() && self.loss.unmarked == 0 && self.trouble.is_none() && self.lines.is_empty();
         served
     }
 
@@ -240,7 +237,7 @@ impl Target {
                 self.sources.retain(|source| source.id != id);
                 served.moved.retain(|source| source.id != id);
             }
-            Order::Lost(count) => self.lose(count),
+            Order::Lost(count) => self.loss.add(count),
         }
     }
 
@@ -353,7 +350,7 @@ impl Target {
         }
         log.open()?;
         self.write_carry()?;
-        if self.carry.is_empty() && self.unmarked > 0 {
+        if self.carry.is_empty() && self.loss.unmarked > 0 {
             self.write_marker()?;
         }
         self.blocked |= !self.carry.is_empty();
@@ -362,7 +359,7 @@ impl Target {
 
     /// Tells in the file how much is missing. If nothing of that can be written, it is for the next time.
     fn write_marker(&mut self) -> Result<(), Failure> {
-        let marker = marker(&log_path(self.log.as_ref()), self.unmarked);
+        let marker = marker(&log_path(self.log.as_ref()), self.loss.unmarked);
         let length = marker.len();
         self.carry.extend(marker);
         let answer = self.write_carry();
@@ -370,7 +367,7 @@ impl Target {
             self.carry.clear();
             self.blocked = true;
         } else {
-            self.unmarked = 0;
+            self.loss.unmarked = 0;
         }
         answer
     }
@@ -399,16 +396,10 @@ impl Target {
         }
     }
 
-    /// Bytes were thrown away.
-    pub(super) fn lose(&mut self, count: u64) {
-        self.unmarked += count;
-        self.lost += count;
-    }
-
     fn recovered(&mut self, tools: &Tools) {
         let was_troubled = self.trouble.take().is_some();
-        if was_troubled || (self.lost > 0 && self.unmarked == 0 && self.carry.is_empty()) {
-            tools.teller.tell(Notice::Recovered { file: self.name.clone(), lost: std::mem::take(&mut self.lost) });
+        if was_troubled || (self.loss.is_marked() && self.carry.is_empty()) {
+            tools.teller.tell(Notice::Recovered { file: self.name.clone(), lost: self.loss.over() });
         }
     }
 
@@ -432,7 +423,10 @@ impl Target {
             // A pipe that cannot be looked at is in nobody's way.
             room = room.and(make_room(&*source.pipe, &mut tools.scratch).unwrap_or_default());
         }
-        self.lose(room.lost as u64);
+        self.loss.add(room.lost as u64);
+        if let Some(lost) = self.loss.news(clock::monotonic()) {
+            tools.teller.tell(Notice::Losing { file: self.name.clone(), lost });
+        }
         served.due = room.look_after.map(|wait| clock::monotonic() + wait);
     }
 
@@ -458,7 +452,7 @@ impl Target {
             let Some(source) = self.sources.get(index).filter(|source| is_overdue(source)) else { continue };
             let left = source.drain.and_then(|drain| drain.left).unwrap_or(usize::MAX);
             let lost = tools.scratch.discard(&*source.pipe, left).unwrap_or(0);
-            self.lose(lost as u64);
+            self.loss.add(lost as u64);
             self.finish(index, served, tools);
         }
     }
@@ -494,7 +488,7 @@ impl Target {
         let carried = self.carry.len() as u64;
         if carried > 0 {
             self.carry.clear();
-            self.lose(carried);
+            self.loss.add(carried);
         }
         if let Some(log) = &mut self.log {
             log.open = None;

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::config::nearest;
-use crate::config::schema::{SectionKind, key_of, keys_of, takes_any_key};
+use crate::config::schema::{SectionKind, ValueType, key_of, keys_of, takes_any_key};
+use crate::config::{Problem, Severity, nearest};
 
 /// What galaxyd makes of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -15,6 +15,8 @@ pub enum Fate {
     Better(&'static str),
     /// Has no effect, and why.
     Ignored(String),
+    /// galaxyd does not start with it, and why.
+    Refused(String),
 }
 
 use SectionKind as S;
@@ -36,11 +38,6 @@ const BETTER: &[(SectionKind, &str, &str)] = &[
     (S::Program, "stopwaitsecs", "counted on a clock that cannot be set; signals go out at once, not at the next pass of a loop"),
     (S::Program, "stdout_logfile", "no byte is lost when the supervisor dies; a literal percent sign may be written %%"),
     (S::Program, "stderr_logfile", "no byte is lost when the supervisor dies; a literal percent sign may be written %%"),
-    (S::UnixHttpServer, "allowed_hosts", "a key of ours, for the status page; Supervisor ignores it"),
-    (S::UnixHttpServer, "get_actions", "a key of ours, for the status page; Supervisor ignores it"),
-    (S::InetHttpServer, "allow_unauthenticated", "a key of ours; Supervisor ignores it, and serves whoever reaches the port"),
-    (S::InetHttpServer, "allowed_hosts", "a key of ours, for the status page; Supervisor ignores it"),
-    (S::InetHttpServer, "get_actions", "a key of ours, for the status page; Supervisor ignores it"),
     (S::Program, "stdout_capture_maxbytes", "a block without an end tag, and the last output, go to the log; short lines at once"),
     (S::Program, "stderr_capture_maxbytes", "a block without an end tag, and the last output, go to the log; short lines at once"),
     (S::Program, "stdout_syslog", "a syslog that cannot be reached is told and tried again"),
@@ -59,11 +56,10 @@ const BETTER: &[(SectionKind, &str, &str)] = &[
     (S::Program, "clear_environment", "a key of ours; Supervisor ignores it"),
     (S::EventListener, "events", "told once however often subscribed to; what a listener rejects goes back to its own pool only"),
     (S::EventListener, "buffer_size", "drops are counted in the status; what waits survives the death of the worker"),
-    (S::EventListener, "len_in_bytes", "a key of ours; Supervisor ignores it"),
     (S::FcgiProgram, "socket", "survives the death of the daemon's worker; works for programs in a [group:x] too"),
 ];
 
-/// What becomes of `key` in a section whose header is `section`.
+/// What becomes of `key` in a section whose header is `section`, as far as the two say.
 #[must_use]
 pub(super) fn fate(section: &str, key: &str) -> Fate {
     if section == "DEFAULT" {
@@ -73,6 +69,9 @@ pub(super) fn fate(section: &str, key: &str) -> Fate {
         return Fate::Ignored("no section of Supervisor's; neither daemon looks at it".to_owned());
     };
     if let Some(known) = key_of(kind, key) {
+        if known.is_ours() {
+            return Fate::Better("a key of ours; Supervisor ignores it");
+        }
         let better = BETTER.iter().find(|(section, name, _)| *section == known.section && *name == key);
         return better.map_or(Fate::Same, |(_, _, why)| Fate::Better(why));
     }
@@ -82,6 +81,21 @@ pub(super) fn fate(section: &str, key: &str) -> Fate {
     let meant = nearest(key, keys_of(kind).map(|known| known.name));
     let meant = meant.map_or(String::new(), |meant| format!("; is {meant} meant?"));
     Fate::Ignored(format!("neither Supervisor nor galaxyd knows it{meant}"))
+}
+
+/// What `problem`, found at this key, makes of it; `None` if it changes nothing.
+#[must_use]
+pub(super) fn fate_by(problem: &Problem, section: &str, key: &str) -> Option<Fate> {
+    let names_code = || {
+        let known = SectionKind::of(section).and_then(|kind| key_of(kind, key));
+        known.is_some_and(|known| known.value == ValueType::PythonObject)
+    };
+    match problem.severity {
+        Severity::Error => Some(Fate::Refused(problem.message.clone())),
+        // Code that cannot be loaded, and the daemon goes on without.
+        Severity::Warning if names_code() => Some(Fate::Ignored(problem.message.clone())),
+        Severity::Warning => None,
+    }
 }
 
 #[cfg(test)]
@@ -111,6 +125,7 @@ mod tests {
             ("supervisord", "restart_rate"),
             ("fcgi-program:x", "environment_file"),
             ("eventlistener:x", "len_in_bytes"),
+            ("supervisord", "cgroup"),
         ] {
             let Fate::Better(why) = fate(section, key) else { panic!("{section} {key}") };
             assert!(why.contains("of ours"), "{key}: {why}");

@@ -86,7 +86,11 @@ fn commands(config: &Config, path: Option<&str>) -> Vec<Check> {
         }
     }
     if found > 0 {
-        checks.push(Check::new(Finding::Good, format!("the commands of {found} processes exist and can be executed")));
+        let text = match found {
+            1 => "the command of 1 process exists and can be executed".to_owned(),
+            found => format!("the commands of {found} processes exist and can be executed"),
+        };
+        checks.push(Check::new(Finding::Good, text));
     }
     checks
 }
@@ -132,7 +136,11 @@ fn directories(config: &Config) -> Vec<Check> {
         }
     }
     if !checks.iter().any(|check| check.finding == Finding::Bad) {
-        checks.push(Check::new(Finding::Good, format!("{} directories that are written to exist", written.len())));
+        let text = match written.len() {
+            1 => "the directory that is written to exists".to_owned(),
+            number => format!("the {number} directories that are written to exist"),
+        };
+        checks.push(Check::new(Finding::Good, text));
     }
     checks
 }
@@ -236,6 +244,7 @@ mod tests {
                 host: "127.0.0.1".into(),
                 port,
                 auth: None,
+                access: crate::config::Access::default(),
                 allow_unauthenticated: false,
                 page: crate::config::PageConfig::default(),
             })

@@ -33,7 +33,7 @@ pub fn report(loaded: &Loaded, path: Option<&str>) -> Report {
     Report {
         problems: loaded.problems.iter().map(Problem::to_string).collect(),
         refused: loaded.config.is_none(),
-        files: inventory(&loaded.files),
+        files: inventory(&loaded.files, loaded.problems.iter()),
         other_differences: differences::all().len() - differences.len(),
         differences,
         host: loaded.config.as_ref().map(|config| host::checks(config, path)).unwrap_or_default(),
@@ -62,8 +62,10 @@ impl Report {
             .map(|row| format!("{}: {}; with Supervisor: {}", row.what, row.galaxyd, row.supervisor))
             .collect();
         section(&mut text, "What will differ", differences.iter().map(String::as_str));
-        let other =
-            format!("{} more in docs/compatibility.md, seen only in trouble or by none", self.other_differences);
+        let other = format!(
+            "{} more are in docs/compatibility.md; they show, if at all, when something goes wrong",
+            self.other_differences
+        );
         section(&mut text, "", std::iter::once(other.as_str()).filter(|_| !self.refused));
         let host: Vec<String> = self
             .host
@@ -126,6 +128,7 @@ fn file_text(text: &mut String, keys: &FileKeys, told: &mut BTreeSet<String>) {
                 }
                 Fate::Better(_) => lines.push(format!("better   {} (as above)", entry.key)),
                 Fate::Ignored(why) => lines.push(format!("ignored  {} (line {}): {why}", entry.key, entry.line)),
+                Fate::Refused(why) => lines.push(format!("REFUSED  {} (line {}): {why}", entry.key, entry.line)),
             }
         }
         if !same.is_empty() {

@@ -7,7 +7,7 @@
 
 mod proxy;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use proxy::Proxy;
@@ -32,6 +32,10 @@ pub fn run(program: &str, words: &[String]) -> ExitCode {
     };
     let code = match Proxy::start(pidfile.into(), command, arguments) {
         Ok(proxy) => proxy.wait().unwrap_or_else(|error| complain(&format!("cannot wait: {error}"), FAILED)),
+        Err(error) if error.kind() == ErrorKind::NotFound && !command.contains('/') => {
+            let text = format!("cannot run {command}: it is not in the current directory; the PATH is not searched");
+            complain(&text, NOT_RUN)
+        }
         Err(error) => complain(&format!("cannot run {command}: {error}"), NOT_RUN),
     };
     ExitCode::from(code)

@@ -199,6 +199,12 @@ impl Method {
         }
     }
 
+    /// Whether who may only look may make the call: it changes nothing, shows no secrets and writes nothing.
+    #[must_use]
+    pub fn only_looks(&self) -> bool {
+        !self.is_audited() && !matches!(self, Method::Twiddler(Twiddle::Log { .. }))
+    }
+
     /// The argument as the audit line shows it: whom the call is about, and the signal or the amount; empty without one.
     /// Always one line: names are what the client sent.
     /// What is sent to a program is never shown, it may be a password.

@@ -31,7 +31,7 @@ pub enum OwnMethod {
         wait: bool,
     },
     /// Why a process is in its state, what it said last, and which processes it left behind: a struct of `name`,
-    /// `group`, `statename`, `reason`, `last_words`, `left_behind`.
+    /// `group`, `statename`, `reason`, `hindrances`, `last_words`, `left_behind`.
     ExplainProcess { name: String },
     /// The same for all, sorted by group and name.
     ExplainAllProcesses,

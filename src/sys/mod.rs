@@ -14,6 +14,7 @@ pub mod exec;
 mod fork;
 pub mod heap;
 pub mod limits;
+pub mod peer;
 pub mod pidfd;
 pub mod pipe;
 pub mod plan;

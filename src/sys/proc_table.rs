@@ -13,14 +13,25 @@ pub struct Identity {
     pub start: u64,
 }
 
+/// Whether a process can go on. Source: the states of `proc_pid_stat(5)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    Goes,
+    /// In the kernel, for something that no signal ends.
+    Waits,
+    /// By a signal or a debugger.
+    Stopped,
+    /// It has ended and waits for its parent.
+    Ended,
+}
+
 /// One process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub identity: Identity,
     pub parent: i32,
     pub group: i32,
-    /// It has ended and waits for its parent.
-    pub ended: bool,
+    pub standing: Standing,
     /// The first 15 bytes of its file's name.
     pub name: String,
 }
@@ -55,6 +66,13 @@ pub fn environment(pid: i32) -> Option<Vec<u8>> {
     read(&format!("/proc/{pid}/environ"))
 }
 
+/// The function of the kernel in which it sleeps; `None` if it does not, or that is not told.
+#[must_use]
+pub fn waits_in(pid: i32) -> Option<String> {
+    let place = fs::read_to_string(format!("/proc/{pid}/wchan")).ok()?;
+    Some(place).filter(|place| !place.is_empty() && place != "0")
+}
+
 /// Its command line in one line, or its name in brackets where it has none. Not made safe for a terminal.
 #[must_use]
 pub fn command(pid: i32) -> Option<String> {
@@ -80,7 +98,12 @@ fn parse(line: &str) -> Option<Entry> {
         identity: Identity { pid: pid.parse().ok()?, start },
         parent: number(1)?,
         group: number(2)?,
-        ended: matches!(*fields.first()?, "Z" | "X" | "x"),
+        standing: match *fields.first()? {
+            "D" => Standing::Waits,
+            "T" | "t" => Standing::Stopped,
+            "Z" | "X" | "x" => Standing::Ended,
+            _ => Standing::Goes,
+        },
         name: name.to_owned(),
     })
 }
@@ -95,7 +118,8 @@ mod tests {
         let entry = parse(line).unwrap();
         assert_eq!(entry.name, "a) S 1 (b");
         assert_eq!((entry.identity, entry.parent), (Identity { pid: 17, start: 9876 }, 4));
-        assert_eq!((entry.group, entry.ended), (17, false));
+        assert_eq!((entry.group, entry.standing), (17, Standing::Goes));
+        assert_eq!(parse(&line.replace(" S 4", " T 4")).unwrap().standing, Standing::Stopped);
         for broken in ["", "17 (a) S", "17 (a", "x (a) S 4 17 16 0 -1 0 1 2 3 4 5 6 7 8 20 0 1 0 9876"] {
             assert_eq!(parse(broken), None, "{broken}");
         }
@@ -106,7 +130,7 @@ mod tests {
         let me = i32::try_from(std::process::id()).unwrap();
         let mine = one(me).unwrap();
         assert!(all().unwrap().iter().any(|entry| entry.identity == mine.identity));
-        assert!(!mine.ended);
+        assert_ne!(mine.standing, Standing::Ended);
         assert!(command(me).unwrap().contains("galaxyd"));
         assert!(environment(me).is_some());
         assert_eq!(one(-1), None);

@@ -15,6 +15,8 @@ pub enum Notice<'a> {
     ForeignPage,
     /// Reached by a name that may be anybody's.
     ForeignHost,
+    /// By somebody who may only look.
+    OnlyLooking,
 }
 
 /// The page. Where the request may have been meant, a button asks for it again.
@@ -42,6 +44,11 @@ pub fn notice_page(notice: &Notice<'_>) -> String {
             "This server has no password and was not asked for by an address, by localhost or by a name that it knows. If \
              the name is right, add it to allowed_hosts in the section of this server.",
         ),
+        Notice::OnlyLooking => (
+            "Refused",
+            "You may look at the programs of this server and their logs, and change nothing. Who may is said by username, \
+             admin_users and admin_groups in the section of this server.",
+        ),
     };
     let button = match notice {
         Notice::NotByLink { action, token } | Notice::NoToken { action, token } => format!(
@@ -51,7 +58,7 @@ pub fn notice_page(notice: &Notice<'_>) -> String {
             escaped(token),
             escaped(&action.label())
         ),
-        Notice::ForeignPage | Notice::ForeignHost => String::new(),
+        Notice::ForeignPage | Notice::ForeignHost | Notice::OnlyLooking => String::new(),
     };
     let body = format!(
         "<div id=\"wrapper\">\n  <div id=\"content\" class=\"notice\">\n    <h1>{title}</h1>\n    <p>{}</p>\n{button}    \

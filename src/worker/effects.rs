@@ -3,7 +3,7 @@
 use super::scarcity;
 use super::spawning::{Prepared, Surroundings, Wanted};
 use super::worker::{Waiting, Worker, now};
-use crate::engine::{Answer, Effect, Input, Kill, LogLevel, LogLine, ProcessId, SpawnError};
+use crate::engine::{Answer, Effect, Input, Kill, LogLevel, LogLine, ProcessId, ProcessState, SpawnError};
 use crate::keeper::ToKeeper;
 use crate::logs::{Level, log};
 
@@ -126,6 +126,12 @@ impl Worker {
             // As if the keeper had found nobody; the exit is about to be told.
             self.feed(Input::Signalled { process, pid: kill.pid, signal: kill.signal });
             return;
+        }
+        let is_stop = self.engine.process(process).is_some_and(|view| view.state == ProcessState::Stopping);
+        if is_stop && kill.signal != libc::SIGKILL && Worker::is_stopped(kill.pid) {
+            // It acts on the stop signal, which comes next, only when it goes on. If this fails, so does that.
+            let _sent =
+                self.keeper.send(&ToKeeper::Signal { id, signal: libc::SIGCONT, group: kill.group }, Vec::new());
         }
         let message = ToKeeper::Signal { id, signal: kill.signal, group: kill.group };
         if let Err(error) = self.keeper.send(&message, Vec::new()) {

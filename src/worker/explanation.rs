@@ -11,6 +11,7 @@ impl Worker {
         let known = self.morgue.get(view.process);
         let startsecs = self.process_config(view.process).map_or(0, |config| config.startsecs);
         let reason = explain(view, known, u64::try_from(startsecs).unwrap_or(0), now().mono);
+        let hindrances: Vec<Value> = self.hindrances(view).into_iter().map(Value::from).collect();
         // What an earlier child said is no news of this one.
         let is_last = known.is_some_and(|known| Some(known.last) == view.last_exit);
         let last_words: Vec<Value> = known
@@ -32,6 +33,7 @@ impl Worker {
             ("group".to_owned(), view.group.into()),
             ("statename".to_owned(), view.state.name().into()),
             ("reason".to_owned(), reason.into()),
+            ("hindrances".to_owned(), Value::Array(hindrances)),
             ("last_words".to_owned(), Value::Array(last_words)),
             ("left_behind".to_owned(), Value::Array(left_behind)),
         ])

@@ -36,7 +36,7 @@ impl Worker {
                 self.on_signal(signal, pid, uid);
             }
             FromKeeper::OrphanReaped { pid, exit } => {
-                log(Level::Info, &format!("reaped unknown pid {pid} ({exit})"));
+                self.orphan_news.tell(pid, exit);
                 self.morgue.orphan_ended(pid);
                 self.tidy_cgroups();
             }

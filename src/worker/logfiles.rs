@@ -180,21 +180,10 @@ impl Worker {
                 self.children.drained(source);
             }
             Notice::Cleared { ticket, result } => self.cleared(ticket, result),
-            Notice::Trouble { file, doing, error } => {
-                let text = format!("cannot {doing} {}: {error}; trying again until it works", file.display());
-                log(Level::Critical, &text);
-            }
-            Notice::Recovered { file, lost: 0 } => {
-                log(Level::Info, &format!("{} can be written again, nothing was lost", file.display()));
-            }
-            Notice::Recovered { file, lost } => {
-                let text = format!("{} can be written again, {lost} bytes were lost", file.display());
-                log(Level::Warn, &text);
-            }
-            Notice::Stuck { file } => {
-                let text = format!("{} does not answer (hung file system?); other logs go on", file.display());
-                log(Level::Critical, &text);
-            }
+            Notice::Trouble { file, doing, error } => self.troubles.begin(file, doing, &error),
+            Notice::Losing { file, lost } => self.troubles.lose(&file, lost),
+            Notice::Recovered { file, lost } => self.troubles.end(&file, lost),
+            Notice::Stuck { file } => self.troubles.hang(file),
             Notice::Output { source, bytes } => {
                 let Some(child) = self.children.get(source.child) else { return };
                 let name = self.bare_name(child.process);

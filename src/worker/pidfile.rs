@@ -18,7 +18,7 @@ use super::invocation::Call;
 use super::worker::Worker;
 use crate::config::{Config, Loaded, NotFound, Source};
 use crate::keeper::ToKeeper;
-use crate::logs::{Level, log};
+use crate::logs::{Level, Planted, Use, log, open_file};
 
 /// The name under which the keeper holds the locked pidfile.
 pub(super) const HELD_NAME: &str = "pidfile-lock";
@@ -143,16 +143,22 @@ impl Worker {
     /// `held` is the file of before a reload.
     ///
     /// # Errors
-    /// Another daemon runs the same configuration.
+    /// Another daemon runs the same configuration, or somebody has put something else in the pidfile's place.
     pub(super) fn take_pidfile(&mut self, claim: &Claim, held: Option<OwnedFd>) -> Result<(), String> {
         let pidfile = self.config.daemon.pidfile.clone();
         if let Some(file) = held.map(File::from).filter(|file| is_same(file, &pidfile)) {
             self.write_pid(&file);
             return Ok(());
         }
-        let Ok(file) = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&pidfile) else {
-            log(Level::Critical, &format!("could not write pidfile {}", pidfile.display()));
-            return Ok(());
+        let file = match open_file(&pidfile, Use::ReadWrite(0o666)) {
+            Ok(file) => file,
+            Err(error) if Planted::is_behind(&error) => {
+                return Err(format!("the pidfile {error}"));
+            }
+            Err(_) => {
+                log(Level::Critical, &format!("could not write pidfile {}", pidfile.display()));
+                return Ok(());
+            }
         };
         match claim.lock(&file) {
             Lock::Busy(pid) => return Err(claim.refusal(&pidfile, pid)),

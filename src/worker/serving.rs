@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::startup::{Listener, Unable, auth, page, section};
+use super::startup::{Listener, Unable, section};
 use crate::config::{ServerConfig, UnixServer};
 use crate::http::{self, BoundListener, Endpoint, Incoming, SocketFile};
 use crate::rpc::Interfaces;
@@ -35,7 +35,7 @@ pub(super) fn serve(
             serving.watched.push((server.clone(), unix.socket_file()));
         }
         let (control, interfaces) = (requests.clone(), Arc::clone(interfaces));
-        let endpoint = http::serve(listener, auth(&server), page(&server), control, interfaces)
+        let endpoint = http::serve(listener, &server, control, interfaces)
             .map_err(|error| Unable::System { doing: format!("cannot serve {}", section(&server)), error })?;
         serving.endpoints.push(endpoint);
     }

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::ending::FAREWELL_MAX;
-use super::startup::{auth, listener_name, page};
+use super::startup::listener_name;
 use super::twiddling::interfaces;
 use super::worker::{Done, Worker};
 use crate::config::{ServerConfig, UnixServer};
@@ -233,7 +233,7 @@ impl Worker {
             Err(error) => log(Level::Warn, &format!("the keeper cannot hold {name}: {error}")),
         }
         let interfaces = Arc::new(interfaces(&self.config));
-        match http::serve(listener, auth(&server), page(&server), self.request_sender.clone(), interfaces) {
+        match http::serve(listener, &server, self.request_sender.clone(), interfaces) {
             Ok(endpoint) => {
                 if let Some(known) = self.endpoints.get_mut(place) {
                     self.former_endpoints.push_back(std::mem::replace(known, endpoint));
@@ -265,7 +265,7 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::PageConfig;
+    use crate::config::{Access, PageConfig};
 
     fn watched(file: &Path) -> Watched {
         let server = UnixServer {
@@ -274,6 +274,7 @@ mod tests {
             chmod: 0o640,
             chown: None,
             auth: None,
+            access: Access::default(),
             page: PageConfig::default(),
         };
         Watched { server, file: None, complaint: None }

@@ -30,7 +30,7 @@ use super::spawning::{Heritage, SpawnQueue, Wanted};
 use super::taps::Taps;
 use super::twiddling;
 use super::worker::{Worker, now};
-use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, PageConfig, ServerAuth, ServerConfig};
+use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, ServerAuth, ServerConfig};
 use crate::engine::{Engine, Input, ProcessState};
 use crate::events::{self, Events};
 use crate::http::{self, BoundListener};
@@ -439,6 +439,8 @@ fn assemble(
         waiting: BTreeMap::new(),
         next_request: 0,
         clearing: Clearing::default(),
+        troubles: super::hindrance::Troubles::default(),
+        orphan_news: super::orphan_news::OrphanNews::default(),
         morgue: Morgue::default(),
         sweeping: BTreeSet::new(),
         plane,
@@ -536,17 +538,10 @@ pub(super) fn listener_name(server: &ServerConfig) -> String {
     }
 }
 
-pub(super) fn auth(server: &ServerConfig) -> Option<ServerAuth> {
+fn auth(server: &ServerConfig) -> Option<ServerAuth> {
     match server {
         ServerConfig::Unix(server) => server.auth.clone(),
         ServerConfig::Inet(server) => server.auth.clone(),
-    }
-}
-
-pub(super) fn page(server: &ServerConfig) -> &PageConfig {
-    match server {
-        ServerConfig::Unix(server) => &server.page,
-        ServerConfig::Inet(server) => &server.page,
     }
 }
 

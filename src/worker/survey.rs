@@ -11,7 +11,7 @@ use crate::config::ProcessConfig;
 use crate::engine::Pid;
 use crate::rpc::printable;
 use crate::sys::cgroup;
-use crate::sys::proc_table::{self, Entry, Identity};
+use crate::sys::proc_table::{self, Entry, Identity, Standing};
 
 /// A command line is shown up to here.
 const COMMAND_MAX_CHARS: usize = 200;
@@ -76,7 +76,7 @@ pub(super) fn survey(household: &Household, wanted: &[Traces]) -> std::io::Resul
     for (one, list) in wanted.iter().zip(&mut found) {
         let Some(cgroup) = &one.cgroup else { continue };
         for pid in cgroup::members(cgroup)? {
-            let Some(entry) = proc_table::one(pid).filter(|entry| !entry.ended) else { continue };
+            let Some(entry) = proc_table::one(pid).filter(|entry| entry.standing != Standing::Ended) else { continue };
             if !household.known.contains(&pid) && !list.contains(&entry.identity) {
                 list.push(entry.identity);
             }
@@ -100,7 +100,7 @@ fn attribute(
 ) -> Vec<Vec<Identity>> {
     let mut found = vec![Vec::new(); wanted.len()];
     let mut children: BTreeMap<Pid, Vec<&Entry>> = BTreeMap::new();
-    for entry in table.iter().filter(|entry| !entry.ended) {
+    for entry in table.iter().filter(|entry| entry.standing != Standing::Ended) {
         children.entry(entry.parent).or_default().push(entry);
     }
     let pids: BTreeSet<Pid> = table.iter().map(|entry| entry.identity.pid).collect();
@@ -156,7 +156,7 @@ mod tests {
 
     fn entry(pid: Pid, parent: Pid, group: Pid) -> Entry {
         let identity = Identity { pid, start: 1 };
-        Entry { identity, parent, group, ended: false, name: "x".to_owned() }
+        Entry { identity, parent, group, standing: Standing::Goes, name: "x".to_owned() }
     }
 
     fn traces(pid: Pid, name: &str) -> Traces {
@@ -178,7 +178,7 @@ mod tests {
     fn orphans_of_the_group_are_found_with_their_descendants() {
         let mut table = vec![entry(11, KEEPER, 10), entry(20, KEEPER, 20), entry(21, 20, 20)];
         table.extend([entry(31, KEEPER, 30), entry(32, 31, 32), entry(33, 32, 33), entry(41, KEEPER, 40)]);
-        table.push(Entry { ended: true, ..entry(34, KEEPER, 30) });
+        table.push(Entry { standing: Standing::Ended, ..entry(34, KEEPER, 30) });
         assert_eq!(found(&table, |_| None), [vec![31, 32, 33], vec![41]]);
     }
 

@@ -28,6 +28,14 @@ pub(super) struct Wish {
     pub(super) rehearsal: bool,
 }
 
+impl Wish {
+    /// Whether this group, or a process of it, is to follow the configuration.
+    fn concerns(&self, group: &str) -> bool {
+        let of = |name: &String| name.split_once(':').map_or(name.as_str(), |(of, _)| of) == group;
+        self.names.is_empty() || self.names.iter().any(of)
+    }
+}
+
 /// An update that is decided on and whose logs are being made.
 #[derive(Debug)]
 pub(super) struct Prospect {
@@ -53,11 +61,12 @@ impl Worker {
             Ok(config) => config,
             Err(fault) => return reply.send(Err(fault)),
         };
-        let actual = self.actual_groups();
+        let mut actual = self.actual_groups();
         let mut groups = match selected(&actual, &config.groups, &wish.names) {
             Ok(groups) => groups,
             Err(name) => return reply.send(Err(Fault::with(FaultCode::BadName, name))),
         };
+        self.forget_leaving(&mut actual, &groups, &wish);
         let plans = config::plan(&actual, &groups);
         if wish.rehearsal {
             let report = self.report(&plans, &groups, &wish);
@@ -97,6 +106,17 @@ impl Worker {
         actual.collect()
     }
 
+    /// Takes out what an earlier update still removes and this one wants: it is added again.
+    fn forget_leaving(&self, actual: &mut Vec<GroupConfig>, groups: &[GroupConfig], wish: &Wish) {
+        let wanted = |name: &str| groups.iter().find(|group| group.name == name).filter(|_| wish.concerns(name));
+        for group in actual.iter_mut() {
+            let Some(new) = wanted(&group.name) else { continue };
+            let leaves = |name: &str| self.engine.find(&group.name, name).is_some_and(|id| self.engine.is_leaving(id));
+            group.processes.retain(|process| !(has(new, &process.name) && leaves(&process.name)));
+        }
+        actual.retain(|group| !group.processes.is_empty() || wanted(&group.name).is_none());
+    }
+
     /// Puts the new configuration in force: live values at once, stops and restarts by the engine.
     pub(super) fn begin_update(&mut self, prospect: Prospect, reply: Reply) {
         let Prospect { plans, groups, wish } = prospect;
@@ -125,7 +145,7 @@ impl Worker {
         for group in &report.groups {
             log(Level::Info, &format!("update: {}", summary(group)));
         }
-        self.growing = growing;
+        self.await_growth(growing, &wish);
         self.restructured = true;
         let relogged = relogged(&report);
         let waiting = Waiting { reply, shape: Shape::Update(Box::new(report)) };
@@ -133,6 +153,18 @@ impl Worker {
         for (group, name) in relogged {
             self.redirect_logs(&group, &name);
         }
+    }
+
+    /// What an update adds, beside what an earlier one still has to add to groups that this one is not about.
+    fn await_growth(&mut self, mut growing: Vec<Growth>, wish: &Wish) {
+        for former in std::mem::take(&mut self.growing) {
+            match growing.iter_mut().find(|growth| growth.group.name == former.group.name) {
+                Some(growth) => growth.start.extend(former.start),
+                None if wish.concerns(&former.group.name) => {}
+                None => growing.push(former),
+            }
+        }
+        self.growing = growing;
     }
 
     /// The part of a group's change that need not wait, for the engine.

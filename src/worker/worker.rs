@@ -150,7 +150,9 @@ pub(super) struct Worker {
     pub(super) waiting: BTreeMap<RequestId, Waiting>,
     pub(super) next_request: RequestId,
     pub(super) clearing: super::logfiles::Clearing,
+    pub(super) troubles: super::hindrance::Troubles,
     pub(super) morgue: Morgue,
+    pub(super) orphan_news: super::orphan_news::OrphanNews,
     /// Children whose trees are being ended.
     pub(super) sweeping: BTreeSet<(ProcessId, Pid)>,
     pub(super) plane: Plane,

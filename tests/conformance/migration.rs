@@ -14,6 +14,13 @@ mod the_report_names_every_key {
     }
 }
 
+mod a_shadow_of_nobody_says_where_it_looked {
+    #[test]
+    fn galaxyd() {
+        crate::subject::run(crate::subject::Subject::GALAXYD, super::a_shadow_of_nobody_says_where_it_looked);
+    }
+}
+
 mod a_shadow_finds_no_difference_in_an_ordinary_life {
     #[test]
     fn supervisord_driven_by_galaxyctl() {
@@ -61,6 +68,21 @@ fn the_report_names_every_key(subject: Subject) {
     let refused = galaxyctl(&daemon, &["migrate", "supervisord.conf"]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(refused.stdout.contains("galaxyd refuses this configuration"), "{refused:?}");
+    std::fs::write(&path, "[supervisord]\n[rpcinterface:c]\nsupervisor.rpcinterface_factory=my:make\n").unwrap();
+    let plugin = galaxyctl(&daemon, &["migrate", "supervisord.conf"]);
+    assert!(plugin.stdout.contains("REFUSED  supervisor.rpcinterface_factory (line 3): "), "{plugin:?}");
+    let ignored = galaxyctl(&daemon, &["--ignore-plugins", "migrate", "supervisord.conf"]);
+    assert!(ignored.stdout.contains("ignored  supervisor.rpcinterface_factory (line 3): "), "{ignored:?}");
+}
+
+/// What is said is about the daemon of the file that is named, not about that of the session.
+fn a_shadow_of_nobody_says_where_it_looked(subject: Subject) {
+    let daemon = Daemon::folder(subject, "[program:a]\ncommand=/bin/cat\n");
+    let outcome = galaxyctl(&daemon, &["migrate", "supervisord.conf", "--shadow", "--for", "1"]);
+    assert_ne!(outcome.code, Some(0), "{outcome:?}");
+    let lines = format!("{}{}", outcome.stdout, outcome.stderr);
+    assert!(lines.contains("no such file") && lines.contains("supervisord.conf"), "{outcome:?}");
+    assert!(!lines.contains("localhost:9001") && !lines.contains("<class"), "{outcome:?}");
 }
 
 /// Crashes, failed starts, quick and expected ends, stops and starts by hand: the original does with them what galaxyd would.

@@ -46,6 +46,14 @@ fn f01_a_full_disk_holds_nobody_up_and_what_was_lost_is_told() {
         if now > before + 50 { Ok(()) } else { Err(format!("{before}, then {now} ticks")) }
     });
     assert!(size(&log) <= DISK_BYTES);
+    until("the loss to be shown", || {
+        let shown = world.ctl(&["--json", "status", "talker"]).stdout;
+        let is_told =
+            shown.contains("talker.log cannot write: No space left on device") && !shown.contains("; 0 bytes lost");
+        if is_told { Ok(()) } else { Err(shown) }
+    });
+    let warnings = world.log_lines(&["bytes of output are lost so far"]);
+    assert_eq!(warnings.len(), 1, "at most once a minute: {warnings:?}");
     probe.end("F01");
     disk.remount(MsFlags::empty(), "size=1G");
     let begin = Instant::now();

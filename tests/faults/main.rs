@@ -24,10 +24,27 @@ mod subject;
 mod wait;
 
 mod bars;
+mod hung;
 mod mount;
 mod probe;
 mod world;
 
 mod f01_full_disk;
+mod f05_clock;
+mod f06_listeners;
+mod f07_stopped_child;
+mod f08_orphans;
+mod f09_log_flood;
+mod f10_pathological_output;
+mod f19_planted_links;
+mod f20_socket;
+mod f21_foreign_user;
+mod f23_deaf_family;
+mod f24_daemonizes;
+mod f25_descriptors;
+mod f26_many_programs;
 mod f29_many_deaths;
 mod f33_read_only;
+mod f34_hung_file_system;
+mod f35_log_directory;
+mod f37_frozen_daemon;

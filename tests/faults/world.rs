@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use crate::bars::{BYSTANDER, Bars};
+use crate::bars::{BYSTANDER, Bars, no_flood};
 use crate::daemon::Daemon;
 use crate::subject::Subject;
 
@@ -36,6 +36,11 @@ impl World {
         Daemon::folder_with(Subject::GALAXYD, daemon_keys, "", &format!("{BYSTANDER}{sections}"))
     }
 
+    /// The same with keys for its control socket.
+    pub(crate) fn served(server_keys: &str, sections: &str) -> Daemon {
+        Daemon::folder_with(Subject::GALAXYD, "", server_keys, &format!("{BYSTANDER}{sections}"))
+    }
+
     /// Starts the daemon of such a folder.
     pub(crate) fn in_folder(mut daemon: Daemon) -> World {
         daemon.run();
@@ -61,10 +66,12 @@ impl World {
     /// The fault is over.
     pub(crate) fn end(self) {
         self.bars.hold(&self.daemon);
+        no_flood(&self.daemon);
     }
 
     /// The fault, which replaced the worker, is over.
     pub(crate) fn end_with_another_worker(self) {
         self.bars.hold_with_another_worker(&self.daemon);
+        no_flood(&self.daemon);
     }
 }

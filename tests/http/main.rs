@@ -10,5 +10,6 @@ mod notice;
 mod pages;
 mod python;
 mod requests;
+mod roles;
 mod streams;
 mod world;

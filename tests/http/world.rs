@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use galaxyd::config::{InetServer, PageConfig, ServerAuth, ServerConfig, UnixServer};
+use galaxyd::config::{Access, InetServer, PageConfig, ServerAuth, ServerConfig, UnixServer};
 use galaxyd::engine::Channel;
 use galaxyd::http::limits::Times;
 use galaxyd::http::{BoundListener, Endpoint, Incoming, bind, serve_with};
@@ -36,6 +36,8 @@ pub(crate) struct World {
 #[derive(Default)]
 pub(crate) struct Build {
     pub(crate) auth: Option<ServerAuth>,
+    pub(crate) access: Access,
+    pub(crate) chmod: Option<u32>,
     pub(crate) inet: bool,
     pub(crate) times: Times,
     pub(crate) page: PageConfig,
@@ -66,12 +68,20 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let server = if build.inet {
             let (section, host) = ("inet_http_server".to_owned(), "127.0.0.1".to_owned());
-            let (auth, page) = (build.auth.clone(), build.page.clone());
-            ServerConfig::Inet(InetServer { section, host, port: 0, auth, allow_unauthenticated: false, page })
+            let (auth, access, page) = (build.auth.clone(), build.access.clone(), build.page.clone());
+            ServerConfig::Inet(InetServer { section, host, port: 0, auth, access, allow_unauthenticated: false, page })
         } else {
             let (section, file) = ("unix_http_server".to_owned(), folder.path().join("s.sock"));
-            let (auth, page) = (build.auth.clone(), build.page.clone());
-            ServerConfig::Unix(UnixServer { section, file, chmod: 0o700, chown: None, auth, page })
+            let (auth, access, page) = (build.auth.clone(), build.access.clone(), build.page.clone());
+            ServerConfig::Unix(UnixServer {
+                section,
+                file,
+                chmod: build.chmod.unwrap_or(0o700),
+                chown: None,
+                auth,
+                access,
+                page,
+            })
         };
         let listener = bind(&server).unwrap();
         let port = match &listener {
@@ -79,8 +89,8 @@ impl World {
             BoundListener::Unix(_) => 0,
         };
         let (control, requests) = mpsc::channel(4);
-        let Build { auth, page, interfaces, times, .. } = build;
-        let endpoint = Some(serve_with(listener, auth, &page, control, interfaces, times).unwrap());
+        let Build { interfaces, times, .. } = build;
+        let endpoint = Some(serve_with(listener, &server, control, interfaces, times).unwrap());
         let asked = Asked::default();
         let (giving_up, given_up) = mpsc::unbounded_channel();
         let stopped = Rc::new(Notify::new());

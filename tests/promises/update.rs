@@ -364,13 +364,82 @@ fn what_a_rehearsal_says_is_what_an_update_does() {
     }
 }
 
+/// Does not stop before the file `go` is there.
+const SLOW: &str = "command=/bin/sh -c 'trap \"while [ ! -e %(here)s/go ]; do sleep 0.02; done; exit 0\" TERM; : > %(here)s/%(program_name)s.up; while :; do sleep 0.02; done'\nstopwaitsecs=600";
+
+fn wait_trapped(daemon: &Daemon, name: &str) {
+    until("its trap", || if daemon.path(&format!("{name}.up")).exists() { Ok(()) } else { Err("none".to_owned()) });
+}
+
+/// An update that is told nothing of a group does not forget what an earlier one has to do with it.
+#[test]
+fn an_update_of_one_group_leaves_that_of_another_to_go_on() {
+    let ear = |events: &str| format!("[eventlistener:ear]\nstartsecs=0\nautostart=false\n{SLOW}\nevents={events}\n");
+    let daemon = galaxyd("", &(program("web", "") + &program("gone", SLOW) + &ear("TICK_60")));
+    assert_eq!(daemon.ctl(&["start", "ear"]).code, Some(0));
+    wait_trapped(&daemon, "ear");
+    wait_trapped(&daemon, "gone");
+    daemon.rewrite(&(program("web", "priority=5") + &program("new", "") + &ear("TICK_5")));
+    let mut first = daemon.ctl_follow(&["update", "ear", "gone", "new"], "first.out", std::process::Stdio::null());
+    daemon.wait_state("ear", "STOPPING");
+    daemon.wait_state("gone", "STOPPING");
+    let outcome = daemon.ctl(&["update", "web"]);
+    assert_eq!(
+        outcome.stdout, "web: changed without a restart (priority)\nweb: updated process group\n",
+        "{outcome:?}"
+    );
+    std::fs::write(daemon.path("go"), "").unwrap();
+    until("both updates to end", || {
+        let all = household_of(&daemon);
+        let names: Vec<&String> = all.keys().collect();
+        let done = names == ["ear", "new", "web"] && all.values().all(|(state, _)| state == "RUNNING");
+        if done { Ok(()) } else { Err(format!("{all:?}")) }
+    });
+    assert!(first.wait().unwrap().success());
+    assert_eq!(daemon.ctl(&["update"]).stdout, "");
+}
+
+/// The file is put back as it was while an update still waits for what it removes.
+#[test]
+fn what_is_wanted_back_before_it_is_gone_comes_back() {
+    let ear = |events: &str| format!("[eventlistener:ear]\nstartsecs=0\n{SLOW}\nevents={events}\n");
+    let team = |count: u32| program("team", &format!("{SLOW}\nnumprocs={count}\nprocess_name=team%(process_num)d"));
+    let before = program("gone", SLOW) + &team(2) + &ear("TICK_60");
+    let daemon = galaxyd("", &before);
+    for name in ["gone", "team", "ear"] {
+        wait_trapped(&daemon, name);
+    }
+    let old = settled(&daemon);
+    daemon.rewrite(&(team(1) + &ear("TICK_5")));
+    let mut first = daemon.ctl_follow(&["update"], "first.out", std::process::Stdio::null());
+    for name in ["gone", "team:team1", "ear"] {
+        daemon.wait_state(name, "STOPPING");
+    }
+    daemon.rewrite(&before);
+    let mut second = daemon.ctl_follow(&["update"], "second.out", std::process::Stdio::null());
+    until("the second update to be taken in", || {
+        let lines = daemon.log_lines(&["update: group 'gone'"]);
+        if lines.len() == 2 { Ok(()) } else { Err(format!("{lines:?}")) }
+    });
+    std::fs::write(daemon.path("go"), "").unwrap();
+    let after = until("everything to be back", || {
+        let all = household_of(&daemon);
+        let done = all.keys().eq(old.keys())
+            && all.iter().all(|(name, one)| one.0 == "RUNNING" && (name == "team:team0" || one.1 != old[name].1));
+        if done { Ok(all) } else { Err(format!("{all:?}")) }
+    });
+    assert_eq!(after["team:team0"], old["team:team0"]);
+    for client in [&mut first, &mut second] {
+        assert!(client.wait().unwrap().success());
+    }
+    assert_eq!(daemon.ctl(&["update"]).stdout, "");
+}
+
 #[test]
 fn a_worker_killed_in_the_middle_of_an_update_has_a_successor_that_ends_it() {
-    // Nobody stops before the file is there.
-    let slow = "command=/bin/sh -c 'trap \"while [ ! -e %(here)s/go ]; do sleep 0.02; done; exit 0\" TERM; : > %(here)s/%(program_name)s.up; while :; do sleep 0.02; done'\nstopwaitsecs=600";
-    let daemon = galaxyd("", &(program("changed", slow) + &program("gone", slow) + &program("kept", "")));
+    let daemon = galaxyd("", &(program("changed", SLOW) + &program("gone", SLOW) + &program("kept", "")));
     for name in ["changed", "gone"] {
-        until("its trap", || if daemon.path(&format!("{name}.up")).exists() { Ok(()) } else { Err("none".to_owned()) });
+        wait_trapped(&daemon, name);
     }
     let before = settled(&daemon);
     daemon.rewrite(&(program("changed", "umask=077") + &program("kept", "stopwaitsecs=4") + &program("new", "")));

@@ -193,7 +193,8 @@ mod tests {
         check(
             "[supervisord]\nuser=galaxy\nlogfile=syslog\nenvironment=A=\"50%%%%\",B='x'\ndirectory=/tmp\n\
              [unix_http_server]\nfile=/run/s\nchown=galaxy:galaxy\nusername=u\npassword=p%%\n\
-             [unix_http_server:two]\nfile=/run/t\n[inet_http_server]\nport=*:9001\nallow_unauthenticated=true\nallowed_hosts=galaxy.example.org,g\nget_actions=true\n\
+             [unix_http_server:two]\nfile=/run/t\nchmod=0666\nadmin_users=galaxy\nread_groups=0\n[unix_http_server:three]\nfile=/run/u\n\
+             username=u\npassword=p\nread_username=r\nread_password=q%%\n[inet_http_server]\nport=*:9001\nallow_unauthenticated=true\nallowed_hosts=galaxy.example.org,g\nget_actions=true\n\
              [rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
              [program:web]\ncommand=run ; note\n[program:handler]\ncommand=run --port 808%(process_num)d\n\
              process_name=%(program_name)s_%(process_num)02d\nnumprocs=12\nnumprocs_start=3\nuser=galaxy\n\

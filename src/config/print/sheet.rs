@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use super::PrintError;
 use super::template::{counting, countings, escaped, without_marks};
 use crate::config::model::{
-    CgroupChoice, Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind, LogConfig, LogFile,
-    Owner, ProcessConfig, ServerAuth, ServerConfig, SocketConfig,
+    Access, Accounts, CgroupChoice, Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind,
+    LogConfig, LogFile, Owner, ProcessConfig, ServerAuth, ServerConfig, SocketConfig,
 };
 use crate::config::schema::SectionKind;
 use crate::config::value;
@@ -128,14 +128,14 @@ fn owner(owner: &Owner) -> Cell {
 }
 
 fn server(server: &ServerConfig) -> Sheet {
-    let (kind, section, mut cells, auth, page) = match server {
+    let (kind, section, mut cells, auth, access, page) = match server {
         ServerConfig::Unix(unix) => {
             let file = text(&unix.file.to_string_lossy());
             let mut cells = IndexMap::from([("file", file), ("chmod", Cell::Octal(unix.chmod))]);
             if let Some(by) = &unix.chown {
                 cells.insert("chown", owner(by));
             }
-            (SectionKind::UnixHttpServer, &unix.section, cells, &unix.auth, &unix.page)
+            (SectionKind::UnixHttpServer, &unix.section, cells, &unix.auth, &unix.access, &unix.page)
         }
         ServerConfig::Inet(inet) => {
             let host = if inet.host.is_empty() { "*" } else { &inet.host };
@@ -143,13 +143,14 @@ fn server(server: &ServerConfig) -> Sheet {
             if inet.allow_unauthenticated {
                 cells.insert("allow_unauthenticated", Cell::Boolean(true));
             }
-            (SectionKind::InetHttpServer, &inet.section, cells, &inet.auth, &inet.page)
+            (SectionKind::InetHttpServer, &inet.section, cells, &inet.auth, &inet.access, &inet.page)
         }
     };
     if let Some(ServerAuth { username, password }) = auth {
         cells.insert("username", text(username));
         cells.insert("password", text(password));
     }
+    restrict(&mut cells, access);
     if !page.allowed_hosts.is_empty() {
         cells.insert("allowed_hosts", Cell::Names(page.allowed_hosts.iter().map(|name| escaped(name)).collect()));
     }
@@ -158,6 +159,24 @@ fn server(server: &ServerConfig) -> Sheet {
     }
     let suffix = section.strip_prefix(kind.word()).unwrap_or_default().to_owned();
     Sheet { kind, suffix, cells }
+}
+
+fn restrict(cells: &mut IndexMap<&'static str, Cell>, access: &Access) {
+    if let Some(ServerAuth { username, password }) = &access.reader {
+        cells.insert("read_username", text(username));
+        cells.insert("read_password", text(password));
+    }
+    let Some(accounts) = &access.accounts else { return };
+    let Accounts { admin_users, admin_groups, read_users, read_groups } = accounts;
+    // Also an empty list says that not everybody is served.
+    for (key, numbers) in [
+        ("admin_users", admin_users),
+        ("admin_groups", admin_groups),
+        ("read_users", read_users),
+        ("read_groups", read_groups),
+    ] {
+        cells.insert(key, Cell::Names(numbers.iter().map(u32::to_string).collect()));
+    }
 }
 
 /// The groups written so far.

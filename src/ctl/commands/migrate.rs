@@ -8,12 +8,12 @@ use crate::cli::galaxyctl::Migration;
 use crate::config::{self, Loaded, Source as _};
 use crate::ctl::answer::{self, ProcessInfo};
 use crate::ctl::client::Connection;
-use crate::ctl::daemon::{CallError, Daemon as _};
+use crate::ctl::daemon::CallError;
 use crate::ctl::exit::ExitCode;
 use crate::ctl::render::Form;
 use crate::ctl::run::host;
 use crate::ctl::settings;
-use crate::ctl::shell::{Flow, Shell};
+use crate::ctl::shell::{Flow, Session, Shell, Upcheck};
 use crate::ctl::trouble::Trouble;
 use crate::engine::{GroupSpec, ProcessState};
 use crate::migration::{self, Observed, Shadow, Transition, Verdict};
@@ -70,20 +70,34 @@ fn usable<'a>(shell: &mut Shell, loaded: &'a Loaded) -> Option<&'a config::Confi
     loaded.config.as_ref()
 }
 
-/// Watches the daemon of this file for as long as asked, and judges each transition.
+/// Turns to the daemon of this file for as long as it is watched.
 fn shadow(shell: &mut Shell, path: &Path, groups: &[GroupSpec], watch: Duration) -> Result<(), Trouble> {
-    let Ok(ctl) = settings::daemon_of(path, shell.session.plugins) else {
+    let Ok((ctl, address_origin)) = settings::daemon_of(path, shell.session.plugins) else {
         shell.set_exit(ExitCode::Usage);
         return Ok(());
     };
-    let mut daemon = Connection::new(&ctl, None);
+    let daemon = Box::new(Connection::new(&ctl, None));
+    let configuration = Some(path.to_owned());
+    let session = Session { serverurl: ctl.serverurl, address_origin, configuration, ..shell.session.clone() };
+    let (session, daemon) = shell.turn_to(session, daemon);
+    let watched = match shell.upcheck() {
+        Ok(Upcheck::Up) => judge(shell, groups, watch),
+        Ok(Upcheck::Down) => Ok(()),
+        Err(trouble) => Err(trouble),
+    };
+    shell.turn_to(session, daemon);
+    watched
+}
+
+/// Looks at the processes for as long as asked, and judges each transition.
+fn judge(shell: &mut Shell, groups: &[GroupSpec], watch: Duration) -> Result<(), Trouble> {
     let mut shadow = Shadow::new(groups);
     let (mut same, mut different) = (0, 0);
     let mut all: Vec<Transition> = Vec::new();
     let is_json = shell.screen.form() == Form::Json;
     let end = clock::monotonic() + watch;
     loop {
-        let value = daemon.call("supervisor.getAllProcessInfo", &[])?;
+        let value = shell.call("getAllProcessInfo", &[])?;
         let looks = answer::list(&value, ProcessInfo::read)?.iter().map(observed).collect::<Result<Vec<_>, _>>()?;
         for transition in shadow.observe(clock::wall(), &looks) {
             match transition.verdict {

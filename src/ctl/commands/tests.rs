@@ -439,6 +439,7 @@ fn explanation() -> Value {
         ("group", "galaxy".into()),
         ("statename", "FATAL".into()),
         ("reason", "ended too quickly".into()),
+        ("hindrances", Value::Array(vec!["it was stopped by a signal".into()])),
         ("last_words", Value::Array(vec!["ValueError".into()])),
         ("left_behind", Value::Array(vec![survivor])),
     ])])
@@ -447,7 +448,7 @@ fn explanation() -> Value {
 #[test]
 fn why_tells_reasons_last_words_and_who_was_left_behind() {
     let stage = Stage::galaxyctl().answer("galaxyd.explainAllProcesses()", Ok(explanation()));
-    let lines = "galaxy:web (FATAL): ended too quickly\n    log: ValueError\n    left behind: 77 sleep 9\n";
+    let lines = "galaxy:web (FATAL): ended too quickly; it was stopped by a signal\n    log: ValueError\n    left behind: 77 sleep 9\n";
     check(&stage.run("why"), lines, 0);
     let stage = Stage::galaxyctl()
         .answer("galaxyd.explainAllProcesses()", Ok(explanation()))
@@ -467,6 +468,7 @@ fn status_in_json_tells_why() {
     let web = &document["processes"][0];
     assert_eq!(web["reason"], "ended too quickly");
     assert_eq!(web["left_behind"][0]["pid"], 77);
+    assert_eq!(web["hindrances"][0], "it was stopped by a signal");
     assert_eq!(web["last_words"][0], "ValueError");
 }
 

@@ -138,6 +138,7 @@ fn process(process: &ProcessInfo) -> Value {
         "stdout_logfile": Some(&process.stdout_logfile).filter(|text| !text.is_empty()),
         "stderr_logfile": Some(&process.stderr_logfile).filter(|text| !text.is_empty()),
         "reason": process.explanation.as_ref().map(|explanation| &explanation.reason),
+        "hindrances": explained("hindrances"),
         "last_words": explained("last_words"),
         "left_behind": explained("left_behind"),
     })

@@ -55,26 +55,34 @@ fn statuses(processes: &[ProcessInfo], colour: Colour) -> String {
 
 /// Takes `pid N, uptime T` apart; any other description is a note.
 fn columns(process: &ProcessInfo) -> (String, String, String) {
-    let description = &note(process);
+    let description = description(process);
+    let note = |first: &str| {
+        let parts = std::iter::once(first.to_owned()).chain(remarks(process));
+        parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+    };
     match description.strip_prefix("pid ").and_then(|rest| rest.split_once(", uptime ")) {
-        Some((pid, uptime)) => (pid.to_owned(), uptime.to_owned(), String::new()),
-        None if process.pid != 0 => (process.pid.to_string(), String::new(), description.clone()),
-        None => (String::new(), String::new(), description.clone()),
+        Some((pid, uptime)) => (pid.to_owned(), uptime.to_owned(), note("")),
+        None if process.pid != 0 => (process.pid.to_string(), String::new(), note(description)),
+        None => (String::new(), String::new(), note(description)),
     }
 }
 
-/// What galaxyd can say better than `Exited too quickly (process log may have details)`, and who was left behind.
-fn note(process: &ProcessInfo) -> String {
-    let Some(explanation) = &process.explanation else { return process.description.clone() };
-    let mut note = match process.statename.as_str() {
-        "BACKOFF" | "FATAL" => explanation.reason.clone(),
-        _ => process.description.clone(),
-    };
-    if !explanation.left_behind.is_empty() {
-        let separator = if note.is_empty() { "" } else { "; " };
-        note = format!("{note}{separator}left {} behind (see `why`)", explanation.left_behind.len());
+/// What galaxyd can say better than `Exited too quickly (process log may have details)`.
+fn description(process: &ProcessInfo) -> &str {
+    match (&process.explanation, process.statename.as_str()) {
+        (Some(explanation), "BACKOFF" | "FATAL") => &explanation.reason,
+        _ => &process.description,
     }
-    note
+}
+
+/// What hinders it, and how many it left behind.
+fn remarks(process: &ProcessInfo) -> Vec<String> {
+    let Some(explanation) = &process.explanation else { return Vec::new() };
+    let mut remarks = explanation.hindrances.clone();
+    if !explanation.left_behind.is_empty() {
+        remarks.push(format!("left {} behind (see `why`)", explanation.left_behind.len()));
+    }
+    remarks
 }
 
 fn state_colour(state: &str) -> Color {
