@@ -136,6 +136,7 @@ pub(super) struct Sweeping {
 
 /// Everything about one process that its successor engine must know; its rules come from the `GroupSpec`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct ProcessRecord {
     pub(super) process: ProcessId,
     pub(super) name: String,

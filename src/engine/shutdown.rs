@@ -69,8 +69,8 @@ impl Engine {
 
     /// The first program of those whose end is the daemon's.
     fn ender(&self) -> Option<(&str, u8)> {
-        let records = self.slots.values().map(|slot| &slot.process.record);
-        records.filter_map(|record| Some((record.name.as_str(), record.ends_daemon?))).next()
+        let mut records = self.slots.values().map(|slot| &slot.process.record);
+        records.find_map(|record| Some((record.name.as_str(), record.ends_daemon?)))
     }
 
     /// A program has ended for whose end the daemon is to end.

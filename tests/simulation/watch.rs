@@ -255,7 +255,7 @@ impl<'a> Watch<'a> {
             (*under, *starts) = (limit, Vec::new());
         }
         starts.push(now);
-        let within = starts.iter().filter(|at| now - **at < limit.window).count();
+        let within = starts.iter().filter(|at| now.saturating_sub(**at) < limit.window).count();
         promise!(within <= limit.starts as usize, "{process:?} started again {starts:?}, limit {limit:?}");
         self.seen.saw("a start under a limit");
         Ok(())
