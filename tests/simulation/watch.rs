@@ -178,7 +178,10 @@ impl<'a> Watch<'a> {
                 let tries = tries.ok_or("BACKOFF without tries")?;
                 let retries = self.retries.get(&process).copied().unwrap_or(i64::MAX - 1);
                 promise!(i64::from(tries) <= retries.max(0) + 1, "{process:?}: {tries} failures, {retries} retries");
-                self.failed.insert(process, (at, tries));
+                // A wait of its own is judged by the rules it began under; they may change while it lasts.
+                let own = engine.process(process).is_some_and(|view| view.policy.restarts.delay.is_some());
+                let wait = if own { 0 } else { u64::from(tries) };
+                self.failed.insert(process, (at + Duration::from_secs(wait), tries));
             }
             ProcessState::Stopping => {
                 if engine.mood() != Mood::Running {
@@ -232,11 +235,9 @@ impl<'a> Watch<'a> {
             }
             ProcessState::Backoff => {
                 promise!(cause == Cause::Deadline, "{process:?} retries because of {cause:?}");
-                if let Some((at, failures)) = self.failed.get(&process) {
+                if let Some((due, failures)) = self.failed.get(&process) {
                     promise!(tries == Some(*failures), "{process:?} tells {tries:?} tries after {failures} failures");
-                    let own = engine.process(process).is_some_and(|view| view.policy.restarts.delay.is_some());
-                    let due = *at + Duration::from_secs(if own { 0 } else { u64::from(*failures) });
-                    promise!(now >= due, "{process:?} retries at {now:?}, due at {due:?}");
+                    promise!(now >= *due, "{process:?} retries at {now:?}, due at {due:?}");
                 }
             }
             _ => {}
