@@ -260,6 +260,16 @@ pub const COMMANDS: &[CommandLine] = &[
         origin: Origin::Supervisor,
     },
     CommandLine {
+        name: "retry",
+        about: "start the processes that are FATAL, and no others",
+        forms: &[
+            ("retry", "Start all processes that were given up; what somebody stopped stays stopped"),
+            ("retry <name> [...]", "The same for these processes or groups only"),
+        ],
+        words: Words::Processes,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
         name: "shutdown",
         about: "stop everything and end the daemon",
         forms: &[("shutdown", "Stop all processes and end the daemon")],

@@ -60,6 +60,13 @@ const CONSEQUENCES: &[(SectionKind, &str, Consequence)] = &[
     // Says what the end of a child means, and sets the default of `startsecs`.
     (S::Program, "type", C::Spawn),
     (S::Program, "killtree", C::Live),
+    (S::Program, "restart_delay", C::Live),
+    (S::Program, "restart_factor", C::Live),
+    (S::Program, "restart_delay_max", C::Live),
+    (S::Program, "restart_jitter", C::Live),
+    (S::Program, "restart_limit", C::Live),
+    (S::Program, "on_fatal", C::Live),
+    (S::Program, "on_exit", C::Live),
     (S::Program, "user_environment", C::Spawn),
     (S::Program, "environment_file", C::Spawn),
     (S::Program, "clear_environment", C::Spawn),

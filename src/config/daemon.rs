@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
+use super::expansion::Scope;
 use super::lookup::{Complaint, Lookup};
 use super::model::{DaemonConfig, DaemonLog, LogLevelName};
 use super::overrides::Overrides;
@@ -48,6 +49,7 @@ pub(crate) fn section(reader: &mut Reader<'_>) -> DaemonSection {
     let history_file = reader.typed(PLACE, "history_file", &scope, |text, lookup| lookup.path(text));
     let history_file = history_file.filter(|path| !path.is_empty());
     let history_maxbytes = reader.bytes(PLACE, "history_maxbytes", &scope);
+    let restart_rate = restart_rate(reader, &scope);
     let environment = variables(reader);
     let config = DaemonConfig {
         logfile: DaemonLog::Syslog,
@@ -71,8 +73,23 @@ pub(crate) fn section(reader: &mut Reader<'_>) -> DaemonSection {
         runtime_directory: runtime_directory.map(|path| path::resolve(&path, reader.lookup.source).into()),
         history_file: history_file.map(PathBuf::from),
         history_maxbytes,
+        restart_rate,
     };
     DaemonSection { config, logfile, pidfile, user }
+}
+
+/// More a second than any machine can do.
+const RESTART_RATE_MAX: i64 = 10_000;
+
+fn restart_rate(reader: &mut Reader<'_>, scope: &Scope) -> u32 {
+    let read = reader.typed(PLACE, "restart_rate", scope, |text, _| match value::integer(text)? {
+        rate @ 0..=RESTART_RATE_MAX => Ok(u32::try_from(rate).unwrap_or(0)),
+        rate => {
+            let help = "write how many automatic starts a second there may be, or 0 for no limit";
+            Err(Complaint::new(format!("{rate} is not between 0 and {RESTART_RATE_MAX}"), help))
+        }
+    });
+    read.unwrap_or_default()
 }
 
 fn variables(reader: &mut Reader<'_>) -> IndexMap<String, String> {

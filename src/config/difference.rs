@@ -141,6 +141,8 @@ mod tests {
             ("type=service\n", "", false),
             ("", "type=oneshot\n", true),
             ("", "killtree=true\n", true),
+            ("", "restart_limit=5/10m\n", true),
+            ("restart_delay=60\n", "restart_delay=1m\n", false),
             ("", "user_environment=true\n", true),
             ("", "clear_environment=true\n", true),
             ("environment_file=/a\n", "environment_file=-/a\n", true),

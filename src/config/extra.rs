@@ -5,6 +5,7 @@ use super::expansion::Scope;
 use super::lookup::Complaint;
 use super::model::{EnvironmentFile, Extras};
 use super::reader::{Place, Reader};
+use super::restarts;
 use super::schema::SectionKind;
 use super::value;
 use crate::engine::Kind;
@@ -22,6 +23,7 @@ pub(super) fn extras(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -
     Extras {
         kind,
         killtree: reader.boolean(place, "killtree", scope),
+        restarts: restarts::restarts(reader, place, scope),
         clear_environment: reader.boolean(place, "clear_environment", scope),
         user_environment: reader.boolean(place, "user_environment", scope),
         environment_files: reader

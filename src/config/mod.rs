@@ -38,6 +38,7 @@ mod program;
 mod raw;
 mod reader;
 mod reference;
+mod restarts;
 mod sample;
 pub mod schema;
 mod secret;

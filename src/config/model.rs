@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{AutoRestart, Kind};
+use crate::engine::{AutoRestart, Kind, Restarts};
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,6 +55,9 @@ pub struct DaemonConfig {
     /// Bytes of both its files together.
     #[serde(default)]
     pub history_maxbytes: i64,
+    /// Automatic starts a second; zero: any number. Not in Supervisor.
+    #[serde(default)]
+    pub restart_rate: u32,
 }
 
 /// `cgroup` of `[supervisord]`.
@@ -277,6 +280,8 @@ pub struct Extras {
     pub killtree: bool,
     pub clear_environment: bool,
     pub user_environment: bool,
+    #[serde(default)]
+    pub restarts: Restarts,
     /// In the order of the file; of two that set a variable the later one counts.
     pub environment_files: Vec<EnvironmentFile>,
 }

@@ -197,9 +197,19 @@ fn convert(wanted: ValueType, value: &DeValue<'_>) -> Result<RawData, &'static s
             _ => Err("a number that is not octal"),
         },
         (
-            V::Integer | V::Bytes | V::Signal | V::User | V::Owner | V::Address | V::ExitCodes,
+            V::Integer
+            | V::Retries
+            | V::Duration
+            | V::Factor
+            | V::Bytes
+            | V::Signal
+            | V::User
+            | V::Owner
+            | V::Address
+            | V::ExitCodes,
             DeValue::Integer(number),
         ) => decimal(number).map(RawData::Text),
+        (V::Factor, DeValue::Float(number)) => Ok(RawData::Text(number.as_str().to_owned())),
         (V::ExitCodes, DeValue::Array(items)) => {
             let items = items.iter().map(|item| match item.get_ref() {
                 DeValue::Integer(number) => decimal(number),
@@ -255,6 +265,9 @@ fn spelling(wanted: ValueType) -> &'static str {
         V::Bytes => "a number of bytes or a text like \"50MB\"",
         V::Signal => "a signal's name or number",
         V::Octal => "an octal number",
+        V::Retries => "a whole number or \"unlimited\"",
+        V::Duration => "a number of seconds or a text like \"500ms\"",
+        V::Factor => "a number",
         V::ExitCodes => "a list of numbers",
         V::Names | V::Events | V::Patterns | V::Files => "a list of texts",
         V::Environment => "a table of texts",
@@ -269,6 +282,8 @@ fn spelling(wanted: ValueType) -> &'static str {
         | V::Socket
         | V::Url
         | V::ProgramType
+        | V::StartLimit
+        | V::OnEnd
         | V::Cgroup
         | V::PythonObject => "a text",
     }
@@ -279,7 +294,11 @@ pub(crate) fn example(wanted: ValueType) -> &'static str {
     use ValueType as V;
     match wanted {
         V::Boolean | V::AutoRestart => "true",
-        V::Integer => "10",
+        V::Integer | V::Retries => "10",
+        V::Duration => "\"500ms\"",
+        V::Factor => "1.5",
+        V::StartLimit => "\"5/10m\"",
+        V::OnEnd => "\"shutdown\"",
         V::Bytes => "\"50MB\"",
         V::Signal => "\"TERM\"",
         V::Octal => "0o022 or \"022\"",

@@ -23,6 +23,7 @@ impl ProcessConfig {
             priority: self.priority,
             kind: self.extras.kind,
             killtree: self.extras.killtree,
+            restarts: self.extras.restarts,
         }
     }
 }

@@ -96,7 +96,7 @@ fn common(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -> Common {
     let autostart = reader.boolean(place, "autostart", scope);
     let autorestart = reader.plain(place, "autorestart", scope, value::auto_restart);
     let startsecs = reader.integer(place, "startsecs", scope);
-    let startretries = reader.integer(place, "startretries", scope);
+    let startretries = reader.plain(place, "startretries", scope, value::retries).unwrap_or_default();
     let stopsignal = reader.plain(place, "stopsignal", scope, value::signal);
     let stopwaitsecs = reader.integer(place, "stopwaitsecs", scope);
     let stopasgroup = reader.boolean(place, "stopasgroup", scope);

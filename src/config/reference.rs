@@ -100,6 +100,30 @@ environment_file = /etc/galaxy/web.env,-/etc/galaxy/local.env
 environment = PATH=\"/srv/venv/bin:/usr/bin:/bin\"
 ```
 
+```ini
+; A worker that needs the database: tried again for ever, at ever longer intervals, not all workers at the same moment.
+[program:worker]
+command = /srv/venv/bin/worker
+startretries = unlimited
+restart_delay = 1
+restart_factor = 2
+restart_delay_max = 5m
+restart_jitter = 50
+
+; More than five restarts within ten minutes are no accident; the container ends with it.
+[program:main]
+command = /srv/venv/bin/main
+autorestart = true
+restart_limit = 5/10m
+on_fatal = shutdown
+```
+
+**Automatic starts.** `restart_delay` and its companions replace Supervisor's waits of 1, 2, 3 ... seconds; [states.md](states.md) says exactly how. The wait that
+is going on is told by `galaxyctl why`. `restart_limit` holds beside `startretries`. A start that fails because the daemon has no descriptors, processes or memory left, or because
+the file of the command is being written, uses up neither: it is tried again until there are some, and `status` says what is missing. `restart_rate` of
+`[supervisord]` lets a storm of failing programs start no more than 20 a second, after 100 at once; first starts, requests, updates, and the first restart after a run of 10 seconds
+(or `restart_delay_max`) are never slowed. `galaxyctl retry` starts what is FATAL and nothing else.
+
 **`killtree`.** What a main process leaves behind is found among the orphans that the daemon adopts: those of its process group, and those whose
 environment names the program (`SUPERVISOR_PROCESS_NAME`, `SUPERVISOR_GROUP_NAME`, `SUPERVISOR_SERVER_URL`), with all their descendants. Where
 programs have cgroups of their own, everybody in there is found as well, and SIGKILL reaches them all at once (`cgroup.kill`, Linux 5.14). Without

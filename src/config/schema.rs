@@ -143,6 +143,15 @@ pub enum ValueType {
     ProgramType,
     /// Paths, comma separated.
     Files,
+    /// A number of failures, or `unlimited`.
+    Retries,
+    Duration,
+    /// A decimal number, 1 or more.
+    Factor,
+    /// `N/DURATION`
+    StartLimit,
+    /// `ignore` or `shutdown`.
+    OnEnd,
     /// `auto`, `none` or an absolute path.
     Cgroup,
     /// `package.module:attribute`
@@ -151,7 +160,7 @@ pub enum ValueType {
 
 impl ValueType {
     /// All types, in the order of the reference.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 32] = [
         Self::Text,
         Self::Command,
         Self::Integer,
@@ -177,6 +186,11 @@ impl ValueType {
         Self::Patterns,
         Self::ProgramType,
         Self::Files,
+        Self::Retries,
+        Self::Duration,
+        Self::Factor,
+        Self::StartLimit,
+        Self::OnEnd,
         Self::Cgroup,
         Self::PythonObject,
     ];
@@ -210,6 +224,11 @@ impl ValueType {
             Self::Patterns => "patterns",
             Self::ProgramType => "type",
             Self::Files => "files",
+            Self::Retries => "retries",
+            Self::Duration => "time",
+            Self::Factor => "factor",
+            Self::StartLimit => "limit",
+            Self::OnEnd => "consequence",
             Self::Cgroup => "cgroup",
             Self::PythonObject => "Python object",
         }
@@ -244,6 +263,11 @@ impl ValueType {
             Self::Patterns => "shell patterns, separated by blanks or lines",
             Self::ProgramType => "`service` or `oneshot`",
             Self::Files => "absolute paths, comma separated; one with a `-` before it may be missing",
+            Self::Retries => "a whole number or `unlimited`",
+            Self::Duration => "a number of seconds, or one followed by `ms`, `s`, `m` or `h`",
+            Self::Factor => "a decimal number from 1 to 100, such as `1.5`",
+            Self::StartLimit => "a number, a slash and a time, such as `5/10m`",
+            Self::OnEnd => "`ignore` or `shutdown`",
             Self::Cgroup => "`auto`, `none` or an absolute path",
             Self::PythonObject => "`package.module:attribute`",
         }
@@ -442,6 +466,8 @@ pub const KEYS: &[Key] = &[
         "Where it is kept what happened to programs and who asked for what; see [History](history.md). Not in Supervisor."),
     key(S::Supervisord, "history_maxbytes", V::Bytes, Text("1MB"), N::Here, E::Reload,
         "Size of the history, the former file included: 32 KiB to 64 MiB. Not in Supervisor."),
+    key(S::Supervisord, "restart_rate", V::Integer, Text("20"), N::Here, E::Reload,
+        "How many automatic starts there may be a second, over all programs; five seconds' worth may come at once, and the first after a run of some length is always free. 0: any number. Not in Supervisor."),
     // [unix_http_server]
     key(S::UnixHttpServer, "file", V::AnyPath, Required, N::Here, E::Reload, "Path of the socket."),
     key(S::UnixHttpServer, "chmod", V::Octal, Text("0700"), N::Environment, E::Reload, "Permissions of the socket."),
@@ -507,8 +533,8 @@ pub const KEYS: &[Key] = &[
         "Start it with the daemon."),
     key(S::Program, "startsecs", V::Integer, Text("1"), N::Section, E::Update,
         "Seconds it must live to count as started; 0: at once."),
-    key(S::Program, "startretries", V::Integer, Text("3"), N::Section, E::Update,
-        "Failed starts after which it is given up."),
+    key(S::Program, "startretries", V::Retries, Text("3"), N::Section, E::Update,
+        "Failed starts after which it is given up; below zero, as in Supervisor, after the first. `unlimited`, which Supervisor refuses: never."),
     key(S::Program, "autorestart", V::AutoRestart, Text("unexpected"), N::Section, E::Update,
         "Start it again when it ends: always, never, or when the exit code is not among `exitcodes`."),
     key(S::Program, "exitcodes", V::ExitCodes, Text("0"), N::Section, E::Update, "Exit codes that are expected."),
@@ -561,6 +587,20 @@ pub const KEYS: &[Key] = &[
     key(S::Program, "killtree", V::Boolean, Text("false"), N::Section, E::Update,
         "End what its main process leaves behind, when that was stopped or has ended by itself, before it counts as STOPPED or \
         EXITED and before any restart: first `stopsignal`, SIGKILL when `stopwaitsecs` are over. Not in Supervisor."),
+    key(S::Program, "restart_delay", V::Duration, Absent("as in Supervisor: 1, 2, 3 ... seconds after failed starts, none after EXITED"), N::Section, E::Update,
+        "Wait before the first automatic start, after a failed start and after EXITED alike. Not in Supervisor."),
+    key(S::Program, "restart_factor", V::Factor, Text("2"), N::Section, E::Update,
+        "What each wait is multiplied by for the next one, with `restart_delay`. Not in Supervisor."),
+    key(S::Program, "restart_delay_max", V::Duration, Text("60"), N::Section, E::Update,
+        "The longest wait, with `restart_delay`. After a run that lasted this long the first wait comes again. Not in Supervisor."),
+    key(S::Program, "restart_jitter", V::Integer, Text("0"), N::Section, E::Update,
+        "Up to how many percent a wait is shortened by chance, with `restart_delay`: programs that failed together do not come back together. Not in Supervisor."),
+    key(S::Program, "restart_limit", V::StartLimit, Absent("no limit"), N::Section, E::Update,
+        "How many automatic starts there may be in any time of this length; one more, and it is FATAL. Not in Supervisor."),
+    key(S::Program, "on_fatal", V::OnEnd, Text("ignore"), N::Section, E::Update,
+        "`shutdown`: when it has become FATAL by its failures, the daemon stops everything in order and ends with its exit code (1 where that is 0 or there is none). Not in Supervisor."),
+    key(S::Program, "on_exit", V::OnEnd, Text("ignore"), N::Section, E::Update,
+        "`shutdown`: when it has ended by itself and is not started again, the daemon stops everything in order and ends with its exit code. Not in Supervisor."),
     key(S::Program, "user_environment", V::Boolean, Text("false"), N::Section, E::Update,
         "Set `HOME`, `USER`, `LOGNAME` and `SHELL` from the account it runs as. Not in Supervisor."),
     key(S::Program, "environment_file", V::Files, Text(""), N::Section, E::Update,

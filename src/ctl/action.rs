@@ -75,6 +75,31 @@ impl Shell {
         Ok(())
     }
 
+    /// Shows the answer of a method of galaxyd's own that answers with results; `unknown` is what an older daemon cannot do.
+    pub(super) fn show_own(
+        &mut self,
+        deed: &Deed,
+        answer: Result<Value, CallError>,
+        unknown: &str,
+    ) -> Result<(), Trouble> {
+        let fault = match answer {
+            Ok(value) => return self.show_results(deed, &value),
+            Err(CallError::Fault(fault)) => fault,
+            Err(error) => return Err(error.into()),
+        };
+        let text = if fault.code == FaultCode::BadName as i64 {
+            let name = fault.text.split_once(": ").map_or(fault.text.as_str(), |(_, name)| name);
+            format!("{name}: ERROR (no such process)")
+        } else if fault.code == FaultCode::UnknownMethod as i64 {
+            format!("ERROR: this daemon knows no {unknown}")
+        } else {
+            format!("ERROR: {}", fault.text)
+        };
+        self.problem(text, None);
+        self.set_exit(ExitCode::Generic);
+        Ok(())
+    }
+
     fn show_answer(&mut self, deed: &Deed, typed: &str, answer: Result<Value, CallError>) -> Result<(), Trouble> {
         let name::Name { group, process } = name::split(typed);
         let name = name::join(group, process.unwrap_or("None"));

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::{Group, GroupKey};
 use super::input::{Effect, Event, Input, LogLine, Mood, Outcome, Pid, ProcessId, Refusal, RequestId};
+use super::pacing::Throttle;
 use super::policy::{GroupSpec, MemberSpec, Policy};
 use super::process::{Context, Process, Step};
 use super::record::ProcessRecord;
@@ -55,6 +56,10 @@ pub struct Engine {
     /// After the worker's death: processes whose last `Spawn` or `Kill` may not have reached the keeper, with the
     /// attempt it belonged to.
     pub(super) unconfirmed: BTreeMap<ProcessId, u32>,
+    /// A program ended in this input for whose end the daemon is to end.
+    pub(super) has_ender: bool,
+    /// The rate of automatic starts.
+    throttle: Throttle,
     /// Requests whose next stage is to be told when this input is done with.
     pub(super) staged: Vec<RequestId>,
     /// Kept for its allocation.
@@ -84,6 +89,8 @@ impl Engine {
             leaving: None,
             halted: false,
             unconfirmed: BTreeMap::new(),
+            has_ender: false,
+            throttle: Throttle::default(),
             staged: Vec::new(),
             turns: Vec::new(),
         }
@@ -97,8 +104,8 @@ impl Engine {
             Input::Forget { id } => self.forget(id),
             Input::Spawned { process, pid, at } => self.step(now, process, Step::Spawned { pid, at }, effects),
             Input::SpawnFailed { process, error } => self.step(now, process, Step::SpawnFailed(error), effects),
-            Input::ExecFailed { process, pid, text } => {
-                self.step(now, process, Step::ExecFailed { pid, text }, effects);
+            Input::ExecFailed { process, pid, error } => {
+                self.step(now, process, Step::ExecFailed { pid, error }, effects);
             }
             Input::Exited { process, pid, exit, at } => {
                 self.step(now, process, Step::Exited { pid, exit, at }, effects);
@@ -121,6 +128,7 @@ impl Engine {
         while let Some(id) = self.staged.pop() {
             self.advance_stages(now, id, effects);
         }
+        self.end_with_its_program(now, effects);
         self.advance_leaving(now, effects);
     }
 
@@ -130,6 +138,12 @@ impl Engine {
         let first = self.deadlines.first().map(|(at, _)| *at);
         let leaving = self.leaving.as_ref().and_then(Leaving::deadline);
         first.into_iter().chain(leaving).min()
+    }
+
+    /// How many automatic starts there may be a second, over all programs and not counting the first one of each after
+    /// a run that lasted; zero: any number. Five seconds' worth may come at once.
+    pub fn set_restart_rate(&mut self, per_second: u32) {
+        self.throttle = Throttle::new(per_second);
     }
 
     #[must_use]
@@ -342,10 +356,12 @@ impl Engine {
         }
         let was_stopped = slot.process.state().is_stopped();
         let mut turns = std::mem::take(&mut self.turns);
-        let mut cx = Context { now, mood: self.mood, group: &group.name, effects, turns: &mut turns };
+        let throttle = &mut self.throttle;
+        let mut cx = Context { now, mood: self.mood, group: &group.name, throttle, effects, turns: &mut turns };
         if slot.process.handle(&mut cx, step) {
             self.dirty.insert(process);
         }
+        self.has_ender |= slot.process.record.ends_daemon.is_some();
         match (was_stopped, slot.process.state().is_stopped()) {
             (true, false) => group.unstopped += 1,
             (false, true) => group.unstopped = group.unstopped.saturating_sub(1),

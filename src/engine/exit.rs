@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::input::{Effect, Exit, LogLine, Mood, Pid};
 use super::policy::{AutoRestart, Kind};
-use super::process::{Context, Extra, Process, Step, is_exhausted, log, retry_delay};
+use super::process::{Context, Extra, Process, Step, is_exhausted, log};
 use super::record::{LastExit, State, StopCause, Sweeping};
+use super::restart::STARVED_WAIT;
 use super::time::{Moment, Now};
 use super::wait::Turn;
 
@@ -63,6 +64,7 @@ impl Process {
         let lived = self.record.started.map_or(Duration::ZERO, |started| at.mono.since(started.mono));
         let too_quickly = matches!(self.record.state, State::Starting { up_at, .. } if at.mono < up_at);
         self.record.last_exit = Some(LastExit { pid, exit, lived, too_quickly });
+        self.note_run(lived);
         match self.record.state {
             State::Stopping { .. } => {
                 self.record.exitstatus = Some(exit.status());
@@ -70,10 +72,7 @@ impl Process {
                 log(cx, LogLine::stopped(&self.record.name, exit, expected));
             }
             State::Starting { up_at, .. } if at.mono < up_at => {
-                self.record.spawnerr = Some(EXITED_TOO_QUICKLY.to_owned());
-                self.back_off(cx, at.mono);
-                log(cx, LogLine::exited(&self.record.name, exit, false));
-                self.give_up_if_exhausted(cx);
+                self.fell_short(cx, exit, at);
             }
             State::Starting { .. } => {
                 // It did stay up, only the deadline was not handled yet.
@@ -96,6 +95,18 @@ impl Process {
         cx.turns.push(Turn::Reaped);
     }
 
+    /// It ended before it was up.
+    fn fell_short(&mut self, cx: &mut Context<'_>, exit: Exit, at: Now) {
+        if self.record.exec_starved {
+            self.record.spawnerr.clone_from(&self.record.exec_error);
+            return self.wait_for_resources(cx, at.mono);
+        }
+        self.record.spawnerr = Some(EXITED_TOO_QUICKLY.to_owned());
+        self.back_off(cx, at.mono);
+        log(cx, LogLine::exited(&self.record.name, exit, false));
+        self.give_up_if_exhausted(cx);
+    }
+
     /// RUNNING -> EXITED, and on to STARTING if `autorestart` says so: at once, unless it is a crash loop.
     fn exited(&mut self, cx: &mut Context<'_>, pid: Pid, exit: Exit, expected: bool, at: Now) {
         self.record.exitstatus = Some(exit.status());
@@ -116,14 +127,21 @@ impl Process {
         if self.policy.kind == Kind::Oneshot {
             return self.oneshot_ended(cx, expected, restart, at);
         }
-        if !restart || cx.mood != Mood::Running {
+        if cx.mood != Mood::Running {
             return;
         }
-        match self.hold_back(at.mono) {
+        if !restart {
+            return self.note_finished();
+        }
+        if let Some(limit) = self.limit_reached(cx.now.mono) {
+            return self.give_up_at(cx, limit);
+        }
+        let own_wait = self.policy.restarts.delay.map(|_| at.mono + self.wait_after_failure(cx));
+        match own_wait.max(self.hold_back(at.mono)) {
             Some(restart_at) if restart_at > cx.now.mono => {
                 self.record.state = State::Exited { restart_at: Some(restart_at) };
             }
-            Some(_) | None => self.spawn(cx),
+            Some(_) | None => self.start_in_turn(cx),
         }
     }
 
@@ -132,9 +150,16 @@ impl Process {
     fn oneshot_ended(&mut self, cx: &mut Context<'_>, expected: bool, restart: bool, at: Now) {
         if expected {
             self.record.backoff = 0;
+        }
+        if cx.mood != Mood::Running {
             return;
         }
-        if !restart || cx.mood != Mood::Running {
+        if expected || !restart {
+            return self.note_finished();
+        }
+        if self.record.exec_starved {
+            self.uncount();
+            self.record.state = State::Exited { restart_at: Some(at.mono + STARVED_WAIT) };
             return;
         }
         self.record.backoff = self.record.backoff.saturating_add(1);
@@ -143,7 +168,10 @@ impl Process {
             log(cx, LogLine::gave_up(&self.record.name));
             return;
         }
-        let restart_at = at.mono + retry_delay(self.record.backoff);
+        if let Some(limit) = self.limit_reached(cx.now.mono) {
+            return self.give_up_at(cx, limit);
+        }
+        let restart_at = at.mono + self.wait_after_failure(cx);
         self.record.state = State::Exited { restart_at: Some(restart_at) };
     }
 

@@ -70,6 +70,20 @@ pub enum SpawnError {
     /// `SPAWN_ERROR` 50: pipes, log files or fork failed; the whole text.
     #[error("{0}")]
     Failed(String),
+    /// As `Failed`, for want of descriptors, memory or processes: nothing that the program could help. It is tried until
+    /// there are some.
+    #[error("{0}")]
+    Starved(String),
+}
+
+/// Why a child did not become the program; the whole text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExecError {
+    #[error("{0}")]
+    Failed(String),
+    /// For want of something that comes back by itself: memory, processes, a file that is being written.
+    #[error("{0}")]
+    Starved(String),
 }
 
 /// Whom a request is about.
@@ -98,6 +112,11 @@ pub enum Request {
     /// By descending priority, each rank when the one before has stopped.
     StopOrdered {
         processes: Vec<ProcessId>,
+    },
+    /// Starts those of the processes that are FATAL.
+    Retry {
+        processes: Vec<ProcessId>,
+        wait: bool,
     },
     /// `signal` is a number already understood; Supervisor's `signalProcess`. Never to a group of processes.
     Signal {
@@ -197,7 +216,7 @@ pub enum Input {
     ExecFailed {
         process: ProcessId,
         pid: Pid,
-        text: String,
+        error: ExecError,
     },
     /// The child was reaped; `at` is when.
     Exited {

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use super::input::{Exit, LogLevel, LogLine, Pid, SpawnError};
+use super::input::{ExecError, Exit, LogLevel, LogLine, Pid, SpawnError};
+use super::pacing::Limit;
 use super::signal::signal_name;
 
 impl LogLine {
@@ -33,8 +34,8 @@ impl LogLine {
     }
 
     /// Ours: Supervisor leaves the reason in the child's stderr log only.
-    pub(super) fn exec_failed(name: &str, pid: Pid, text: &str) -> LogLine {
-        LogLine::info(format!("spawnerr: '{name}' (pid {pid}): {text}"))
+    pub(super) fn exec_failed(name: &str, pid: Pid, error: &ExecError) -> LogLine {
+        LogLine::info(format!("spawnerr: '{name}' (pid {pid}): {error}"))
     }
 
     pub(super) fn success(name: &str, startsecs: Duration) -> LogLine {
@@ -59,6 +60,14 @@ impl LogLine {
 
     pub(super) fn gave_up(name: &str) -> LogLine {
         LogLine::info(format!("gave up: {name} entered FATAL state, too many start retries too quickly"))
+    }
+
+    pub(super) fn limited(name: &str, limit: Limit) -> LogLine {
+        LogLine::info(format!("gave up: {name} entered FATAL state, {limit}"))
+    }
+
+    pub(super) fn ends_daemon(name: &str, code: u8) -> LogLine {
+        LogLine::warn(format!("{name} is not started again: the daemon ends for that, with exit code {code}"))
     }
 
     pub(super) fn already_running(name: &str) -> LogLine {

@@ -105,6 +105,7 @@ mod tests {
             priority,
             kind: Kind::Service,
             killtree: false,
+            restarts: crate::engine::Restarts::default(),
         };
         MemberSpec { name: name.to_owned(), policy }
     }

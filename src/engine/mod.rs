@@ -12,11 +12,13 @@ mod input;
 mod logline;
 mod members;
 mod ordered;
+mod pacing;
 mod policy;
 mod process;
 mod record;
 mod recovery;
 mod request;
+mod restart;
 mod shutdown;
 mod signal;
 mod state;
@@ -28,10 +30,11 @@ mod wait;
 pub use channel::Channel;
 pub use engine::Engine;
 pub use input::{
-    Answer, Effect, Event, Exit, Input, Kill, LogLevel, LogLine, Mood, Outcome, Pid, ProcessId, Refusal, Request,
-    RequestId, SpawnError, Target,
+    Answer, Effect, Event, ExecError, Exit, Input, Kill, LogLevel, LogLine, Mood, Outcome, Pid, ProcessId, Refusal,
+    Request, RequestId, SpawnError, Target,
 };
-pub use policy::{AutoRestart, GroupSpec, Kind, MemberSpec, Policy};
+pub use pacing::{Delay, Limit, OnEnd, Restarts};
+pub use policy::{AutoRestart, GroupSpec, Kind, MemberSpec, Policy, UNLIMITED};
 pub use record::{LastExit, ProcessRecord, StopCause, Then};
 pub use signal::signal_name;
 pub use state::ProcessState;

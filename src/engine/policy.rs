@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::pacing::Restarts;
+
+/// A `startretries` that is never used up.
+pub const UNLIMITED: i64 = i64::MAX;
+
 /// autorestart, Supervisor 4.3 `[program:x]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -32,7 +37,7 @@ pub struct Policy {
     pub autorestart: AutoRestart,
     /// Must be alive at least this long to become RUNNING; zero means at once.
     pub startsecs: Duration,
-    /// Failed starts before FATAL; below zero: FATAL after the first failure.
+    /// Failed starts before FATAL; below zero: FATAL after the first failure; [`UNLIMITED`].
     pub startretries: i64,
     pub exitcodes: Vec<i32>,
     pub stopsignal: i32,
@@ -46,6 +51,8 @@ pub struct Policy {
     /// What the main process leaves behind is ended before its exit counts; see `Effect::Sweep`.
     #[serde(default)]
     pub killtree: bool,
+    #[serde(default)]
+    pub restarts: Restarts,
 }
 
 /// One process of a group.

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use super::input::{Effect, Event, Exit, Kill, LogLine, Mood, Pid, SpawnError};
+use super::input::{Effect, Event, ExecError, Exit, Kill, LogLine, Mood, Pid, SpawnError};
+use super::pacing::Throttle;
 use super::policy::{Kind, Policy};
 use super::record::{ProcessRecord, State, StopCause, Then};
 use super::signal::SIGKILL;
@@ -35,7 +36,7 @@ pub(super) enum Step {
     LastSignal(i32),
     ExecFailed {
         pid: Pid,
-        text: String,
+        error: ExecError,
     },
     Exited {
         pid: Pid,
@@ -62,6 +63,7 @@ pub(super) struct Context<'a> {
     pub(super) now: Now,
     pub(super) mood: Mood,
     pub(super) group: &'a str,
+    pub(super) throttle: &'a mut Throttle,
     pub(super) effects: &'a mut Vec<Effect>,
     /// What those who wait for this process want to know, in order.
     pub(super) turns: &'a mut Vec<Turn>,
@@ -87,7 +89,7 @@ impl Extra {
         Extra { pid: Some(pid), ..Extra::default() }
     }
 
-    fn tries(tries: u32) -> Extra {
+    pub(super) fn tries(tries: u32) -> Extra {
         Extra { tries: Some(tries), ..Extra::default() }
     }
 }
@@ -154,6 +156,7 @@ impl Process {
         match (self.record.state, step) {
             (S::Stopped | S::Exited { .. } | S::Fatal, Step::Start) => {
                 self.record.restarted_at_once = false;
+                self.begin_anew();
                 if self.policy.kind == Kind::Oneshot {
                     self.record.backoff = 0;
                 }
@@ -179,7 +182,7 @@ impl Process {
             (S::Stopping { pid, insisting, .. }, Step::LastSignal(last)) => {
                 self.repeat_lost_signal(cx, pid, insisting, last);
             }
-            (state, Step::ExecFailed { pid, text }) if state.pid() == Some(pid) => self.exec_failed(cx, pid, text),
+            (state, Step::ExecFailed { pid, error }) if state.pid() == Some(pid) => self.exec_failed(cx, pid, &error),
             (
                 S::Starting { pid: child, .. } | S::Running { pid: child } | S::Stopping { pid: child, .. },
                 Step::Exited { pid, exit, at },
@@ -196,7 +199,7 @@ impl Process {
             (S::Backoff { retry_at: at } | S::Exited { restart_at: Some(at) }, Step::Due)
                 if cx.mood == Mood::Running && cx.now.mono >= at =>
             {
-                self.spawn(cx);
+                self.start_in_turn(cx);
             }
             (state, Step::Spawned { pid, .. }) if state.pid() != Some(pid) => self.refuse_child(cx, pid),
             #[rustfmt::skip]
@@ -238,6 +241,8 @@ impl Process {
         self.record.exec_error = None;
         self.record.exitstatus = None;
         self.record.stop_cause = None;
+        self.record.exec_starved = false;
+        self.record.booked = false;
         self.record.started = Some(cx.now);
         self.record.attempt = self.record.attempt.saturating_add(1);
         self.enter(cx, State::Spawning, Extra::tries(self.record.backoff));
@@ -273,6 +278,9 @@ impl Process {
 
     fn not_forked(&mut self, cx: &mut Context<'_>, error: &SpawnError) {
         self.note_not_forked(cx, error);
+        if matches!(error, SpawnError::Starved(_)) {
+            return self.wait_for_resources(cx, cx.now.mono);
+        }
         self.back_off(cx, cx.now.mono);
         self.give_up_if_exhausted(cx);
     }
@@ -281,21 +289,28 @@ impl Process {
     /// failure always comes first; one that would have meant giving up leaves the count that giving up leaves.
     fn cancelled_not_forked(&mut self, cx: &mut Context<'_>, error: &SpawnError) {
         self.note_not_forked(cx, error);
-        let failures = self.record.backoff.saturating_add(1);
+        let failures = self.record.backoff.saturating_add(u32::from(!matches!(error, SpawnError::Starved(_))));
         self.record.backoff = if is_exhausted(failures, self.policy.startretries) { 0 } else { failures };
         self.enter(cx, State::Stopped, Extra::pid(0));
     }
 
     fn note_not_forked(&mut self, cx: &mut Context<'_>, error: &SpawnError) {
-        log(cx, LogLine::spawn_failed(error));
+        // What is missing is said once, not at every try.
+        let is_known = matches!(error, SpawnError::Starved(_)) && self.record.starved > 0;
+        if !is_known {
+            log(cx, LogLine::spawn_failed(error));
+        }
         self.record.spawnerr = Some(error.to_string());
         cx.turns.push(Turn::NotForked);
     }
 
     /// The child could not become the program; that it ends is told separately.
-    fn exec_failed(&mut self, cx: &mut Context<'_>, pid: Pid, text: String) {
-        log(cx, LogLine::exec_failed(&self.record.name, pid, &text));
-        self.record.exec_error = Some(text);
+    fn exec_failed(&mut self, cx: &mut Context<'_>, pid: Pid, error: &ExecError) {
+        self.record.exec_starved = matches!(error, ExecError::Starved(_));
+        if !self.record.exec_starved || self.record.starved == 0 {
+            log(cx, LogLine::exec_failed(&self.record.name, pid, error));
+        }
+        self.record.exec_error = Some(error.to_string());
     }
 
     /// STARTING -> RUNNING.
@@ -304,6 +319,9 @@ impl Process {
         if self.policy.kind == Kind::Service {
             self.record.backoff = 0;
         }
+        if !self.record.exec_starved {
+            self.record.starved = 0;
+        }
         self.enter(cx, State::Running { pid }, Extra::pid(pid));
         log(cx, LogLine::success(&self.record.name, self.policy.startsecs));
     }
@@ -311,7 +329,7 @@ impl Process {
     /// STARTING -> BACKOFF; the retry is counted from `failed_at`.
     pub(super) fn back_off(&mut self, cx: &mut Context<'_>, failed_at: Moment) {
         self.record.backoff = self.record.backoff.saturating_add(1);
-        let retry_at = failed_at + retry_delay(self.record.backoff);
+        let retry_at = failed_at + self.wait_after_failure(cx);
         self.enter(cx, State::Backoff { retry_at }, Extra::tries(self.record.backoff));
     }
 
@@ -319,6 +337,8 @@ impl Process {
         if is_exhausted(self.record.backoff, self.policy.startretries) {
             self.give_up(cx, StopCause::GaveUp);
             log(cx, LogLine::gave_up(&self.record.name));
+        } else if let Some(limit) = self.limit_reached(cx.now.mono) {
+            self.give_up_at(cx, limit);
         }
     }
 
@@ -326,6 +346,7 @@ impl Process {
     pub(super) fn give_up(&mut self, cx: &mut Context<'_>, cause: StopCause) {
         self.record.backoff = 0;
         self.record.stop_cause = Some(cause);
+        self.note_fatal(cause);
         self.enter(cx, State::Fatal, Extra::default());
     }
 
@@ -433,6 +454,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engine::Restarts;
     use crate::engine::input::ProcessId;
     use crate::engine::policy::AutoRestart;
 
@@ -450,6 +472,7 @@ mod tests {
             priority: 999,
             kind: Kind::Service,
             killtree: false,
+            restarts: Restarts::default(),
         }
     }
 
@@ -462,7 +485,9 @@ mod tests {
         let mut step = Step::Start;
         loop {
             let (mut effects, mut turns) = (Vec::new(), Vec::new());
-            let mut cx = Context { now, mood: Mood::Running, group: "p", effects: &mut effects, turns: &mut turns };
+            let throttle = &mut Throttle::default();
+            let mut cx =
+                Context { now, mood: Mood::Running, group: "p", throttle, effects: &mut effects, turns: &mut turns };
             process.handle(&mut cx, step);
             if effects.iter().any(|effect| matches!(effect, Effect::Spawn { .. })) {
                 tried.push(now.mono.0);

@@ -89,6 +89,8 @@ pub enum StopCause {
     GaveUp,
     /// An update, to start it anew or to remove it.
     Update,
+    /// The engine, after as many automatic starts in a time as its limit allows.
+    Limited,
 }
 
 /// What an update has in store for a process once it is stopped.
@@ -134,6 +136,7 @@ pub(super) struct Sweeping {
 
 /// Everything about one process that its successor engine must know; its rules come from the `GroupSpec`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct ProcessRecord {
     pub(super) process: ProcessId,
     pub(super) name: String,
@@ -168,6 +171,27 @@ pub struct ProcessRecord {
     /// It ended within a second of its start and was restarted at once; the next time waits.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) restarted_at_once: bool,
+    /// Automatic starts in a row, without a run that lasted in between.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) in_a_row: u32,
+    /// The last automatic starts, as many as the limit allows; empty without a limit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) counted: Vec<Moment>,
+    /// The last start was an automatic one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) automatic: bool,
+    /// Its turn among all automatic starts is the deadline of its state.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) booked: bool,
+    /// Starts in a row that failed for want of resources.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) starved: u32,
+    /// The present child did not become the program for such a reason.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) exec_starved: bool,
+    /// The daemon ends because of it, with this code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ends_daemon: Option<u8>,
     /// Set while an update waits for it to stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) change: Option<Change>,
@@ -195,6 +219,13 @@ impl ProcessRecord {
             last_exit: None,
             sweeping: None,
             restarted_at_once: false,
+            in_a_row: 0,
+            counted: Vec::new(),
+            automatic: false,
+            booked: false,
+            starved: 0,
+            exec_starved: false,
+            ends_daemon: None,
             change: None,
         }
     }

@@ -50,6 +50,15 @@ impl Engine {
                 });
             }
             Request::StopOrdered { processes } => self.stop_ordered(now, id, processes, effects),
+            Request::Retry { processes, wait } => {
+                let meant = (processes, Scope::Several);
+                self.each_of(id, Pending::new(now.mono, wait), meant, effects, |engine, process, scope, effects| {
+                    if engine.state(process) != Some(ProcessState::Fatal) {
+                        return Verdict::Absent;
+                    }
+                    engine.start(now, process, scope, wait, None, effects)
+                });
+            }
             Request::Signal { target, signal } => {
                 self.each(id, Pending::new(now.mono, false), &target, effects, |engine, process, scope, effects| {
                     engine.signal(now, process, scope, signal, effects)
@@ -83,14 +92,26 @@ impl Engine {
     }
 
     /// Asks `one` about every process of the target, in order, and answers or waits.
-    fn each<F>(&mut self, id: RequestId, mut pending: Pending, target: &Target, effects: &mut Vec<Effect>, one: F)
+    fn each<F>(&mut self, id: RequestId, pending: Pending, target: &Target, effects: &mut Vec<Effect>, one: F)
     where
         F: Fn(&mut Engine, ProcessId, Scope, &mut Vec<Effect>) -> Verdict,
     {
-        let Some((processes, scope)) = self.targets(target) else {
-            answer(effects, id, Answer::Refused(Refusal::BadName));
-            return;
-        };
+        match self.targets(target) {
+            Some(meant) => self.each_of(id, pending, meant, effects, one),
+            None => answer(effects, id, Answer::Refused(Refusal::BadName)),
+        }
+    }
+
+    fn each_of<F>(
+        &mut self,
+        id: RequestId,
+        mut pending: Pending,
+        (processes, scope): (Vec<ProcessId>, Scope),
+        effects: &mut Vec<Effect>,
+        one: F,
+    ) where
+        F: Fn(&mut Engine, ProcessId, Scope, &mut Vec<Effect>) -> Verdict,
+    {
         let mut waiting = Vec::new();
         for (rank, process) in processes.into_iter().enumerate() {
             match one(self, process, scope, effects) {

@@ -61,6 +61,29 @@ impl Engine {
         self.advance_leaving(now, effects);
     }
 
+    /// The code that the daemon ends with: that of the program that it ends for, otherwise 0.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.ender().map_or(0, |(_, code)| code)
+    }
+
+    /// The first program of those whose end is the daemon's.
+    fn ender(&self) -> Option<(&str, u8)> {
+        let mut records = self.slots.values().map(|slot| &slot.process.record);
+        records.find_map(|record| Some((record.name.as_str(), record.ends_daemon?)))
+    }
+
+    /// A program has ended for whose end the daemon is to end.
+    pub(super) fn end_with_its_program(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if !std::mem::take(&mut self.has_ender) || self.mood != Mood::Running {
+            return;
+        }
+        if let Some((name, code)) = self.ender() {
+            effects.push(Effect::Log(LogLine::ends_daemon(name, code)));
+            self.leave(now, Mood::Shutdown, effects);
+        }
+    }
+
     pub(super) fn begin_leaving(&mut self) {
         self.leaving = Some(Leaving::new(self.groups_by_priority()));
         // Nothing is started from here on: those deadlines are gone.

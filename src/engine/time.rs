@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// A point on the machine's monotonic clock (`CLOCK_MONOTONIC`, since boot), so
 /// that it means the same to every process of ours and survives a worker's death.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Moment(pub Duration);
 
 impl Moment {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::twin::{Twin, at};
-use crate::engine::{Exit, GroupSpec, Kind, Moment, Now, Policy, ProcessState};
+use crate::engine::{Exit, GroupSpec, Kind, Moment, Now, Policy, ProcessState, Restarts};
 
 /// How long the two may disagree before it is a difference: Supervisor's loop turns once a second, and a look takes its time.
 const GRACE: Duration = Duration::from_secs(3);
@@ -92,7 +92,12 @@ impl Shadow {
     #[must_use]
     pub fn new(groups: &[GroupSpec]) -> Self {
         // The observed Supervisor does not know what is ours.
-        let supervisors = |policy: &Policy| Policy { kind: Kind::Service, killtree: false, ..policy.clone() };
+        let supervisors = |policy: &Policy| Policy {
+            kind: Kind::Service,
+            killtree: false,
+            restarts: Restarts::default(),
+            ..policy.clone()
+        };
         let members = groups.iter().flat_map(|group| {
             group.members.iter().map(|member| ((group.name.clone(), member.name.clone()), supervisors(&member.policy)))
         });
@@ -289,6 +294,7 @@ mod tests {
             priority: 999,
             kind: Kind::Service,
             killtree: false,
+            restarts: crate::engine::Restarts::default(),
         }
     }
 

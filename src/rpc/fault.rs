@@ -133,7 +133,7 @@ impl Fault {
             | Refusal::Failed(_)
             | Refusal::Spawn(SpawnError::NotFound(_) | SpawnError::NotExecutable(_)) => Fault::from(refusal),
             Refusal::BadName
-            | Refusal::Spawn(SpawnError::Failed(_))
+            | Refusal::Spawn(SpawnError::Failed(_) | SpawnError::Starved(_))
             | Refusal::SpawnError
             | Refusal::AbnormalTermination
             | Refusal::AlreadyStarted
@@ -168,7 +168,7 @@ fn code_of(refusal: &Refusal) -> FaultCode {
         Refusal::BadName => FaultCode::BadName,
         Refusal::Spawn(SpawnError::NotFound(_)) => FaultCode::NoFile,
         Refusal::Spawn(SpawnError::NotExecutable(_)) => FaultCode::NotExecutable,
-        Refusal::Spawn(SpawnError::Failed(_)) | Refusal::SpawnError => FaultCode::SpawnError,
+        Refusal::Spawn(SpawnError::Failed(_) | SpawnError::Starved(_)) | Refusal::SpawnError => FaultCode::SpawnError,
         Refusal::Failed(_) => FaultCode::Failed,
         Refusal::AbnormalTermination => FaultCode::AbnormalTermination,
         Refusal::AlreadyStarted => FaultCode::AlreadyStarted,

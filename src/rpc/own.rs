@@ -33,6 +33,12 @@ pub enum OwnMethod {
     /// The last upgrade: the same struct with `undone`; empty if there was none. While one is under way the answer is the
     /// end of the connection, and the next worker knows.
     GetUpgrade,
+    /// Starts those of the processes that are FATAL. Names as of `Update`; empty: all.
+    Retry {
+        names: Vec<String>,
+        /// Answer when they are RUNNING or have failed again, not when they are forked.
+        wait: bool,
+    },
     /// Why a process is in its state, what it said last, and which processes it left behind: a struct of `name`,
     /// `group`, `statename`, `reason`, `hindrances`, `last_words`, `left_behind`.
     ExplainProcess { name: String },
@@ -70,6 +76,7 @@ impl OwnMethod {
             "galaxyd.stopOrdered" => (1, args.texts("names").map(|names| OwnMethod::StopOrdered { names })),
             "galaxyd.upgrade" => (1, args.text("path").map(|path| OwnMethod::Upgrade { path })),
             "galaxyd.getUpgrade" => (0, Ok(OwnMethod::GetUpgrade)),
+            "galaxyd.retry" => (2, retry(&mut args)),
             "galaxyd.explainProcess" => (1, args.text("name").map(|name| OwnMethod::ExplainProcess { name })),
             "galaxyd.explainAllProcesses" => (0, Ok(OwnMethod::ExplainAllProcesses)),
             "galaxyd.getListenerPools" => (0, Ok(OwnMethod::GetListenerPools)),
@@ -89,6 +96,7 @@ impl OwnMethod {
             OwnMethod::StopOrdered { .. } => "galaxyd.stopOrdered",
             OwnMethod::Upgrade { .. } => "galaxyd.upgrade",
             OwnMethod::GetUpgrade => "galaxyd.getUpgrade",
+            OwnMethod::Retry { .. } => "galaxyd.retry",
             OwnMethod::ExplainProcess { .. } => "galaxyd.explainProcess",
             OwnMethod::ExplainAllProcesses => "galaxyd.explainAllProcesses",
             OwnMethod::GetListenerPools => "galaxyd.getListenerPools",
@@ -104,6 +112,7 @@ impl OwnMethod {
             OwnMethod::Update { .. }
             | OwnMethod::StopOrdered { .. }
             | OwnMethod::Upgrade { .. }
+            | OwnMethod::Retry { .. }
             | OwnMethod::GetProcessPlan { redacted: false, .. } => true,
             OwnMethod::PlanUpdate { .. }
             | OwnMethod::ExplainProcess { .. }
@@ -121,6 +130,7 @@ impl OwnMethod {
             OwnMethod::PlanUpdate { names, .. }
             | OwnMethod::Update { names, .. }
             | OwnMethod::GetHistory { names, .. }
+            | OwnMethod::Retry { names, .. }
             | OwnMethod::StopOrdered { names } => names.join(" "),
             OwnMethod::ExplainProcess { name } | OwnMethod::GetProcessPlan { name, .. } => name.clone(),
             OwnMethod::Upgrade { path } => path.clone(),
@@ -139,6 +149,10 @@ fn update(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
 
 fn history(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
     Ok(OwnMethod::GetHistory { names: args.texts("names")?, since: args.whole("since")?, limit: args.whole("limit")? })
+}
+
+fn retry(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
+    Ok(OwnMethod::Retry { names: args.texts("names")?, wait: args.switch() })
 }
 
 fn process_plan(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
@@ -161,6 +175,8 @@ mod tests {
             let fault = call("galaxyd.planUpdate", &params).unwrap().unwrap_err();
             assert_eq!(fault.code, FaultCode::IncorrectParameters as i64);
         }
+        let retry = OwnMethod::Retry { names: Vec::new(), wait: true };
+        assert_eq!(call("galaxyd.retry", &[]), Some(Ok(retry)));
         assert_eq!(call("galaxyd.nothing", &[]), None);
     }
 

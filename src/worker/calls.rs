@@ -78,6 +78,7 @@ impl Worker {
             }
             Method::Restart => self.read_configuration(Purpose::Restart(Asker::Client(reply))),
             Method::Own(OwnMethod::StopOrdered { names }) => self.stop_ordered(&names, reply),
+            Method::Own(OwnMethod::Retry { names, wait }) => self.retry(&names, wait, reply),
             Method::Own(OwnMethod::PlanUpdate { names, restart }) => {
                 let wish = Wish { names, restart, wait: false, rehearsal: true };
                 self.read_configuration(Purpose::Update(wish, reply));
@@ -209,11 +210,31 @@ impl Worker {
 
     /// Names of processes and groups; none: all.
     fn stop_ordered(&mut self, names: &[String], reply: Reply) {
+        match self.named(names) {
+            Ok(processes) => {
+                self.request_for(Request::StopOrdered { processes }, Waiting { reply, shape: Shape::List });
+            }
+            Err(fault) => reply.send(Err(fault)),
+        }
+    }
+
+    /// Names as for [`Worker::stop_ordered`]. Those that are not FATAL are not looked at, commands neither: what is wrong
+    /// with one shows when it is tried.
+    fn retry(&mut self, names: &[String], wait: bool, reply: Reply) {
+        match self.named(names) {
+            Ok(processes) => {
+                self.request_for(Request::Retry { processes, wait }, Waiting { reply, shape: Shape::List });
+            }
+            Err(fault) => reply.send(Err(fault)),
+        }
+    }
+
+    /// The processes that are named, each once.
+    fn named(&self, names: &[String]) -> Result<Vec<ProcessId>, Fault> {
         let targets: Result<Vec<Target>, Fault> = names.iter().map(|name| self.target(name)).collect();
-        let targets = match targets {
-            Ok(targets) if targets.is_empty() => vec![Target::All],
-            Ok(targets) => targets,
-            Err(fault) => return reply.send(Err(fault)),
+        let targets = match targets? {
+            none if none.is_empty() => vec![Target::All],
+            targets => targets,
         };
         let mut processes = Vec::new();
         for target in targets {
@@ -224,7 +245,7 @@ impl Worker {
             };
             processes.extend(meant.into_iter().filter(|one| !processes.contains(one)).collect::<Vec<_>>());
         }
-        self.request_for(Request::StopOrdered { processes }, Waiting { reply, shape: Shape::List });
+        Ok(processes)
     }
 
     fn start(&mut self, name: String, wait: bool, reply: Reply) {

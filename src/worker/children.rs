@@ -268,6 +268,10 @@ impl Children {
         self.by_id.values().map(|child| child.pid)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }

@@ -75,7 +75,7 @@ pub(super) fn config_info(group: &GroupConfig, process: &ProcessConfig, inuse: b
         ("name", process.name.as_str().into()),
         ("process_prio", process.priority.into()),
         ("redirect_stderr", process.redirect_stderr.into()),
-        ("startretries", process.startretries.into()),
+        ("startretries", process.startretries.min(i64::from(i32::MAX)).into()),
         ("startsecs", process.startsecs.into()),
         ("stdout_capture_maxbytes", process.stdout.capture_maxbytes.into()),
         ("stdout_events_enabled", process.stdout.events_enabled.into()),

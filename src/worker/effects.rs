@@ -1,5 +1,6 @@
 //! Performing what the engine asks for.
 
+use super::scarcity;
 use super::spawning::{Prepared, Surroundings, Wanted};
 use super::worker::{Waiting, Worker, now};
 use crate::engine::{Answer, Effect, Input, Kill, LogLevel, LogLine, ProcessId, ProcessState, SpawnError};
@@ -95,7 +96,14 @@ impl Worker {
     fn send_spawn(&mut self, wanted: Wanted, prepared: Prepared) -> Result<(), SpawnError> {
         let (plan, door) = prepared?;
         let name = self.bare_name(wanted.process);
-        let failed = |error: std::io::Error| SpawnError::Failed(format!("cannot hand '{name}' to the keeper: {error}"));
+        if !self.has_descriptors_for_another() {
+            return Err(scarcity::no_descriptors(&name, self.descriptors_needed()));
+        }
+        let failed = |error: std::io::Error| {
+            let text = format!("cannot hand '{name}' to the keeper: {error}");
+            let starved = error.raw_os_error().is_some_and(scarcity::is_starved);
+            if starved { SpawnError::Starved(text) } else { SpawnError::Failed(text) }
+        };
         let mut carried = vec![plan.encode().map_err(failed)?];
         carried.extend(self.socket_for(wanted.process)?);
         carried.extend(door);

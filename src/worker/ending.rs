@@ -43,7 +43,7 @@ impl Worker {
         } else {
             self.persistence.remove();
             self.remove_traces().await;
-            self.tell_keeper(&ToKeeper::Exit { code: 0 });
+            self.tell_keeper(&ToKeeper::Exit { code: self.engine.exit_code() });
         }
         while !self.keeper.is_flushed() && self.keeper.receive().await.is_ok() {}
         // Writes what waits for the activity log.

@@ -68,6 +68,11 @@ fn explain(view: &ProcessView<'_>, known: Option<&PostMortem>, startsecs: u64, n
         ProcessState::Fatal if view.stop_cause == Some(StopCause::Shutdown) => {
             format!("{}; the daemon's end ended its retries", end(view, known, startsecs))
         }
+        ProcessState::Fatal if view.stop_cause == Some(StopCause::Limited) => {
+            let limit =
+                view.policy.restarts.limit.map_or_else(|| "restart_limit".to_owned(), |limit| limit.to_string());
+            format!("{}; given up: {limit}", end(view, known, startsecs))
+        }
         ProcessState::Fatal => {
             let attempts = view.policy.startretries.max(0).saturating_add(1);
             let times = if attempts == 1 { "time" } else { "times" };

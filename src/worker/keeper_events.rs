@@ -3,8 +3,9 @@
 use std::os::fd::OwnedFd;
 
 use super::children::Child;
+use super::scarcity;
 use super::worker::{Asker, Purpose, Worker, now};
-use crate::engine::{Channel, Input, Mood, Pid, ProcessId, ProcessView, SpawnError, signal_name};
+use crate::engine::{Channel, ExecError, Input, Mood, Pid, ProcessId, ProcessView, SpawnError, signal_name};
 use crate::events;
 use crate::keeper::{Ended, FromKeeper, Stage, ToKeeper};
 use crate::logs::{Command, Level, SourceId, log};
@@ -24,7 +25,8 @@ impl Worker {
             FromKeeper::SpawnFailed { id, forking, errno } => {
                 let Some(process) = self.spawning.remove(&id) else { return };
                 let name = self.bare_name(process);
-                self.spawn_failed(process, SpawnError::Failed(spawn_failure(&name, forking, errno)));
+                let error = spawn_failure(&name, forking, errno, self.descriptors_needed());
+                self.spawn_failed(process, error);
             }
             FromKeeper::ExecFailed { id, stage, errno } => self.exec_failed(id, stage, errno),
             FromKeeper::NotGrouped { id, errno } => {
@@ -85,7 +87,7 @@ impl Worker {
     pub(super) fn exec_failed(&mut self, id: u64, stage: Stage, errno: i32) {
         let Some(child) = self.children.get(id) else { return };
         let (process, pid) = (child.process, child.pid);
-        let reason = errno_text(errno);
+        let reason = self.exec_reason(process, stage, errno);
         let text = match stage {
             Stage::ProcessGroup => format!("couldn't make a process group: {reason}"),
             Stage::Stdio => format!("couldn't set up its standard input and output: {reason}"),
@@ -94,7 +96,9 @@ impl Worker {
             Stage::Directory => format!("couldn't change to its directory: {reason}"),
             Stage::Exec => format!("couldn't execute its command: {reason}"),
         };
-        self.feed(Input::ExecFailed { process, pid, text });
+        let starved = scarcity::is_starved(errno) || (stage == Stage::Exec && errno == libc::ETXTBSY);
+        let error = if starved { ExecError::Starved(text) } else { ExecError::Failed(text) };
+        self.feed(Input::ExecFailed { process, pid, error });
     }
 
     fn exited(&mut self, id: u64, ended: Ended) {
@@ -217,14 +221,19 @@ impl Worker {
     }
 }
 
-/// Supervisor's `spawnerr` texts for failures before the child exists (`supervisor.md` section 13).
-fn spawn_failure(name: &str, forking: bool, errno: i32) -> String {
-    match (forking, errno) {
-        (false, libc::EMFILE) => format!("too many open files to spawn '{name}'"),
-        (false, _) => format!("unknown error making dispatchers for '{name}': {}", errno_text(errno)),
-        (true, libc::EAGAIN) => format!("Too many processes in process table to spawn '{name}'"),
-        (true, _) => format!("unknown error during fork for '{name}': {}", errno_text(errno)),
+/// Supervisor's `spawnerr` texts for failures before the child exists (`supervisor.md` section 13), and what is missing.
+fn spawn_failure(name: &str, forking: bool, errno: i32, descriptors: u64) -> SpawnError {
+    if !forking && errno == libc::EMFILE {
+        return scarcity::no_descriptors(name, descriptors);
     }
+    let text = match (forking, errno) {
+        (false, _) => format!("unknown error making dispatchers for '{name}': {}", errno_text(errno)),
+        (true, libc::EAGAIN) => {
+            format!("Too many processes in process table to spawn '{name}' ({})", scarcity::process_limit())
+        }
+        (true, _) => format!("unknown error during fork for '{name}': {}", errno_text(errno)),
+    };
+    if scarcity::is_starved(errno) { SpawnError::Starved(text) } else { SpawnError::Failed(text) }
 }
 
 /// The name of an error number: `ENOENT`.

@@ -37,6 +37,7 @@ mod report;
 mod reread;
 #[cfg(test)]
 mod sample;
+mod scarcity;
 mod serving;
 mod socket_watch;
 mod spawning;

@@ -26,6 +26,7 @@ use super::pidfile::{self, Claim};
 use super::post_mortem::Morgue;
 use super::program_sockets::{ProgramSockets, test_sockets};
 use super::report;
+use super::scarcity;
 use super::serving::{self, Serving};
 use super::socket_watch::SocketWatch;
 use super::spawning::{Heritage, SpawnQueue, Wanted};
@@ -174,6 +175,9 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     for line in &loaded.infos {
         log(Level::Info, line);
     }
+    if let Some(text) = scarcity::foreseen(&config) {
+        log(Level::Warn, &text);
+    }
     if !config.daemon.nocleanup {
         clean_up(&config);
     }
@@ -185,6 +189,8 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let groups = active.values().map(GroupConfig::spec).collect();
     let next_serial = inventory.held.remove(SERIAL_HELD_NAME).map(memory::read).and_then(Result::ok).unwrap_or(0);
     let events = Events::new(config.daemon.identifier.clone(), next_serial);
+    let mut engine = Engine::new();
+    engine.set_restart_rate(config.daemon.restart_rate);
     let state = State {
         call,
         environment: invocation.environment,
@@ -193,7 +199,7 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         config,
         pending: None,
         active,
-        engine: Engine::new(),
+        engine,
         events,
         tap_records: BTreeMap::new(),
         journal: None,
@@ -271,7 +277,8 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let files = persistence::resume(&config, directory, roll.as_ref());
     let activity = open_activity(&config)?;
     let listeners = adopt_listeners(&config, &mut inventory.held)?;
-    let engine = Engine::restore(mood, engine, next_process);
+    let mut engine = Engine::restore(mood, engine, next_process);
+    engine.set_restart_rate(config.daemon.restart_rate);
     let specs: Vec<_> =
         active.values().map(|group| events::GroupSpec::of(group, |name| engine.find(&group.name, name))).collect();
     let events = Events::restore(config.daemon.identifier.clone(), &specs, events);

@@ -13,6 +13,7 @@ mod daemon;
 #[path = "../conformance/wait.rs"]
 mod wait;
 
+mod automatic_starts;
 mod bad_configuration;
 mod cgroups;
 mod daemon_death;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use galaxyd::engine::{AutoRestart, GroupChange, GroupSpec, Kind, MemberSpec, Policy};
+use galaxyd::engine::{AutoRestart, Delay, GroupChange, GroupSpec, Kind, Limit, MemberSpec, OnEnd, Policy, Restarts};
 
 use crate::dice::Dice;
 
@@ -33,6 +33,10 @@ pub(crate) enum Action {
         wait: bool,
     },
     StopOrdered(Whom),
+    Retry {
+        whom: Whom,
+        wait: bool,
+    },
     Signal {
         whom: Whom,
         signal: i32,
@@ -176,7 +180,21 @@ fn policy(dice: &mut Dice) -> Policy {
         priority: priority(dice),
         kind: if dice.chance(15) { Kind::Oneshot } else { Kind::Service },
         killtree: dice.chance(30),
+        restarts: restarts(dice),
     }
+}
+
+fn restarts(dice: &mut Dice) -> Restarts {
+    let delay = Delay {
+        first: dice.pick(&[Duration::ZERO, Duration::from_millis(100), Duration::from_secs(1)]),
+        factor: dice.pick(&[100, 200]),
+        ceiling: Duration::from_secs(2),
+        jitter: dice.pick(&[0, 50, 100]),
+    };
+    let limit = Limit { starts: dice.pick(&[1, 2, 3]), window: Duration::from_secs(dice.pick(&[2, 60])) };
+    let mut on_end = || if dice.chance(3) { OnEnd::Shutdown } else { OnEnd::Ignore };
+    let (on_fatal, on_exit) = (on_end(), on_end());
+    Restarts { delay: dice.chance(25).then_some(delay), limit: dice.chance(20).then_some(limit), on_fatal, on_exit }
 }
 
 fn whom(dice: &mut Dice) -> Whom {
@@ -216,7 +234,8 @@ fn action(dice: &mut Dice) -> Action {
         34 => Action::SetClock(i64::try_from(dice.below(200_000)).unwrap_or(0) - 100_000),
         35 | 36 => Action::HangUp,
         40..46 => update(dice),
-        46 | 47 => Action::StopOrdered(whom(dice)),
+        46 => Action::StopOrdered(whom(dice)),
+        47 => Action::Retry { whom: whom(dice), wait: dice.chance(50) },
         _ => match dice.below(8) {
             0 => Action::AskShutdown,
             1 => Action::AskRestart,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use galaxyd::engine::{
     Answer, AutoRestart, Effect, Engine, Event, Exit, GroupSpec, Input, Kill, Kind, MemberSpec, Moment, Now, Pid,
-    Policy, ProcessId, ProcessState, ProcessView, Refusal, Request, RequestId, SpawnError, Target,
+    Policy, ProcessId, ProcessState, ProcessView, Refusal, Request, RequestId, Restarts, SpawnError, Target,
 };
 
 pub(crate) const SIGHUP: i32 = 1;
@@ -29,6 +29,7 @@ pub(crate) fn policy() -> Policy {
         priority: 999,
         kind: Kind::Service,
         killtree: false,
+        restarts: Restarts::default(),
     }
 }
 

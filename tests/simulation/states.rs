@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use galaxyd::engine::{AutoRestart, Effect, Input, Kind, Policy, ProcessId, ProcessState, Request, Target};
+use galaxyd::engine::{
+    AutoRestart, Effect, Input, Kind, Limit, Policy, ProcessId, ProcessState, Request, SpawnError, Target,
+};
 
 use crate::stage::{SIGHUP, SIGKILL, SIGTERM, Stage, code, millis, policy};
 use crate::table::{Row, rows};
@@ -40,6 +42,7 @@ fn policy_for(from: &str, case: &str) -> Policy {
             }
             "not expected" => rules.exitcodes = vec![7],
             "no restart" => rules.autorestart = AutoRestart::Never,
+            "limit reached" => rules.restarts.limit = Some(Limit { starts: 0, window: millis(1000) }),
             "killtree" => rules.killtree = true,
             "restart" => rules.autorestart = AutoRestart::Always,
             "startsecs=0" | "crash loop" => rules.startsecs = Duration::ZERO,
@@ -132,6 +135,10 @@ fn play(stage: &mut Stage, process: ProcessId, input: &str, case: &str) {
         "forked" => {
             let (pid, at) = (stage.pid(process), stage.now());
             stage.tell(Input::Spawned { process, pid, at });
+        }
+        "not forked" if case == "no resources" => {
+            let error = SpawnError::Starved("too many open files".to_owned());
+            stage.tell(Input::SpawnFailed { process, error });
         }
         "not forked" => stage.not_forked(process),
         "exit" => {

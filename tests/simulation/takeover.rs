@@ -1,6 +1,6 @@
 //! How a new worker takes over from a dead one: the order of things that `Engine::restore` asks for.
 
-use galaxyd::engine::{Engine, Input, ProcessId, ProcessState};
+use galaxyd::engine::{Engine, ExecError, Input, ProcessId, ProcessState};
 
 use crate::keeper::{Child, ToKeeper};
 use crate::watch::{Kept, promise};
@@ -78,8 +78,8 @@ impl World<'_> {
     fn take_over(&mut self, process: ProcessId, attempt: u32, child: &Child) -> Kept<bool> {
         let pid = child.pid;
         if child.exec_failed {
-            let text = "couldn't exec".to_owned();
-            if !self.turn(Turn::Input(Input::ExecFailed { process, pid, text }))? {
+            let error = ExecError::Failed("couldn't exec".to_owned());
+            if !self.turn(Turn::Input(Input::ExecFailed { process, pid, error }))? {
                 return Ok(false);
             }
         }

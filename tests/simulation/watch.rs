@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use galaxyd::engine::{
-    Answer, AutoRestart, Engine, Event, Input, LogLine, Moment, Mood, ProcessId, ProcessState, Refusal, Request,
+    Answer, AutoRestart, Engine, Event, Input, Limit, LogLine, Moment, Mood, ProcessId, ProcessState, Refusal, Request,
     RequestId, Target, Then,
 };
 
@@ -39,7 +39,7 @@ pub(crate) enum Cause {
 impl Cause {
     pub(crate) fn of(input: &Input) -> Cause {
         match input {
-            Input::Request { request: Request::Start { .. }, .. } => Cause::Start,
+            Input::Request { request: Request::Start { .. } | Request::Retry { .. }, .. } => Cause::Start,
             Input::Request { request: Request::Update { .. }, .. } => Cause::Update,
             Input::Request { request: Request::Signal { .. }, .. } => Cause::Signal,
             Input::Request { request: Request::AddGroup(_), .. } | Input::Begin { .. } => Cause::Begin,
@@ -97,6 +97,8 @@ pub(crate) struct Watch<'a> {
     stopping_since: BTreeMap<ProcessId, Duration>,
     failed: BTreeMap<ProcessId, (Duration, u32)>,
     restarts: BTreeMap<ProcessId, Vec<Duration>>,
+    /// The automatic starts that count for the limit they are under.
+    counted: BTreeMap<ProcessId, (Limit, Vec<Duration>)>,
     /// An update starts them anew when they are stopped.
     renewing: BTreeSet<ProcessId>,
     /// The most retries that a process ever had.
@@ -123,6 +125,7 @@ impl<'a> Watch<'a> {
             stopping_since: BTreeMap::new(),
             failed: BTreeMap::new(),
             restarts: BTreeMap::new(),
+            counted: BTreeMap::new(),
             renewing: BTreeSet::new(),
             retries: BTreeMap::new(),
             seen: Seen::default(),
@@ -175,7 +178,10 @@ impl<'a> Watch<'a> {
                 let tries = tries.ok_or("BACKOFF without tries")?;
                 let retries = self.retries.get(&process).copied().unwrap_or(i64::MAX - 1);
                 promise!(i64::from(tries) <= retries.max(0) + 1, "{process:?}: {tries} failures, {retries} retries");
-                self.failed.insert(process, (at, tries));
+                // A wait of its own is judged by the rules it began under; they may change while it lasts.
+                let own = engine.process(process).is_some_and(|view| view.policy.restarts.delay.is_some());
+                let wait = if own { 0 } else { u64::from(tries) };
+                self.failed.insert(process, (at + Duration::from_secs(wait), tries));
             }
             ProcessState::Stopping => {
                 if engine.mood() != Mood::Running {
@@ -207,6 +213,9 @@ impl<'a> Watch<'a> {
         let renewed = cause == Cause::Update || self.renewing.contains(&process);
         if cause == Cause::Start || renewed {
             self.restarts.remove(&process);
+            self.counted.remove(&process);
+        } else if matches!(from, ProcessState::Exited | ProcessState::Backoff) {
+            self.within_limit(now, engine, process)?;
         }
         match from {
             ProcessState::Stopped | ProcessState::Fatal => {
@@ -226,14 +235,42 @@ impl<'a> Watch<'a> {
             }
             ProcessState::Backoff => {
                 promise!(cause == Cause::Deadline, "{process:?} retries because of {cause:?}");
-                if let Some((at, failures)) = self.failed.get(&process) {
+                if let Some((due, failures)) = self.failed.get(&process) {
                     promise!(tries == Some(*failures), "{process:?} tells {tries:?} tries after {failures} failures");
-                    let due = *at + Duration::from_secs(u64::from(*failures));
-                    promise!(now >= due, "{process:?} retries at {now:?}, due at {due:?}");
+                    promise!(now >= *due, "{process:?} retries at {now:?}, due at {due:?}");
                 }
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    fn within_limit(&mut self, now: Duration, engine: &Engine, process: ProcessId) -> Kept {
+        let limit = engine.process(process).and_then(|view| view.policy.restarts.limit);
+        let Some(limit) = limit else {
+            self.counted.remove(&process);
+            return Ok(());
+        };
+        let (under, starts) = self.counted.entry(process).or_insert((limit, Vec::new()));
+        if *under != limit {
+            (*under, *starts) = (limit, Vec::new());
+        }
+        starts.push(now);
+        let within = starts.iter().filter(|at| now.saturating_sub(**at) < limit.window).count();
+        promise!(within <= limit.starts as usize, "{process:?} started again {starts:?}, limit {limit:?}");
+        self.seen.saw("a start under a limit");
+        Ok(())
+    }
+
+    /// A start failed for want of resources: that counts for nothing.
+    pub(crate) fn starved(&mut self, process: ProcessId) -> Kept {
+        promise!(!self.entered.contains(&(process, ProcessState::Fatal)), "{process:?} is FATAL for want of resources");
+        // The wait is another one, too.
+        self.failed.remove(&process);
+        if let Some((_, starts)) = self.counted.get_mut(&process) {
+            starts.pop();
+        }
+        self.seen.saw("a start without resources");
         Ok(())
     }
 
@@ -291,6 +328,7 @@ impl<'a> Watch<'a> {
             }
             Request::Signal { .. } => "signal",
             Request::StopOrdered { .. } => "ordered stop",
+            Request::Retry { .. } => "retry",
             Request::Update { wait, .. } => {
                 if wait {
                     "update"

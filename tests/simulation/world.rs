@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use galaxyd::engine::{
-    Effect, Engine, GroupSpec, Input, Moment, Mood, Now, Pid, ProcessId, ProcessState, Request, RequestId, SpawnError,
-    Target,
+    Effect, Engine, ExecError, GroupSpec, Input, Moment, Mood, Now, Pid, ProcessId, ProcessState, Request, RequestId,
+    SpawnError, Target,
 };
 
 use crate::dice::Dice;
@@ -255,13 +255,18 @@ impl World<'_> {
                 self.turn(Turn::Input(Input::Spawned { process, pid, at }))?;
             }
             FromKeeper::SpawnFailed((process, _)) => {
-                let error = SpawnError::Failed("unknown error during fork".to_owned());
+                let text = "unknown error during fork".to_owned();
+                let starved = self.dice.chance(50);
+                let error = if starved { SpawnError::Starved(text) } else { SpawnError::Failed(text) };
                 self.turn(Turn::Input(Input::SpawnFailed { process, error }))?;
+                if starved {
+                    self.watch.starved(process)?;
+                }
             }
             FromKeeper::ExecFailed((process, _)) => {
                 if let Some((_, pid)) = worker.known.get(&process).copied() {
-                    let text = "couldn't exec".to_owned();
-                    self.turn(Turn::Input(Input::ExecFailed { process, pid, text }))?;
+                    let error = ExecError::Failed("couldn't exec".to_owned());
+                    self.turn(Turn::Input(Input::ExecFailed { process, pid, error }))?;
                 }
             }
             FromKeeper::Exited { child, exit, at } => {
@@ -332,6 +337,10 @@ impl World<'_> {
             Action::StopOrdered(whom) => {
                 let Some(target) = target(engine, whom) else { return Ok(()) };
                 Request::StopOrdered { processes: all_of(engine, &target) }
+            }
+            Action::Retry { whom, wait } => {
+                let Some(target) = target(engine, whom) else { return Ok(()) };
+                Request::Retry { processes: all_of(engine, &target), wait }
             }
             Action::Add(spec) => Request::AddGroup(spec),
             Action::Remove(place) => Request::RemoveGroup(group_name(place)),

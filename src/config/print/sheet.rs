@@ -12,7 +12,7 @@ use crate::config::model::{
 };
 use crate::config::schema::SectionKind;
 use crate::config::value;
-use crate::engine::{AutoRestart, Kind};
+use crate::engine::{AutoRestart, Kind, OnEnd, Restarts, UNLIMITED};
 
 /// A value, typed. Texts are formats: their percent signs are doubled.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,6 +104,7 @@ fn daemon(daemon: &DaemonConfig) -> Cells {
                 CgroupChoice::Below(below) => path(below),
             },
         ),
+        ("restart_rate", Cell::Integer(i64::from(daemon.restart_rate))),
         ("environment", pairs(&daemon.environment)),
     ]);
     if let Some(user) = &daemon.user {
@@ -420,7 +421,10 @@ fn rest(process: &ProcessConfig, cells: &mut Cells) {
         ("autostart", Cell::Boolean(process.autostart)),
         ("autorestart", autorestart),
         ("startsecs", Cell::Integer(process.startsecs)),
-        ("startretries", Cell::Integer(process.startretries)),
+        (
+            "startretries",
+            if process.startretries == UNLIMITED { text("unlimited") } else { Cell::Integer(process.startretries) },
+        ),
         ("exitcodes", Cell::Codes(process.exitcodes.clone())),
         ("stopsignal", signal(process.stopsignal)),
         ("stopwaitsecs", Cell::Integer(process.stopwaitsecs)),
@@ -469,6 +473,7 @@ fn extras(extras: &Extras, cells: &mut Cells) {
     if extras.kind == Kind::Oneshot {
         cells.insert("type", text("oneshot"));
     }
+    restarts(&extras.restarts, cells);
     for (key, is_set) in [
         ("killtree", extras.killtree),
         ("user_environment", extras.user_environment),
@@ -481,6 +486,23 @@ fn extras(extras: &Extras, cells: &mut Cells) {
     if !extras.environment_files.is_empty() {
         let shown = |file: &EnvironmentFile| escaped(&format!("{}{}", if file.optional { "-" } else { "" }, file.path));
         cells.insert("environment_file", Cell::Names(extras.environment_files.iter().map(shown).collect()));
+    }
+}
+
+fn restarts(restarts: &Restarts, cells: &mut Cells) {
+    if let Some(delay) = &restarts.delay {
+        cells.insert("restart_delay", text(&value::duration_text(delay.first)));
+        cells.insert("restart_factor", text(&value::factor_text(delay.factor)));
+        cells.insert("restart_delay_max", text(&value::duration_text(delay.ceiling)));
+        cells.insert("restart_jitter", Cell::Integer(i64::from(delay.jitter)));
+    }
+    if let Some(limit) = &restarts.limit {
+        cells.insert("restart_limit", text(&format!("{}/{}", limit.starts, value::duration_text(limit.window))));
+    }
+    for (key, what) in [("on_fatal", restarts.on_fatal), ("on_exit", restarts.on_exit)] {
+        if what == OnEnd::Shutdown {
+            cells.insert(key, text("shutdown"));
+        }
     }
 }
 

@@ -38,6 +38,12 @@ pub enum ValueError {
     NotLogLevel { found: String },
     #[error("value {} is neither 'auto' nor 'none' nor an absolute path", literal(.found))]
     NotCgroup { found: String },
+    #[error("not a length of time: {}", literal(.found))]
+    NotDuration { found: String },
+    #[error("not a factor from 1 to 100: {}", literal(.found))]
+    NotFactor { found: String },
+    #[error("not a limit of starts: {}", literal(.found))]
+    NotStartLimit { found: String },
     #[error("value {} is not a URL", literal(.found))]
     NotUrl { found: String },
     #[error("{reason}")]
@@ -84,6 +90,11 @@ impl ValueError {
             ValueError::NotOctal { .. } | ValueError::ModeOutOfRange { .. } => "an octal number, such as 0700 or 022",
             ValueError::NotLogLevel { .. } => "critical, error, warn, info, debug, trace or blather",
             ValueError::NotCgroup { .. } => "auto, none or the path of a cgroup, such as /sys/fs/cgroup/galaxyd.slice",
+            ValueError::NotDuration { .. } => {
+                "seconds, or a number followed by ms, s, m or h, such as 500ms, 90 or 10m; 30 days at most"
+            }
+            ValueError::NotFactor { .. } => "a decimal number with two decimals at most, such as 2 or 1.5",
+            ValueError::NotStartLimit { .. } => "1 to 100 starts, a slash and a length of time, such as 5/10m",
             ValueError::NotUrl { .. } | ValueError::BadUrl { .. } => {
                 "a URL, such as unix:///run/supervisor.sock or http://127.0.0.1:9001"
             }

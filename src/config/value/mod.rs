@@ -4,6 +4,7 @@
 //! Source: Supervisor 4.3.0, datatypes.py.
 
 mod address;
+mod duration;
 mod error;
 mod number;
 mod signal;
@@ -11,6 +12,7 @@ mod url;
 mod word;
 
 pub use address::{Account, SocketOwner, account, inet_address, socket_owner};
+pub use duration::{duration, duration_text, factor, factor_text, retries, start_limit};
 pub use error::ValueError;
 pub use number::{byte_size, exit_codes, integer, octal, port_number};
 pub use signal::signal;

@@ -22,6 +22,7 @@ mod reload;
 mod remove;
 mod reread;
 mod restart;
+mod retry;
 mod shutdown;
 mod signal;
 mod start;
@@ -75,6 +76,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "remove" => remove::run,
         "reread" => reread::run,
         "restart" => restart::run,
+        "retry" => retry::run,
         "shutdown" => shutdown::run,
         "signal" => signal::run,
         "start" => start::run,

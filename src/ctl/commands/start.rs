@@ -7,7 +7,7 @@ use crate::ctl::shell::{Flow, Shell, Upcheck};
 use crate::ctl::trouble::Trouble;
 use crate::rpc::FaultCode;
 
-const START: Deed<'_> = Deed {
+pub(super) const START: Deed<'_> = Deed {
     action: Action::Start,
     one: "startProcess",
     group: "startProcessGroup",

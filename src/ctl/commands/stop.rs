@@ -1,7 +1,6 @@
 //! `stop [--ordered] NAME...|all`
 
 use crate::ctl::action::Deed;
-use crate::ctl::daemon::CallError;
 use crate::ctl::exit::ExitCode;
 use crate::ctl::fact::Action;
 use crate::ctl::selection::Selection;
@@ -40,21 +39,6 @@ fn ordered(shell: &mut Shell, selection: &Selection<'_>) -> Result<(), Trouble> 
     // Without a colon it is a group's name here, a process' in the call.
     let names: Vec<String> =
         names.into_iter().map(|name| if name.contains(':') { name } else { format!("{name}:*") }).collect();
-    match shell.daemon.call("galaxyd.stopOrdered", &[names.into()]) {
-        Ok(value) => shell.show_results(&STOP, &value),
-        Err(CallError::Fault(fault)) => {
-            let text = if fault.code == FaultCode::BadName as i64 {
-                let name = fault.text.split_once(": ").map_or(fault.text.as_str(), |(_, name)| name);
-                format!("{name}: ERROR (no such process)")
-            } else if fault.code == FaultCode::UnknownMethod as i64 {
-                "ERROR: this daemon knows no ordered stop".to_owned()
-            } else {
-                format!("ERROR: {}", fault.text)
-            };
-            shell.problem(text, None);
-            shell.set_exit(ExitCode::Generic);
-            Ok(())
-        }
-        Err(error) => Err(error.into()),
-    }
+    let answer = shell.daemon.call("galaxyd.stopOrdered", &[names.into()]);
+    shell.show_own(&STOP, answer, "ordered stop")
 }

@@ -4,6 +4,7 @@ mod ending;
 mod extras;
 mod groups;
 mod ordered;
+mod pacing;
 mod recovery;
 mod starting;
 mod stopping;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use galaxyd::engine::{
-    Answer, AutoRestart, Effect, Event, Input, Policy, ProcessState as P, Refusal, Request, SpawnError, Target,
+    Answer, AutoRestart, Effect, Event, ExecError, Input, Policy, ProcessState as P, Refusal, Request, SpawnError,
+    Target,
 };
 
 use crate::stage::{SIGHUP, Stage, TERMINATED, auto, code, group, millis, policy, result, results, running, time_at};
@@ -301,7 +302,7 @@ fn a_new_attempt_forgets_how_the_last_one_ended() {
     let view = stage.view(process);
     assert_eq!((view.spawnerr, view.exitstatus, view.stop_cause), ("", None, None));
     let pid = stage.forked(process);
-    stage.tell(Input::ExecFailed { process, pid, text: "couldn't exec /x: EACCES".to_owned() });
+    stage.tell(Input::ExecFailed { process, pid, error: ExecError::Failed("couldn't exec /x: EACCES".to_owned()) });
     assert_eq!(stage.view(process).exec_error, Some("couldn't exec /x: EACCES"));
     assert_eq!(stage.log(), [format!("spawnerr: 'p' (pid {pid}): couldn't exec /x: EACCES")]);
     stage.exit(process, code(127));
