@@ -149,6 +149,13 @@ pub const COMMANDS: &[CommandLine] = &[
         origin: Origin::Supervisor,
     },
     CommandLine {
+        name: "help",
+        about: "list the commands, or explain one",
+        forms: &[("help", "List the commands"), ("help <command>", "Explain a command")],
+        words: Words::Commands,
+        origin: Origin::Supervisor,
+    },
+    CommandLine {
         name: "history",
         about: "say what happened and who asked for it",
         forms: &[
@@ -161,13 +168,6 @@ pub const COMMANDS: &[CommandLine] = &[
         ],
         words: Words::Processes,
         origin: Origin::Galaxyd,
-    },
-    CommandLine {
-        name: "help",
-        about: "list the commands, or explain one",
-        forms: &[("help", "List the commands"), ("help <command>", "Explain a command")],
-        words: Words::Commands,
-        origin: Origin::Supervisor,
     },
     CommandLine {
         name: "maintail",

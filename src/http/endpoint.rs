@@ -265,11 +265,15 @@ impl Server {
         drop(self.acceptor);
         let (fresh, known): (Vec<_>, Vec<_>) = self.open.into_iter().partition(|phases| phases.is_fresh());
         let mut all = pin!(async { while self.tasks.join_next().await.is_some() {} });
-        known.iter().for_each(|phases| phases.end.notify_one());
+        for phases in &known {
+            phases.end.notify_one();
+        }
         // Whoever has just come is about to ask, and would have to ask again.
         let patience = if fresh.is_empty() { Duration::ZERO } else { grace.min(FIRST_REQUEST_WAIT) };
         if timeout(patience, &mut all).await.is_err() {
-            fresh.iter().for_each(|phases| phases.end.notify_one());
+            for phases in &fresh {
+                phases.end.notify_one();
+            }
             // What is left is ended with the set.
             drop(timeout(grace.saturating_sub(patience), all).await);
         }

@@ -41,7 +41,9 @@ impl Holdings {
             ToKeeper::Hold { name } => carried.iter().for_each(|descriptor| self.keep(name.clone(), descriptor)),
             ToKeeper::Release { name } => drop(self.0.remove(name)),
             ToKeeper::Forget { id } => {
-                pipe_names(*id).iter().for_each(|name| drop(self.0.remove(name)));
+                for name in pipe_names(*id) {
+                    self.0.remove(&name);
+                }
             }
             ToKeeper::Hello { .. }
             | ToKeeper::Spawn { .. }

@@ -204,7 +204,9 @@ impl Keeper {
             }
         }
         if let Some(list) = self.table.take(INHERITED_NAME) {
-            inherited(&list).into_iter().for_each(|(name, descriptor)| self.table.hold(name, descriptor));
+            for (name, descriptor) in inherited(&list) {
+                self.table.hold(name, descriptor);
+            }
         }
     }
 

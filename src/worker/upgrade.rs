@@ -130,7 +130,7 @@ impl Worker {
                 let rehearsal = Rehearsal { id, program, path, state, output: None, exec_failed: None, until, reply };
                 self.upgrades = Upgrades::Rehearsing(Box::new(rehearsal));
             }
-            Err(text) => self.refuse_upgrade(&text, reply),
+            Err(text) => refuse(&text, reply),
         }
     }
 
@@ -193,18 +193,13 @@ impl Worker {
             Ok(next) => {
                 let record = Record { former: VERSION.to_owned(), next, path, number: id };
                 reply.send(Ok(record.answer(None)));
-                self.upgrades = Upgrades::Agreed { program, record: record };
+                self.upgrades = Upgrades::Agreed { program, record };
             }
             Err(reason) => {
                 let text = format!("{} cannot take the place of galaxyd {VERSION}: {reason}", path.display());
-                self.refuse_upgrade(&text, reply);
+                refuse(&text, reply);
             }
         }
-    }
-
-    fn refuse_upgrade(&mut self, text: &str, reply: Reply) {
-        log(Level::Error, &format!("no upgrade: {text}"));
-        reply.send(Err(Fault::with(FaultCode::Failed, format!("{text}; galaxyd {VERSION} stays in charge"))));
     }
 
     /// What became of the last upgrade; nobody is answered while one is under way, but by the next worker.
@@ -266,9 +261,14 @@ impl Worker {
         } else {
             log(Level::Warn, &format!("galaxyd {former} was upgraded to galaxyd {VERSION} ({path})"));
         }
-        self.upgrades = Upgrades::Past { record: record, undone };
+        self.upgrades = Upgrades::Past { record, undone };
         true
     }
+}
+
+fn refuse(text: &str, reply: Reply) {
+    log(Level::Error, &format!("no upgrade: {text}"));
+    reply.send(Err(Fault::with(FaultCode::Failed, format!("{text}; galaxyd {VERSION} stays in charge"))));
 }
 
 impl Record {
