@@ -262,9 +262,11 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// A start failed for want of resources: that counts for nothing.
-    pub(crate) fn starved(&mut self, process: ProcessId) -> Kept {
-        promise!(!self.entered.contains(&(process, ProcessState::Fatal)), "{process:?} is FATAL for want of resources");
+    /// A start failed for want of resources: that counts for nothing, unless the daemon ends, which gives up everybody who
+    /// waits.
+    pub(crate) fn starved(&mut self, process: ProcessId, ends: bool) -> Kept {
+        let given_up = self.entered.contains(&(process, ProcessState::Fatal));
+        promise!(ends || !given_up, "{process:?} is FATAL for want of resources");
         // The wait is another one, too.
         self.failed.remove(&process);
         if let Some((_, starts)) = self.counted.get_mut(&process) {

@@ -259,8 +259,9 @@ impl World<'_> {
                 let starved = self.dice.chance(50);
                 let error = if starved { SpawnError::Starved(text) } else { SpawnError::Failed(text) };
                 self.turn(Turn::Input(Input::SpawnFailed { process, error }))?;
+                let ends = self.worker.as_ref().is_none_or(|worker| worker.engine.mood() != Mood::Running);
                 if starved {
-                    self.watch.starved(process)?;
+                    self.watch.starved(process, ends)?;
                 }
             }
             FromKeeper::ExecFailed((process, _)) => {
