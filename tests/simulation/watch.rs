@@ -146,6 +146,8 @@ impl<'a> Watch<'a> {
         self.outstanding.clear();
         self.failed.clear();
         self.restarts.clear();
+        // A start that somebody asked for begins a new count, also if it was not announced any more.
+        self.counted.clear();
         self.shown = engine.processes().map(|view| (view.process, view.state)).collect();
         self.note_rules(engine);
         self.stopping_since.retain(|process, _| self.shown.get(process) == Some(&ProcessState::Stopping));
@@ -228,6 +230,10 @@ impl<'a> Watch<'a> {
                 let restart = engine.process(process).map(|view| view.policy.autorestart);
                 promise!(restart != Some(AutoRestart::Never), "{process:?} restarts against its rules");
                 let restarts = self.restarts.entry(process).or_default();
+                // A wait of its own may be as short as its administrator wants it.
+                if engine.process(process).is_some_and(|view| view.policy.restarts.delay.is_some()) {
+                    restarts.clear();
+                }
                 restarts.push(now);
                 if let [.., first, _, last] = restarts.as_slice() {
                     promise!(*last >= *first + RESTART_SPACING, "{process:?} restarts in a hot loop: {restarts:?}");
