@@ -119,6 +119,10 @@ impl Process {
         let extra = Extra { pid: Some(pid), expected: Some(expected), ..Extra::default() };
         self.enter(cx, State::Exited { restart_at: None }, extra);
         log(cx, LogLine::exited(&self.record.name, exit, expected));
+        if expected {
+            // Such ends are how it works; only failures are started again at the rate that all share.
+            self.record.in_a_row = 0;
+        }
         let restart = match self.policy.autorestart {
             AutoRestart::Never => false,
             AutoRestart::Unexpected => !expected,
@@ -129,6 +133,9 @@ impl Process {
         }
         if cx.mood != Mood::Running {
             return;
+        }
+        if self.record.exec_starved {
+            return self.try_for_resources(at);
         }
         if !restart {
             return self.note_finished();
@@ -154,13 +161,11 @@ impl Process {
         if cx.mood != Mood::Running {
             return;
         }
+        if self.record.exec_starved {
+            return self.try_for_resources(at);
+        }
         if expected || !restart {
             return self.note_finished();
-        }
-        if self.record.exec_starved {
-            self.uncount();
-            self.record.state = State::Exited { restart_at: Some(at.mono + STARVED_WAIT) };
-            return;
         }
         self.record.backoff = self.record.backoff.saturating_add(1);
         if is_exhausted(self.record.backoff, self.policy.startretries) {
@@ -173,6 +178,12 @@ impl Process {
         }
         let restart_at = at.mono + self.wait_after_failure(cx);
         self.record.state = State::Exited { restart_at: Some(restart_at) };
+    }
+
+    /// It was no run at all: something was missing that the program cannot help.
+    fn try_for_resources(&mut self, at: Now) {
+        self.uncount();
+        self.record.state = State::Exited { restart_at: Some(at.mono + STARVED_WAIT) };
     }
 
     /// Until when an automatic restart is held back: not at all for a process that stayed up for a second, or the

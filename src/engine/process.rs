@@ -346,7 +346,7 @@ impl Process {
     pub(super) fn give_up(&mut self, cx: &mut Context<'_>, cause: StopCause) {
         self.record.backoff = 0;
         self.record.stop_cause = Some(cause);
-        self.note_fatal(cause);
+        self.note_fatal(cx.mood, cause);
         self.enter(cx, State::Fatal, Extra::default());
     }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::input::{Exit, LogLine};
+use super::input::{Exit, LogLine, Mood};
 use super::pacing::{Limit, OnEnd};
 use super::process::{Context, Extra, Process, log, retry_delay};
 use super::record::{State, StopCause};
@@ -111,7 +111,11 @@ impl Process {
     }
 
     /// It is FATAL for its own failures.
-    pub(super) fn note_fatal(&mut self, cause: StopCause) {
+    pub(super) fn note_fatal(&mut self, mood: Mood, cause: StopCause) {
+        // One that ends for somebody else keeps to that one's code.
+        if mood != Mood::Running {
+            return;
+        }
         if matches!(cause, StopCause::GaveUp | StopCause::Limited) && self.policy.restarts.on_fatal == OnEnd::Shutdown {
             // Whatever it said: it has failed.
             self.record.ends_daemon = Some(self.code_of_end().max(1));

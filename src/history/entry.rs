@@ -63,24 +63,36 @@ impl Entry {
     /// there are no names.
     #[must_use]
     pub fn choose(entries: Vec<Entry>, names: &[String], since: i64, limit: usize) -> Vec<Entry> {
+        let named: Vec<Named<'_>> = names.iter().map(|name| Named::of(name)).collect();
         let is_wanted = |entry: &Entry| {
             entry.last >= since.saturating_mul(1000)
-                && (names.is_empty() || names.iter().any(|name| entry.concerns(name)))
+                && (named.is_empty() || named.iter().any(|name| name.means(&entry.subject)))
         };
         let mut chosen: Vec<Entry> = entries.into_iter().filter(is_wanted).collect();
         chosen.drain(..chosen.len().saturating_sub(limit));
         chosen
     }
+}
 
-    /// Whether it is about what this names: a process, a group or a pattern. A group's requests concern each member.
-    #[must_use]
-    pub fn concerns(&self, name: &str) -> bool {
+/// What somebody asks for: a process, a group or a pattern.
+struct Named<'a> {
+    name: &'a str,
+    pattern: Option<glob::Pattern>,
+}
+
+impl<'a> Named<'a> {
+    fn of(name: &'a str) -> Named<'a> {
+        Named { name, pattern: glob::Pattern::new(name).ok() }
+    }
+
+    /// Whether what is about `subject` is meant. A group's requests concern each member.
+    fn means(&self, subject: &str) -> bool {
         let group_of = |spec: &str| spec.split_once(':').map(|(group, _)| group.to_owned());
-        let subject = self.subject.as_str();
-        subject == name
-            || (!subject.is_empty() && group_of(name).as_deref() == Some(subject))
-            || group_of(subject).as_deref() == Some(name)
-            || (!subject.is_empty() && glob::Pattern::new(name).is_ok_and(|pattern| pattern.matches(subject)))
+        subject == self.name
+            || group_of(subject).as_deref() == Some(self.name)
+            || (!subject.is_empty()
+                && (group_of(self.name).as_deref() == Some(subject)
+                    || self.pattern.as_ref().is_some_and(|pattern| pattern.matches(subject))))
     }
 }
 
@@ -125,7 +137,7 @@ mod tests {
             ("", "web", false),
             ("", "*", false),
         ] {
-            assert_eq!(Entry::now(Kind::State, subject, "x").concerns(name), wanted, "{subject} {name}");
+            assert_eq!(Named::of(name).means(subject), wanted, "{subject} {name}");
         }
     }
 }

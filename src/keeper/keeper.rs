@@ -18,7 +18,7 @@ use super::protocol::{Stage, ToKeeper};
 use super::roll::Roll;
 use super::table::Table;
 use super::tenure::{ANSWER_WAIT, Afterwards, KILLED_WAIT, Patience, SILENT_WAIT, Tenure, code};
-use super::upgrade::{EXEC_WAIT, Images, Upgrade};
+use super::upgrade::{EXEC_WAIT, Images, READY_MAX, Upgrade};
 use crate::engine::{Exit, Moment, Now, Pid};
 use crate::sys::plan::PlanBuffer;
 use crate::sys::signals::{self, Signals};
@@ -77,6 +77,10 @@ pub fn run(launcher: OwnedFd, images: &mut dyn Images) -> io::Result<u8> {
         keeper.go_back(images);
         return Err(error);
     }
+    // Where the sender did not get to say that there is something to take over, the children themselves do.
+    keeper.fresh &= !keeper.table.has_living();
+    // One that waited over exec is gone since its disposition was restored, and a child may have ended meanwhile.
+    signals::send(process::id(), libc::SIGCHLD)?;
     Ok(keeper.run(Some(images)))
 }
 
@@ -189,8 +193,10 @@ impl Keeper {
             match descriptors::receive(launcher, &mut self.buffer) {
                 Ok((length @ 1.., carried)) => {
                     let message = ToKeeper::decode(self.buffer.get(..length).unwrap_or_default());
-                    if let Ok(message @ (ToKeeper::Hold { .. } | ToKeeper::Ready)) = message {
-                        self.perform(message, carried);
+                    match message {
+                        Ok(message @ ToKeeper::Hold { .. }) => self.perform(message, carried),
+                        Ok(ToKeeper::Ready) => self.fresh = false,
+                        Ok(_) | Err(_) => {}
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -281,8 +287,12 @@ impl Keeper {
         let since = clock::monotonic();
         match started {
             Ok((pid, socket)) => {
+                let mut tenure = Tenure::new(pid, socket, since);
+                if self.upgrade.is_on_trial() {
+                    tenure.end_by(since + READY_MAX);
+                }
                 // Watching fails for want of memory only; then the worker cannot be served.
-                if self.install(Tenure::new(pid, socket, since)).is_err() {
+                if self.install(tenure).is_err() {
                     self.kill_worker();
                 }
                 Ok(())

@@ -26,4 +26,4 @@ pub use keeper::{Inheritance, run, run_in_thread};
 pub use link::{KeeperLink, LinkError};
 pub use protocol::{Ended, FromKeeper, HeldProgram, PROTOCOL_VERSION, Stage, ToKeeper};
 pub use roll::{Entry, ROLL_VERSION, RollError, read_roll};
-pub use upgrade::{Images, UNDONE_HELD_NAME};
+pub use upgrade::{DONE_HELD_NAME, Images};

@@ -52,6 +52,9 @@ impl Keeper {
                     if is_roll && self.worker.is_some() {
                         self.move_roll();
                     }
+                } else {
+                    // It got lost because our table of open files is full. The former one would be taken for it.
+                    self.table.release(&name);
                 }
             }
             ToKeeper::Release { name } => self.table.release(&name),
@@ -59,7 +62,10 @@ impl Keeper {
             ToKeeper::Ready => {
                 self.fresh = false;
                 self.upgrade.succeeded();
-                self.worker.iter_mut().for_each(|worker| worker.ready = true);
+                if let Some(worker) = &mut self.worker {
+                    worker.ready = true;
+                    worker.until = None;
+                }
                 self.herald.watch(clock::monotonic());
             }
             ToKeeper::Announce { lines } => self.herald.say(lines, clock::monotonic()),

@@ -15,11 +15,15 @@ use crate::sys::{clock, process, signals};
 /// The name under which the program is handed on that is to be executed should the next one fail.
 const FORMER_HELD_NAME: &str = "former-program";
 
-/// Held under this name, whatever it is: an upgrade was undone. The worker takes note and lets go of it.
-pub const UNDONE_HELD_NAME: &str = "upgrade-undone";
+/// Held under this name, whatever it is: this program was executed in place of another one. The worker takes note and lets
+/// go of it.
+pub const DONE_HELD_NAME: &str = "upgrade-done";
 
 /// So many workers of a new program may end before one is ready.
 const FAILURES_MAX: u32 = 3;
+
+/// So long each worker of a new program may take to get ready.
+pub(super) const READY_MAX: Duration = Duration::from_secs(30);
 
 /// So long the keeper waits for children that have not executed their programs yet: how that ends would not be known.
 pub(super) const EXEC_WAIT: Duration = Duration::from_secs(1);
@@ -32,6 +36,8 @@ pub(super) struct Upgrade {
     /// Should no worker become ready.
     former: Option<Executable>,
     failures: u32,
+    /// The next one is the former one.
+    goes_back: bool,
 }
 
 impl Upgrade {
@@ -48,6 +54,11 @@ impl Upgrade {
         self.next.is_some()
     }
 
+    /// Whether the former program would be executed again.
+    pub(super) fn is_on_trial(&self) -> bool {
+        self.former.is_some()
+    }
+
     /// A worker is ready: there is no way back, and no need for one.
     pub(super) fn succeeded(&mut self) {
         self.former = None;
@@ -61,8 +72,8 @@ impl Keeper {
         if self.upgrade.failures >= FAILURES_MAX
             && let Some(former) = self.upgrade.former.take()
         {
-            self.mark_undone();
             self.upgrade.next = Some(former);
+            self.upgrade.goes_back = true;
         }
     }
 
@@ -77,30 +88,30 @@ impl Keeper {
         for pending in &self.table.signals {
             let _ = signals::send(process::id(), pending.received.signal);
         }
-        let present = Executable::of_this_process();
-        let former = present.descriptor().map(|program| (FORMER_HELD_NAME.to_owned(), program));
-        // Only if it failed it comes back; the worker that is started next learns of it.
-        let _ = images.execute(&next, &self.estate(former));
-        self.mark_undone();
+        if std::mem::take(&mut self.upgrade.goes_back) {
+            self.table.release(DONE_HELD_NAME);
+            let _ = images.execute(&next, &self.estate(Vec::new()));
+        } else {
+            let present = Executable::of_this_process();
+            let former = present.descriptor().map(|program| (FORMER_HELD_NAME.to_owned(), program));
+            // Seen by whoever gets there, and by nobody if nobody does.
+            let done = (DONE_HELD_NAME.to_owned(), self.signals.as_fd());
+            let _ = images.execute(&next, &self.estate(former.into_iter().chain([done]).collect()));
+        }
+        // It failed: a worker of this program goes on.
         self.due = clock::monotonic();
     }
 
     /// The new program cannot even take over what there is: the former one can. Returns if there is none.
     pub(super) fn go_back(&mut self, images: &mut dyn Images) {
         if let Some(former) = self.upgrade.former.take() {
-            self.mark_undone();
-            let _ = images.execute(&former, &self.estate(None));
-        }
-    }
-
-    fn mark_undone(&mut self) {
-        if let Ok(mark) = self.signals.as_fd().try_clone_to_owned() {
-            self.table.hold(UNDONE_HELD_NAME.to_owned(), mark);
+            self.table.release(DONE_HELD_NAME);
+            let _ = images.execute(&former, &self.estate(Vec::new()));
         }
     }
 
     /// Everything that the next image needs beside the roll, which is among it.
-    fn estate<'a>(&'a self, further: Option<(String, BorrowedFd<'a>)>) -> Vec<(String, BorrowedFd<'a>)> {
+    fn estate<'a>(&'a self, further: Vec<(String, BorrowedFd<'a>)>) -> Vec<(String, BorrowedFd<'a>)> {
         let held = self.table.held.iter().map(|held| (held.name.as_ref().to_owned(), held.descriptor.as_fd()));
         let pipes = self.table.children.iter().flat_map(|child| {
             let pipes = [child.pipes.stdin.as_ref(), Some(&child.pipes.stdout), child.pipes.stderr.as_ref()];

@@ -202,7 +202,9 @@ impl Method {
     /// Whether who may only look may make the call: it changes nothing, shows no secrets and writes nothing.
     #[must_use]
     pub fn only_looks(&self) -> bool {
-        !self.is_audited() && !matches!(self, Method::Twiddler(Twiddle::Log { .. }))
+        // Commands may have passwords in them: these two show them as they are.
+        let exposes = matches!(self, Method::GetAllConfigInfo | Method::Own(OwnMethod::GetProcessPlan { .. }));
+        !self.is_audited() && !exposes && !matches!(self, Method::Twiddler(Twiddle::Log { .. }))
     }
 
     /// The argument as the audit line shows it: whom the call is about, and the signal or the amount; empty without one.

@@ -57,17 +57,22 @@ pub fn all() -> io::Result<Vec<Entry>> {
 /// One process; `None` when there is none of that number.
 #[must_use]
 pub fn one(pid: i32) -> Option<Entry> {
-    parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    parse(&stat(pid)?)
 }
 
 /// How a process ended that its parent has not collected yet, as `wait(2)` would tell it: the kernel shows it to whoever
 /// may trace the process, and zero to others, so zero says nothing.
 #[must_use]
 pub fn unreaped_status(identity: Identity) -> Option<i32> {
-    let line = fs::read_to_string(format!("/proc/{}/stat", identity.pid)).ok()?;
+    let line = stat(identity.pid)?;
     let entry = parse(&line).filter(|entry| entry.identity == identity && entry.standing == Standing::Ended)?;
     let (_, fields) = line.rsplit_once(&format!("{}) ", entry.name))?;
     fields.split_ascii_whitespace().nth(EXIT_CODE)?.parse().ok().filter(|status| *status != 0)
+}
+
+/// The name in it may be any bytes: a program gives itself one, and a long one is cut within a letter.
+fn stat(pid: i32) -> Option<String> {
+    Some(String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?).into_owned())
 }
 
 /// The place of `exit_code` behind the name in /proc/PID/stat. Source: `proc_pid_stat(5)`.

@@ -3,7 +3,7 @@
 use super::reply::Reply;
 use super::worker::Worker;
 use crate::config::Config;
-use crate::engine::{self, Effect, ProcessState, ProcessView};
+use crate::engine::{self, Effect, ProcessState, ProcessView, StopCause};
 use crate::history::{Entry, History, Kind, read};
 use crate::logs::{Level, log};
 use crate::rpc::{Fault, FaultCode, Value};
@@ -19,6 +19,9 @@ pub(super) fn start(config: &Config) -> Option<History> {
         .inspect_err(|error| log(Level::Warn, &format!("there will be no history: {error}")))
         .ok()
 }
+
+/// So many names are looked for in one question; each is compared with every entry.
+const NAMES_MAX: usize = 100;
 
 impl Worker {
     /// The daemon itself did or met something.
@@ -61,6 +64,10 @@ impl Worker {
             let text = "this daemon keeps no history: set history_file in section [supervisord]";
             return reply.send(Err(Fault::with(FaultCode::NoFile, text)));
         };
+        if names.len() > NAMES_MAX {
+            let text = format!("at most {NAMES_MAX} names can be asked for at once");
+            return reply.send(Err(Fault::with(FaultCode::IncorrectParameters, text)));
+        }
         let path = history.path().to_owned();
         let limit = usize::try_from(limit).unwrap_or(0).min(ANSWER_MAX);
         tokio::task::spawn_blocking(move || {
@@ -96,7 +103,11 @@ fn state(to: ProcessState, expected: Option<bool>, view: &ProcessView<'_>) -> St
             (None, Some(last)) if last.too_quickly => format!("{}; ended too quickly", last.exit),
             _ => view.spawnerr.to_owned(),
         }),
-        ProcessState::Fatal => Some("given up after too many failed starts".to_owned()),
+        ProcessState::Fatal => Some(match view.stop_cause {
+            Some(StopCause::Limited) => view.spawnerr.to_owned(),
+            Some(StopCause::Shutdown) => "given up, as the daemon ends".to_owned(),
+            _ => "given up after too many failed starts".to_owned(),
+        }),
         _ => None,
     };
     cause.map_or_else(|| name.to_owned(), |cause| format!("{name}: {cause}"))

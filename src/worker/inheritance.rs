@@ -40,12 +40,7 @@ pub(super) fn find(daemon: &DaemonConfig, claim: &Claim) -> Result<Option<Estate
     let Some(roll) = free_roll(&files, claim)? else { return Ok(None) };
     let path = files.roll_path();
     let path = path.display();
-    let entries = read_roll(&roll).map_err(|error| {
-        format!(
-            "{path}, by which the programs of a daemon that was killed are found, cannot be used: {error}.  Make sure \
-             that none of its programs runs, then remove the file and start again."
-        )
-    })?;
+    let entries = read_roll(&roll).map_err(|error| unusable(&files, &error))?;
     let Some(entries) = entries else { return Ok(None) };
     let living: Vec<&Entry> = entries.iter().filter(|entry| lives(entry)).collect();
     let problem = match inherit(&files, claim) {
@@ -85,9 +80,18 @@ fn free_roll(files: &StateFiles, claim: &Claim) -> Result<Option<File>, String> 
                     files.roll_path().display()
                 ));
             }
-            Err(_) => return Ok(None),
+            // Nobody knows whether programs of a former daemon run.
+            Err(error) => return Err(unusable(files, &error)),
         }
     }
+}
+
+fn unusable(files: &StateFiles, error: &dyn std::fmt::Display) -> String {
+    format!(
+        "{}, by which the programs of a daemon that was killed are found, cannot be used: {error}.  Make sure \
+         that none of its programs runs, then remove the file and start again.",
+        files.roll_path().display()
+    )
 }
 
 fn is_anothers(files: &StateFiles, claim: &Claim) -> bool {

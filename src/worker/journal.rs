@@ -22,6 +22,7 @@ use super::update::Growth;
 use crate::config::{Config, GroupConfig, ProcessConfig};
 use crate::engine::{GroupSpec, Mood, ProcessId, ProcessRecord};
 use crate::events;
+use crate::logs::{Level, log};
 
 /// The name under which the keeper holds the journal.
 pub(super) const HELD_NAME: &str = "journal";
@@ -163,6 +164,13 @@ impl Journal {
     /// Whether the journal must be begun anew: to say another mood, or to keep it small.
     pub(super) fn is_outdated(&self, mood: Mood) -> bool {
         self.mood != mood || self.bytes - self.snapshot_bytes > LINES_MAX_BYTES.max(self.snapshot_bytes)
+    }
+}
+
+/// Empties a journal, which needs no room: nobody goes on with what is out of date.
+pub(super) fn spoil(journal: OwnedFd) {
+    if let Err(error) = File::from(journal).set_len(0) {
+        log(Level::Critical, &format!("the journal's file is out of date and cannot be emptied: {error}"));
     }
 }
 

@@ -16,6 +16,9 @@ use crate::rpc::printable;
 use crate::sys::descriptors;
 use crate::sys::plan::{ExecPlan, Stderr, Stdin};
 
+/// The keeper's tag of a program in rehearsal.
+pub(super) const TAG: &str = "rehearsal";
+
 /// A copy of the state that is longer is not read, in bytes.
 const STATE_BYTES_MAX: u64 = 256 << 20;
 

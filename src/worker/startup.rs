@@ -25,6 +25,7 @@ use super::persistence::{self, Persistence};
 use super::pidfile::{self, Claim};
 use super::post_mortem::Morgue;
 use super::program_sockets::{ProgramSockets, test_sockets};
+use super::rehearsal;
 use super::report;
 use super::scarcity;
 use super::serving::{self, Serving};
@@ -302,7 +303,8 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     worker.leaving = leaving;
     worker.growing = growing;
     worker.roll_is(inventory.unrecorded);
-    if !worker.remember_upgrade() {
+    let upgrade = worker.past_upgrade();
+    if upgrade.is_none() {
         worker.announce_succession(inventory.generation, inventory.programs.len());
     }
     if inventory.generation == 1 {
@@ -320,6 +322,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     engine.resume(now(), effects);
     worker.close_unused_sockets();
     worker.tell_keeper(&ToKeeper::Ready);
+    worker.note_upgrade(upgrade);
     Ok(worker)
 }
 
@@ -343,6 +346,10 @@ impl Worker {
         let wanted: Option<Wanted> = tag.parse().ok();
         let known = wanted.and_then(|wanted| Some((wanted, self.engine.process(wanted.process)?)));
         let Some((wanted, view)) = known else {
+            if tag == rehearsal::TAG && ended.is_none() {
+                // Whoever wanted to hear it is gone.
+                self.tell_keeper(&ToKeeper::Signal { id, signal: libc::SIGKILL, group: true });
+            }
             // Its group was removed, which happens only after its exit was known.
             self.tell_keeper(&ToKeeper::Forget { id });
             return;

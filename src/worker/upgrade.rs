@@ -20,7 +20,7 @@ use super::startup::Ended;
 use super::worker::{Done, Worker, now};
 use crate::VERSION;
 use crate::engine::{Exit, Moment};
-use crate::keeper::{FromKeeper, ROLL_HELD_NAME, ToKeeper, UNDONE_HELD_NAME};
+use crate::keeper::{DONE_HELD_NAME, FromKeeper, ROLL_HELD_NAME, ToKeeper};
 use crate::logs::{Level, log};
 use crate::rpc::{Fault, FaultCode, Value};
 
@@ -31,7 +31,7 @@ const HELD_NAME: &str = "upgrade";
 const REHEARSAL_MAX: Duration = Duration::from_secs(10);
 
 /// So long connections with a request under way hold an upgrade back. New ones wait in the meantime.
-const CONNECTIONS_MAX: Duration = Duration::from_millis(50);
+const CONNECTIONS_MAX: Duration = Duration::from_millis(150);
 
 /// So much of what a program in rehearsal says is read, in bytes.
 const SAID_MAX_BYTES: usize = 4096;
@@ -145,7 +145,7 @@ impl Worker {
         let plan = rehearsal::plan(file, CString::new(path.as_os_str().as_bytes())?).encode()?;
         let id = self.next_child;
         self.next_child += 1;
-        let spawn = ToKeeper::Spawn { id, tag: "rehearsal".to_owned() };
+        let spawn = ToKeeper::Spawn { id, tag: rehearsal::TAG.to_owned() };
         self.keeper.send(&spawn, vec![plan, state.to_descriptor()?]).map_err(std::io::Error::other)?;
         Ok((id, state))
     }
@@ -244,26 +244,39 @@ impl Worker {
         Some(Ended::Exit(ExitCode::SUCCESS))
     }
 
-    /// Takes note of an upgrade by which this worker came, or which was undone; whether there was one.
-    pub(super) fn remember_upgrade(&mut self) -> bool {
-        let undone = self.held.remove(UNDONE_HELD_NAME).is_some();
-        let Some(record) = self.held.remove(HELD_NAME) else { return false };
-        for name in [HELD_NAME, UNDONE_HELD_NAME] {
+    /// An upgrade by which this worker came, or which failed. It is noted when this worker is ready.
+    pub(super) fn past_upgrade(&mut self) -> Option<PastUpgrade> {
+        let undone = self.held.remove(DONE_HELD_NAME).is_none();
+        let record = self.held.remove(HELD_NAME)?;
+        Some(PastUpgrade { record: memory::read::<Record>(record).ok()?, undone })
+    }
+
+    /// Says what became of it; the keeper forgets.
+    pub(super) fn note_upgrade(&mut self, past: Option<PastUpgrade>) {
+        for name in [HELD_NAME, DONE_HELD_NAME] {
             self.tell_keeper(&ToKeeper::Release { name: name.to_owned() });
         }
-        let Ok(record) = memory::read::<Record>(record) else { return false };
+        let Some(PastUpgrade { record, undone }) = past else { return };
         let Record { former, next, path, .. } = &record;
         let path = path.display();
-        if undone {
+        let (level, text) = if undone {
             let text =
                 format!("the upgrade to galaxyd {next} ({path}) failed and was undone; galaxyd {VERSION} goes on");
-            log(Level::Critical, &text);
+            (Level::Critical, text)
         } else {
-            log(Level::Warn, &format!("galaxyd {former} was upgraded to galaxyd {VERSION} ({path})"));
-        }
+            (Level::Warn, format!("galaxyd {former} was upgraded to galaxyd {VERSION} ({path})"))
+        };
+        log(level, &text);
+        self.record_daemon(&text);
         self.upgrades = Upgrades::Past { record, undone };
-        true
     }
+}
+
+/// What a worker finds of an upgrade before it.
+#[derive(Debug)]
+pub(super) struct PastUpgrade {
+    record: Record,
+    undone: bool,
 }
 
 fn refuse(text: &str, reply: Reply) {

@@ -322,7 +322,15 @@ impl Worker {
                 let change = Change { processes, events: self.events.take_records(), taps: self.taps.changes() };
                 match if change.is_empty() { Ok(()) } else { journal.append(&change) } {
                     // Its disk may be full: memory is not.
-                    Err(_) if journal.is_on_disk => self.begin_journal(),
+                    Err(_) if journal.is_on_disk => {
+                        let former = journal.descriptor();
+                        let begun = self.begin_journal();
+                        // Out of date from here on: whoever found it would take it for the truth.
+                        if begun.is_ok() {
+                            former.into_iter().for_each(journal::spoil);
+                        }
+                        begun
+                    }
                     written => written,
                 }
             }

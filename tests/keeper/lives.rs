@@ -4,7 +4,7 @@ use std::io::{Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
 
 use galaxyd::engine::Exit;
-use galaxyd::keeper::{FromKeeper, PROTOCOL_VERSION, ROLL_HELD_NAME, Stage, ToKeeper, UNDONE_HELD_NAME};
+use galaxyd::keeper::{DONE_HELD_NAME, FromKeeper, PROTOCOL_VERSION, ROLL_HELD_NAME, Stage, ToKeeper};
 use galaxyd::sys::{clock, signals, splice};
 
 use crate::notice::tell;
@@ -476,7 +476,7 @@ fn another_program_in_the_keepers_place_has_everything_that_it_had() {
     let inventory = next.come_up();
     assert!(!inventory.fresh);
     let names: Vec<&str> = inventory.held.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["http", ROLL_HELD_NAME]);
+    assert_eq!(names, ["http", ROLL_HELD_NAME, DONE_HELD_NAME]);
     let mut programs = inventory.programs;
     programs.sort_by_key(|(program, _)| program.id);
     assert_eq!(programs.len(), 2);
@@ -505,13 +505,13 @@ fn a_program_of_which_no_worker_gets_ready_is_replaced_by_the_former_one() {
     for _ in 0..3 {
         let mut failing = rig.next_worker();
         let inventory = failing.greet();
-        assert!(inventory.held.iter().all(|(name, _)| name != UNDONE_HELD_NAME));
+        assert!(inventory.held.iter().any(|(name, _)| name == DONE_HELD_NAME));
         failing.exit(1);
     }
     let mut next = rig.next_worker();
     let inventory = next.come_up();
     assert_eq!((inventory.generation, inventory.fresh), (1, false));
-    assert!(inventory.held.iter().any(|(name, _)| name == UNDONE_HELD_NAME));
+    assert!(inventory.held.iter().all(|(name, _)| name != DONE_HELD_NAME));
     assert_eq!(inventory.programs[0].0.pid, sleeper);
     next.signal(1, libc::SIGKILL, false);
     next.exited(1);
@@ -529,6 +529,6 @@ fn a_program_that_cannot_be_executed_leaves_the_keeper_as_it_was() {
     let inventory = next.come_up();
     assert_eq!((inventory.generation, inventory.fresh), (2, false));
     let names: Vec<&str> = inventory.held.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["http", UNDONE_HELD_NAME]);
+    assert_eq!(names, ["http"]);
     rig.end(&mut next, 0);
 }
