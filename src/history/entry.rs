@@ -63,10 +63,10 @@ impl Entry {
     /// there are no names.
     #[must_use]
     pub fn choose(entries: Vec<Entry>, names: &[String], since: i64, limit: usize) -> Vec<Entry> {
-        let named: Vec<Named<'_>> = names.iter().map(|name| Named::of(name)).collect();
+        let wanted: Vec<Named<'_>> = names.iter().map(|name| Named::of(name)).collect();
         let is_wanted = |entry: &Entry| {
             entry.last >= since.saturating_mul(1000)
-                && (named.is_empty() || named.iter().any(|name| name.means(&entry.subject)))
+                && (wanted.is_empty() || wanted.iter().any(|name| name.means(&entry.subject)))
         };
         let mut chosen: Vec<Entry> = entries.into_iter().filter(is_wanted).collect();
         chosen.drain(..chosen.len().saturating_sub(limit));

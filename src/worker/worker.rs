@@ -324,12 +324,12 @@ impl Worker {
                     // Its disk may be full: memory is not.
                     Err(_) if journal.is_on_disk => {
                         let former = journal.descriptor();
-                        let begun = self.begin_journal();
+                        let anew = self.begin_journal();
                         // Out of date from here on: whoever found it would take it for the truth.
-                        if begun.is_ok() {
+                        if anew.is_ok() {
                             former.into_iter().for_each(journal::spoil);
                         }
-                        begun
+                        anew
                     }
                     written => written,
                 }
