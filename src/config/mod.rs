@@ -74,6 +74,6 @@ pub use process::NUMPROCS_MAX;
 pub use program::processes_of;
 pub use reference::reference_markdown;
 pub use sample::sample;
-pub use secret::is_secret_variable;
+pub use secret::{is_secret_variable, without_secrets};
 pub use source::{Account, FILE_BYTES_MAX, FileStatus, ReadError, Source};
 pub use span::{FileId, Span, line_column};

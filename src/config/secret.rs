@@ -39,7 +39,7 @@ pub fn is_secret_variable(name: &str, value: &str) -> bool {
 
 /// The text with the passwords of URLs and the values of telling options (`--token=x`, `PGPASSWORD=x`) hidden.
 #[must_use]
-pub(super) fn without_secrets(text: &str) -> String {
+pub fn without_secrets(text: &str) -> String {
     text.split_inclusive(char::is_whitespace).map(word_without_secrets).collect()
 }
 

@@ -202,8 +202,8 @@ impl Method {
     /// Whether who may only look may make the call: it changes nothing, shows no secrets and writes nothing.
     #[must_use]
     pub fn only_looks(&self) -> bool {
-        // Commands may have passwords in them: these two show them as they are.
-        let exposes = matches!(self, Method::GetAllConfigInfo | Method::Own(OwnMethod::GetProcessPlan { .. }));
+        // Commands may have passwords in them, and Supervisor's clients get them as they are.
+        let exposes = matches!(self, Method::GetAllConfigInfo);
         !self.is_audited() && !exposes && !matches!(self, Method::Twiddler(Twiddle::Log { .. }))
     }
 

@@ -6,7 +6,7 @@ use std::fs;
 use super::reply::Reply;
 use super::spawning::{self, LOOKUP_MAX, LOOKUP_TOO_LONG};
 use super::worker::Worker;
-use crate::config::is_secret_variable;
+use crate::config::{is_secret_variable, without_secrets};
 use crate::rpc::{Fault, FaultCode, Value};
 use crate::sys::plan::{ExecPlan, User};
 
@@ -55,7 +55,7 @@ fn answer(name: &str, group: &str, plan: &ExecPlan, keeper: u32, redacted: bool)
         ("name".to_owned(), name.into()),
         ("group".to_owned(), group.into()),
         ("file".to_owned(), text(&plan.path).into()),
-        ("argv".to_owned(), Value::Array(plan.argv.iter().map(|word| text(word).into()).collect())),
+        ("argv".to_owned(), Value::Array(plan.argv.iter().map(|word| shown(word, redacted).into()).collect())),
         ("directory".to_owned(), directory.into()),
         ("umask".to_owned(), umask.unwrap_or_default().into()),
         ("uid".to_owned(), i64::from(uid).into()),
@@ -75,6 +75,12 @@ fn lossy(path: std::path::PathBuf) -> String {
 
 fn text(text: &CStr) -> String {
     text.to_string_lossy().into_owned()
+}
+
+/// A word of the command line.
+fn shown(word: &CStr, redacted: bool) -> String {
+    let word = text(word);
+    if redacted { without_secrets(&word) } else { word }
 }
 
 fn account(user: &User) -> (u32, u32, Vec<u32>) {

@@ -20,6 +20,11 @@ pub(crate) struct Difference {
 pub(crate) const DIFFERENCES: &[Difference] = &[
     Difference { name: "audit", row: "requests that change something", log: Some((Side::Galaxyd, "INFO audit: ")) },
     Difference {
+        name: "audit-refused",
+        row: "requests that change something",
+        log: Some((Side::Galaxyd, "WARN audit: refused ")),
+    },
+    Difference {
         name: "spawn-error-told",
         row: "a program that cannot be executed",
         log: Some((Side::Galaxyd, "INFO spawnerr: '")),
