@@ -31,6 +31,7 @@ mod post_mortem;
 mod process_plan;
 mod program_socket;
 mod program_sockets;
+mod recovery;
 mod rehearsal;
 mod reply;
 mod report;

@@ -25,19 +25,18 @@ use super::persistence::{self, Persistence};
 use super::pidfile::{self, Claim};
 use super::post_mortem::Morgue;
 use super::program_sockets::{ProgramSockets, test_sockets};
-use super::rehearsal;
 use super::report;
 use super::scarcity;
 use super::serving::{self, Serving};
 use super::socket_watch::SocketWatch;
-use super::spawning::{Heritage, SpawnQueue, Wanted};
+use super::spawning::{Heritage, SpawnQueue};
 use super::state_files;
 use super::taps::Taps;
 use super::twiddling;
 use super::upgrade::Upgrades;
 use super::worker::{Worker, now};
 use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, ServerAuth, ServerConfig};
-use crate::engine::{Engine, Input, ProcessState};
+use crate::engine::{Engine, Input};
 use crate::events::{self, Events};
 use crate::http::{self, BoundListener};
 use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ROLL_HELD_NAME, ToKeeper};
@@ -338,42 +337,6 @@ impl Worker {
         }
         self.launch.messages.iter().for_each(|(level, text)| log(level_of(*level), text));
         log(Level::Info, &format!("supervisord started with pid {}", self.pid));
-    }
-
-    /// Takes back one child from the keeper, and tells the engine what the journal does not know of it.
-    fn recover(&mut self, program: HeldProgram, descriptors: Vec<OwnedFd>) {
-        let HeldProgram { id, tag, pid, started, last_signal, has_stdin, has_stderr, ended, exec_failed } = program;
-        let wanted: Option<Wanted> = tag.parse().ok();
-        let known = wanted.and_then(|wanted| Some((wanted, self.engine.process(wanted.process)?)));
-        let Some((wanted, view)) = known else {
-            if tag == rehearsal::TAG && ended.is_none() {
-                // Whoever wanted to hear it is gone.
-                self.tell_keeper(&ToKeeper::Signal { id, signal: libc::SIGKILL, group: true });
-            }
-            // Its group was removed, which happens only after its exit was known.
-            self.tell_keeper(&ToKeeper::Forget { id });
-            return;
-        };
-        let process = wanted.process;
-        // An earlier run's end was handled already; its last output may not have been.
-        let current = view.attempt == wanted.attempt;
-        let awaited = matches!(view.state, ProcessState::Starting | ProcessState::Stopping) && view.pid.is_none();
-        let living = view.pid == Some(pid);
-        self.adopt(id, process, pid, [has_stdin, has_stderr], descriptors);
-        if current {
-            self.enter_socket(process);
-        }
-        if current && awaited {
-            self.feed(Input::Spawned { process, pid, at: started });
-            if let Some((stage, errno)) = exec_failed {
-                self.exec_failed(id, stage, errno);
-            }
-        } else if current && living && ended.is_none() {
-            self.engine.resume_signalled(now(), process, last_signal, &mut self.effects);
-        }
-        if let Some(ended) = ended {
-            self.drain(id, ended);
-        }
     }
 }
 

@@ -1,0 +1,47 @@
+//! A child that the keeper has and this worker did not start: what became of it while there was no worker.
+
+use std::os::fd::OwnedFd;
+
+use super::rehearsal;
+use super::spawning::Wanted;
+use super::worker::{Worker, now};
+use crate::engine::{Input, ProcessState};
+use crate::keeper::{HeldProgram, ToKeeper};
+
+impl Worker {
+    /// Takes back one child from the keeper, and tells the engine what the journal does not know of it.
+    pub(super) fn recover(&mut self, program: HeldProgram, descriptors: Vec<OwnedFd>) {
+        let HeldProgram { id, tag, pid, started, last_signal, has_stdin, has_stderr, ended, exec_failed } = program;
+        let wanted: Option<Wanted> = tag.parse().ok();
+        let known = wanted.and_then(|wanted| Some((wanted, self.engine.process(wanted.process)?)));
+        let Some((wanted, view)) = known else {
+            if tag == rehearsal::TAG && ended.is_none() {
+                // Whoever wanted to hear it is gone.
+                self.tell_keeper(&ToKeeper::Signal { id, signal: libc::SIGKILL, group: true });
+            }
+            // Its group was removed, which happens only after its exit was known.
+            self.tell_keeper(&ToKeeper::Forget { id });
+            return;
+        };
+        let process = wanted.process;
+        // An earlier run's end was handled already; its last output may not have been.
+        let current = view.attempt == wanted.attempt;
+        let awaited = matches!(view.state, ProcessState::Starting | ProcessState::Stopping) && view.pid.is_none();
+        let living = view.pid == Some(pid);
+        self.adopt(id, process, pid, [has_stdin, has_stderr], descriptors);
+        if current {
+            self.enter_socket(process);
+        }
+        if current && awaited {
+            self.feed(Input::Spawned { process, pid, at: started });
+            if let Some((stage, errno)) = exec_failed {
+                self.exec_failed(id, stage, errno);
+            }
+        } else if current && living && ended.is_none() {
+            self.engine.resume_signalled(now(), process, last_signal, &mut self.effects);
+        }
+        if let Some(ended) = ended {
+            self.drain(id, ended);
+        }
+    }
+}
