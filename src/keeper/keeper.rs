@@ -77,8 +77,6 @@ pub fn run(launcher: OwnedFd, images: &mut dyn Images) -> io::Result<u8> {
         keeper.go_back(images);
         return Err(error);
     }
-    // Where the sender did not get to say that there is something to take over, the children themselves do.
-    keeper.fresh &= !keeper.table.has_living();
     // One that waited over exec is gone since its disposition was restored, and a child may have ended meanwhile.
     signals::send(process::id(), libc::SIGCHLD)?;
     Ok(keeper.run(Some(images)))
