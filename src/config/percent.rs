@@ -9,9 +9,9 @@ use std::ops::Range;
 
 use super::{ascii_literal, literal};
 
-/// The widest field and the most digits a conversion may ask for. A format that wants more is
-/// refused with the text Python has for numbers it cannot hold.
-pub const LENGTH_MAX: usize = 65_536;
+/// The widest field and the most digits a conversion may ask for. Rust's own formatting, which writes the digits, counts
+/// them in 16 bits. A format that wants more is refused with the text Python has for numbers it cannot hold.
+pub const LENGTH_MAX: usize = 10_000;
 
 /// What a name stands for. Numbers are `process_num` and `numprocs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -502,8 +502,17 @@ mod tests {
         check_bad("%(here)*d", "* wants int");
         check_bad("%(n)99999999999999999999s", "width too big");
         check_bad("%(n).99999999999s", "precision too big");
-        check_bad("%(n)65537s", "width too big");
-        check_bad("%(n).65537d", "precision too big");
+        check_bad("%(n)10001s", "width too big");
+        check_bad("%(n).10001d", "precision too big");
+    }
+
+    #[test]
+    fn the_widest_field_and_the_most_digits_are_written_by_every_conversion() {
+        for conversion in "srcdiuoxXeEfFgG".chars() {
+            let format = format!("%(n)#{LENGTH_MAX}.{LENGTH_MAX}{conversion}");
+            let written = expand(&format, &sample()).unwrap();
+            assert!(written.len() >= LENGTH_MAX, "{format}: {} characters", written.len());
+        }
     }
 
     #[test]

@@ -81,8 +81,8 @@ impl Names for Known {
     }
 }
 
-/// Width and precision of one conversion are at most 65,536 each.
-const CONVERSION_MAX: usize = 2 * 65_536 + 64;
+/// Width and precision of one conversion are at most 10,000 each.
+const CONVERSION_MAX: usize = 2 * 10_000 + 64;
 
 fn judge_expansion(input: &[u8]) {
     let format = text(input);
