@@ -4,6 +4,7 @@
 //! one in its journal, hence `serde`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -214,6 +215,9 @@ pub enum GroupKind {
         result_handler: String,
         /// `len:` counts bytes instead of characters.
         len_in_bytes: bool,
+        /// A listener that owes an answer for longer is started anew; `None`: never.
+        #[serde(default)]
+        answer_timeout: Option<Duration>,
     },
     FastCgi {
         socket: String,

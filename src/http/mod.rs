@@ -18,6 +18,6 @@ mod service;
 mod stream;
 mod watch;
 
-pub use bind::{BindError, BoundListener, BoundUnix, SocketFile, bind, is_in_use, listens_for, rebind};
+pub use bind::{BindError, BoundListener, BoundUnix, SocketFile, bind, is_in_use, listens_for, rebind, who_listens};
 pub use endpoint::{Endpoint, serve, serve_with};
 pub use incoming::{Answer, Incoming, Peer};
