@@ -173,13 +173,11 @@ impl Console for Terminal {
             }
             match wait(self.caught.as_ref().map(|(_, pipe)| pipe), typing, streams, PollTimeout::NONE)? {
                 Some(Ready::Interrupt) => return Ok(self.interrupted()),
-                Some(Ready::Input) => {
-                    if self.fill()? == 0 {
-                        return Ok(self.last_line().map_or(Attention::InputEnded, Attention::Line));
-                    }
+                Some(Ready::Input) if self.fill()? == 0 => {
+                    return Ok(self.last_line().map_or(Attention::InputEnded, Attention::Line));
                 }
+                Some(Ready::Input) | None => {}
                 Some(Ready::Streams) => return Ok(Attention::StreamsEnded),
-                None => {}
             }
         }
     }

@@ -206,6 +206,7 @@ impl Place {
     }
 
     /// The name itself.
+    #[must_use]
     pub fn name(&self) -> &OsStr {
         &self.name
     }
