@@ -22,5 +22,6 @@ mod documents;
 mod keeper;
 mod output;
 mod requests;
+mod state;
 mod target;
 mod texts;
