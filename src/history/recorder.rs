@@ -238,13 +238,13 @@ mod tests {
         let history = History::start(&dir.path().join("history"), 1 << 20).unwrap();
         history.record(Kind::Daemon, "", "one");
         let (release, gate) = channel::<()>();
-        let (reached, reaches) = channel();
+        let (arrival, arrived) = channel();
         let held: Asker = Box::new(move |_| {
-            reached.send(()).unwrap();
+            arrival.send(()).unwrap();
             gate.recv().unwrap();
         });
         history.ask(held).unwrap();
-        reaches.recv().unwrap();
+        arrived.recv().unwrap();
         (0..QUESTIONS_MAX).for_each(|_| history.ask(Box::new(|_| ())).unwrap());
         assert_eq!(history.ask(Box::new(|_| ())), Err(Busy));
         history.record(Kind::Daemon, "", "two");
