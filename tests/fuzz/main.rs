@@ -19,6 +19,7 @@ mod stage;
 
 mod configurations;
 mod documents;
+mod galaxy;
 mod keeper;
 mod output;
 mod requests;
