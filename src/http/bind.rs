@@ -12,16 +12,15 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open};
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, UnixAddr, bind as bind_socket, connect, getsockname,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, UnixAddr, bind as bind_socket, getsockname,
     getsockopt, listen, setsockopt, socket, sockopt,
 };
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, User, fchownat, geteuid};
 
 use super::limits::BACKLOG;
+use super::reach::is_served;
 use crate::config::{InetServer, Owner, ServerConfig, UnixServer};
-use crate::rpc::printable;
-use crate::sys::proc_table;
 
 /// Takeovers of a stale socket, before it counts as used: someone else is taking it over at the same time.
 const TAKEOVER_TRIES: usize = 8;
@@ -338,40 +337,6 @@ fn publish(temporary: &Path, file: &Path) -> Result<bool, BindError> {
     Err(BindError::InUse)
 }
 
-/// Whether someone listens on the socket. Never waits, not even for a daemon that hangs.
-fn is_served(file: &Path) -> Result<bool, BindError> {
-    match reach(file)? {
-        // EAGAIN: someone listens, and does not accept.
-        (_, Ok(()) | Err(Errno::EAGAIN | Errno::EINPROGRESS)) => Ok(true),
-        (_, Err(Errno::ECONNREFUSED | Errno::ENOENT | Errno::ENOTSOCK | Errno::ELOOP | Errno::EPROTOTYPE)) => Ok(false),
-        (_, Err(errno)) => Err(errno.into()),
-    }
-}
-
-/// Tries to connect, without waiting.
-fn reach(file: &Path) -> Result<(OwnedFd, nix::Result<()>), BindError> {
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let probe = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-    let outcome = connect(probe.as_raw_fd(), &UnixAddr::new(file).map_err(|_| BindError::PathTooLong)?);
-    Ok((probe, outcome))
-}
-
-/// Who listens on the unix socket of this server, in words: the process that began to, which may have handed it on since.
-/// `None` if nobody does, or the kernel does not tell.
-#[must_use]
-pub fn who_listens(server: &ServerConfig) -> Option<String> {
-    let ServerConfig::Unix(UnixServer { file, .. }) = server else { return None };
-    let (probe, outcome) = reach(file).ok()?;
-    outcome.ok()?;
-    let peer = getsockopt(&probe, sockopt::PeerCredentials).ok()?;
-    let (pid, uid, file) = (peer.pid(), peer.uid(), file.display());
-    Some(match proc_table::command(pid) {
-        Some(command) => format!("process {pid} of user {uid} listens at {file}: {}", printable(&command)),
-        // Of another container, or it is gone and a child of it serves on.
-        None => format!("a process of user {uid} that cannot be seen from here listens at {file}"),
-    })
-}
-
 fn identity(file: &Path) -> Option<(u64, u64)> {
     fs::symlink_metadata(file).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
@@ -472,20 +437,6 @@ mod tests {
         );
         assert_eq!(names(folder.path()), ["s.sock"]);
         UnixStream::connect(&file).unwrap();
-    }
-
-    #[test]
-    fn who_listens_is_told_with_its_command() {
-        let folder = tempfile::tempdir().unwrap();
-        let server = unix(folder.path().join("s.sock"));
-        assert_eq!(who_listens(&server), None);
-        let bound = bind(&server).unwrap();
-        let told = who_listens(&server).unwrap();
-        assert!(told.starts_with(&format!("process {} of user ", std::process::id())), "{told}");
-        assert!(told.contains("s.sock: ") && told.contains("galaxyd"), "{told}");
-        drop(bound);
-        assert_eq!(who_listens(&server), None);
-        assert_eq!(who_listens(&inet("127.0.0.1", 0)), None);
     }
 
     #[test]

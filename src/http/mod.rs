@@ -11,6 +11,7 @@ mod incoming;
 pub mod limits;
 mod pages;
 mod phase;
+mod reach;
 mod refusals;
 mod reply;
 mod route;
@@ -18,6 +19,7 @@ mod service;
 mod stream;
 mod watch;
 
-pub use bind::{BindError, BoundListener, BoundUnix, SocketFile, bind, is_in_use, listens_for, rebind, who_listens};
+pub use bind::{BindError, BoundListener, BoundUnix, SocketFile, bind, is_in_use, listens_for, rebind};
 pub use endpoint::{Endpoint, serve, serve_with};
 pub use incoming::{Answer, Incoming, Peer};
+pub use reach::who_listens;

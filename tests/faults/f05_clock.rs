@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::notice::tell;
-use crate::wait::until;
+use crate::wait::{until, until_true};
 use crate::world::World;
 
 /// `clock_gettime` with an offset, seconds, of the wall clock.
@@ -131,8 +131,9 @@ fn f05_a_suspension_kills_nobody_early_and_restarts_nobody_twice() {
             kill(Pid::from_raw(pid), signal).unwrap();
         }
         if signal == Signal::SIGSTOP {
-            // Time passes: it is the subject.
-            std::thread::sleep(Duration::from_secs(3));
+            // Its program ends, and longer than any wait between two starts of it passes.
+            let begin = Instant::now();
+            until_true("the suspension to have lasted", || begin.elapsed() > Duration::from_secs(3));
         }
     }
     let spawned = || world.log_lines(&["spawned: 'brief'"]).len();
