@@ -64,8 +64,12 @@ impl Limits {
     #[must_use]
     pub fn settings(&self) -> [(&'static str, Option<String>); 4] {
         let text = |number: Option<u64>| number.map(|number| number.to_string());
-        let values =
-            [text(self.memory_max), text(self.memory_high), self.cpu_max.map(|cpu| cpu.to_string()), text(self.pids_max)];
+        let values = [
+            text(self.memory_max),
+            text(self.memory_high),
+            self.cpu_max.map(|cpu| cpu.to_string()),
+            text(self.pids_max),
+        ];
         let mut values = values.into_iter();
         Self::KEYS.map(|key| (key, values.next().flatten()))
     }
@@ -110,14 +114,13 @@ fn bytes(text: &str) -> Result<u64, Complaint> {
 fn count(text: &str) -> Result<u64, Complaint> {
     let number = value::integer(text)?;
     let fits = u64::try_from(number).ok().filter(|number| *number > 0);
-    fits.ok_or_else(|| {
-        Complaint::new(format!("{number} processes are no limit"), "write a number such as 100, or max")
-    })
+    fits.ok_or_else(|| Complaint::new(format!("{number} processes are no limit"), "write a number such as 100, or max"))
 }
 
 /// Percent of one processor, or a time and a period in microseconds.
 fn cpu(text: &str) -> Result<CpuMax, Complaint> {
-    let help = "write percent of one processor such as 150%, a time and a period in microseconds such as 50000 100000, or max";
+    let help =
+        "write percent of one processor such as 150%, a time and a period in microseconds such as 50000 100000, or max";
     let refused = || Complaint::new(format!("'{text}' is no limit of processor time"), help);
     let cpu = if let Some(percent) = text.strip_suffix('%') {
         let percent: u64 = percent.trim_end().parse().map_err(|_| refused())?;

@@ -280,7 +280,9 @@ impl ValueType {
             Self::Factor => "a decimal number from 1 to 100, such as `1.5`",
             Self::StartLimit => "a number, a slash and a time, such as `5/10m`",
             Self::MemoryLimit => "a number of bytes, or with `KB`, `MB` or `GB` (1024-based); or `max`",
-            Self::CpuLimit => "percent of one CPU, such as `150%`; or a time and a period in microseconds, such as `50000 100000`; or `max`",
+            Self::CpuLimit => {
+                "percent of one CPU, such as `150%`; or a time and a period in microseconds, such as `50000 100000`; or `max`"
+            }
             Self::CountLimit => "a whole number or `max`",
             Self::OnEnd => "`ignore` or `shutdown`",
             Self::Cgroup => "`auto`, `none` or an absolute path",

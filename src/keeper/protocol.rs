@@ -62,15 +62,8 @@ impl Stage {
     /// The stage of this number, if there is one.
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
-        let all = [
-            Self::ProcessGroup,
-            Self::Stdio,
-            Self::Limits,
-            Self::User,
-            Self::Directory,
-            Self::Exec,
-            Self::Confinement,
-        ];
+        let all =
+            [Self::ProcessGroup, Self::Stdio, Self::Limits, Self::User, Self::Directory, Self::Exec, Self::Confinement];
         all.into_iter().find(|stage| *stage as u8 == number)
     }
 }

@@ -331,7 +331,16 @@ mod tests {
         let directory = prop::option::of(text());
         let umask = prop::option::of(0..0o777u32);
         (text(), argv, environment, directory, umask, user, limits, any::<(bool, bool, bool, bool)>()).prop_map(
-            |(path, argv, environment, directory, umask, user, limits, (given, redirected, enters_cgroup, is_confined))| ExecPlan {
+            |(
+                path,
+                argv,
+                environment,
+                directory,
+                umask,
+                user,
+                limits,
+                (given, redirected, enters_cgroup, is_confined),
+            )| ExecPlan {
                 path,
                 argv,
                 environment,

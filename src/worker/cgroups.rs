@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::ending::FAREWELL_MAX;
 use super::confinement::{self, WAY_OUT};
+use super::ending::FAREWELL_MAX;
 use super::scarcity;
 use super::spawning::Wanted;
 use super::worker::{Done, Worker};
@@ -81,9 +81,8 @@ impl Room {
     ///
     /// Its limits cannot be enforced.
     pub(super) fn door(&self) -> Result<Option<OwnedFd>, SpawnError> {
-        let refused = |why: &dyn std::fmt::Display| {
-            format!("{} cannot be enforced for '{}': {why}", self.limits, self.name)
-        };
+        let refused =
+            |why: &dyn std::fmt::Display| format!("{} cannot be enforced for '{}': {why}", self.limits, self.name);
         let path = match &self.path {
             Ok(path) => path,
             Err(_) if !self.is_required() => return Ok(None),

@@ -23,8 +23,7 @@ const LEAF: &str = "galaxyd-main";
 const MOVES_MAX: u32 = 5;
 
 /// What makes limits possible, where there is no cgroup to set them in.
-pub(super) const WAY_OUT: &str =
-    "run the daemon under systemd with Delegate=yes on a host with cgroup v2, name a cgroup of its own by cgroup=, or \
+pub(super) const WAY_OUT: &str = "run the daemon under systemd with Delegate=yes on a host with cgroup v2, name a cgroup of its own by cgroup=, or \
      remove the limits";
 
 /// Holds the run in `run`, a cgroup below the daemon's own `directory`, to these limits. Not for the control loop: the kernel
@@ -116,7 +115,8 @@ pub(super) fn release(unit: &Path) -> io::Result<()> {
 impl Worker {
     /// Tells the kernel the limits of runs that exist. A run for which that fails goes on as it is.
     pub(super) fn confine_anew(&self, processes: impl Iterator<Item = ProcessId>) {
-        let wanted = |process| Some((self.bare_name(process), self.pid_of(process)?, self.limits_of(process)?, process));
+        let wanted =
+            |process| Some((self.bare_name(process), self.pid_of(process)?, self.limits_of(process)?, process));
         let runs: Vec<(String, Pid, Limits, Option<PathBuf>)> = processes
             .filter_map(wanted)
             .map(|(name, pid, limits, process)| (name, pid, limits, self.present_cgroup(process)))

@@ -32,7 +32,10 @@ fn limits_that_cannot_be_enforced_refuse_the_start_and_say_why() {
     let pid = daemon.process_pid("limited");
     daemon.rewrite(&limited("cpu_max=50%%\n"));
     daemon.ctl(&["update"]);
-    daemon.wait_text("main.log", &format!("'limited' (pid {pid}) goes on without its present limits: cpu_max=50000 100000"));
+    daemon.wait_text(
+        "main.log",
+        &format!("'limited' (pid {pid}) goes on without its present limits: cpu_max=50000 100000"),
+    );
     assert_eq!(daemon.process_pid("limited"), pid);
     daemon.ctl(&["restart", "limited"]);
     daemon.wait_state("limited", "FATAL");
@@ -50,7 +53,8 @@ fn a_limit_whose_controller_is_missing_refuses_the_start_and_names_it() {
     daemon.wait_state("limited", "FATAL");
     daemon.wait_running(&["free"]);
     let told = format!("{:?}", daemon.ctl(&["why", "limited"]));
-    let reason = format!("memory_high=64MB cannot be enforced: {} has no controller memory (it has: ", place.path().display());
+    let reason =
+        format!("memory_high=64MB cannot be enforced: {} has no controller memory (it has: ", place.path().display());
     assert!(told.contains(&reason), "{told}");
     until_true("the cgroup that was made for it to be removed", || place.rooms("limited").is_empty());
     assert_eq!(place.rooms("free").len(), 1);

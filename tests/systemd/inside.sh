@@ -164,7 +164,7 @@ case " $HAS " in
   main=$(prop MainPID); first=$(pid_of limited); free=$(pid_of free)
   promise limits_hold_from_the_first_instruction '[ "$(file memory.max)" = 67108864 ]' '[ "$(file pids.max)" = 9 ]' \
     '[ "$(file cgroup.procs)" = "$first" ]'
-  limits 'memory_high=32MB\ncpu_max=50%%%%\n'
+  limits 'memory_high=32MB\ncpu_max=50%%\n'
   systemctl reload $UNIT
   promise an_update_moves_the_limits_of_a_running_program 'wait_for 10 eval "[ \$(file memory.high) = 33554432 ]"' \
     'wait_for 10 eval "[ \$(file memory.max) = max ]"' 'wait_for 10 eval "[ \"\$(file cpu.max)\" = \"50000 100000\" ]"' \
