@@ -6,6 +6,7 @@ mod calendar;
 mod calls;
 mod cgroups;
 mod children;
+mod confinement;
 mod describe;
 mod ear;
 mod effects;
