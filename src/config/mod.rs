@@ -22,6 +22,7 @@ mod lookup;
 #[cfg(test)]
 pub(crate) mod made_up;
 mod model;
+mod name;
 mod native;
 mod nearest;
 mod overrides;

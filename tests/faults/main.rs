@@ -37,6 +37,7 @@ mod f07_stopped_child;
 mod f08_orphans;
 mod f09_log_flood;
 mod f10_pathological_output;
+mod f18_names;
 mod f19_planted_links;
 mod f20_socket;
 mod f21_foreign_user;
