@@ -3,6 +3,7 @@
 //! Both dialects give this model; `galaxyctl config` prints it; the worker keeps the active
 //! one in its journal, hence `serde`.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
@@ -49,7 +50,7 @@ pub struct DaemonConfig {
     /// Where the state files are; `None`: beside the pidfile. Not in Supervisor.
     #[serde(default)]
     pub runtime_directory: Option<PathBuf>,
-    /// Where the event history is kept. Not in Supervisor.
+    /// Where the event history is kept; `None`: nowhere. Not in Supervisor.
     #[serde(default)]
     pub history_file: Option<PathBuf>,
     /// Bytes of both its files together.
@@ -58,6 +59,14 @@ pub struct DaemonConfig {
     /// Automatic starts a second; zero: any number. Not in Supervisor.
     #[serde(default)]
     pub restart_rate: u32,
+}
+
+impl DaemonConfig {
+    /// What the names of the state files begin with: the pidfile's name without its extension.
+    #[must_use]
+    pub fn state_stem(&self) -> String {
+        self.pidfile.file_stem().unwrap_or(OsStr::new("supervisord")).to_string_lossy().into_owned()
+    }
 }
 
 /// `cgroup` of `[supervisord]`.
