@@ -29,7 +29,7 @@ record:
 
 # The forty faults in their long forms: more programs, more bytes, longer waits.
 faults-long:
-    GALAXYD_FAULTS=long cargo test --release --test faults
+    GALAXYD_FAULTS=long cargo test --release --test faults --test mutation
 
 # An hour of everything at once.
 soak:

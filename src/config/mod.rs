@@ -63,7 +63,7 @@ pub use loader::{Loaded, load};
 pub use model::{
     Access, Accounts, CgroupChoice, Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind,
     InetServer, LogConfig, LogFile, LogLevelName, Owner, PageConfig, ProcessConfig, RpcInterface, ServerAuth,
-    ServerConfig, SocketConfig, UnixServer, User,
+    ServerConfig, SocketConfig, TlsFiles, UnixServer, User,
 };
 pub use nearest::nearest;
 pub use overrides::{DaemonOption, Overrides};

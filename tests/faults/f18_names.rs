@@ -61,7 +61,7 @@ fn f18_a_name_in_a_request_is_looked_up_and_never_a_path() {
     for name in
         ["planted", "../planted", "p/../planted", "p:../planted", ":planted", "../../../../etc/passwd", &absolute]
     {
-        let quoted: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let quoted = name.bytes().fold(String::new(), |all, byte| all + &format!("%{byte:02x}"));
         for path in [
             format!("/logtail/{name}"),
             format!("/logtail/{quoted}"),
