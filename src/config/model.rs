@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::limits::Limits;
 use crate::engine::{AutoRestart, Kind, Restarts};
 
 /// A whole configuration.
@@ -303,6 +304,8 @@ pub struct Extras {
     pub user_environment: bool,
     #[serde(default)]
     pub restarts: Restarts,
+    #[serde(default)]
+    pub limits: Limits,
     /// In the order of the file; of two that set a variable the later one counts.
     pub environment_files: Vec<EnvironmentFile>,
 }

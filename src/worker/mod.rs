@@ -5,6 +5,7 @@ mod answers;
 mod calls;
 mod cgroups;
 mod children;
+mod confinement;
 mod describe;
 mod ear;
 mod effects;

@@ -476,6 +476,9 @@ fn extras(extras: &Extras, cells: &mut Cells) {
         cells.insert("type", text("oneshot"));
     }
     restarts(&extras.restarts, cells);
+    for (key, value) in extras.limits.written() {
+        cells.insert(key, text(&value));
+    }
     for (key, is_set) in [
         ("killtree", extras.killtree),
         ("user_environment", extras.user_environment),
