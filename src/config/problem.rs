@@ -57,7 +57,7 @@ impl Problem {
     }
 
     /// An error that only we see.
-    pub fn own_error(text: impl Into<String>) -> Self {
+    pub(crate) fn own_error(text: impl Into<String>) -> Self {
         Self::new(Severity::Error, text.into())
     }
 
@@ -92,12 +92,12 @@ impl Problem {
         self
     }
 
-    pub fn in_section(mut self, section: &str) -> Self {
+    pub(crate) fn in_section(mut self, section: &str) -> Self {
         self.section = Some(section.to_owned());
         self
     }
 
-    pub fn with_key(mut self, key: &str) -> Self {
+    pub(crate) fn with_key(mut self, key: &str) -> Self {
         self.key = Some(key.to_owned());
         self
     }
@@ -107,7 +107,7 @@ impl Problem {
         self
     }
 
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }

@@ -1,9 +1,8 @@
 //! F11: clients that begin a request and never end it.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -11,7 +10,6 @@ use nix::unistd::Pid;
 
 use crate::household::activity;
 use crate::probe::Probe;
-use crate::subject::Subject;
 use crate::wait::until;
 use crate::world::World;
 
@@ -21,15 +19,15 @@ const CLIENTS: usize = 300;
 fn f11_slow_clients_hold_up_nobody_and_are_closed() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let folder = World::folder(
-        "minfds=200",
+        "",
         &format!("[inet_http_server]\nport=127.0.0.1:{port}\n[program:p]\ncommand=sleep 1000\nstartsecs=0\n"),
     );
-    let limited = folder.path("limited");
-    let galaxyd = Subject::GALAXYD.daemon.supervisord();
-    fs::write(&limited, format!("#!/bin/sh\nulimit -n 256\nexec {} \"$@\"\n", galaxyd.display())).unwrap();
-    fs::set_permissions(&limited, fs::Permissions::from_mode(0o755)).unwrap();
-    let world = World::in_folder(folder.with_supervisord(&limited));
+    let world = World::in_folder(folder);
     world.wait_state("p", "RUNNING");
+    for pid in [world.bars.keeper, world.bars.worker] {
+        let mut prlimit = Command::new("prlimit");
+        assert!(prlimit.args(["--nofile=256:256", "--pid", &pid.to_string()]).status().unwrap().success());
+    }
     let (began, spent) = (Instant::now(), activity(world.bars.worker).0);
     let mut clients: Vec<TcpStream> = (0..CLIENTS)
         .map(|_| {

@@ -12,7 +12,7 @@ const PIECES: usize = 20_000;
 
 #[test]
 fn f12_a_header_without_end_is_refused_at_its_limit() {
-    let world = World::in_folder(World::served("username=u\npassword=p", ""));
+    let world = World::new("");
     let memory = anonymous_kb(world.bars.worker);
     let mut stream = UnixStream::connect(world.path("s.sock")).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();

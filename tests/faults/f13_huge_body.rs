@@ -12,7 +12,7 @@ fn answer(daemon: &Daemon, head: &str, pieces: usize) -> String {
     let mut stream = UnixStream::connect(daemon.path("s.sock")).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream.write_all(format!("POST /RPC2 HTTP/1.1\r\nHost: x\r\n{head}\r\n").as_bytes()).unwrap();
-    let piece = [b'x'; 64 * 1024];
+    let piece = vec![b'x'; 64 * 1024];
     for _ in 0..pieces {
         if stream.write_all(&piece).is_err() {
             break;

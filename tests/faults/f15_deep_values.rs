@@ -6,10 +6,9 @@ use crate::world::World;
 fn f15_deep_and_wide_values_are_refused() {
     let world = World::new("");
     let call = |params: &str| {
-        let body =
-            format!("<methodCall><methodName>system.multicall</methodName><params>{params}</params></methodCall>");
-        let head = format!("POST /RPC2 HTTP/1.0\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
-        world.http(&format!("{head}{body}")).unwrap()
+        world.post(&format!(
+            "<methodCall><methodName>system.multicall</methodName><params>{params}</params></methodCall>"
+        ))
     };
     let nested = |depth: usize| {
         let (open, close) = ("<value><array><data>".repeat(depth), "</data></array></value>".repeat(depth));

@@ -12,7 +12,7 @@ fn entry(method: &str, parameters: &str) -> String {
 
 fn multicall(world: &World, entries: &str) -> String {
     let list = format!("<param><value><array><data>{entries}</data></array></value></param>");
-    world.call("system.multicall", &list).unwrap()
+    world.post(&format!("<methodCall><methodName>system.multicall</methodName><params>{list}</params></methodCall>"))
 }
 
 #[test]

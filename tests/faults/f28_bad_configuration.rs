@@ -13,7 +13,8 @@ fn f28_a_bad_configuration_changes_nothing_and_says_where_it_is_wrong() {
     for command in ["reread", "update", "reload"] {
         let outcome = world.ctl(&[command]);
         let told = format!("{}{}", outcome.stdout, outcome.stderr);
-        for wanted in ["supervisord.conf:", "[program:x] numprocs", "notanumber", "[program:y] process_name"] {
+        for wanted in ["supervisord.conf:", "`numprocs` of [program:x]", "notanumber", "`process_name` of [program:y]"]
+        {
             assert!(told.contains(wanted), "{command}: no {wanted} in {outcome:?}");
         }
         assert!(outcome.code.is_some_and(|code| code != 0), "{command}: {outcome:?}");

@@ -52,7 +52,6 @@ impl ServedStream {
     }
 }
 
-#[expect(clippy::unused_async, reason = "as with the feature")]
 pub(in crate::http) async fn connect(_: &str, _: Option<&Path>, _: TcpStream) -> Result<TcpStream, TlsError> {
     Err(TlsError::Absent)
 }
