@@ -33,7 +33,7 @@ faults:
 
 # The same in their long forms: more programs, more bytes, longer waits.
 faults-long:
-    GALAXYD_FAULTS=long cargo test --test faults -- --nocapture 2>&1 | tee target/faults.log; .ci/faults SPECIFICATION.md target/faults.log
+    GALAXYD_FAULTS=long cargo test --test faults --test mutation -- --nocapture 2>&1 | tee target/faults.log; .ci/faults SPECIFICATION.md target/faults.log
 
 # An hour of everything at once.
 soak:

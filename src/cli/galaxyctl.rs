@@ -41,7 +41,8 @@ fn options() -> Vec<Arg> {
         value('c', "configuration", "FILE", "The configuration file [default: the usual places are searched]")
             .value_parser(value_parser!(PathBuf))
             .value_hint(ValueHint::FilePath),
-        value('s', "serverurl", "URL", "Where the daemon listens: unix:///PATH or http://HOST:PORT").value_parser(url),
+        value('s', "serverurl", "URL", "Where the daemon listens: unix:///PATH, http://HOST:PORT or https://HOST:PORT")
+            .value_parser(url),
         value('u', "username", "NAME", "The login's name"),
         value('p', "password", "PASSWORD", "The login's password"),
         value('r', "history_file", "FILE", "Keep the history of the prompt in this file")
@@ -51,6 +52,12 @@ fn options() -> Vec<Arg> {
         Arg::new("timeout").long("timeout").value_name("SECONDS").value_parser(seconds).help(
             "How long the daemon may take to answer [default: 10, and without limit for what waits for processes]",
         ),
+        Arg::new("ca-file")
+            .long("ca-file")
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .value_hint(ValueHint::FilePath)
+            .help("Certificates of the authorities to trust at an https:// address [default: the distribution's]"),
         flag("ignore-plugins", "Warn of Python plug-ins that the configuration names instead of refusing it"),
         flag("json", "Print one JSON document instead of lines"),
         flag("quiet", "Print nothing: the exit code tells").conflicts_with("json"),
@@ -289,6 +296,7 @@ fn read(matches: &ArgMatches, words: Vec<String>) -> Galaxyctl {
             username: text("username"),
             password: text("password"),
             history_file: matches.get_one::<PathBuf>("history_file").cloned(),
+            ca_file: matches.get_one::<PathBuf>("ca-file").cloned(),
             interactive: matches.get_flag("interactive"),
             timeout: matches.get_one::<Duration>("timeout").copied(),
             json: matches.get_flag("json"),

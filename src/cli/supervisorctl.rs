@@ -19,6 +19,8 @@ pub struct CtlOptions {
     pub username: Option<String>,
     pub password: Option<String>,
     pub history_file: Option<PathBuf>,
+    /// `--ca-file`, galaxyctl only.
+    pub ca_file: Option<PathBuf>,
     /// `-i`: ask before shutdown and reload, and for a password.
     pub interactive: bool,
     /// `--timeout`, galaxyctl only. Set: no call, not even one that waits for processes, takes longer.
@@ -134,6 +136,7 @@ mod tests {
             username: Some("u".into()),
             password: Some("p".into()),
             history_file: Some("h".into()),
+            ca_file: None,
             interactive: true,
             timeout: None,
             json: false,

@@ -25,6 +25,8 @@ pub struct CtlConfig {
     pub prompt: String,
     /// Absolute.
     pub history_file: Option<PathBuf>,
+    /// Whose certificates are trusted. Absolute.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Default for CtlConfig {
@@ -36,6 +38,7 @@ impl Default for CtlConfig {
             password: None,
             prompt: "supervisor".to_owned(),
             history_file: None,
+            ca_file: None,
         }
     }
 }
@@ -127,7 +130,9 @@ fn section(reader: &mut Reader<'_>) -> CtlConfig {
     let history_file = reader.written(PLACE, "history_file", &with_here).ok().flatten();
     let history_file = history_file.filter(|file| !file.is_empty());
     let history_file = history_file.map(|file| PathBuf::from(path::resolve(&file, source)));
-    CtlConfig { serverurl, username, password, prompt, history_file }
+    let ca_file = reader.written(PLACE, "ca_file", &with_here).ok().flatten();
+    let ca_file = ca_file.map(|file| PathBuf::from(path::resolve(&file, source)));
+    CtlConfig { serverurl, username, password, prompt, history_file, ca_file }
 }
 
 /// Python plugins cannot be loaded: each is an error, or a warning where they are ignored.

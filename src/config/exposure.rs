@@ -116,4 +116,12 @@ mod tests {
         let half = told("port=*:9001\nusername=a");
         assert!(half.len() == 1 && half[0].contains("incomplete authentication"), "{half:?}");
     }
+
+    #[test]
+    fn tls_keys_come_together_and_only_where_tls_is_spoken() {
+        let told = told("port=127.0.0.1:9001\nusername=a\npassword=b\ntls_certificate=/c.pem");
+        let wanted = if cfg!(feature = "tls") { "a certificate needs its key" } else { "built without TLS" };
+        assert!(told.len() == 1 && told[0].starts_with("error: /etc/x.conf:6:17: "), "{told:?}");
+        assert!(told[0].contains("[inet_http_server] tls_certificate: ") && told[0].contains(wanted), "{told:?}");
+    }
 }

@@ -8,6 +8,7 @@ use super::daemon;
 use super::exposure;
 use super::groups::groups;
 use super::model::{Config, DaemonConfig};
+use super::name;
 use super::overrides::Overrides;
 use super::problem::{Problem, Problems};
 use super::raw::Dialect;
@@ -62,6 +63,7 @@ pub fn load(path: &Path, overrides: &Overrides, source: &dyn Source) -> Loaded {
         process.environment.extend(own);
     }
     let config = Config { daemon, servers, groups, rpcinterfaces };
+    name::report(&mut reader, &config);
     suspicion::report(&mut reader, &config, &files);
     problems.locate(&files);
     let daemon = Some(config.daemon.clone());

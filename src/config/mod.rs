@@ -23,6 +23,7 @@ mod lookup;
 #[cfg(test)]
 pub(crate) mod made_up;
 mod model;
+mod name;
 mod native;
 mod nearest;
 mod overrides;
@@ -64,7 +65,7 @@ pub use loader::{Loaded, load};
 pub use model::{
     Access, Accounts, CgroupChoice, Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind,
     InetServer, LogConfig, LogFile, LogLevelName, Owner, PageConfig, ProcessConfig, RpcInterface, ServerAuth,
-    ServerConfig, SocketConfig, UnixServer, User,
+    ServerConfig, SocketConfig, TlsFiles, UnixServer, User,
 };
 pub use nearest::nearest;
 pub use overrides::{DaemonOption, Overrides};

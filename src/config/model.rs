@@ -145,6 +145,15 @@ pub struct UnixServer {
     pub page: PageConfig,
 }
 
+/// The files that say who an endpoint is. Absolute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsFiles {
+    /// PEM: the certificate, then those between it and the authority.
+    pub certificate: PathBuf,
+    /// PEM.
+    pub key: PathBuf,
+}
+
 /// `[inet_http_server]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InetServer {
@@ -157,6 +166,9 @@ pub struct InetServer {
     pub access: Access,
     /// To be served without a password although others than this host can reach it.
     pub allow_unauthenticated: bool,
+    /// `None`: plain HTTP.
+    #[serde(default)]
+    pub tls: Option<TlsFiles>,
     pub page: PageConfig,
 }
 

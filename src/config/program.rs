@@ -8,6 +8,7 @@ use std::path::Path;
 use indexmap::IndexMap;
 
 use super::model::ProcessConfig;
+use super::name;
 use super::path;
 use super::problem::Problems;
 use super::process::processes;
@@ -20,19 +21,19 @@ use super::span::{FileId, Span};
 /// Stands in no file.
 const NOWHERE: Span = Span { file: FileId(u32::MAX), start: 0, end: 0 };
 
-/// The processes of the program `name` with these options as members of `group`. `main_file` is the daemon's
+/// The processes of `program` with these options as members of `group`. `main_file` is the daemon's
 /// configuration: names are read from its directory, `variables` are those of its `[supervisord] environment`.
 ///
 /// # Errors
 /// What Supervisor says of the first wrong value.
 pub fn processes_of(
-    name: &str,
+    program: &str,
     options: &[(String, String)],
     group: &str,
     (main_file, variables): (&Path, &IndexMap<String, String>),
     source: &dyn Source,
 ) -> Result<Vec<ProcessConfig>, String> {
-    let section = format!("program:{name}");
+    let section = format!("program:{program}");
     let value = |text: &String| RawValue {
         data: RawData::Text(text.clone()),
         key_span: NOWHERE,
@@ -52,7 +53,10 @@ pub fn processes_of(
     let made = processes(&mut reader, &section, SectionKind::Program, group);
     match problems.first_supervisor_error() {
         Some(error) => Err(error.to_owned()),
-        None => Ok(made),
+        None => match made.iter().find_map(|process| name::fault(&process.name)) {
+            Some(fault) => Err(format!("Invalid name: it {fault}")),
+            None => Ok(made),
+        },
     }
 }
 
@@ -91,6 +95,10 @@ mod tests {
         assert_eq!(
             read("x:y", &[("command", "true")]).unwrap_err(),
             "Invalid name: 'x:y' because of character: ':' in section 'program:x:y' (file: '/etc/x.conf')"
+        );
+        assert_eq!(
+            read("x", &[("command", "true"), ("process_name", "..")]).unwrap_err(),
+            "Invalid name: it means a directory"
         );
         assert_eq!(
             read("x", &[("command", "true"), ("startsecs", "zz")]).unwrap_err(),

@@ -19,16 +19,65 @@ const TELLTALES: [&str; 12] = [
     "DSN",
 ];
 
-/// Words that make a secret of the name they end.
-const LAST_WORDS: [&str; 4] = ["KEY", "PASS", "PWD", "AUTH"];
+/// Words that make a secret of the name they end: `API_KEYS`, `HTTP_AUTH`.
+const LAST_WORDS: [&str; 11] = ["KEY", "KEYS", "PASS", "PWD", "PW", "AUTH", "SALT", "PIN", "CERT", "SAS", "CREDS"];
+
+/// The same where they stand alone, without a sign before them: `DBPASS`, `ROOTPWD`.
+const LAST_LETTERS: [&str; 2] = ["PASS", "PWD"];
+
+/// Begins of the last word with which `KEY` is a secret also without a sign between: `SSHKEY`, `SIGNINGKEYS`.
+const KEYS_OF: [&str; 14] = [
+    "API",
+    "ACCESS",
+    "ACCOUNT",
+    "APP",
+    "AWS",
+    "CRYPT",
+    "ENCRYPTION",
+    "GPG",
+    "MASTER",
+    "SIGNING",
+    "SSH",
+    "SSL",
+    "STORAGE",
+    "TLS",
+];
+
+/// Whole names that mean something harmless though they look otherwise.
+const HARMLESS: [&str; 8] = [
+    "PWD",
+    "OLDPWD",
+    "SSH_AUTH_SOCK",
+    "XAUTHORITY",
+    "XDG_SESSION_ID",
+    "XDG_SESSION_TYPE",
+    "XDG_SESSION_CLASS",
+    "DBUS_SESSION_BUS_ADDRESS",
+];
+
+/// Last words that end in [`LAST_LETTERS`] and are none of them.
+const HARMLESS_WORDS: [&str; 4] = ["BYPASS", "COMPASS", "OVERPASS", "UNDERPASS"];
 
 /// Whether what goes by this name is hardly meant to be seen. A guess that errs on the side of hiding.
 #[must_use]
 pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let last = name.rsplit(|character: char| !character.is_alphanumeric()).next().unwrap_or_default();
-    let ends_so = LAST_WORDS.contains(&last) && name != "PWD";
-    ends_so || TELLTALES.iter().any(|telltale| name.contains(telltale))
+    // `PASSWORD_2`, `API_KEY1`: a number tells several of them apart.
+    let bare = name.trim_end_matches(|character: char| character.is_ascii_digit() || character == '_');
+    if bare.len() < name.len() && !bare.is_empty() {
+        return is_secret(bare);
+    }
+    if HARMLESS.contains(&name.as_str()) || HARMLESS_WORDS.contains(&last) {
+        return false;
+    }
+    LAST_WORDS.contains(&last)
+        || LAST_LETTERS.iter().any(|letters| last.ends_with(letters))
+        || last
+            .trim_end_matches('S')
+            .strip_suffix("KEY")
+            .is_some_and(|of| KEYS_OF.iter().any(|known| of.ends_with(known)))
+        || TELLTALES.iter().any(|telltale| name.contains(telltale))
 }
 
 /// Whether a variable looks like a secret: by its name, or because a password is in its value.
@@ -69,24 +118,97 @@ mod tests {
 
     #[test]
     fn names_give_secrets_away() {
+        for name in [
+            "DB_PASSWORD",
+            "PGPASSWORD",
+            "MYSQL_PWD",
+            "DBPASS",
+            "DB_PASS",
+            "SMTPPASS",
+            "ROOTPWD",
+            "REDIS_PASSWD",
+            "GALAXY_API_KEY",
+            "API_KEYS",
+            "API_KEY_2",
+            "API_KEY1",
+            "APIKEY",
+            "SSHKEY",
+            "SIGNINGKEYS",
+            "AWSKEY",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_ACCESS_KEY_ID_SECRET",
+            "AWS_SESSION_TOKEN",
+            "SECRET_KEY_BASE",
+            "apitoken",
+            "GITHUB_TOKEN",
+            "HTTP_AUTH",
+            "GALAXY_CONFIG_ID_SECRET",
+            "MASTER_API_KEY",
+            "--api-key",
+            "Api_Key",
+            "SENTRY_DSN",
+            "DJANGO_SECRETS",
+            "OIDC_CLIENT_CREDENTIALS",
+            "GPG_PASSPHRASE",
+            "ERLANG_COOKIE",
+            "PRIVATE_KEY_FILE",
+            "KEY",
+            "PASS",
+        ] {
+            assert!(is_secret_variable(name, "x"), "{name}");
+        }
+    }
+
+    #[test]
+    fn harmless_names_are_shown() {
+        for name in [
+            "PATH",
+            "LANG",
+            "HOME",
+            "PWD",
+            "OLDPWD",
+            "KEYBOARD",
+            "MONKEY",
+            "TURKEY",
+            "KEYMAP",
+            "KEYSPACE",
+            "DONKEYS",
+            "COMPASS",
+            "GDAL_BYPASS",
+            "PASSENGER_APP_ENV",
+            "PASSIVE",
+            "AUTHOR",
+            "AUTHORITY",
+            "GIT_AUTHOR_NAME",
+            "SSH_AUTH_SOCK",
+            "XDG_SESSION_ID",
+            "TOKYO",
+            "PYTHONPATH",
+            "VIRTUAL_ENV",
+            "GALAXY_CONFIG_FILE",
+            "DATABASE_HOST",
+            "PGUSER",
+            "PWDX",
+            "SHLVL",
+            "A1",
+            "_",
+            "",
+        ] {
+            assert!(!is_secret_variable(name, "x"), "{name}");
+        }
+    }
+
+    #[test]
+    fn values_give_secrets_away() {
         for (name, value, wanted) in [
-            ("DB_PASSWORD", "x", true),
-            ("PGPASSWORD", "x", true),
-            ("GALAXY_API_KEY", "x", true),
-            ("--api-key", "x", true),
-            ("Api_Key", "x", true),
-            ("SECRET_KEY_BASE", "x", true),
-            ("apitoken", "x", true),
-            ("HTTP_AUTH", "x", true),
-            ("PATH", "/bin", false),
-            ("LANG", "de", false),
-            ("PWD", "/srv", false),
-            ("KEYBOARD", "de", false),
-            ("MONKEY", "x", false),
-            ("DATABASE", "postgresql://galaxy:secret@db/galaxy", true),
-            ("DATABASE", "postgresql://galaxy@db/galaxy", false),
+            ("DATABASE_URL", "postgresql://galaxy:secret@db/galaxy", true),
+            ("DATABASE_URL", "postgresql://galaxy@db/galaxy", false),
+            ("BROKER", "amqp://u:p@h:5672//", true),
+            ("CACHE", "redis://:secret@h/0", true),
             ("URL", "http://host:80/a@b", false),
             ("OPTIONS", "-v --token=abc", true),
+            ("OPTIONS", "-v --path=/x", false),
+            ("DSNLESS", "host=db password=x user=y", true),
         ] {
             assert_eq!(is_secret_variable(name, value), wanted, "{name}={value}");
         }

@@ -3,7 +3,7 @@
 
 use super::access::{self, Credentials};
 use super::lookup::Complaint;
-use super::model::{InetServer, PageConfig, RpcInterface, ServerConfig, UnixServer};
+use super::model::{InetServer, PageConfig, RpcInterface, ServerConfig, TlsFiles, UnixServer};
 use super::path;
 use super::plugin::InterfaceKind;
 use super::problem::Problem;
@@ -115,9 +115,36 @@ fn inet(reader: &mut Reader<'_>, section: &str) -> Option<InetServer> {
         reader.complain(here, KEY, Complaint::new(text, "add port=127.0.0.1:9001, or another address"));
     }
     let allow_unauthenticated = reader.boolean(here, "allow_unauthenticated", &scope);
+    let tls = tls(reader, here);
     let page = page(reader, here);
     let (host, port) = reader.plain(here, KEY, &scope, value::inet_address)?;
-    Some(InetServer { section: section.to_owned(), host, port, auth, access, allow_unauthenticated, page })
+    Some(InetServer { section: section.to_owned(), host, port, auth, access, allow_unauthenticated, tls, page })
+}
+
+/// Certificate and key, which come together. What is in them is looked at by whoever speaks TLS.
+fn tls(reader: &mut Reader<'_>, here: Place<'_>) -> Option<TlsFiles> {
+    const KEYS: [&str; 2] = ["tls_certificate", "tls_key"];
+    let scope = reader.scope();
+    let [certificate, key] = KEYS.map(|name| match reader.written(here, name, &scope) {
+        Ok(Some(text)) => Some(path::resolve(text.trim_matches(super::ini::is_space), reader.lookup.source)),
+        Ok(None) | Err(_) => None,
+    });
+    let refusal = match (&certificate, &key) {
+        (None, None) => return None,
+        _ if !cfg!(feature = "tls") => Some((
+            if certificate.is_some() { KEYS[0] } else { KEYS[1] },
+            "this galaxyd was built without TLS",
+            "build it with `--features tls`, or let a proxy speak TLS",
+        )),
+        (Some(_), None) => Some((KEYS[0], "a certificate needs its key", "add tls_key=")),
+        (None, Some(_)) => Some((KEYS[1], "a key needs its certificate", "add tls_certificate=")),
+        (Some(_), Some(_)) => None,
+    };
+    if let Some((name, text, help)) = refusal {
+        reader.report(here, name, Problem::own_error(text).help(help));
+        return None;
+    }
+    Some(TlsFiles { certificate: certificate?.into(), key: key?.into() })
 }
 
 fn unix(reader: &mut Reader<'_>, section: &str) -> Option<UnixServer> {

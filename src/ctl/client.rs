@@ -1,6 +1,7 @@
 //! The real daemon, over HTTP.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::daemon::{Call, CallError, Daemon, Follower};
@@ -18,6 +19,7 @@ pub(super) struct Connection {
     serverurl: String,
     username: Option<String>,
     password: Option<String>,
+    ca_file: Option<PathBuf>,
     /// `--timeout`: holds for every call.
     timeout: Option<Duration>,
 }
@@ -30,6 +32,7 @@ impl Connection {
             serverurl: config.serverurl.clone(),
             username: config.username.clone(),
             password: config.password.clone(),
+            ca_file: config.ca_file.clone(),
             timeout,
         }
     }
@@ -38,7 +41,8 @@ impl Connection {
         // As for Supervisor, half a login is none.
         let credentials = self.username.clone().zip(self.password.clone());
         let credentials = credentials.map(|(username, password)| Credentials { username, password });
-        Ok(Client::new(&self.serverurl, credentials, Some(self.timeout.unwrap_or(DEFAULT_TIMEOUT)))?)
+        let client = Client::new(&self.serverurl, credentials, Some(self.timeout.unwrap_or(DEFAULT_TIMEOUT)))?;
+        Ok(client.trusting(self.ca_file.clone()))
     }
 
     fn blocking(&self) -> Result<BlockingClient, CallError> {
@@ -125,7 +129,9 @@ impl From<ClientError> for CallError {
             ClientError::Unauthorized => CallError::Unauthorized,
             ClientError::Status { code, reason } => CallError::Status { code, reason },
             ClientError::Fault(fault) => CallError::Fault(fault),
-            error @ (ClientError::Connect(_) | ClientError::Broken(_)) => CallError::Io(error.to_string()),
+            error @ (ClientError::Connect(_) | ClientError::Tls(_) | ClientError::Broken(_)) => {
+                CallError::Io(error.to_string())
+            }
             error @ (ClientError::BadAnswer(_) | ClientError::AnswerTooLong) => CallError::BadAnswer(error.to_string()),
         }
     }

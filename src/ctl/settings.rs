@@ -42,6 +42,7 @@ impl Settings {
         }
         ctl.username = options.username.clone().or(ctl.username);
         ctl.password = options.password.clone().or(ctl.password);
+        ctl.ca_file = options.ca_file.clone().or(ctl.ca_file);
         ctl.history_file = options.history_file.clone().or(ctl.history_file);
         Ok(Self { ctl, address_origin, configuration })
     }
@@ -115,7 +116,8 @@ fn server_of(path: &Path, plugins: Plugins) -> Option<(CtlConfig, AddressOrigin)
         }
         ServerConfig::Inet(server) => {
             let host = if server.host.is_empty() { "localhost" } else { &server.host };
-            (&server.section, format!("http://{host}:{}", server.port), server.auth.as_ref())
+            let scheme = if server.tls.is_some() { "https" } else { "http" };
+            (&server.section, format!("{scheme}://{host}:{}", server.port), server.auth.as_ref())
         }
     };
     let origin = AddressOrigin::Server { file: path.to_owned(), section: section.clone() };

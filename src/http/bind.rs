@@ -406,6 +406,7 @@ mod tests {
             auth: None,
             access: Access::default(),
             allow_unauthenticated: false,
+            tls: None,
             page: PageConfig::default(),
         })
     }

@@ -9,12 +9,14 @@ use std::task::Poll;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::limits::{BODY_MAX, FOLLOW_JUNK_MAX, HEADER_MAX};
 use super::phase::{Phase, Phases};
 use super::service::Service;
 use super::stream::{Link, Stream};
+use super::tls::Identity;
 
 /// How a talk came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,19 @@ pub(super) async fn serve(stream: Stream, service: Service) {
     let gone = poll_fn(|cx| stream.poll_gone(cx, &mut allowance));
     // A client that goes on all the same loses the answer.
     drop(timeout(phases.times.linger, gone).await);
+}
+
+/// The same behind TLS. Who does not come to terms within the time for a request's headers is closed.
+pub(super) async fn serve_tls(socket: TcpStream, identity: Arc<Identity>, service: Service) {
+    let phases = Arc::clone(&service.phases);
+    let agreed = tokio::select! {
+        agreed = timeout(phases.times.header, identity.accept(socket)) => agreed,
+        () = phases.end.notified() => return,
+    };
+    // Whoever talks nonsense, or trusts nobody we know, is told so by TLS itself.
+    let Ok(Ok(stream)) = agreed else { return };
+    phases.enter(Phase::Idle);
+    serve(Stream::Tls(stream), service).await;
 }
 
 async fn talk(stream: Arc<Stream>, phases: Arc<Phases>, service: Service) -> End {

@@ -9,19 +9,23 @@ use nix::unistd::geteuid;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::admission::{Admission, Role};
 use super::bind::BoundListener;
 use super::connection;
 use super::incoming::{Incoming, Peer};
-use super::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, CONNECTIONS_RESERVED, FIRST_REQUEST_WAIT, STRANGERS_MAX, Times};
+use super::limits::{
+    ACCEPT_PAUSE, CONNECTIONS_MAX, CONNECTIONS_RESERVED, FIRST_REQUEST_WAIT, HANDSHAKES_BEGUN_MAX, HANDSHAKES_MAX,
+    HANDSHAKES_WINDOW, STRANGERS_MAX, Times,
+};
 use super::pages::Site;
-use super::phase::Phases;
+use super::phase::{Phase, Phases};
 use super::refusals::Refusals;
 use super::reply;
 use super::service::Service;
-use super::stream::Stream;
+use super::stream::{Socket, Stream, prepared};
+use super::tls::Identity;
 use crate::config::{PageConfig, ServerConfig};
 use crate::rpc::{self, Interfaces};
 use crate::sys::peer;
@@ -93,13 +97,30 @@ pub fn serve_with(
             Acceptor::Inet(TcpListener::from_std(inet)?)
         }
     };
+    let identity = match server {
+        ServerConfig::Inet(server) => server.tls.as_ref().map(|files| Arc::new(Identity::of(files))),
+        ServerConfig::Unix(_) => None,
+    };
     let (stop, stopped) = watch::channel(None);
     let admission = Arc::new(Admission::of(server));
     let site = Arc::new(Site::open(page_of(server), admission.has_password())?);
     let (refusals, strangers) = (Arc::new(Refusals::new()), Arc::new(Semaphore::new(STRANGERS_MAX)));
     let (open, tasks) = (Vec::new(), JoinSet::new());
-    let server =
-        Server { name, acceptor, admission, refusals, strangers, site, control, interfaces, times, open, tasks };
+    let handshakes = Handshakes { identity, window: Instant::now(), begun: 0 };
+    let server = Server {
+        name,
+        acceptor,
+        handshakes,
+        admission,
+        refusals,
+        strangers,
+        site,
+        control,
+        interfaces,
+        times,
+        open,
+        tasks,
+    };
     Ok(Endpoint { task: tokio::spawn(server.run(stopped)), stop })
 }
 
@@ -117,7 +138,7 @@ enum Acceptor {
 
 impl Acceptor {
     /// The next client, and what its account may do.
-    async fn accept(&self, admission: &Admission) -> io::Result<(Stream, Peer, Role)> {
+    async fn accept(&self, admission: &Admission) -> io::Result<(Socket, Peer, Role)> {
         match self {
             Acceptor::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
@@ -130,13 +151,13 @@ impl Acceptor {
                     groups.extend(peer::groups(&stream).unwrap_or_default());
                 }
                 let role = admission.role_of(&peer, &groups);
-                Ok((Stream::Unix(stream), peer, role))
+                Ok((Socket::Unix(stream), peer, role))
             }
             Acceptor::Inet(listener) => {
                 let (stream, address) = listener.accept().await?;
                 let peer = Peer::Inet { address, user: None };
                 let role = admission.role_of(&peer, &[]);
-                Ok((Stream::inet(stream)?, peer, role))
+                Ok((Socket::Inet(prepared(stream)?), peer, role))
             }
         }
     }
@@ -148,9 +169,35 @@ fn command_of(pid: i32) -> String {
     rpc::printable(String::from_utf8_lossy(&command).trim_end())
 }
 
+/// TLS as one endpoint speaks it.
+struct Handshakes {
+    /// `None`: it does not.
+    identity: Option<Arc<Identity>>,
+    /// When the present [`HANDSHAKES_WINDOW`] began, and the handshakes since.
+    window: Instant,
+    begun: usize,
+}
+
+impl Handshakes {
+    /// Counts one.
+    fn begin(&mut self) {
+        if self.window.elapsed() >= HANDSHAKES_WINDOW {
+            (self.window, self.begun) = (Instant::now(), 0);
+        }
+        self.begun += 1;
+    }
+
+    /// When the next one may begin, if not at once.
+    fn resume(&self) -> Option<Instant> {
+        let end = self.window + HANDSHAKES_WINDOW;
+        (self.begun >= HANDSHAKES_BEGUN_MAX && end > Instant::now()).then_some(end)
+    }
+}
+
 struct Server {
     name: String,
     acceptor: Acceptor,
+    handshakes: Handshakes,
     admission: Arc<Admission>,
     refusals: Arc<Refusals>,
     /// Connections of clients that are told no; they have these slots and not those of the others.
@@ -168,6 +215,7 @@ impl Server {
     async fn run(mut self, mut stopped: watch::Receiver<Option<Duration>>) {
         let mut failing = false;
         let grace = loop {
+            let resume = self.handshakes.resume();
             tokio::select! {
                 changed = stopped.changed() => {
                     // Without a sender the endpoint was dropped, and this task with it.
@@ -179,10 +227,11 @@ impl Server {
                     }
                 }
                 Some(_) = self.tasks.join_next() => {}
-                accepted = self.acceptor.accept(&self.admission) => match accepted {
-                    Ok((stream, peer, role)) => {
+                () = sleep_until(resume.unwrap_or_else(Instant::now)), if resume.is_some() => {}
+                accepted = self.acceptor.accept(&self.admission), if resume.is_none() => match accepted {
+                    Ok((socket, peer, role)) => {
                         failing = false;
-                        self.admit(stream, peer, role);
+                        self.admit(socket, peer, role);
                     }
                     Err(error) if is_clients(&error) => {}
                     Err(error) => {
@@ -198,9 +247,9 @@ impl Server {
         self.finish(grace).await;
     }
 
-    fn admit(&mut self, stream: Stream, peer: Peer, role: Role) {
+    fn admit(&mut self, socket: Socket, peer: Peer, role: Role) {
         if role == Role::Stranger {
-            self.turn_away(stream, peer);
+            self.turn_away(Stream::Plain(socket), peer);
             return;
         }
         // A connection's task holds a second reference for as long as it lives.
@@ -209,13 +258,34 @@ impl Server {
             if self.is_privileged(&peer, role) { CONNECTIONS_MAX + CONNECTIONS_RESERVED } else { CONNECTIONS_MAX };
         if self.open.len() >= bound && !self.evict() {
             tracing::warn!("{}: {} connections are open, one more is refused", self.name, self.open.len());
-            // It is small, so that it fits the socket's buffer or the client is not worth more.
-            drop(stream.try_write(&reply::refusal()));
+            if self.handshakes.identity.is_none() {
+                socket.say_at_once(&reply::refusal());
+            }
             return;
         }
         let phases = Arc::new(Phases::new(self.times));
-        self.open.push(Arc::clone(&phases));
-        self.tasks.spawn(connection::serve(stream, self.service(peer, role, phases)));
+        match (self.handshakes.identity.clone(), socket) {
+            (Some(identity), Socket::Inet(socket)) => {
+                self.handshakes.begin();
+                self.end_a_handshake();
+                phases.enter(Phase::Handshake);
+                self.open.push(Arc::clone(&phases));
+                self.tasks.spawn(connection::serve_tls(socket, identity, self.service(peer, role, phases)));
+            }
+            (_, socket) => {
+                self.open.push(Arc::clone(&phases));
+                self.tasks.spawn(connection::serve(Stream::Plain(socket), self.service(peer, role, phases)));
+            }
+        }
+    }
+
+    /// Ends the longest handshake if there are as many as there may be.
+    fn end_a_handshake(&mut self) {
+        let under_way: Vec<_> = self.open.iter().filter(|phases| phases.handshake_since().is_some()).collect();
+        let longest = under_way.iter().min_by_key(|phases| phases.handshake_since());
+        if let Some(longest) = longest.filter(|_| under_way.len() >= HANDSHAKES_MAX) {
+            longest.end.notify_one();
+        }
     }
 
     fn service(&self, peer: Peer, role: Role, phases: Arc<Phases>) -> Service {

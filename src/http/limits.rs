@@ -72,6 +72,19 @@ pub const FOLLOW_RECHECK: Duration = Duration::from_millis(500);
 /// After a failure to accept (no descriptors left, no memory), before the next try.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
+/// Handshakes of one endpoint under way at the same time; one more ends the one that has gone on longest.
+pub const HANDSHAKES_MAX: usize = 16;
+
+/// Handshakes that one endpoint begins in a [`HANDSHAKES_WINDOW`], as each takes up to a millisecond of the daemon's only
+/// thread; more wait until it is over.
+pub const HANDSHAKES_BEGUN_MAX: usize = 50;
+
+/// See [`HANDSHAKES_BEGUN_MAX`].
+pub const HANDSHAKES_WINDOW: Duration = Duration::from_secs(1);
+
+/// So old what was read of a certificate may be when somebody connects; it is then read again for those who come later.
+pub const CERTIFICATE_REFRESH: Duration = Duration::from_secs(60);
+
 /// Connections the kernel may hold for us. Source: supervisor 4.3, http.py.
 pub const BACKLOG: i32 = 1024;
 

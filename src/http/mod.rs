@@ -17,9 +17,11 @@ mod reply;
 mod route;
 mod service;
 mod stream;
+mod tls;
 mod watch;
 
 pub use bind::{BindError, BoundListener, BoundUnix, SocketFile, bind, is_in_use, listens_for, rebind};
 pub use endpoint::{Endpoint, serve, serve_with};
 pub use incoming::{Answer, Incoming, Peer};
 pub use reach::who_listens;
+pub use tls::{TlsError, check as check_tls};

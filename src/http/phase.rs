@@ -12,6 +12,8 @@ use super::limits::Times;
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
+    /// Agreeing with the client on keys; it may give way to others as an idle one.
+    Handshake,
     /// Waiting for a request's first byte.
     Idle,
     /// Reading a request's headers.
@@ -65,7 +67,13 @@ impl Phases {
     /// Since when the connection waits for a request; `None` while it is busy.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let (phase, since) = *self.lock();
-        (phase == Phase::Idle).then_some(since)
+        matches!(phase, Phase::Idle | Phase::Handshake).then_some(since)
+    }
+
+    /// Since when the handshake goes on; `None` if none does.
+    pub(super) fn handshake_since(&self) -> Option<Instant> {
+        let (phase, since) = *self.lock();
+        (phase == Phase::Handshake).then_some(since)
     }
 
     /// When the client has been too slow; `None` while we are the ones who take time.
@@ -73,7 +81,7 @@ impl Phases {
         let (phase, since) = *self.lock();
         let allowed: Duration = match phase {
             Phase::Idle => self.times.idle,
-            Phase::Head => self.times.header,
+            Phase::Handshake | Phase::Head => self.times.header,
             Phase::Writing => self.times.write,
             Phase::Working | Phase::Following | Phase::Ending => return None,
         };

@@ -23,7 +23,7 @@ use crate::engine::Channel;
 use crate::rpc::{self, Call, CallError, Dispatch, Fault, FaultCode, Interfaces, Method};
 
 /// Bytes of an unreadable request that the log looks at.
-const LOGGED_MAX: usize = 300;
+const LOGGED_MAX: usize = 200;
 
 /// Tells nginx not to hold back a stream.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");

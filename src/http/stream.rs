@@ -1,7 +1,7 @@
 //! One client's socket, unix or inet, and how hyper reads and writes it.
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -11,57 +11,128 @@ use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::phase::Phases;
+use super::tls::ServedStream;
 
 /// Bytes taken from a socket at once.
 const READ_SIZE: usize = 8 * 1024;
 
-/// A connected socket.
+/// What a client talks on.
 #[derive(Debug)]
 pub(super) enum Stream {
+    Plain(Socket),
+    Tls(ServedStream),
+}
+
+/// A connected socket.
+#[derive(Debug)]
+pub(super) enum Socket {
     Unix(UnixStream),
     Inet(TcpStream),
 }
 
-impl Stream {
-    /// An accepted inet connection: small answers go out at once, and a client whose host is gone is noticed.
-    pub(super) fn inet(stream: TcpStream) -> io::Result<Stream> {
-        stream.set_nodelay(true)?;
-        setsockopt(&stream, sockopt::KeepAlive, &true)?;
-        Ok(Stream::Inet(stream))
+/// An accepted inet connection: small answers go out at once, and a client whose host is gone is noticed.
+pub(super) fn prepared(stream: TcpStream) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    setsockopt(&stream, sockopt::KeepAlive, &true)?;
+    Ok(stream)
+}
+
+impl Socket {
+    /// Says something to a client that is not served. It is small, so that it fits the socket's buffer or the client is not
+    /// worth more.
+    pub(super) fn say_at_once(&self, bytes: &[u8]) {
+        drop(self.try_write(bytes));
     }
 
-    pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Stream::Unix(stream) => stream.poll_read_ready(cx),
-            Stream::Inet(stream) => stream.poll_read_ready(cx),
+            Socket::Unix(stream) => stream.poll_read_ready(cx),
+            Socket::Inet(stream) => stream.poll_read_ready(cx),
         }
     }
 
     fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Stream::Unix(stream) => stream.poll_write_ready(cx),
-            Stream::Inet(stream) => stream.poll_write_ready(cx),
+            Socket::Unix(stream) => stream.poll_write_ready(cx),
+            Socket::Inet(stream) => stream.poll_write_ready(cx),
         }
     }
 
-    pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Stream::Unix(stream) => stream.try_read(buffer),
-            Stream::Inet(stream) => stream.try_read(buffer),
+            Socket::Unix(stream) => stream.try_read(buffer),
+            Socket::Inet(stream) => stream.try_read(buffer),
         }
     }
 
-    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Stream::Unix(stream) => stream.try_write(bytes),
-            Stream::Inet(stream) => stream.try_write(bytes),
+            Socket::Unix(stream) => stream.try_write(bytes),
+            Socket::Inet(stream) => stream.try_write(bytes),
         }
     }
 
     fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Stream::Unix(stream) => stream.try_write_vectored(slices),
-            Stream::Inet(stream) => stream.try_write_vectored(slices),
+            Socket::Unix(stream) => stream.try_write_vectored(slices),
+            Socket::Inet(stream) => stream.try_write_vectored(slices),
+        }
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.poll_read_ready(cx))?;
+            match self.try_read(buffer) {
+                Err(error) if is_retry(&error) => {}
+                read => return Poll::Ready(read),
+            }
+        }
+    }
+
+    fn poll_writing(
+        &self,
+        cx: &mut Context<'_>,
+        write: impl Fn(&Socket) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.poll_write_ready(cx))?;
+            match write(self) {
+                Err(error) if is_retry(&error) => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+}
+
+impl Stream {
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Stream::Plain(socket) => socket.poll_read(cx, buffer),
+            Stream::Tls(stream) => stream.poll_read(cx, buffer),
+        }
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Stream::Plain(socket) => socket.poll_writing(cx, |socket| socket.try_write(bytes)),
+            Stream::Tls(stream) => stream.poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(&self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match self {
+            Stream::Plain(socket) => socket.poll_writing(cx, |socket| socket.try_write_vectored(slices)),
+            Stream::Tls(stream) => {
+                let first = slices.iter().find(|slice| !slice.is_empty());
+                stream.poll_write(cx, first.map_or(&[], |slice| slice))
+            }
+        }
+    }
+
+    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Stream::Plain(_) => Poll::Ready(Ok(())),
+            Stream::Tls(stream) => stream.poll_flush(cx),
         }
     }
 
@@ -69,34 +140,25 @@ impl Stream {
     pub(super) fn poll_gone(&self, cx: &mut Context<'_>, allowance: &mut usize) -> Poll<()> {
         let mut scratch = [0; READ_SIZE];
         loop {
-            if ready!(self.poll_read_ready(cx)).is_err() {
-                return Poll::Ready(());
-            }
-            match self.try_read(&mut scratch) {
-                Ok(0) => return Poll::Ready(()),
+            match ready!(self.poll_read(cx, &mut scratch)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
                 Ok(count) => match allowance.checked_sub(count) {
                     Some(rest) => *allowance = rest,
                     None => return Poll::Ready(()),
                 },
-                Err(error) if is_retry(&error) => {}
-                Err(_) => return Poll::Ready(()),
             }
         }
     }
 
     /// Tells the client that nothing more comes.
     pub(super) fn finish(&self) {
+        let socket = match self {
+            Stream::Plain(Socket::Unix(stream)) => stream.as_raw_fd(),
+            Stream::Plain(Socket::Inet(stream)) => stream.as_raw_fd(),
+            Stream::Tls(stream) => return stream.finish(),
+        };
         // An error means that the client was faster to close.
-        let _ = shutdown(self.as_fd().as_raw_fd(), Shutdown::Write);
-    }
-}
-
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Stream::Unix(stream) => stream.as_fd(),
-            Stream::Inet(stream) => stream.as_fd(),
-        }
+        let _ = shutdown(socket, Shutdown::Write);
     }
 }
 
@@ -114,46 +176,20 @@ impl Read for Link {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let mut chunk = [0; READ_SIZE];
         let size = chunk.len().min(buffer.remaining());
-        loop {
-            ready!(self.stream.poll_read_ready(cx))?;
-            match self.stream.try_read(chunk.get_mut(..size).unwrap_or_default()) {
-                Ok(count) => {
-                    if count > 0 {
-                        self.phases.bytes_came();
-                    }
-                    buffer.put_slice(chunk.get(..count).unwrap_or_default());
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if is_retry(&error) => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+        let count = ready!(self.stream.poll_read(cx, chunk.get_mut(..size).unwrap_or_default()))?;
+        if count > 0 {
+            self.phases.bytes_came();
         }
-    }
-}
-
-impl Link {
-    fn poll_writing(
-        &self,
-        cx: &mut Context<'_>,
-        write: impl Fn(&Stream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.stream.poll_write_ready(cx))?;
-            match write(&self.stream) {
-                Ok(count) => {
-                    self.phases.bytes_went();
-                    return Poll::Ready(Ok(count));
-                }
-                Err(error) if is_retry(&error) => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
+        buffer.put_slice(chunk.get(..count).unwrap_or_default());
+        Poll::Ready(Ok(()))
     }
 }
 
 impl Write for Link {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_writing(cx, |stream| stream.try_write(bytes))
+        let count = ready!(self.stream.poll_write(cx, bytes))?;
+        self.phases.bytes_went();
+        Poll::Ready(Ok(count))
     }
 
     fn poll_write_vectored(
@@ -161,7 +197,9 @@ impl Write for Link {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_writing(cx, |stream| stream.try_write_vectored(slices))
+        let count = ready!(self.stream.poll_write_vectored(cx, slices))?;
+        self.phases.bytes_went();
+        Poll::Ready(Ok(count))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -169,7 +207,8 @@ impl Write for Link {
     }
 
     /// hyper flushes when it has written everything that it holds.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.stream.poll_flush(cx))?;
         self.phases.all_went();
         Poll::Ready(Ok(()))
     }

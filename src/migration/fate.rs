@@ -121,6 +121,8 @@ mod tests {
             ("inet_http_server", "get_actions"),
             ("inet_http_server", "allowed_hosts"),
             ("inet_http_server", "allow_unauthenticated"),
+            ("inet_http_server", "tls_certificate"),
+            ("inet_http_server", "tls_key"),
             ("unix_http_server", "get_actions"),
             ("unix_http_server", "allowed_hosts"),
             ("program:x", "type"),

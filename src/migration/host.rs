@@ -246,6 +246,7 @@ mod tests {
                 auth: None,
                 access: crate::config::Access::default(),
                 allow_unauthenticated: false,
+                tls: None,
                 page: crate::config::PageConfig::default(),
             })
         };

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use super::startup::section;
 use super::{Environment, as_text};
 use crate::cli::galaxyd::{KeeperMode, Report, Task};
 use crate::cli::supervisord::DaemonOptions;
 use crate::cli::{Parsed, Personality, UsageError, galaxyd, personality, supervisord};
-use crate::config::{self, HostSource, Loaded, NotFound};
+use crate::config::{self, HostSource, Loaded, NotFound, Problem};
+use crate::http;
 use crate::sys::notify;
 
 /// The word after which galaxyd's binary is a proxy of signals.
@@ -135,8 +137,21 @@ impl Call {
         }
     }
 
-    /// Reads the configuration.
+    /// Reads the configuration, and the certificates that it names.
     pub(super) fn load(&self) -> Result<Loaded, NotFound> {
-        Ok(config::load(&self.file()?, &self.options.overrides, &self.source))
+        let mut loaded = config::load(&self.file()?, &self.options.overrides, &self.source);
+        for server in loaded.config.iter().flat_map(|config| &config.servers) {
+            if let Err(error) = http::check_tls(server) {
+                let problem =
+                    Problem::own_error(error.to_string()).in_section(section(server)).with_key("tls_certificate");
+                loaded
+                    .problems
+                    .push(problem.help("files in PEM that belong together, which the daemon's account can read"));
+            }
+        }
+        if loaded.problems.has_errors() {
+            loaded.config = None;
+        }
+        Ok(loaded)
     }
 }

@@ -1,6 +1,9 @@
 //! A daemon with a bystander, measured before the fault and held to the bars after it.
 
+use std::io::{Read, Write};
 use std::ops::Deref;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use crate::bars::{BYSTANDER, Bars};
 use crate::daemon::Daemon;
@@ -61,6 +64,19 @@ impl World {
     pub(crate) fn stop(&self, process: &str) {
         let answer = self.call("supervisor.stopProcess", &Self::named(process)).unwrap();
         assert!(!answer.contains("faultCode"), "{answer}");
+    }
+
+    /// What is answered to a body for `/RPC2`. Of a long one no more is sent than the daemon would throw away.
+    pub(crate) fn post(&self, body: &str) -> String {
+        let mut stream = UnixStream::connect(self.path("s.sock")).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let head = format!("POST /RPC2 HTTP/1.0\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+        let sent = body.len().min(3 << 19);
+        // Who is refused early may not get everything out.
+        let _ = stream.write_all(&[head.as_bytes(), &body.as_bytes()[..sent]].concat());
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     /// The fault is over.

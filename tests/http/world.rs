@@ -70,7 +70,16 @@ impl World {
         let server = if build.inet {
             let (section, host) = ("inet_http_server".to_owned(), "127.0.0.1".to_owned());
             let (auth, access, page) = (build.auth.clone(), build.access.clone(), build.page.clone());
-            ServerConfig::Inet(InetServer { section, host, port: 0, auth, access, allow_unauthenticated: false, page })
+            ServerConfig::Inet(InetServer {
+                section,
+                host,
+                port: 0,
+                auth,
+                access,
+                allow_unauthenticated: false,
+                tls: None,
+                page,
+            })
         } else {
             let (section, file) = ("unix_http_server".to_owned(), folder.path().join("s.sock"));
             let (auth, access, page) = (build.auth.clone(), build.access.clone(), build.page.clone());

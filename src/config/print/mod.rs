@@ -283,7 +283,7 @@ mod tests {
             log in nasty(),
             identifier in nasty(),
             variable in nasty(),
-            name in "[a-z/ %.é-]{1,6}",
+            name in "[a-z%é-][a-z%.é-]{0,5}",
         ) {
             let mut config = loaded("/etc/x.conf", "[supervisord]\n[program:a]\ncommand=x\nenvironment=A=1\n");
             config.daemon.identifier = identifier;

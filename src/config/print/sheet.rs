@@ -8,7 +8,7 @@ use super::PrintError;
 use super::template::{counting, countings, escaped, without_marks};
 use crate::config::model::{
     Access, Accounts, CgroupChoice, Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind,
-    LogConfig, LogFile, Owner, ProcessConfig, ServerAuth, ServerConfig, SocketConfig,
+    LogConfig, LogFile, Owner, ProcessConfig, ServerAuth, ServerConfig, SocketConfig, TlsFiles,
 };
 use crate::config::schema::SectionKind;
 use crate::config::value;
@@ -144,6 +144,10 @@ fn server(server: &ServerConfig) -> Sheet {
             let mut cells = IndexMap::from([("port", text(&format!("{host}:{}", inet.port)))]);
             if inet.allow_unauthenticated {
                 cells.insert("allow_unauthenticated", Cell::Boolean(true));
+            }
+            if let Some(TlsFiles { certificate, key }) = &inet.tls {
+                cells.insert("tls_certificate", text(&certificate.to_string_lossy()));
+                cells.insert("tls_key", text(&key.to_string_lossy()));
             }
             (SectionKind::InetHttpServer, &inet.section, cells, &inet.auth, &inet.access, &inet.page)
         }

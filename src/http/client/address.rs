@@ -5,22 +5,36 @@ use std::path::PathBuf;
 /// The port of `http://` URLs that name none.
 const DEFAULT_PORT: u16 = 80;
 
+/// The port of `https://` URLs that name none.
+const DEFAULT_TLS_PORT: u16 = 443;
+
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     Unix(PathBuf),
-    Inet { host: String, port: u16 },
+    Inet {
+        host: String,
+        port: u16,
+    },
+    /// Behind TLS.
+    Tls {
+        host: String,
+        port: u16,
+    },
 }
 
 impl Address {
-    /// Reads `unix://PATH` and `http://HOST[:PORT]`; credentials and a path in the latter are ignored, as by Supervisor.
+    /// Reads `unix://PATH`, `http://HOST[:PORT]` and `https://HOST[:PORT]`; credentials and a path in the last two are ignored, as by Supervisor.
     /// `None` for another protocol, an empty host or path, or a port that is no port.
     #[must_use]
     pub fn parse(url: &str) -> Option<Address> {
         if let Some(path) = url.strip_prefix("unix://") {
             return (!path.is_empty()).then(|| Address::Unix(path.into()));
         }
-        let rest = url.strip_prefix("http://")?;
+        let (rest, default, is_tls) = match url.strip_prefix("https://") {
+            Some(rest) => (rest, DEFAULT_TLS_PORT, true),
+            None => (url.strip_prefix("http://")?, DEFAULT_PORT, false),
+        };
         let authority = rest.split(['/', '?', '#']).next()?;
         let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
         let (host, port) = match place.strip_prefix('[') {
@@ -35,17 +49,23 @@ impl Address {
         };
         let port = match port {
             Some(port) => port.parse().ok()?,
-            None => DEFAULT_PORT,
+            None => default,
         };
-        (!host.is_empty()).then(|| Address::Inet { host: host.to_owned(), port })
+        if host.is_empty() {
+            return None;
+        }
+        let host = host.to_owned();
+        Some(if is_tls { Address::Tls { host, port } } else { Address::Inet { host, port } })
     }
 
     /// What the Host header says.
     pub(super) fn host(&self) -> String {
         match self {
             Address::Unix(_) => "localhost".to_owned(),
-            Address::Inet { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-            Address::Inet { host, port } => format!("{host}:{port}"),
+            Address::Inet { host, port } | Address::Tls { host, port } if host.contains(':') => {
+                format!("[{host}]:{port}")
+            }
+            Address::Inet { host, port } | Address::Tls { host, port } => format!("{host}:{port}"),
         }
     }
 }
@@ -72,7 +92,10 @@ mod tests {
             ("http://host:x", None),
             ("http://:9001", None),
             ("http://", None),
-            ("https://host", None),
+            ("https://host", Some(Address::Tls { host: "host".to_owned(), port: 443 })),
+            ("https://[::1]:9443/RPC2", Some(Address::Tls { host: "::1".to_owned(), port: 9443 })),
+            ("https://", None),
+            ("ftp://host", None),
             ("/run/s.sock", None),
             ("", None),
         ] {

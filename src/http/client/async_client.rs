@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
@@ -14,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use super::address::Address;
 use super::connection::{Connection, broken, unread};
 use super::error::ClientError;
+use crate::http::tls;
 use crate::rpc::{self, Value, base64};
 
 /// Bytes of an answer, at most: a whole log of 50 MB, Supervisor's default for one, fits.
@@ -46,10 +48,12 @@ pub struct Client {
     address: Address,
     credentials: Option<Credentials>,
     timeout: Option<Duration>,
+    /// Whose certificates are trusted; `None`: the authorities of the distribution.
+    authorities: Option<PathBuf>,
 }
 
 impl Client {
-    /// A client for `unix://PATH` or `http://HOST[:PORT]`. `timeout` is for a whole call, and for a stream up to its first
+    /// A client for `unix://PATH`, `http://HOST[:PORT]` or, with the feature `tls`, `https://HOST[:PORT]`. `timeout` is for a whole call, and for a stream up to its first
     /// line; `None` waits for ever.
     ///
     /// # Errors
@@ -60,7 +64,13 @@ impl Client {
         timeout: Option<Duration>,
     ) -> Result<Client, ClientError> {
         let address = Address::parse(serverurl).ok_or_else(|| ClientError::UnknownProtocol(serverurl.to_owned()))?;
-        Ok(Client { url: serverurl.to_owned(), address, credentials, timeout })
+        Ok(Client { url: serverurl.to_owned(), address, credentials, timeout, authorities: None })
+    }
+
+    /// The same client, which trusts the authorities in this file when it speaks TLS.
+    #[must_use]
+    pub fn trusting(self, authorities: Option<PathBuf>) -> Client {
+        Client { authorities, ..self }
     }
 
     /// The URL as it was given.
@@ -173,6 +183,10 @@ impl Client {
                 let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(ClientError::connecting)?;
                 Connection::open(stream).await
             }
+            Address::Tls { host, port } => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(ClientError::connecting)?;
+                Connection::open(tls::connect(host, self.authorities.as_deref(), stream).await?).await
+            }
         }
     }
 }
@@ -226,7 +240,7 @@ mod tests {
 
     #[test]
     fn other_protocols_are_refused() {
-        assert!(matches!(Client::new("https://x", None, None), Err(ClientError::UnknownProtocol(_))));
+        assert!(matches!(Client::new("ftp://x", None, None), Err(ClientError::UnknownProtocol(_))));
     }
 
     #[test]

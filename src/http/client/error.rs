@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::http::TlsError;
 use crate::rpc::{Fault, XmlError};
 
 /// A failed call or stream.
@@ -22,6 +23,9 @@ pub enum ClientError {
     /// Any other reason not to get a connection: an unknown host, an unreachable network.
     #[error("cannot connect: {0}")]
     Connect(io::Error),
+    /// Its certificate is not trusted, or TLS cannot be spoken at all.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
     /// The server did not take the connection in this time.
     #[error("no connection after {} s", .0.as_secs_f64())]
     ConnectTimeout(Duration),
