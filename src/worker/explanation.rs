@@ -1,5 +1,6 @@
 //! Why a process is in its state, in words for a person: the answer of `galaxyd.explainProcess`.
 
+use super::cause;
 use super::post_mortem::{PostMortem, left_behind, reason};
 use super::worker::{Worker, now};
 use crate::engine::{Moment, ProcessState, ProcessView, StopCause};
@@ -82,16 +83,10 @@ fn explain(view: &ProcessView<'_>, known: Option<&PostMortem>, startsecs: u64, n
     }
 }
 
-/// Texts of `spawnerr` that are about an exit and say less than we know.
-const ABOUT_EXITS: [&str; 2] = ["Exited too quickly", "Bad exit code"];
-
 /// How it came to its end.
 fn end(view: &ProcessView<'_>, known: Option<&PostMortem>, startsecs: u64) -> String {
-    if let Some(error) = view.exec_error {
+    if let Some(error) = cause::of_no_start(view) {
         return error.to_owned();
-    }
-    if !view.spawnerr.is_empty() && !ABOUT_EXITS.iter().any(|about| view.spawnerr.starts_with(about)) {
-        return view.spawnerr.to_owned();
     }
     let Some(last) = view.last_exit else { return "did not get as far as running".to_owned() };
     let mut text = reason(&last, startsecs);

@@ -185,6 +185,7 @@ impl Worker {
             libc::SIGTERM | libc::SIGINT | libc::SIGQUIT => {
                 log(Level::Warn, &format!("received {name} indicating exit request"));
                 log(Level::Debug, &format!("{name}{sender}"));
+                self.record_signal("shutdown", &name, &sender);
                 self.tell_exits_of(|_| true);
                 self.feed(Input::Shutdown);
             }
@@ -195,6 +196,7 @@ impl Worker {
             libc::SIGHUP => {
                 log(Level::Warn, &format!("received {name} indicating restart request"));
                 log(Level::Debug, &format!("{name}{sender}"));
+                self.record_signal("reload", &name, &sender);
                 self.read_configuration(Purpose::Restart(Asker::Signal));
                 return;
             }

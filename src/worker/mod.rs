@@ -3,6 +3,7 @@
 mod announcing;
 mod answers;
 mod calls;
+mod cause;
 mod cgroups;
 mod children;
 mod describe;
