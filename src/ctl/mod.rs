@@ -13,6 +13,7 @@ mod explanation;
 mod fact;
 #[cfg(test)]
 mod fake;
+mod happening;
 mod name;
 mod prompt;
 mod render;
