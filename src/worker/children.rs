@@ -31,6 +31,8 @@ pub(super) struct Child {
     tallies: [Tally; 2],
     /// It was a predecessor's before, which counted what it said until then.
     inherited: bool,
+    /// Which signal stopped it last, and when. It may go on again by now.
+    stopped: Option<(i32, Moment)>,
     end: End,
 }
 
@@ -82,6 +84,7 @@ impl Child {
             sent: None,
             tallies: Default::default(),
             inherited: false,
+            stopped: None,
             end: End::None,
         }
     }
@@ -222,6 +225,20 @@ impl Children {
     pub(super) fn last_signal(&self, process: ProcessId, pid: Pid) -> Option<i32> {
         let child = self.by_id.get(self.by_process.get(&process)?)?;
         child.sent.filter(|_| child.pid == pid)
+    }
+
+    /// A signal stopped it.
+    pub(super) fn stopped(&mut self, id: u64, signal: i32, at: Moment) {
+        if let Some(child) = self.by_id.get_mut(&id) {
+            child.stopped = Some((signal, at));
+        }
+    }
+
+    /// Which signal stopped the child of a process last, and when; `None` if that was not told, as of an adopted child or to a
+    /// predecessor.
+    pub(super) fn last_stop(&self, process: ProcessId, pid: Pid) -> Option<(i32, Moment)> {
+        let child = self.by_id.get(self.by_process.get(&process)?)?;
+        child.stopped.filter(|_| child.pid == pid)
     }
 
     /// What waits for a listener.

@@ -2,10 +2,12 @@
 
 mod announcing;
 mod answers;
+mod calendar;
 mod calls;
 mod cause;
 mod cgroups;
 mod children;
+mod confinement;
 mod describe;
 mod ear;
 mod effects;
