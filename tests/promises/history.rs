@@ -212,11 +212,14 @@ fn the_evidence_is_of_the_run_that_it_explains() {
     );
     daemon.wait_state("p", "FATAL");
     daemon.wait_lines("p.log", 1);
-    until("the end of the examination", || {
-        let lines = daemon.log_lines(&["ended too quickly: exit status 1"]);
-        if lines.len() == 2 { Ok(()) } else { Err(format!("{lines:?}")) }
+    let ends = || -> Vec<String> {
+        let text = daemon.text("main.log");
+        text.lines().filter(|line| line.contains("ended too quickly: exit status 1")).map(str::to_owned).collect()
+    };
+    let lines = until("the end of the examination", || {
+        let lines = ends();
+        if lines.len() == 2 { Ok(lines) } else { Err(format!("{lines:?}")) }
     });
-    let lines = daemon.log_lines(&["ended too quickly: exit status 1"]);
     assert_eq!(lines.iter().filter(|line| line.contains("first")).count(), 1, "{lines:?}");
     let why = daemon.ctl(&["why", "p"]).stdout;
     assert!(why.contains("p (FATAL)") && !why.contains("log: first"), "{why}");

@@ -467,6 +467,7 @@ fn status_tells_what_is_the_matter_with_the_daemon() {
     let stage = |stage: Stage| {
         stage
             .answer("getAllProcessInfo()", Ok(values_of(&galaxy())))
+            .answer("galaxyd.explainAllProcesses()", Err(fault(1, "UNKNOWN_METHOD")))
             .answer("galaxyd.getNotices()", Ok(Value::Array(vec!["running without persistence".into()])))
     };
     let shown = stage(Stage::galaxyctl()).run("status");
