@@ -9,6 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
+use super::hindrance::Suppressed;
 use super::outbox::{Outbox, Sent};
 use crate::engine::{Channel, Moment, Pid, ProcessId};
 use crate::keeper::Ended;
@@ -33,6 +34,8 @@ pub(super) struct Child {
     inherited: bool,
     /// Which signal stopped it last, and when. It may go on again by now.
     stopped: Option<(i32, Moment)>,
+    /// Output that is in no log because there was more than its rate allows.
+    pub(super) suppressed: Suppressed,
     end: End,
 }
 
@@ -85,6 +88,7 @@ impl Child {
             tallies: Default::default(),
             inherited: false,
             stopped: None,
+            suppressed: Suppressed::default(),
             end: End::None,
         }
     }
@@ -239,6 +243,12 @@ impl Children {
     pub(super) fn last_stop(&self, process: ProcessId, pid: Pid) -> Option<(i32, Moment)> {
         let child = self.by_id.get(self.by_process.get(&process)?)?;
         child.stopped.filter(|_| child.pid == pid)
+    }
+
+    /// Bytes of the output of a process's present child that its rate kept out of its logs.
+    pub(super) fn suppressed(&self, process: ProcessId) -> u64 {
+        let child = self.by_process.get(&process).and_then(|id| self.by_id.get(id));
+        child.map_or(0, |child| child.suppressed.total())
     }
 
     /// What waits for a listener.
