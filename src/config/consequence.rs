@@ -72,6 +72,7 @@ const CONSEQUENCES: &[(SectionKind, &str, Consequence)] = &[
     (S::Program, "restart_limit", C::Live),
     (S::Program, "on_fatal", C::Live),
     (S::Program, "on_exit", C::Live),
+    (S::Program, "count_resource_errors", C::Live),
     (S::Program, "user_environment", C::Spawn),
     (S::Program, "environment_file", C::Spawn),
     (S::Program, "clear_environment", C::Spawn),

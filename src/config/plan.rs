@@ -305,6 +305,7 @@ mod tests {
         ("restart_limit", "5/10m"),
         ("on_fatal", "shutdown"),
         ("on_exit", "shutdown"),
+        ("count_resource_errors", "true"),
         ("user_environment", "true"),
         ("environment_file", "/etc/p.env"),
         ("clear_environment", "true"),

@@ -18,6 +18,7 @@ pub(super) fn restarts(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope)
         limit: reader.plain(place, "restart_limit", scope, value::start_limit),
         on_fatal: on_end(reader, place, "on_fatal", scope),
         on_exit: on_end(reader, place, "on_exit", scope),
+        counts_want: reader.boolean(place, "count_resource_errors", scope),
     }
 }
 
@@ -106,6 +107,7 @@ mod tests {
         assert_eq!(read("restart_limit=5/10m").limit, Some(Limit { starts: 5, window: Duration::from_secs(600) }));
         assert_eq!(read("on_fatal=shutdown").on_fatal, OnEnd::Shutdown);
         assert_eq!(read("on_exit=shutdown").on_exit, OnEnd::Shutdown);
+        assert!(read("count_resource_errors=true").counts_want);
         let unlimited = loaded("startretries=unlimited").config.unwrap();
         assert_eq!(unlimited.groups[0].processes[0].policy().startretries, UNLIMITED);
     }

@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::answer::{self, ProcessInfo};
 use super::daemon::CallError;
+use super::happening::{Happening, local};
 use super::name;
 use super::shell::Shell;
 use crate::rpc::{FaultCode, Value};
@@ -22,6 +24,14 @@ pub struct Explanation {
     pub last_words: Vec<String>,
     /// Pids and command lines of processes that it left behind.
     pub left_behind: Vec<(i64, String)>,
+    /// What it waits for; empty for nothing.
+    pub awaits: String,
+    /// Until when, seconds since 1970; 0: nobody knows.
+    pub until: i64,
+    /// What to type next; empty for nothing.
+    pub next: String,
+    /// What led to this, the oldest first; only where somebody asks for one process.
+    pub(super) history: Vec<Happening>,
 }
 
 impl Explanation {
@@ -43,6 +53,11 @@ impl Explanation {
             hindrances: answer::list(list("hindrances")?, word)?,
             last_words: answer::list(list("last_words")?, word)?,
             left_behind: answer::list(list("left_behind")?, survivor)?,
+            // Not told by every version.
+            awaits: answer::text(value, "awaits").unwrap_or_default(),
+            until: answer::int(value, "until").unwrap_or_default(),
+            next: answer::text(value, "next").unwrap_or_default(),
+            history: Vec::new(),
         })
     }
 
@@ -63,6 +78,10 @@ impl Explanation {
             "hindrances": self.hindrances,
             "last_words": self.last_words,
             "left_behind": left_behind,
+            "awaits": some(&self.awaits),
+            "until": (self.until != 0).then_some(self.until),
+            "next": some(&self.next),
+            "history": self.history.iter().map(Happening::json).collect::<Vec<_>>(),
         })
     }
 
@@ -81,8 +100,24 @@ impl Explanation {
             // Writing to a String cannot fail.
             let _ = write!(text, "\n    left behind: {pid} {command}");
         }
+        for happening in &self.history {
+            let _ = write!(text, "\n    before: {}", happening.text(&TimeZone::system()));
+        }
+        if !self.awaits.is_empty() {
+            let _ = write!(text, "\n    waits for: {}", self.awaits);
+            if self.until != 0 {
+                let _ = write!(text, ", until {}", local(self.until, &TimeZone::system()));
+            }
+        }
+        if !self.next.is_empty() {
+            let _ = write!(text, "\n    next: {}", self.next);
+        }
         text
     }
+}
+
+fn some(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 impl Shell {

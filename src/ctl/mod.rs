@@ -14,6 +14,7 @@ mod explanation;
 mod fact;
 #[cfg(test)]
 mod fake;
+mod happening;
 mod name;
 mod prompt;
 mod render;

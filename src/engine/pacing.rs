@@ -24,6 +24,9 @@ pub struct Restarts {
     pub limit: Option<Limit>,
     pub on_fatal: OnEnd,
     pub on_exit: OnEnd,
+    /// A start that fails for want of resources counts as any other failure, as in Supervisor.
+    #[serde(default)]
+    pub counts_want: bool,
 }
 
 /// Waits before automatic starts, each longer than the one before.

@@ -278,7 +278,7 @@ impl Process {
 
     fn not_forked(&mut self, cx: &mut Context<'_>, error: &SpawnError) {
         self.note_not_forked(cx, error);
-        if matches!(error, SpawnError::Starved(_)) {
+        if self.is_want(error) {
             return self.wait_for_resources(cx, cx.now.mono);
         }
         self.back_off(cx, cx.now.mono);
@@ -289,14 +289,19 @@ impl Process {
     /// failure always comes first; one that would have meant giving up leaves the count that giving up leaves.
     fn cancelled_not_forked(&mut self, cx: &mut Context<'_>, error: &SpawnError) {
         self.note_not_forked(cx, error);
-        let failures = self.record.backoff.saturating_add(u32::from(!matches!(error, SpawnError::Starved(_))));
+        let failures = self.record.backoff.saturating_add(u32::from(!self.is_want(error)));
         self.record.backoff = if is_exhausted(failures, self.policy.startretries) { 0 } else { failures };
         self.enter(cx, State::Stopped, Extra::pid(0));
     }
 
+    /// Whether it failed for want of something that the program cannot help, and that is to be waited for.
+    fn is_want(&self, error: &SpawnError) -> bool {
+        matches!(error, SpawnError::Starved(_)) && !self.policy.restarts.counts_want
+    }
+
     fn note_not_forked(&mut self, cx: &mut Context<'_>, error: &SpawnError) {
         // What is missing is said once, not at every try.
-        let is_known = matches!(error, SpawnError::Starved(_)) && self.record.starved > 0;
+        let is_known = self.is_want(error) && self.record.starved > 0;
         if !is_known {
             log(cx, LogLine::spawn_failed(error));
         }
@@ -306,7 +311,7 @@ impl Process {
 
     /// The child could not become the program; that it ends is told separately.
     fn exec_failed(&mut self, cx: &mut Context<'_>, pid: Pid, error: &ExecError) {
-        self.record.exec_starved = matches!(error, ExecError::Starved(_));
+        self.record.exec_starved = matches!(error, ExecError::Starved(_)) && !self.policy.restarts.counts_want;
         if !self.record.exec_starved || self.record.starved == 0 {
             log(cx, LogLine::exec_failed(&self.record.name, pid, error));
         }
@@ -337,8 +342,6 @@ impl Process {
         if is_exhausted(self.record.backoff, self.policy.startretries) {
             self.give_up(cx, StopCause::GaveUp);
             log(cx, LogLine::gave_up(&self.record.name));
-        } else if let Some(limit) = self.limit_reached(cx.now.mono) {
-            self.give_up_at(cx, limit);
         }
     }
 

@@ -97,6 +97,15 @@ pub enum Line {
 }
 
 impl Line {
+    /// The pool of whose events too many wait.
+    #[must_use]
+    pub fn overflowing(&self) -> Option<&str> {
+        match self {
+            Line::Dropped { pool, .. } | Line::DroppedMore { pool, .. } => Some(pool),
+            _ => None,
+        }
+    }
+
     #[must_use]
     pub fn severity(&self) -> Severity {
         match self {

@@ -16,6 +16,8 @@ pub enum Kind {
     Request,
     /// A process came into another state.
     State,
+    /// Something hinders a program, or does so no longer.
+    Trouble,
 }
 
 impl Kind {
@@ -26,6 +28,7 @@ impl Kind {
             Kind::Daemon => "daemon",
             Kind::Request => "request",
             Kind::State => "state",
+            Kind::Trouble => "trouble",
         }
     }
 }

@@ -24,6 +24,7 @@ mod source;
 mod strip;
 mod syslog;
 mod tail;
+mod tally;
 mod target;
 mod transit;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use place::{Place, Planted, Use, open_file};
 pub use plane::{Command, Notice, Options, Plane, Sink, SourceId};
 pub use strip::AnsiStripper;
 pub use tail::{SLICE_BYTES_MAX, SliceError, Tail, read_slice, tail};
+pub use tally::Tally;
 pub use target::{CHUNK_BYTES_MAX, DRAIN_WAIT, RETRY_EVERY};
 pub use transit::{TRANSITS_MAX, Transits};
 pub use watch::STUCK_AFTER;

@@ -12,6 +12,7 @@ use super::board::{Board, Means};
 use super::lane::{BELL_TOKEN, Lane, Shared};
 use super::logfile::{Gate, OpenGate};
 use super::notices::{self, Notices};
+use super::tally::Tally;
 use super::transit::{Transits, sort_transits};
 use super::{syslog, watch};
 use crate::engine::Channel;
@@ -24,7 +25,7 @@ pub struct SourceId {
 }
 
 /// What is done with the bytes of one pipe.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Sink {
     /// `group:process` or `process`: for messages, and syslog's prefix is `process`.
     pub process: String,
@@ -39,6 +40,8 @@ pub struct Sink {
     pub strip_ansi: bool,
     /// Hand every chunk to the worker as `Notice::Output` as well (loglevel debug, events, capture).
     pub copy: bool,
+    /// Counts them.
+    pub tally: Tally,
 }
 
 /// What the worker asks of the plane. Never blocks the caller.

@@ -14,6 +14,7 @@ use super::logfile::{Gate, OpenGate, backup_path};
 use super::notices::{Notices, OUTPUT_BYTES_MAX};
 use super::plane::{Command, Notice, Options, Plane, Sink, SourceId};
 use super::process_tests::numbered;
+use super::tally::Tally;
 use super::transit::Transits;
 use crate::engine::Channel;
 use crate::sys::clock;
@@ -118,6 +119,7 @@ impl House {
             syslog: false,
             strip_ansi: false,
             copy: false,
+            tally: Tally::default(),
         }
     }
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use super::logfile::{Gate, backup_path};
 use super::plane::{Command, Notice, Options, Plane, Sink, SourceId};
+use super::tally::Tally;
 use super::transit::Transits;
 use crate::engine::Channel;
 use crate::sys::clock;
@@ -87,6 +88,7 @@ fn work(role: &str) -> ! {
         syslog: false,
         strip_ansi: strip,
         copy: false,
+        tally: Tally::default(),
     };
     let source = SourceId { child: 7, channel: Channel::Stdout };
     plane.send(Command::Attach { source, pipe: open_again(&pipe, false), sink });
@@ -252,6 +254,7 @@ fn fill(dir: &Path) -> ! {
         syslog: false,
         strip_ansi: false,
         copy: false,
+        tally: Tally::default(),
     };
     let source = SourceId { child: 7, channel: Channel::Stdout };
     let (reader, mut pipe) = io::pipe().unwrap();

@@ -106,6 +106,7 @@ impl Source {
 
     /// `count` bytes left the pipe.
     pub(super) fn moved(&mut self, count: usize) {
+        self.sink.tally.add(count);
         self.allotment.iter_mut().for_each(|allotment| allotment.moved(count));
         if let Some(Drain { left: Some(left), .. }) = &mut self.drain {
             *left = left.saturating_sub(count);

@@ -55,6 +55,7 @@ const BETTER: &[(SectionKind, &str, &str)] = &[
     (S::Program, "restart_limit", "a key of ours; Supervisor ignores it"),
     (S::Program, "on_fatal", "a key of ours; Supervisor ignores it"),
     (S::Program, "on_exit", "a key of ours; Supervisor ignores it"),
+    (S::Program, "count_resource_errors", "a key of ours; Supervisor ignores it"),
     (S::Program, "user_environment", "a key of ours; Supervisor ignores it"),
     (S::Program, "environment_file", "a key of ours; Supervisor ignores it"),
     (S::Program, "clear_environment", "a key of ours; Supervisor ignores it"),

@@ -40,13 +40,16 @@ pub enum OwnMethod {
         wait: bool,
     },
     /// Why a process is in its state, what it said last, and which processes it left behind: a struct of `name`,
-    /// `group`, `statename`, `reason`, `hindrances`, `last_words`, `left_behind`.
+    /// `group`, `statename`, `reason`, `hindrances`, `last_words`, `left_behind`, `awaits`, `until` (seconds since 1970, 0 for
+    /// nobody knows), `next`.
     ExplainProcess { name: String },
     /// The same for all, sorted by group and name.
     ExplainAllProcesses,
     /// What waits for the listeners of each pool, and what was dropped: structs of `name`, `buffer_size`, `waiting`,
     /// `dropped`, `processed`, `requeued`, `renewed`.
     GetListenerPools,
+    /// What an administrator should know of the daemon itself, in words.
+    GetNotices,
     /// What happened: structs of `first`, `last` (seconds since 1970), `count`, `subject`, `kind`, `text`, the oldest
     /// first.
     GetHistory {
@@ -80,6 +83,7 @@ impl OwnMethod {
             "galaxyd.explainProcess" => (1, args.text("name").map(|name| OwnMethod::ExplainProcess { name })),
             "galaxyd.explainAllProcesses" => (0, Ok(OwnMethod::ExplainAllProcesses)),
             "galaxyd.getListenerPools" => (0, Ok(OwnMethod::GetListenerPools)),
+            "galaxyd.getNotices" => (0, Ok(OwnMethod::GetNotices)),
             "galaxyd.getHistory" => (3, history(&mut args)),
             "galaxyd.getProcessPlan" => (2, process_plan(&mut args)),
             _ => return None,
@@ -100,6 +104,7 @@ impl OwnMethod {
             OwnMethod::ExplainProcess { .. } => "galaxyd.explainProcess",
             OwnMethod::ExplainAllProcesses => "galaxyd.explainAllProcesses",
             OwnMethod::GetListenerPools => "galaxyd.getListenerPools",
+            OwnMethod::GetNotices => "galaxyd.getNotices",
             OwnMethod::GetHistory { .. } => "galaxyd.getHistory",
             OwnMethod::GetProcessPlan { .. } => "galaxyd.getProcessPlan",
         }
@@ -119,6 +124,7 @@ impl OwnMethod {
             | OwnMethod::ExplainAllProcesses
             | OwnMethod::GetListenerPools
             | OwnMethod::GetUpgrade
+            | OwnMethod::GetNotices
             | OwnMethod::GetHistory { .. }
             | OwnMethod::GetProcessPlan { redacted: true, .. } => false,
         }
@@ -134,7 +140,10 @@ impl OwnMethod {
             | OwnMethod::StopOrdered { names } => names.join(" "),
             OwnMethod::ExplainProcess { name } | OwnMethod::GetProcessPlan { name, .. } => name.clone(),
             OwnMethod::Upgrade { path } => path.clone(),
-            OwnMethod::ExplainAllProcesses | OwnMethod::GetListenerPools | OwnMethod::GetUpgrade => String::new(),
+            OwnMethod::ExplainAllProcesses
+            | OwnMethod::GetListenerPools
+            | OwnMethod::GetNotices
+            | OwnMethod::GetUpgrade => String::new(),
         }
     }
 }

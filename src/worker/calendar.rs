@@ -65,6 +65,7 @@ impl Worker {
             }
         };
         log(Level::Warn, &text);
+        self.record_daemon(&text);
     }
 }
 

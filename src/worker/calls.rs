@@ -147,6 +147,9 @@ impl Worker {
             Method::Own(OwnMethod::GetListenerPools) => {
                 Ok(Value::Array(self.events.pools().map(|pool| describe::listener_pool(&pool)).collect()))
             }
+            Method::Own(OwnMethod::GetNotices) => {
+                Ok(Value::Array(self.notices().into_iter().map(Value::from).collect()))
+            }
             Method::SendRemoteCommEvent { kind, data } => {
                 self.hear(events::Input::Remote { kind, data });
                 Ok(true.into())

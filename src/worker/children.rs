@@ -13,7 +13,7 @@ use super::hindrance::Suppressed;
 use super::outbox::{Outbox, Sent};
 use crate::engine::{Channel, Moment, Pid, ProcessId};
 use crate::keeper::Ended;
-use crate::logs::SourceId;
+use crate::logs::{SourceId, Tally};
 
 /// Bytes that may wait for a program that does not read its standard input; more is refused.
 pub(super) const STDIN_QUEUE_MAX_BYTES: usize = 1 << 20;
@@ -26,6 +26,12 @@ pub(super) struct Child {
     stdin: Stdin,
     /// Channels whose last bytes are not in their log yet.
     open: Vec<Channel>,
+    /// The last signal that we sent to it.
+    sent: Option<i32>,
+    /// What it said on each channel.
+    tallies: [Tally; 2],
+    /// It was a predecessor's before, which counted what it said until then.
+    inherited: bool,
     /// Which signal stopped it last, and when. It may go on again by now.
     stopped: Option<(i32, Moment)>,
     /// Output that is in no log because there was more than its rate allows.
@@ -78,6 +84,9 @@ impl Child {
             pid,
             stdin: stdin.map_or(Stdin::None, Stdin::Idle),
             open,
+            sent: None,
+            tallies: Default::default(),
+            inherited: false,
             stopped: None,
             suppressed: Suppressed::default(),
             end: End::None,
@@ -87,6 +96,14 @@ impl Child {
     /// Sends through `outbox` from now on.
     pub(super) fn with_outbox(self, outbox: Outbox) -> Child {
         Child { stdin: Stdin::Outbox(outbox), ..self }
+    }
+
+    fn tally(&self, channel: Channel) -> &Tally {
+        let [stdout, stderr] = &self.tallies;
+        match channel {
+            Channel::Stdout => stdout,
+            Channel::Stderr => stderr,
+        }
     }
 
     /// Writes `bytes` to the child's standard input; what does not fit waits for it to read.
@@ -180,6 +197,38 @@ impl Children {
     /// All that are not finished.
     pub(super) fn ids(&self) -> Vec<u64> {
         self.by_id.keys().copied().collect()
+    }
+
+    /// This signal was sent to it, now or by a predecessor.
+    pub(super) fn note_signal(&mut self, id: u64, signal: i32) {
+        if let Some(child) = self.by_id.get_mut(&id) {
+            child.sent = Some(signal);
+        }
+    }
+
+    /// It is a predecessor's.
+    pub(super) fn inherit(&mut self, id: u64) {
+        if let Some(child) = self.by_id.get_mut(&id) {
+            child.inherited = true;
+        }
+    }
+
+    /// What counts the bytes that the newest child of a process says.
+    pub(super) fn tally(&self, process: ProcessId, channel: Channel) -> Tally {
+        let child = self.by_process.get(&process).and_then(|id| self.by_id.get(id));
+        child.map(|child| child.tally(channel).clone()).unwrap_or_default()
+    }
+
+    /// How many bytes this child of a process has said, if all of them were counted.
+    pub(super) fn said(&self, process: ProcessId, pid: Pid, channel: Channel) -> Option<u64> {
+        let child = self.by_id.get(self.by_process.get(&process)?)?;
+        (child.pid == pid && !child.inherited).then(|| child.tally(channel).bytes())
+    }
+
+    /// The last signal that we sent to this child of a process.
+    pub(super) fn last_signal(&self, process: ProcessId, pid: Pid) -> Option<i32> {
+        let child = self.by_id.get(self.by_process.get(&process)?)?;
+        child.sent.filter(|_| child.pid == pid)
     }
 
     /// A signal stopped it.

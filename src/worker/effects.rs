@@ -133,6 +133,7 @@ impl Worker {
             let _sent =
                 self.keeper.send(&ToKeeper::Signal { id, signal: libc::SIGCONT, group: kill.group }, Vec::new());
         }
+        self.children.note_signal(id, kill.signal);
         let message = ToKeeper::Signal { id, signal: kill.signal, group: kill.group };
         if let Err(error) = self.keeper.send(&message, Vec::new()) {
             let text = format!("cannot ask the keeper to signal pid {}: {error}", kill.pid);

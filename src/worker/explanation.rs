@@ -1,8 +1,9 @@
 //! Why a process is in its state, in words for a person: the answer of `galaxyd.explainProcess`.
 
+use super::cause;
 use super::post_mortem::{PostMortem, left_behind, reason};
 use super::worker::{Worker, now};
-use crate::engine::{Moment, ProcessState, ProcessView, StopCause};
+use crate::engine::{Channel, Moment, Now, ProcessState, ProcessView, StopCause};
 use crate::rpc::Value;
 
 impl Worker {
@@ -36,8 +37,53 @@ impl Worker {
             ("hindrances".to_owned(), Value::Array(hindrances)),
             ("last_words".to_owned(), Value::Array(last_words)),
             ("left_behind".to_owned(), Value::Array(left_behind)),
+            ("awaits".to_owned(), awaited(view).into()),
+            ("until".to_owned(), until(view, now()).into()),
+            ("next".to_owned(), self.next_command(view).into()),
         ])
     }
+
+    /// What to type next, where something is to be done.
+    fn next_command(&self, view: &ProcessView<'_>) -> String {
+        let name = view.namespec();
+        let written = [Channel::Stderr, Channel::Stdout].into_iter().find(|channel| {
+            // Output that goes to the other channel's log is found there.
+            self.log_path(view.process, *channel).is_some()
+        });
+        match (view.state, view.deadline, written) {
+            (ProcessState::Running | ProcessState::Starting, ..) => String::new(),
+            (ProcessState::Stopped | ProcessState::Exited, None, _) => format!("galaxyctl start {name}"),
+            (ProcessState::Fatal, ..) => format!("galaxyctl retry {name}"),
+            (ProcessState::Stopping, ..) => format!("galaxyctl signal KILL {name}"),
+            (ProcessState::Unknown, ..) => format!("galaxyctl remove {}", view.group),
+            (_, _, Some(channel)) if cause::of_no_start(view).is_none() => {
+                format!("galaxyctl tail {name} {}", channel.name())
+            }
+            _ => format!("galaxyctl env {name}"),
+        }
+    }
+}
+
+/// What has to happen before it goes on.
+fn awaited(view: &ProcessView<'_>) -> &'static str {
+    if view.sweeping {
+        return "the end of what it left behind";
+    }
+    match (view.state, view.deadline) {
+        (ProcessState::Running, _) | (ProcessState::Stopped | ProcessState::Exited, None) => "",
+        (ProcessState::Starting, Some(_)) => "the end of startsecs: then it counts as RUNNING",
+        (ProcessState::Starting, None) => "its fork",
+        (ProcessState::Backoff | ProcessState::Exited | ProcessState::Stopped, _) => "its next start",
+        (ProcessState::Stopping, _) => "its end, or SIGKILL",
+        (ProcessState::Fatal, _) => "somebody to start it",
+        (ProcessState::Unknown, _) => "the removal of its group",
+    }
+}
+
+/// When its deadline is, in seconds since 1970, rounded up; 0 without one.
+fn until(view: &ProcessView<'_>, now: Now) -> i64 {
+    let left = view.deadline.filter(|_| !view.sweeping).map(|at| at.since(now.mono));
+    left.map_or(0, |left| now.wall.saturating_add(i64::try_from(left.as_secs()).unwrap_or(i64::MAX)).saturating_add(1))
 }
 
 fn explain(view: &ProcessView<'_>, known: Option<&PostMortem>, startsecs: u64, now: Moment) -> String {
@@ -82,16 +128,10 @@ fn explain(view: &ProcessView<'_>, known: Option<&PostMortem>, startsecs: u64, n
     }
 }
 
-/// Texts of `spawnerr` that are about an exit and say less than we know.
-const ABOUT_EXITS: [&str; 2] = ["Exited too quickly", "Bad exit code"];
-
 /// How it came to its end.
 fn end(view: &ProcessView<'_>, known: Option<&PostMortem>, startsecs: u64) -> String {
-    if let Some(error) = view.exec_error {
+    if let Some(error) = cause::of_no_start(view) {
         return error.to_owned();
-    }
-    if !view.spawnerr.is_empty() && !ABOUT_EXITS.iter().any(|about| view.spawnerr.starts_with(about)) {
-        return view.spawnerr.to_owned();
     }
     let Some(last) = view.last_exit else { return "did not get as far as running".to_owned() };
     let mut text = reason(&last, startsecs);
@@ -114,7 +154,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::{Effect, Engine, Exit, GroupSpec, Input, MemberSpec, Now, Request, Target};
+    use crate::engine::{Effect, Engine, Exit, GroupSpec, Input, MemberSpec, Request, Target};
     use crate::worker::sample;
 
     fn at(seconds: u64) -> Now {
@@ -184,6 +224,7 @@ mod tests {
         play.start(0);
         play.exit(1, 1);
         assert!(play.reason(1).ends_with("; the next start is in 1 second"), "{}", play.reason(1));
+        assert_eq!((awaited(&play.view()), until(&play.view(), at(1))), ("its next start", 2));
         play.tell(2, Input::Deadline);
         let process = play.view().process;
         play.tell(2, Input::Spawned { process, pid: 7, at: at(2) });

@@ -400,6 +400,9 @@ impl Worker {
     }
 
     fn log_event_line(&self, line: &Line) {
+        if let Some(pool) = line.overflowing() {
+            self.record_trouble(pool, "events are discarded: more wait than buffer_size");
+        }
         let (level, name) = match line.severity() {
             Severity::Error => (Level::Error, LogLevelName::Error),
             Severity::Warn => (Level::Warn, LogLevelName::Warn),

@@ -1,11 +1,14 @@
 //! What the worker tells the event history, and what it tells of it.
 
+use std::path::Path;
+
 use tokio::sync::oneshot;
 
+use super::cause;
 use super::reply::Reply;
 use super::worker::Worker;
 use crate::config::Config;
-use crate::engine::{self, Effect, ProcessState, ProcessView, StopCause};
+use crate::engine::{self, Channel, Effect, ProcessView};
 use crate::history::{Entry, History, Kind};
 use crate::logs::{Level, log};
 use crate::rpc::{Fault, FaultCode, Value};
@@ -43,15 +46,34 @@ impl Worker {
         self.record(Kind::Request, &subject, audit);
     }
 
-    /// A process changed its state. STARTING and STOPPING are left out: what led to them and what comes of them is
-    /// told.
+    /// A process changed its state.
     pub(super) fn record_state(&self, effect: &Effect) {
-        let Effect::Event(engine::Event::ProcessState { process, to, expected, .. }) = effect else { return };
-        if matches!(to, ProcessState::Starting | ProcessState::Stopping) {
-            return;
-        }
+        let Effect::Event(event @ engine::Event::ProcessState { process, .. }) = effect else { return };
         let Some(view) = self.engine.process(*process) else { return };
-        self.record(Kind::State, &view.namespec(), &state(*to, *expected, &view));
+        let last_signal = |pid| self.children.last_signal(*process, pid);
+        if let Some(text) = cause::of_change(event, &view, last_signal) {
+            self.record(Kind::State, &view.namespec(), &text);
+        }
+    }
+
+    /// Something hinders a program, or does so no longer.
+    pub(super) fn record_trouble(&self, subject: &str, text: &str) {
+        self.record(Kind::Trouble, subject, text);
+    }
+
+    /// The same, of a log file: its program is whose it is.
+    pub(super) fn record_log_trouble(&self, file: &Path, text: &str) {
+        let is_its = |view: &ProcessView<'_>| {
+            let channels = [Channel::Stdout, Channel::Stderr];
+            channels.iter().any(|channel| self.log_path(view.process, *channel).as_deref() == Some(file))
+        };
+        let subject = self.engine.processes().find(is_its).map(|view| view.namespec()).unwrap_or_default();
+        self.record_trouble(&subject, &format!("its log {} {text}", file.display()));
+    }
+
+    /// Somebody asks by a signal.
+    pub(super) fn record_signal(&self, asked: &str, signal: &str, sender: &str) {
+        self.record(Kind::Request, "", &format!("{asked} by {signal}{sender}"));
     }
 
     fn record(&self, kind: Kind, subject: &str, text: &str) {
@@ -99,26 +121,4 @@ fn value(entry: &Entry) -> Value {
         ("kind", entry.kind.word().into()),
         ("text", entry.text.as_str().into()),
     ])
-}
-
-/// The state and its cause, the same text for the same cause: no pid, no run time.
-fn state(to: ProcessState, expected: Option<bool>, view: &ProcessView<'_>) -> String {
-    let name = to.name();
-    let ended = || view.last_exit.map(|last| last.exit.to_string());
-    let cause = match to {
-        ProcessState::Exited if expected == Some(false) => ended().map(|exit| format!("{exit}; not expected")),
-        ProcessState::Exited | ProcessState::Stopped => ended(),
-        ProcessState::Backoff => Some(match (view.exec_error, view.last_exit) {
-            (Some(error), _) => error.to_owned(),
-            (None, Some(last)) if last.too_quickly => format!("{}; ended too quickly", last.exit),
-            _ => view.spawnerr.to_owned(),
-        }),
-        ProcessState::Fatal => Some(match view.stop_cause {
-            Some(StopCause::Limited) => view.spawnerr.to_owned(),
-            Some(StopCause::Shutdown) => "given up, as the daemon ends".to_owned(),
-            _ => "given up after too many failed starts".to_owned(),
-        }),
-        _ => None,
-    };
-    cause.map_or_else(|| name.to_owned(), |cause| format!("{name}: {cause}"))
 }

@@ -188,6 +188,7 @@ impl Worker {
             libc::SIGTERM | libc::SIGINT | libc::SIGQUIT => {
                 log(Level::Warn, &format!("received {name} indicating exit request"));
                 log(Level::Debug, &format!("{name}{sender}"));
+                self.record_signal("shutdown", &name, &sender);
                 self.tell_exits_of(|_| true);
                 self.feed(Input::Shutdown);
             }
@@ -198,6 +199,7 @@ impl Worker {
             libc::SIGHUP => {
                 log(Level::Warn, &format!("received {name} indicating restart request"));
                 log(Level::Debug, &format!("{name}{sender}"));
+                self.record_signal("reload", &name, &sender);
                 self.read_configuration(Purpose::Restart(Asker::Signal));
                 return;
             }

@@ -8,7 +8,7 @@ use super::reply::Reply;
 use super::worker::Worker;
 use crate::config::{DaemonConfig, DaemonLog, GroupConfig, LogConfig, LogFile, LogLevelName, ProcessConfig};
 use crate::engine::{Channel, ProcessId};
-use crate::logs::{Command, Level, Notice, Sink, SliceError, create_auto_log, log};
+use crate::logs::{Command, Level, Notice, Sink, SliceError, Tally, create_auto_log, log};
 use crate::rpc::{Fault, FaultCode, Value};
 
 /// Clear requests under way, by the ticket their files were given.
@@ -72,6 +72,7 @@ impl Worker {
                 syslog: false,
                 strip_ansi: false,
                 copy: false,
+                tally: Tally::default(),
             };
         };
         let log = channel_config(config, channel);
@@ -84,6 +85,7 @@ impl Worker {
             syslog: log.syslog,
             strip_ansi: self.config.daemon.strip_ansi,
             copy: self.config.daemon.loglevel >= LogLevelName::Debug,
+            tally: self.children.tally(process, channel),
         }
     }
 
@@ -182,10 +184,19 @@ impl Worker {
                 self.children.drained(source);
             }
             Notice::Cleared { ticket, result } => self.cleared(ticket, result),
-            Notice::Trouble { file, doing, error } => self.troubles.begin(file, doing, &error),
+            Notice::Trouble { file, doing, error } => {
+                self.record_log_trouble(&file, &format!("cannot {doing}: {error}"));
+                self.troubles.begin(file, doing, &error);
+            }
             Notice::Losing { file, lost } => self.troubles.lose(&file, lost),
-            Notice::Recovered { file, lost } => self.troubles.end(&file, lost),
-            Notice::Stuck { file } => self.troubles.hang(file),
+            Notice::Recovered { file, lost } => {
+                self.record_log_trouble(&file, &format!("can be written again, {lost} bytes were lost"));
+                self.troubles.end(&file, lost);
+            }
+            Notice::Stuck { file } => {
+                self.record_log_trouble(&file, "does not answer (hung file system?)");
+                self.troubles.hang(file);
+            }
             Notice::Suppressed { source, total } => self.suppressed(source, total),
             Notice::Output { source, bytes } => {
                 let Some(child) = self.children.get(source.child) else { return };

@@ -4,6 +4,7 @@ mod announcing;
 mod answers;
 mod calendar;
 mod calls;
+mod cause;
 mod cgroups;
 mod children;
 mod confinement;

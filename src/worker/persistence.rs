@@ -78,6 +78,14 @@ impl Persistence {
         self.announce(before);
     }
 
+    /// What an administrator should know.
+    pub(super) fn notice(&self) -> Option<String> {
+        match self.problem() {
+            Some(problem) => Some(format!("{NONE} ({problem})")),
+            None => self.files.is_none().then(|| NONE.to_owned()),
+        }
+    }
+
     fn problem(&self) -> Option<&str> {
         self.roll.as_deref().or(self.journal.as_deref())
     }
@@ -152,5 +160,10 @@ impl Worker {
 
     pub(super) fn roll_is(&mut self, errno: i32) {
         self.persistence.roll_is(errno);
+    }
+
+    /// What an administrator should know of the daemon itself. Without a keeper there is nobody to go on.
+    pub(super) fn notices(&self) -> Vec<String> {
+        self.persistence.notice().filter(|_| !self.call.alone).into_iter().collect()
     }
 }

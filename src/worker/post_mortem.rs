@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::last_words;
+use super::last_words::{self, Since};
 use super::survey::{self, Household, Survivor, Traces};
 use super::worker::{Done, Worker};
 use crate::engine::{Channel, Exit, LastExit, Pid, ProcessId, signal_name};
@@ -45,8 +45,8 @@ pub(super) struct Case {
     name: String,
     last: LastExit,
     traces: Traces,
-    /// The log of its standard error, or of what both go to, and when it was started.
-    words: Option<(PathBuf, i64)>,
+    /// The log of its standard error, or of what both go to, and what of it is this child's.
+    words: Option<(PathBuf, Since)>,
     /// For the line about survivors: what would help.
     hint: Option<String>,
     startsecs: u64,
@@ -107,7 +107,7 @@ impl Worker {
     pub(super) fn examine(&mut self, process: ProcessId, cgroup: Option<PathBuf>) {
         let Some(view) = self.engine.process(process) else { return };
         let Some(last) = view.last_exit else { return };
-        let (name, since) = (view.name.to_owned(), view.started.map_or(0, |started| started.wall));
+        let (name, started) = (view.name.to_owned(), view.started.map_or(0, |started| started.wall));
         let expected = view.policy.exitcodes.contains(&last.exit.status());
         let Some(traces) = self.traces(process, last.pid, cgroup) else { return };
         let Some(config) = self.process_config(process) else { return };
@@ -115,6 +115,7 @@ impl Worker {
         let hint = hint(&config.command, config.stopasgroup, config.extras.killtree);
         let startsecs = u64::try_from(config.startsecs).unwrap_or(0);
         let is_interesting = last.too_quickly || !expected;
+        let since = self.children.said(process, last.pid, channel).map_or(Since::Time(started), Since::Bytes);
         let words = self.log_path(process, channel).filter(|_| is_interesting).map(|path| (path, since));
         self.morgue.waiting.push(Case {
             process,
@@ -222,7 +223,7 @@ impl Worker {
     }
 }
 
-async fn words(path: PathBuf, since: i64, readers: &Arc<AtomicUsize>) -> Vec<String> {
+async fn words(path: PathBuf, since: Since, readers: &Arc<AtomicUsize>) -> Vec<String> {
     if readers.fetch_add(1, Ordering::AcqRel) >= READERS_MAX {
         readers.fetch_sub(1, Ordering::AcqRel);
         return Vec::new();

@@ -29,6 +29,10 @@ impl Worker {
         let awaited = matches!(view.state, ProcessState::Starting | ProcessState::Stopping) && view.pid.is_none();
         let living = view.pid == Some(pid);
         self.adopt(id, process, pid, [has_stdin, has_stderr], descriptors);
+        self.children.inherit(id);
+        if last_signal != 0 {
+            self.children.note_signal(id, last_signal);
+        }
         if current {
             self.enter_socket(process);
         }

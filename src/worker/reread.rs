@@ -78,6 +78,8 @@ impl Worker {
         let exact = loaded.problems.first_told().filter(|_| self.call.is_supervisord);
         let text = exact.unwrap_or_else(|| report::plain(&loaded));
         log(Level::Warn, "the new configuration is not used; nothing was changed");
+        let first = text.lines().next().unwrap_or_default();
+        self.record_daemon(&format!("the new configuration is refused, nothing was changed: {first}"));
         Err(Fault::with(FaultCode::CantReread, text.trim_end()))
     }
 

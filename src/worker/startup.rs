@@ -336,8 +336,14 @@ impl Worker {
             log(Level::Warn, &text);
             return self.record_daemon(&text);
         }
-        self.launch.messages.iter().for_each(|(level, text)| log(level_of(*level), text));
+        for (level, text) in &self.launch.messages {
+            log(level_of(*level), text);
+            if *level <= LogLevelName::Warn {
+                self.record_daemon(text);
+            }
+        }
         log(Level::Info, &format!("supervisord started with pid {}", self.pid));
+        self.record_daemon(&format!("started with pid {}", self.pid));
     }
 }
 

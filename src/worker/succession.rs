@@ -18,7 +18,9 @@ impl Worker {
     /// Programs run on whatever happens here, and their output waits in their pipes. Nothing is removed.
     pub(super) fn succeed_keeper(&mut self, error: &LinkError) -> Ended {
         let pid = self.pid;
-        log(Level::Critical, &format!("the keeper (process {pid}) is gone: {error}; the programs run on"));
+        let text = format!("the keeper (process {pid}) is gone: {error}; the programs run on");
+        log(Level::Critical, &text);
+        self.record_daemon(&text);
         if self.call.alone {
             return Ended::Exit(ExitCode::FAILURE);
         }

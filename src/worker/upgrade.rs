@@ -130,7 +130,7 @@ impl Worker {
                 let rehearsal = Rehearsal { id, program, path, state, output: None, exec_failed: None, until, reply };
                 self.upgrades = Upgrades::Rehearsing(Box::new(rehearsal));
             }
-            Err(text) => refuse(&text, reply),
+            Err(text) => self.refuse(&text, reply),
         }
     }
 
@@ -197,7 +197,7 @@ impl Worker {
             }
             Err(reason) => {
                 let text = format!("{} cannot take the place of galaxyd {VERSION}: {reason}", path.display());
-                refuse(&text, reply);
+                self.refuse(&text, reply);
             }
         }
     }
@@ -270,6 +270,12 @@ impl Worker {
         self.record_daemon(&text);
         self.upgrades = Upgrades::Past { record, undone };
     }
+
+    fn refuse(&self, text: &str, reply: Reply) {
+        log(Level::Error, &format!("no upgrade: {text}"));
+        self.record_daemon(&format!("no upgrade: {text}"));
+        reply.send(Err(Fault::with(FaultCode::Failed, format!("{text}; galaxyd {VERSION} stays in charge"))));
+    }
 }
 
 /// What a worker finds of an upgrade before it.
@@ -277,11 +283,6 @@ impl Worker {
 pub(super) struct PastUpgrade {
     record: Record,
     undone: bool,
-}
-
-fn refuse(text: &str, reply: Reply) {
-    log(Level::Error, &format!("no upgrade: {text}"));
-    reply.send(Err(Fault::with(FaultCode::Failed, format!("{text}; galaxyd {VERSION} stays in charge"))));
 }
 
 impl Record {

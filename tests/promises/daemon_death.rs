@@ -255,6 +255,8 @@ fn without_a_place_for_its_files_a_daemon_says_so_and_runs() {
     let daemon = galaxyd("runtime_directory=/proc/self\n", "[program:p]\ncommand=sleep 1000\nstartsecs=0\n");
     daemon.wait_running(&["p"]);
     daemon.wait_text("main.log", "running without persistence");
+    let told = daemon.ctl(&["status"]).stderr;
+    assert!(told.contains("galaxyctl: the daemon is running without persistence: "), "{told}");
     let keeper = daemon.pid();
     let pid = daemon.process_pid("p");
     kill_pid(keeper, Signal::SIGKILL);

@@ -6,7 +6,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::daemon::Daemon;
-use crate::household::{galaxyd, worker_of};
+use crate::household::{galaxyd, kill_both, worker_of};
 use crate::subject::Subject;
 use crate::wait::{until, until_true};
 
@@ -121,4 +121,129 @@ fn names_mean_processes_groups_and_patterns_and_counts_are_up_to_date() {
     });
     let missing = daemon.ctl(&["history", "galaxi"]);
     assert!(missing.stdout.is_empty() && missing.stderr.contains("nothing is known about galaxi"), "{missing:?}");
+}
+
+/// What the history says of a process when it says this.
+fn told(daemon: &Daemon, name: &str, wanted: &str) -> String {
+    until(wanted, || {
+        let text = daemon.ctl(&["history", name]).stdout;
+        if text.contains(wanted) { Ok(text) } else { Err(text) }
+    })
+}
+
+#[test]
+fn each_end_is_told_with_its_cause_and_whose_signal_it_was() {
+    let daemon = galaxyd(
+        "",
+        "[program:killed]\ncommand=sleep 1000\nstartsecs=0\nautorestart=false\n\
+         [program:signalled]\ncommand=sleep 1000\nstartsecs=0\nautorestart=false\n\
+         [program:deaf]\ncommand=sh -c 'trap \"\" TERM; echo deaf > %(here)s/deaf; while :; do sleep 0.1; done'\nstartsecs=0\n\
+         stopwaitsecs=1\nkillasgroup=true\n\
+         [program:faulty]\ncommand=sh -c 'ulimit -c 0; kill -SEGV $$'\nstartsecs=0\nautorestart=false\n\
+         [program:lost]\ncommand=sleep 1000\ndirectory=%(here)s/gone\nstartretries=0\n\
+         [program:missing]\ncommand=%(here)s/nothing\nstartretries=0\n",
+    );
+    daemon.wait_running(&["killed", "signalled", "deaf"]);
+    kill(Pid::from_raw(daemon.process_pid("killed")), Signal::SIGKILL).unwrap();
+    told(&daemon, "killed", "EXITED: terminated by SIGKILL (not sent by galaxyd); not expected");
+    daemon.ctl(&["signal", "USR1", "signalled"]);
+    told(&daemon, "signalled", "EXITED: terminated by SIGUSR1 (sent by galaxyd); not expected");
+    daemon.wait_text("deaf", "deaf");
+    daemon.ctl(&["stop", "deaf"]);
+    told(&daemon, "deaf", "STOPPED: terminated by SIGKILL, sent after stopwaitsecs (1 s) (by request)");
+    told(&daemon, "faulty", "EXITED: terminated by SIGSEGV; not expected");
+    let text = told(&daemon, "lost", "BACKOFF: couldn't change to its directory: ");
+    assert!(text.contains("/gone"), "{text}");
+    let text = told(&daemon, "missing", "BACKOFF: can't find command '");
+    assert!(text.contains("/nothing'") && text.contains("FATAL: given up after too many failed starts"), "{text}");
+}
+
+#[test]
+fn each_failed_start_is_told_with_its_own_cause() {
+    let sections = "[program:p]\ncommand=%(here)s/run\nstartretries=100\nrestart_delay=100ms\n";
+    let mut daemon = Daemon::folder_with(Subject::GALAXYD, "", "", sections);
+    std::fs::write(daemon.path("run"), "#!/bin/sh\nexit 1\n").unwrap();
+    std::fs::set_permissions(daemon.path("run"), PermissionsExt::from_mode(0o755)).unwrap();
+    daemon.run();
+    told(&daemon, "p", "BACKOFF: exit status 1; ended too quickly");
+    std::fs::remove_file(daemon.path("run")).unwrap();
+    told(&daemon, "p", "BACKOFF: can't find command '");
+}
+
+#[test]
+fn what_is_refused_what_hinders_and_who_died_is_told() {
+    let sections = "[program:talker]\ncommand=sh -c 'while :; do echo x; sleep 0.1; done'\nautostart=false\nstartsecs=0\n\
+                    stdout_logfile=%(here)s/talk.log\n\
+                    [eventlistener:wedged]\ncommand=sleep 1000\nevents=PROCESS_STATE\nbuffer_size=1\n";
+    let mut daemon = galaxyd("", sections);
+    std::fs::create_dir(daemon.path("talk.log")).unwrap();
+    daemon.ctl(&["start", "talker"]);
+    told(&daemon, "talker", "talk.log cannot open: ");
+    std::fs::remove_dir(daemon.path("talk.log")).unwrap();
+    told(&daemon, "talker", "talk.log can be written again, ");
+    told(&daemon, "wedged", "events are discarded: more wait than buffer_size");
+
+    daemon.rewrite("[program:talker]\ncommand=sleep 1000\nstartsecs=soon\n");
+    daemon.signal(Signal::SIGHUP);
+    let me = std::process::id();
+    let refused = "the new configuration is refused, nothing was changed: ";
+    let asked = format!("reload by SIGHUP; sent by pid {me}, uid ");
+    until("the refusal", || {
+        let text = daemon.ctl(&["history"]).stdout;
+        if text.contains(refused) && text.contains(&asked) { Ok(()) } else { Err(text) }
+    });
+    daemon.rewrite(sections);
+    kill_both(&daemon);
+    daemon.wait_end();
+    daemon.run();
+    until("the take-over", || {
+        let text = daemon.ctl(&["history"]).stdout;
+        if text.contains("the daemon before this one was killed; ") { Ok(()) } else { Err(text) }
+    });
+}
+
+#[test]
+fn the_evidence_is_of_the_run_that_it_explains() {
+    // At the first run only it says something; the second follows at once, within the same second.
+    let run = "sh -c 'test -e %(here)s/again || echo first >&2; echo > %(here)s/again; exit 1'";
+    let daemon = galaxyd(
+        "",
+        &format!("[program:p]\ncommand={run}\nstartretries=1\nrestart_delay=0\nstderr_logfile=%(here)s/p.log\n"),
+    );
+    daemon.wait_state("p", "FATAL");
+    daemon.wait_lines("p.log", 1);
+    let ends = || -> Vec<String> {
+        let text = daemon.text("main.log");
+        text.lines().filter(|line| line.contains("ended too quickly: exit status 1")).map(str::to_owned).collect()
+    };
+    let lines = until("the end of the examination", || {
+        let lines = ends();
+        if lines.len() == 2 { Ok(lines) } else { Err(format!("{lines:?}")) }
+    });
+    assert_eq!(lines.iter().filter(|line| line.contains("first")).count(), 1, "{lines:?}");
+    let why = daemon.ctl(&["why", "p"]).stdout;
+    assert!(why.contains("p (FATAL)") && !why.contains("log: first"), "{why}");
+}
+
+#[test]
+fn why_leads_from_the_cause_to_the_next_command() {
+    let daemon = galaxyd(
+        "",
+        "[program:fatal]\ncommand=sh -c 'echo no database >&2; exit 3'\nstartretries=1\nrestart_delay=100ms\n\
+         [program:later]\ncommand=sh -c 'exit 3'\nstartretries=5\nrestart_delay=30\n",
+    );
+    daemon.wait_state("fatal", "FATAL");
+    daemon.wait_state("later", "BACKOFF");
+    let why = until("the whole chain", || {
+        let why = daemon.ctl(&["why", "fatal"]).stdout;
+        if why.contains("log: no database") && why.contains("FATAL: given up") { Ok(why) } else { Err(why) }
+    });
+    assert!(why.starts_with("fatal (FATAL): ended too quickly: exit status 3 after "), "{why}");
+    assert!(why.contains("BACKOFF: exit status 3; ended too quickly (2 times since "), "{why}");
+    assert!(why.ends_with("waits for: somebody to start it\n    next: galaxyctl retry fatal\n"), "{why}");
+    let why = daemon.ctl(&["why", "later"]).stdout;
+    assert!(why.contains("waits for: its next start, until 2"), "{why}");
+    assert!(why.ends_with("next: galaxyctl tail later stderr\n"), "{why}");
+    let status = daemon.ctl(&["status", "later", "--json"]).stdout;
+    assert!(status.contains("\"awaits\": \"its next start\"") && !status.contains("\"until\": null"), "{status}");
 }

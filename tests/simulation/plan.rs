@@ -194,7 +194,8 @@ fn restarts(dice: &mut Dice) -> Restarts {
     let limit = Limit { starts: dice.pick(&[1, 2, 3]), window: Duration::from_secs(dice.pick(&[2, 60])) };
     let mut on_end = || if dice.chance(3) { OnEnd::Shutdown } else { OnEnd::Ignore };
     let (on_fatal, on_exit) = (on_end(), on_end());
-    Restarts { delay: dice.chance(25).then_some(delay), limit: dice.chance(20).then_some(limit), on_fatal, on_exit }
+    let (delay, limit) = (dice.chance(25).then_some(delay), dice.chance(20).then_some(limit));
+    Restarts { delay, limit, on_fatal, on_exit, ..Restarts::default() }
 }
 
 fn whom(dice: &mut Dice) -> Whom {

@@ -510,6 +510,9 @@ fn restarts(restarts: &Restarts, cells: &mut Cells) {
     if let Some(limit) = &restarts.limit {
         cells.insert("restart_limit", text(&format!("{}/{}", limit.starts, value::duration_text(limit.window))));
     }
+    if restarts.counts_want {
+        cells.insert("count_resource_errors", Cell::Boolean(true));
+    }
     for (key, what) in [("on_fatal", restarts.on_fatal), ("on_exit", restarts.on_exit)] {
         if what == OnEnd::Shutdown {
             cells.insert(key, text("shutdown"));

@@ -1,12 +1,10 @@
 //! `history [NAME...] [--since TIME] [--limit N] [--follow]`
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, fmt::strtime};
-use serde_json::json;
 
 use crate::config::{self, Overrides};
 use crate::ctl::answer;
@@ -14,12 +12,13 @@ use crate::ctl::console::Attention;
 use crate::ctl::daemon::CallError;
 use crate::ctl::exit::ExitCode;
 use crate::ctl::fact::Fact;
+use crate::ctl::happening::Happening;
 use crate::ctl::run::host;
 use crate::ctl::shell::{Flow, Shell};
 use crate::ctl::stream;
 use crate::ctl::trouble::Trouble;
 use crate::history::{self, Entry};
-use crate::rpc::{FaultCode, Value, printable};
+use crate::rpc::FaultCode;
 use crate::sys::clock;
 
 /// Entries that are shown unless `--limit` says otherwise.
@@ -39,17 +38,6 @@ struct Question {
     since: i64,
     limit: i64,
     follows: bool,
-}
-
-/// One line of the answer. Times are seconds since 1970.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Line {
-    first: i64,
-    last: i64,
-    count: i64,
-    subject: String,
-    kind: String,
-    text: String,
 }
 
 pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
@@ -95,26 +83,26 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     Ok(Flow::Continue)
 }
 
-fn ask(shell: &mut Shell, question: &Question) -> Result<Vec<Line>, CallError> {
+fn ask(shell: &mut Shell, question: &Question) -> Result<Vec<Happening>, CallError> {
     let params = [question.names.clone().into(), question.since.into(), question.limit.into()];
-    answer::list(&shell.daemon.call("galaxyd.getHistory", &params)?, Line::read)
+    answer::list(&shell.daemon.call("galaxyd.getHistory", &params)?, Happening::read)
 }
 
-fn show(shell: &mut Shell, lines: &[Line]) {
+fn show(shell: &mut Shell, lines: &[Happening]) {
     for line in lines {
         shell.screen.show(&Fact::Detail { list: "entries", value: line.json(), text: line.text(&TimeZone::system()) });
     }
 }
 
 /// Asks again and again for what is new, until Ctrl-C.
-fn follow(shell: &mut Shell, question: Question, shown: Vec<Line>) -> Result<(), Trouble> {
+fn follow(shell: &mut Shell, question: Question, shown: Vec<Happening>) -> Result<(), Trouble> {
     shell.console.catch_interrupts()?;
     let outcome = follow_on(shell, question, shown);
     shell.console.restore_interrupts();
     outcome
 }
 
-fn follow_on(shell: &mut Shell, mut question: Question, mut shown: Vec<Line>) -> Result<(), Trouble> {
+fn follow_on(shell: &mut Shell, mut question: Question, mut shown: Vec<Happening>) -> Result<(), Trouble> {
     let mut lost = false;
     while !shell.screen.is_broken() {
         if shell.console.pause(FOLLOW_EVERY)? == Attention::Interrupted {
@@ -131,7 +119,7 @@ fn follow_on(shell: &mut Shell, mut question: Question, mut shown: Vec<Line>) ->
             Err(error) => return Err(error.into()),
         };
         lost = false;
-        let new: Vec<Line> = lines.iter().filter(|line| !shown.contains(line)).cloned().collect();
+        let new: Vec<Happening> = lines.iter().filter(|line| !shown.contains(line)).cloned().collect();
         show(shell, &new);
         // Times are whole seconds: more may happen in the last one.
         question.since = lines.iter().map(|line| line.last).max().unwrap_or(question.since);
@@ -141,13 +129,13 @@ fn follow_on(shell: &mut Shell, mut question: Question, mut shown: Vec<Line>) ->
 }
 
 /// Without a daemon the file is read that the configuration names; `None` when there is none, or it is not for us.
-fn from_file(shell: &mut Shell, question: &Question) -> Option<Vec<Line>> {
+fn from_file(shell: &mut Shell, question: &Question) -> Option<Vec<Happening>> {
     let configuration = shell.session.configuration.clone()?;
     let path = config::load(&configuration, &Overrides::default(), &host()).config?.daemon.history_file?;
     let entries = history::read(&path).ok()?;
     shell.screen.hint(&format!("the daemon cannot be reached; this is what {} says", path.display()));
     let limit = usize::try_from(question.limit).unwrap_or(0);
-    Some(Entry::choose(entries, &question.names, question.since, limit).into_iter().map(Line::of).collect())
+    Some(Entry::choose(entries, &question.names, question.since, limit).into_iter().map(Happening::of).collect())
 }
 
 impl Question {
@@ -199,59 +187,6 @@ fn since(text: &str, now: i64, zone: &TimeZone) -> Option<i64> {
     }
     let local = text.parse::<DateTime>().ok()?.to_zoned(zone.clone()).ok()?;
     Some(local.timestamp().as_second())
-}
-
-impl Line {
-    fn read(value: &Value) -> Result<Line, CallError> {
-        Ok(Line {
-            first: answer::int(value, "first")?,
-            last: answer::int(value, "last")?,
-            count: answer::int(value, "count")?,
-            subject: answer::text(value, "subject")?,
-            kind: answer::text(value, "kind")?,
-            text: answer::text(value, "text")?,
-        })
-    }
-
-    fn of(entry: Entry) -> Line {
-        Line {
-            first: entry.first / 1000,
-            last: entry.last / 1000,
-            count: i64::try_from(entry.count).unwrap_or(i64::MAX),
-            subject: entry.subject,
-            kind: entry.kind.word().to_owned(),
-            text: entry.text,
-        }
-    }
-
-    fn json(&self) -> serde_json::Value {
-        json!({
-            "first": self.first,
-            "last": self.last,
-            "count": self.count,
-            "subject": self.subject,
-            "kind": self.kind,
-            "text": self.text,
-        })
-    }
-
-    /// As a person reads it: `2026-11-30 10:00:00  web  BACKOFF: exit status 1 (37 times since 2026-11-30 09:00:00)`.
-    fn text(&self, zone: &TimeZone) -> String {
-        let subject = if self.subject.is_empty() { "galaxyd" } else { &self.subject };
-        let mut text = format!("{}  {subject}  {}", local(self.last, zone), self.text);
-        if self.count > 1 {
-            // Writing to a String cannot fail.
-            let _ = write!(text, " ({} times since {})", self.count, local(self.first, zone));
-        }
-        printable(&text)
-    }
-}
-
-fn local(seconds: i64, zone: &TimeZone) -> String {
-    Timestamp::from_second(seconds)
-        .ok()
-        .and_then(|time| strtime::format("%Y-%m-%d %H:%M:%S", &time.to_zoned(zone.clone())).ok())
-        .unwrap_or_else(|| seconds.to_string())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::ctl::selection::is_excluded;
 use crate::ctl::shell::{Flow, Shell, Upcheck};
 use crate::ctl::target::{Target, expand};
 use crate::ctl::trouble::Trouble;
+use crate::rpc::{Value, printable};
 
 pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     if shell.upcheck()? == Upcheck::Down {
@@ -50,6 +51,7 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
             shell.screen.hint(&line);
         }
         listener_pools(shell);
+        notices(shell);
     }
     if some_stopped {
         shell.set_exit(ExitCode::SomeStopped);
@@ -78,6 +80,17 @@ fn listener_pools(shell: &mut Shell) {
     }
     if shell.screen.form() == Form::Json {
         shell.screen.show(&Fact::ListenerPools(pools));
+    }
+}
+
+/// What is the matter with the daemon itself. A failure here is none of the command either.
+fn notices(shell: &mut Shell) {
+    let Ok(answer) = shell.daemon.call("galaxyd.getNotices", &[]) else { return };
+    for notice in answer.as_array().unwrap_or_default().iter().filter_map(Value::as_str) {
+        shell.screen.hint(&format!("galaxyctl: the daemon is {}", printable(notice)));
+        if shell.screen.form() == Form::Json {
+            shell.screen.show(&Fact::Detail { list: "notices", value: notice.into(), text: notice.to_owned() });
+        }
     }
 }
 

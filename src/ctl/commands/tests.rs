@@ -446,11 +446,64 @@ fn explanation() -> Value {
     ])])
 }
 
+/// The same, as a newer daemon tells it.
+fn waiting() -> Value {
+    Value::Array(vec![Value::object([
+        ("name", "web".into()),
+        ("group", "galaxy".into()),
+        ("statename", "BACKOFF".into()),
+        ("reason", "ended too quickly".into()),
+        ("hindrances", Value::Array(Vec::new())),
+        ("last_words", Value::Array(Vec::new())),
+        ("left_behind", Value::Array(Vec::new())),
+        ("awaits", "its next start".into()),
+        ("until", 99.into()),
+        ("next", "galaxyctl tail galaxy:web".into()),
+    ])])
+}
+
+#[test]
+fn status_tells_what_is_the_matter_with_the_daemon() {
+    let stage = |stage: Stage| {
+        stage
+            .answer("getAllProcessInfo()", Ok(values_of(&galaxy())))
+            .answer("galaxyd.explainAllProcesses()", Err(fault(1, "UNKNOWN_METHOD")))
+            .answer("galaxyd.getNotices()", Ok(Value::Array(vec!["running without persistence".into()])))
+    };
+    let shown = stage(Stage::galaxyctl()).run("status");
+    assert_eq!(shown.err, "galaxyctl: the daemon is running without persistence\n");
+    let document: serde_json::Value = serde_json::from_str(&stage(Stage::json()).run("status").out).unwrap();
+    assert_eq!(document["notices"][0], "running without persistence");
+}
+
 #[test]
 fn why_tells_reasons_last_words_and_who_was_left_behind() {
     let stage = Stage::galaxyctl().answer("galaxyd.explainAllProcesses()", Ok(explanation()));
     let lines = "galaxy:web (FATAL): ended too quickly; it was stopped by a signal\n    log: ValueError\n    left behind: 77 sleep 9\n";
     check(&stage.run("why"), lines, 0);
+    let told =
+        || Ok(Value::Array(vec![entry(7, 3, "BACKOFF: exit status 1"), entry(8, 1, "RUNNING"), entry(9, 1, "FATAL")]));
+    let stage = Stage::galaxyctl()
+        .answer("galaxyd.explainAllProcesses()", Ok(explanation()))
+        .answer("galaxyd.getHistory(Array([String(\"galaxy:web\")]), 0, 50)", told());
+    let shown = stage.run("why galaxy:web").out;
+    let chain: Vec<&str> = shown.lines().filter(|line| line.starts_with("    before: ")).collect();
+    assert!(chain.len() == 2 && chain[0].contains("BACKOFF: exit status 1 (3 times since "), "{shown}");
+    let stage = Stage::json()
+        .answer("galaxyd.explainAllProcesses()", Ok(waiting()))
+        .answer("galaxyd.getHistory(Array([String(\"galaxy:web\")]), 0, 50)", told());
+    let document: serde_json::Value = serde_json::from_str(&stage.run("why galaxy:web").out).unwrap();
+    let web = &document["processes"][0];
+    assert_eq!((web["awaits"].as_str(), web["until"].as_i64()), (Some("its next start"), Some(99)));
+    assert_eq!(
+        (web["next"].as_str(), web["history"][1]["text"].as_str()),
+        (Some("galaxyctl tail galaxy:web"), Some("FATAL"))
+    );
+    let shown = Stage::galaxyctl().answer("galaxyd.explainAllProcesses()", Ok(waiting())).run("why").out;
+    assert!(
+        shown.contains("waits for: its next start, until ") && shown.ends_with("next: galaxyctl tail galaxy:web\n"),
+        "{shown}"
+    );
     let stage = Stage::galaxyctl()
         .answer("galaxyd.explainAllProcesses()", Ok(explanation()))
         .answer("getAllProcessInfo()", Ok(values_of(&galaxy())));

@@ -158,6 +158,9 @@ fn process(process: &ProcessInfo) -> Value {
         "hindrances": explained("hindrances"),
         "last_words": explained("last_words"),
         "left_behind": explained("left_behind"),
+        "awaits": explained("awaits"),
+        "until": explained("until"),
+        "next": explained("next"),
     })
 }
 

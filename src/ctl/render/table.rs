@@ -71,6 +71,8 @@ fn columns(process: &ProcessInfo) -> (String, String, String) {
 fn description(process: &ProcessInfo) -> &str {
     match (&process.explanation, process.statename.as_str()) {
         (Some(explanation), "BACKOFF" | "FATAL") => &explanation.reason,
+        // Another start is to come.
+        (Some(explanation), "EXITED") if explanation.until != 0 => &explanation.reason,
         _ => &process.description,
     }
 }

@@ -91,6 +91,41 @@ fn a_limit_lets_through_what_is_spread_out() {
 }
 
 #[test]
+fn a_limit_is_judged_when_the_start_is_due_and_not_before() {
+    let limit = Limit { starts: 1, window: Duration::from_secs(3) };
+    let delay = Delay { first: Duration::from_secs(2), factor: 100, ceiling: Duration::from_secs(2), jitter: 0 };
+    let restarts = Restarts { limit: Some(limit), delay: Some(delay), ..Restarts::default() };
+    let (mut stage, process) =
+        Stage::with_one(Policy { startretries: UNLIMITED, autostart: true, restarts, ..policy() });
+    stage.not_forked(process);
+    stage.wait_for_deadline();
+    stage.wait(millis(1100));
+    // One start within 3 seconds is all that is allowed, but the next one comes later.
+    stage.not_forked(process);
+    assert_eq!(stage.state(process), P::Backoff);
+    stage.wait_for_deadline();
+    assert_eq!(stage.state(process), P::Starting);
+    // Now the next one would come too early.
+    stage.not_forked(process);
+    assert_eq!(stage.state(process), P::Backoff);
+    stage.wait_for_deadline();
+    assert_eq!((stage.state(process), stage.view(process).stop_cause), (P::Fatal, Some(StopCause::Limited)));
+}
+
+#[test]
+fn want_of_resources_counts_where_that_is_wanted() {
+    let restarts = Restarts { counts_want: true, ..Restarts::default() };
+    let (mut stage, process) = Stage::with_one(Policy { startretries: 1, autostart: true, restarts, ..policy() });
+    let starved =
+        |process| Input::SpawnFailed { process, error: SpawnError::Starved("too many open files".to_owned()) };
+    stage.tell(starved(process));
+    assert_eq!((stage.state(process), stage.view(process).backoff), (P::Backoff, 1));
+    stage.wait_for_deadline();
+    stage.tell(starved(process));
+    assert_eq!(stage.state(process), P::Fatal);
+}
+
+#[test]
 fn want_of_resources_uses_up_neither_retries_nor_limit() {
     let limit = Limit { starts: 1, window: Duration::from_secs(3600) };
     let restarts = Restarts { limit: Some(limit), ..Restarts::default() };
@@ -236,6 +271,14 @@ fn the_daemon_ends_with_a_program_that_is_done() {
     stage.wait(millis(1000));
     stage.exit(process, code(7));
     assert_eq!(halted(&stage), Some((Mood::Shutdown, 7)));
+}
+
+#[test]
+fn on_exit_is_not_about_fatal() {
+    let restarts = Restarts { on_exit: OnEnd::Shutdown, ..Restarts::default() };
+    let (mut stage, process) = Stage::with_one(Policy { restarts, startretries: 0, autostart: true, ..policy() });
+    stage.not_forked(process);
+    assert_eq!((stage.state(process), halted(&stage)), (P::Fatal, None));
 }
 
 #[test]
