@@ -12,6 +12,7 @@ mod ending;
 mod environment_file;
 mod explanation;
 mod framing;
+mod galaxy_rules;
 mod hearing;
 mod hindrance;
 mod history;
