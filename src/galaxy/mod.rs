@@ -17,4 +17,4 @@ pub use deployment::Location;
 pub use finding::{Finding, Severity};
 pub use reference::reference_markdown;
 pub use rules::{RULES, Rule, check, concerns, rule};
-pub use sarif::sarif;
+pub use sarif::{Other, sarif};

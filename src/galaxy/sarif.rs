@@ -1,25 +1,30 @@
 //! Findings as SARIF 2.1.0, which code scanning reads.
 
+use std::fmt::Write;
+
 use serde_json::{Value, json};
 
+use super::deployment::Location;
 use super::finding::{Finding, Severity};
 use super::rules::{RULES, Rule};
 
-/// The log of one check: what the rules found, and `others`, (level, text, file, line) of problems that are no rule's.
+/// A problem that is no rule's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Other {
+    pub severity: Severity,
+    pub text: String,
+    pub place: Option<Location>,
+}
+
+/// The log of one check: what the rules found, and what else is wrong.
 #[must_use]
-pub fn sarif(findings: &[Finding], others: &[(Severity, String, Option<(String, usize)>)]) -> Value {
-    let mut results: Vec<Value> = others
-        .iter()
-        .map(|(severity, text, place)| {
-            let place = place.as_ref().map(|(file, line)| (file.as_str(), *line));
-            result("configuration", *severity, text, place)
-        })
-        .collect();
+pub fn sarif(findings: &[Finding], others: &[Other]) -> Value {
+    let problems =
+        others.iter().map(|other| result("configuration", other.severity, &other.text, other.place.as_ref()));
+    let mut results: Vec<Value> = problems.collect();
     results.extend(findings.iter().map(|finding| {
-        let file = finding.place.as_ref().map(|place| place.file.to_string_lossy());
-        let place = file.as_deref().zip(finding.place.as_ref().map(|place| place.line));
         let text = format!("{}: {}", finding.rule.title, finding.text);
-        result(finding.rule.code, finding.rule.severity, &text, place)
+        result(finding.rule.code, finding.rule.severity, &text, finding.place.as_ref())
     }));
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -53,13 +58,13 @@ fn described(rule: &Rule) -> Value {
     })
 }
 
-fn result(code: &str, severity: Severity, text: &str, place: Option<(&str, usize)>) -> Value {
+fn result(code: &str, severity: Severity, text: &str, place: Option<&Location>) -> Value {
     let locations: Vec<_> = place
         .into_iter()
-        .map(|(file, line)| {
+        .map(|place| {
             json!({"physicalLocation": {
-                "artifactLocation": {"uri": uri(file)},
-                "region": {"startLine": line.max(1)},
+                "artifactLocation": {"uri": uri(&place.file.to_string_lossy())},
+                "region": {"startLine": place.line.max(1)},
             }})
         })
         .collect();
@@ -73,7 +78,8 @@ fn uri(path: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            // Writing to a String cannot fail.
+            let _ = write!(text, "%{byte:02X}");
         }
     }
     text

@@ -1,7 +1,7 @@
 //! Galaxy's rules against small deployments: nothing is said about the good ones, and of each broken one exactly what was
 //! broken.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected should fail")]
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected should fail")]
 #![expect(clippy::disallowed_methods, reason = "a test writes files and runs the program under test")]
 
 mod broken;

@@ -8,7 +8,7 @@ use crate::ctl::render::{Colour, Form, findings_json, findings_text};
 use crate::ctl::run::host;
 use crate::ctl::shell::{Flow, Shell};
 use crate::ctl::trouble::Trouble;
-use crate::galaxy::{self, Finding, Severity};
+use crate::galaxy::{self, Finding, Location, Other, Severity};
 
 /// The format that `--sarif` asks for; of the command line only.
 const SARIF: &str = "sarif";
@@ -61,15 +61,15 @@ fn plain(path: &Path, loaded: &Loaded, findings: &[Finding], rendering: Renderin
 }
 
 fn sarif(loaded: &Loaded, findings: &[Finding]) -> String {
-    let problems = loaded.problems.iter().map(|problem| {
-        let severity = match problem.severity {
+    let others = loaded.problems.iter().map(|problem| Other {
+        severity: match problem.severity {
             config::Severity::Error => Severity::Error,
             config::Severity::Warning => Severity::Warning,
-        };
-        let place = problem.place.as_ref().map(|place| (place.file.to_string_lossy().into_owned(), place.line));
-        (severity, problem.message.clone(), place)
+        },
+        text: problem.message.clone(),
+        place: problem.place.as_ref().map(|place| Location { file: place.file.clone(), line: place.line }),
     });
-    format!("{:#}\n", galaxy::sarif(findings, &problems.collect::<Vec<_>>()))
+    format!("{:#}\n", galaxy::sarif(findings, &others.collect::<Vec<_>>()))
 }
 
 /// What the client's command line says about reading a configuration.

@@ -18,7 +18,10 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     };
     let text = match (shell.screen.form(), others.is_empty()) {
         (Form::Json, true) => format!("{:#}\n", described(first)),
-        (Form::Json, false) => format!("{:#}\n", json!(wanted.iter().map(|rule| described(rule)).collect::<Vec<_>>())),
+        (Form::Json, false) => {
+            let rules: Vec<_> = wanted.iter().map(|rule| described(rule)).collect();
+            format!("{:#}\n", json!({"rules": rules}))
+        }
         (_, true) => told(first),
         (_, false) => wanted.iter().map(|rule| line(rule)).collect(),
     };

@@ -91,7 +91,8 @@ fn take(found: &mut JobConf, within: &[&str], name: &str, tag: &Tag) {
             found.default = tag.word("default");
         }
         ([_, "handlers"], "handler") => {
-            found.handlers.extend(tag.word("id").map(|id| Handler { id, tags: tag.list("tags"), plugins: Vec::new() }))
+            let handler = |id| Handler { id, tags: tag.list("tags"), plugins: Vec::new() };
+            found.handlers.extend(tag.word("id").map(handler));
         }
         ([_, "handlers", "handler"], "plugin") => {
             if let Some(handler) = found.handlers.last_mut() {
@@ -102,11 +103,8 @@ fn take(found: &mut JobConf, within: &[&str], name: &str, tag: &Tag) {
             .destinations
             .extend(tag.get("id").map(|id| Destination { id, runner: tag.get("runner").unwrap_or_default() })),
         ([_, "tools"], "tool") => {
-            found.mappings.extend(tag.word("id").or_else(|| tag.word("class")).map(|tool| Mapping {
-                tool,
-                handler: tag.get("handler"),
-                destination: tag.get("destination"),
-            }))
+            let mapping = |tool| Mapping { tool, handler: tag.get("handler"), destination: tag.get("destination") };
+            found.mappings.extend(tag.word("id").or_else(|| tag.word("class")).map(mapping));
         }
         _ => {}
     }

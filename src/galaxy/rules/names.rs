@@ -1,6 +1,6 @@
 //! Masters, names and what there must be one of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::galaxy::deployment::{Deployment, Galaxy, Program};
 use crate::galaxy::finding::Findings;
@@ -58,7 +58,7 @@ fn gunicorns(deployment: &Deployment<'_>, index: usize, galaxy: &Galaxy, finding
         findings.add("GX035", deployment.place(last, "command"), text);
     }
     let mut names = BTreeMap::new();
-    let mut control = BTreeMap::new();
+    let mut control = BTreeSet::new();
     for program in gunicorns {
         let set = program.variable("GALAXY_CONFIG_SERVER_NAME");
         let name = set.or_else(|| galaxy.text("server_name")).unwrap_or("main").to_owned();
@@ -69,7 +69,7 @@ fn gunicorns(deployment: &Deployment<'_>, index: usize, galaxy: &Galaxy, finding
         let has_own = program.invocation.words.iter().any(|word| word.contains("control-socket"));
         let user = program.process.user.as_ref().map(|user| user.uid);
         let folder = program.variable("XDG_RUNTIME_DIR").map(str::to_owned);
-        if !has_own && control.insert((user, folder), ()).is_some() {
+        if !has_own && !control.insert((user, folder)) {
             let text = format!("{} opens the control socket that another gunicorn has", program.shown());
             findings.add("GX087", deployment.place(program, "command"), text);
         }
@@ -94,7 +94,7 @@ fn celery(deployment: &Deployment<'_>, index: usize, findings: &mut Findings) {
 
 /// What processes of one section may not share.
 fn shared_files(deployment: &Deployment<'_>, findings: &mut Findings) {
-    let mut known = BTreeMap::new();
+    let mut known = BTreeSet::new();
     for program in &deployment.programs {
         let section = program.process.section.as_str();
         let mut taken = vec![("--pid-file", "GX040"), ("--stats", "GX040"), ("--log-file", "GX103")];
@@ -103,7 +103,7 @@ fn shared_files(deployment: &Deployment<'_>, findings: &mut Findings) {
         }
         for (option, code) in taken {
             let Some(value) = program.invocation.option(&[option]) else { continue };
-            if known.insert((section, option, value.to_owned()), ()).is_some() {
+            if !known.insert((section, option, value.to_owned())) {
                 let text = format!("several processes of {} have {option} {value}", program.shown());
                 findings.add(code, deployment.place(program, "command"), text);
             }
@@ -156,7 +156,7 @@ fn address(text: &str) -> Option<String> {
     }
     let port = text.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
     Some(match port {
-        Some((host, port)) if matches!(host, "" | "localhost" | "127.0.0.1" | "0.0.0.0" | "*") => format!(":{port}"),
+        Some(("" | "localhost" | "127.0.0.1" | "0.0.0.0" | "*", port)) => format!(":{port}"),
         _ => text.to_owned(),
     })
 }

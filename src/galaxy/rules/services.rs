@@ -186,7 +186,7 @@ fn uploads(deployment: &Deployment<'_>, index: usize, galaxy: &Galaxy, findings:
 fn proxy(deployment: &Deployment<'_>, index: usize, galaxy: &Galaxy, findings: &mut Findings) {
     let proxies = deployment.of(index, |role| role == Role::ItProxy);
     let is_enabled = galaxy.is_on("interactivetools_enable");
-    if galaxy.settings.is_some() && is_enabled != !proxies.is_empty() {
+    if galaxy.settings.is_some() && is_enabled == proxies.is_empty() {
         let (place, text) = match proxies.first() {
             Some(program) => (deployment.place(program, "command"), "interactivetools_enable is off"),
             None => (Some(galaxy.place("interactivetools_enable")), "no program runs gx-it-proxy"),

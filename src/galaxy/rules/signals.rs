@@ -33,7 +33,6 @@ fn stop_signal(deployment: &Deployment<'_>, program: &Program<'_>, options: &Uws
             let text = format!("{} stops by signal {signal}, which is hooked to {function}", program.shown());
             findings.add("GX018", place(), text);
         }
-        Some(_) => {}
         None if signal == SIGTERM && !dies_on_term => {
             let text = format!("{} is stopped with TERM, without die-on-term and without a hook", program.shown());
             findings.add("GX016", place(), text);
@@ -41,7 +40,7 @@ fn stop_signal(deployment: &Deployment<'_>, program: &Program<'_>, options: &Uws
         None if signal == SIGQUIT && dies_on_term => {
             findings.add("GX017", place(), format!("{} is stopped with QUIT, with die-on-term", program.shown()));
         }
-        None => {}
+        Some(_) | None => {}
     }
 }
 
