@@ -30,6 +30,8 @@ pub enum Words {
     Url,
     /// A configuration file.
     File,
+    /// The code of a rule.
+    Rule,
     /// A configuration file, and what to do with it.
     Migration,
     Shell,
@@ -85,10 +87,15 @@ pub const COMMANDS: &[CommandLine] = &[
     },
     CommandLine {
         name: "check",
-        about: "report every problem of a configuration",
+        about: "report every problem of a configuration, and of the Galaxy that it runs",
         forms: &[
-            ("check", "Check the configuration in use"),
-            ("check <file>", "Check this file and what it includes; exit code 2 if the daemon would refuse it"),
+            ("check", "Check the configuration in use, and the files of Galaxy that its programs read"),
+            (
+                "check <file>",
+                "Check this one; exit code 2 if the daemon would refuse it, 1 if a rule of severity error is not kept, 3 for \
+                 warnings",
+            ),
+            ("check --sarif <file>", "Report in SARIF 2.1.0, for code scanning"),
         ],
         words: Words::File,
         origin: Origin::Galaxyd,
@@ -140,6 +147,16 @@ pub const COMMANDS: &[CommandLine] = &[
         forms: &[("exit", "Leave the prompt")],
         words: Words::None,
         origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "explain",
+        about: "tell about a rule of check",
+        forms: &[
+            ("explain", "List the rules"),
+            ("explain <code>", "Tell what happens if the rule is ignored, and what to do"),
+        ],
+        words: Words::Rule,
+        origin: Origin::Galaxyd,
     },
     CommandLine {
         name: "fg",

@@ -88,8 +88,13 @@ fn subcommand(line: &'static CommandLine) -> Command {
         Words::Program => command.arg(words.value_parser(["galaxyctl", "galaxyd"]).num_args(0..=1)),
         Words::File => {
             let command = command.arg(words.num_args(0..=1).value_hint(ValueHint::FilePath));
-            if name == "config" { command.arg(format_option()).arg(sample_option()) } else { command }
+            match name {
+                "config" => command.arg(format_option()).arg(sample_option()),
+                "check" => command.arg(flag("sarif", "Report in SARIF 2.1.0, for code scanning")),
+                _ => command,
+            }
         }
+        Words::Rule => command.arg(words.num_args(0..=1)),
         Words::Executable => command.arg(words.num_args(0..=1).value_hint(ValueHint::ExecutablePath)),
         Words::Migration => {
             let command = command.arg(words.num_args(0..=1).value_hint(ValueHint::FilePath));
@@ -148,7 +153,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Galaxyctl {
     pub options: CtlOptions,
-    /// `config --format`; `sample` for `config --sample`.
+    /// `config --format`; `sample` for `config --sample`, `sarif` for `check --sarif`.
     pub format: String,
     pub migration: Migration,
 }
@@ -285,7 +290,9 @@ fn is_general(definition: &Command, option: &str) -> bool {
 fn read(matches: &ArgMatches, words: Vec<String>) -> Galaxyctl {
     let text = |name: &str| matches.get_one::<String>(name).cloned();
     let config = matches.subcommand_matches("config");
+    let is_sarif = matches.subcommand_matches("check").is_some_and(|check| check.get_flag("sarif"));
     let format = match config {
+        None if is_sarif => Some("sarif".to_owned()),
         Some(config) if config.get_flag("sample") => Some("sample".to_owned()),
         config => config.and_then(|config| config.get_one::<String>("format").cloned()),
     };

@@ -37,14 +37,12 @@ pub const EXIT_REFUSED: u8 = 2;
 pub fn check(path: &Path, overrides: &Overrides, source: &dyn Source, rendering: Rendering) -> (String, u8) {
     let loaded = load(path, overrides, source);
     let code = if loaded.problems.has_errors() { EXIT_REFUSED } else { 0 };
-    let text = match rendering {
-        Rendering::Json => json(path, &loaded.problems),
-        Rendering::Plain | Rendering::Coloured => {
-            let mut text = render(&loaded.problems, &loaded.files, rendering);
-            text.push_str(&verdict(path, &loaded));
-            text
-        }
-    };
+    let mut text = render(&loaded.problems, &loaded.files, rendering);
+    if rendering == Rendering::Json {
+        text = json(path, &loaded.problems);
+    } else {
+        text.push_str(&verdict(path, &loaded));
+    }
     (text, code)
 }
 
@@ -125,7 +123,8 @@ fn visible(text: &str) -> String {
 }
 
 /// The last line of a check.
-fn verdict(path: &Path, loaded: &Loaded) -> String {
+#[must_use]
+pub fn verdict(path: &Path, loaded: &Loaded) -> String {
     let mut text = format!("{}: ", path.display());
     let (errors, warnings) = (loaded.problems.errors().count(), loaded.problems.warnings().count());
     // Writing to a String cannot fail.
@@ -178,6 +177,12 @@ struct Entry<'a> {
 }
 
 fn json(path: &Path, problems: &Problems) -> String {
+    format!("{:#}\n", report(path, problems))
+}
+
+/// The problems of a configuration as one JSON document.
+#[must_use]
+pub fn report(path: &Path, problems: &Problems) -> serde_json::Value {
     let problems: Vec<Entry<'_>> = in_order(problems)
         .into_iter()
         .map(|problem| {
@@ -197,7 +202,7 @@ fn json(path: &Path, problems: &Problems) -> String {
         .collect();
     let count = |severity| problems.iter().filter(|problem| problem.severity == severity).count();
     let report = Report { file: path, errors: count(Severity::Error), warnings: count(Severity::Warning), problems };
-    format!("{:#}\n", serde_json::json!(report))
+    serde_json::json!(report)
 }
 
 #[cfg(test)]

@@ -10,12 +10,12 @@ use super::groups::groups;
 use super::model::{Config, DaemonConfig};
 use super::name;
 use super::overrides::Overrides;
-use super::problem::{Problem, Problems};
-use super::raw::Dialect;
+use super::problem::{Place, Problem, Problems};
+use super::raw::{Dialect, RawSections};
 use super::reader::Reader;
 use super::servers::{refuse_extra_keys, rpc_interfaces, servers};
 use super::source::Source;
-use super::span::Span;
+use super::span::{Span, line_column};
 use super::suspicion;
 
 /// What loading found.
@@ -31,6 +31,27 @@ pub struct Loaded {
     pub files: Vec<(PathBuf, String)>,
     /// Lines that Supervisor logs at INFO about included files.
     pub infos: Vec<String>,
+    sections: RawSections,
+}
+
+impl Loaded {
+    /// Whether a key of a section was written, there or in `[DEFAULT]`.
+    #[must_use]
+    pub fn is_written(&self, section: &str, key: &str) -> bool {
+        self.sections.get(section, key).is_some()
+    }
+
+    /// Where a key of a section was written, or where the section begins; `None` if it was not.
+    #[must_use]
+    pub fn place(&self, section: &str, key: Option<&str>) -> Option<Place> {
+        let span = match key {
+            Some(key) => self.sections.get(section, key)?.key_span,
+            None => self.sections.sections.get(section)?.span,
+        };
+        let (file, text) = self.files.get(span.file.0 as usize)?;
+        let (line, column) = line_column(text, span.start);
+        Some(Place { file: file.clone(), line, column })
+    }
 }
 
 /// Reads, checks and completes a configuration. Nothing is changed on the host.
@@ -68,13 +89,13 @@ pub fn load(path: &Path, overrides: &Overrides, source: &dyn Source) -> Loaded {
     problems.locate(&files);
     let daemon = Some(config.daemon.clone());
     let config = (!problems.has_errors()).then_some(config);
-    Loaded { config, daemon, problems, files, infos }
+    Loaded { config, daemon, problems, files, infos, sections }
 }
 
 fn unread(assembly: Assembly<'_>) -> Loaded {
-    let Assembly { files, mut problems, infos, .. } = assembly;
+    let Assembly { sections, files, mut problems, infos, .. } = assembly;
     problems.locate(&files);
-    Loaded { config: None, daemon: None, problems, files, infos }
+    Loaded { config: None, daemon: None, problems, files, infos, sections }
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ pub use assembly::FILES_MAX;
 pub use client::{CtlConfig, CtlLoaded, Plugins, load_ctl};
 pub use command::{Command, find_command};
 pub use consequence::{Consequence, consequence};
-pub use diagnostic::{EXIT_REFUSED, Rendering, check, render};
+pub use diagnostic::{EXIT_REFUSED, Rendering, check, render, report, verdict};
 pub use difference::{Difference, difference};
 pub use find::{NotFound, find, search_paths};
 pub use host::HostSource;

@@ -13,6 +13,8 @@ pub enum ExitCode {
     SomeStopped,
     /// The daemon does not offer the commands.
     NoNamespace,
+    /// `check`: trouble is likely.
+    Warned,
     /// `status`: an unknown name, or no daemon.
     Unknown,
     /// Nothing listens at the address.
@@ -33,7 +35,7 @@ impl ExitCode {
             ExitCode::Success => 0,
             ExitCode::Generic => 1,
             ExitCode::Usage => 2,
-            ExitCode::SomeStopped | ExitCode::NoNamespace => 3,
+            ExitCode::SomeStopped | ExitCode::NoNamespace | ExitCode::Warned => 3,
             ExitCode::Unknown | ExitCode::Refused => 4,
             ExitCode::ApiMismatch => 5,
             ExitCode::NotRunning | ExitCode::Unanswered => 7,

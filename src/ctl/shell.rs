@@ -35,7 +35,7 @@ pub(super) struct Session {
     pub prompt: String,
     /// The configuration file in use, if one was found.
     pub configuration: Option<PathBuf>,
-    /// `config --format`.
+    /// `config --format`, `check --sarif`.
     pub format: String,
     pub migration: Migration,
     /// Whether plug-ins that a configuration names are refused.

@@ -1,6 +1,20 @@
 //! What makes this supervisor Galaxy's own: readers of Galaxy's files, and what is known about its deployments.
 //!
-//! Everything here is pure: text in, values with their places out. Who opens files, asks databases or talks to Galaxy
-//! does so elsewhere, off the supervision path.
+//! Everything here is pure: text in, values with their places out. Files are read through [`crate::config::Source`] by
+//! whoever asks, off the supervision path.
 
+mod deployment;
+mod finding;
+pub mod jobconf;
+mod program;
+mod reference;
+mod rules;
+mod sarif;
+pub mod uwsgi;
 pub mod yaml;
+
+pub use deployment::Location;
+pub use finding::{Finding, Severity};
+pub use reference::reference_markdown;
+pub use rules::{RULES, Rule, check, concerns, rule};
+pub use sarif::{Other, sarif};

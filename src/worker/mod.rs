@@ -15,6 +15,7 @@ mod ending;
 mod environment_file;
 mod explanation;
 mod framing;
+mod galaxy_rules;
 mod hearing;
 mod hindrance;
 mod history;

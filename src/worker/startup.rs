@@ -15,6 +15,7 @@ use super::calendar::Calendar;
 use super::cgroups::Cgroups;
 use super::children::Children;
 use super::ear::TapRecord;
+use super::galaxy_rules;
 use super::hearing::{SERIAL_HELD_NAME, latest};
 use super::history;
 use super::invocation::{Asked, Call, Invocation};
@@ -179,6 +180,7 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     if let Some(text) = scarcity::foreseen(&config) {
         log(Level::Warn, &text);
     }
+    galaxy_rules::look(&call, &config);
     if !config.daemon.nocleanup {
         clean_up(&config);
     }

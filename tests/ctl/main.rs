@@ -417,6 +417,7 @@ fn quiet_prints_nothing_and_json_is_everywhere() {
         "config",
         "config --sample",
         "exit",
+        "explain",
         "fg",
         "help",
         "help status",

@@ -1,13 +1,17 @@
-//! `check [FILE]`
+//! `check [FILE] [--sarif]`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::config::{self, Overrides, Plugins, Rendering};
+use crate::config::{self, Loaded, Overrides, Plugins, Rendering};
 use crate::ctl::exit::ExitCode;
-use crate::ctl::render::{Colour, Form};
+use crate::ctl::render::{Colour, Form, findings_json, findings_text};
 use crate::ctl::run::host;
 use crate::ctl::shell::{Flow, Shell};
 use crate::ctl::trouble::Trouble;
+use crate::galaxy::{self, Finding, Location, Other, Severity};
+
+/// The format that `--sarif` asks for; of the command line only.
+const SARIF: &str = "sarif";
 
 #[expect(clippy::unnecessary_wraps, reason = "commands share one signature")]
 pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
@@ -15,12 +19,57 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         shell.usage("Error: no configuration file was found; name one", "check", ExitCode::Usage);
         return Ok(Flow::Continue);
     };
-    let (text, code) = config::check(&path, &overrides(shell), &host(), rendering(shell));
-    if code != ExitCode::Success.code() {
-        shell.set_exit(ExitCode::Usage);
+    let source = host();
+    let loaded = config::load(&path, &overrides(shell), &source);
+    let findings = galaxy::check(&loaded, &source);
+    let exit = exit(&loaded, &findings);
+    if exit != ExitCode::Success {
+        shell.set_exit(exit);
     }
+    let text = match rendering(shell) {
+        _ if shell.session.format == SARIF => sarif(&loaded, &findings),
+        Rendering::Json => {
+            let mut document = config::report(&path, &loaded.problems);
+            if let Some(members) = document.as_object_mut() {
+                members.insert("findings".to_owned(), findings_json(&findings));
+            }
+            format!("{document:#}\n")
+        }
+        drawn => plain(&path, &loaded, &findings, drawn),
+    };
     shell.screen.write_instead(text.as_bytes());
     Ok(Flow::Continue)
+}
+
+/// The worst of what was found decides.
+fn exit(loaded: &Loaded, findings: &[Finding]) -> ExitCode {
+    if loaded.problems.has_errors() {
+        return ExitCode::Usage;
+    }
+    match findings.iter().map(|finding| finding.rule.severity).min() {
+        Some(Severity::Error) => ExitCode::Generic,
+        Some(Severity::Warning) => ExitCode::Warned,
+        Some(Severity::Advice) | None => ExitCode::Success,
+    }
+}
+
+fn plain(path: &Path, loaded: &Loaded, findings: &[Finding], rendering: Rendering) -> String {
+    let mut text = config::render(&loaded.problems, &loaded.files, rendering);
+    text.push_str(&findings_text(findings));
+    text.push_str(&config::verdict(path, loaded));
+    text
+}
+
+fn sarif(loaded: &Loaded, findings: &[Finding]) -> String {
+    let others = loaded.problems.iter().map(|problem| Other {
+        severity: match problem.severity {
+            config::Severity::Error => Severity::Error,
+            config::Severity::Warning => Severity::Warning,
+        },
+        text: problem.message.clone(),
+        place: problem.place.as_ref().map(|place| Location { file: place.file.clone(), line: place.line }),
+    });
+    format!("{:#}\n", galaxy::sarif(findings, &others.collect::<Vec<_>>()))
 }
 
 /// What the client's command line says about reading a configuration.

@@ -9,6 +9,7 @@ mod clear;
 mod completions;
 mod config;
 mod env;
+mod explain;
 mod fg;
 mod help;
 mod history;
@@ -64,6 +65,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "config" => config::run,
         "env" => env::run,
         "exit" | "quit" => quit::run,
+        "explain" => explain::run,
         "fg" => fg::run,
         "help" => help::run,
         "history" => history::run,

@@ -1,6 +1,7 @@
 //! How facts look: Supervisor's lines, a table on a terminal, or one JSON document. Commands know
 //! none of this.
 
+mod findings;
 mod harmless;
 mod json;
 mod plain;
@@ -8,5 +9,6 @@ mod screen;
 mod table;
 mod updates;
 
+pub(super) use findings::{findings_json, findings_text};
 pub(super) use harmless::Harmless;
 pub(super) use screen::{Colour, Form, Hints, Screen, Sink, colour_for, form_for};

@@ -1,0 +1,48 @@
+//! The rules, and the checks that apply them: one file for each part of the reference.
+
+mod files;
+mod jobs;
+mod names;
+mod services;
+mod signals;
+mod stopping;
+mod table;
+mod trees;
+mod uwsgi;
+
+pub use table::{RULES, Rule, rule};
+
+use super::deployment::Deployment;
+use super::finding::{Finding, Findings};
+use super::program::Invocation;
+use crate::config::{Config, Loaded, Source};
+
+/// Applies every rule to a configuration and to what its programs read. Nothing is changed on the host.
+///
+/// A rule is silent where what it asks for is not known: a file that cannot be read is no mistake of its own. A
+/// configuration with errors has no programs, so nothing is found.
+pub fn check(loaded: &Loaded, source: &dyn Source) -> Vec<Finding> {
+    let Some(config) = &loaded.config else { return Vec::new() };
+    let deployment = Deployment::read(config, loaded, source);
+    let mut findings = Findings::default();
+    for apply in [
+        files::apply,
+        stopping::apply,
+        signals::apply,
+        trees::apply,
+        names::apply,
+        jobs::apply,
+        uwsgi::apply,
+        services::apply,
+    ] {
+        apply(&deployment, &mut findings);
+    }
+    findings.sorted()
+}
+
+/// Whether any program of a configuration is known to be of Galaxy.
+#[must_use]
+pub fn concerns(config: &Config) -> bool {
+    let mut processes = config.groups.iter().flat_map(|group| &group.processes);
+    processes.any(|process| Invocation::of(&process.command).is_some())
+}
