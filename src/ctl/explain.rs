@@ -92,12 +92,13 @@ fn daemon(session: &Session) -> String {
         return format!("  daemon: its pid file {shown} holds no process id");
     };
     match proc_table::one(pid) {
-        Some(keeper) => format!(
+        Ok(Some(keeper)) => format!(
             "  daemon: {shown} names process {pid}, which lives and is called {}{}",
             printable(&keeper.name),
             stopped(&keeper)
         ),
-        None => format!("  daemon: {shown} names process {pid}, which does not live"),
+        Ok(None) => format!("  daemon: {shown} names process {pid}, which does not live"),
+        Err(error) => format!("  daemon: {shown} names process {pid}, of which nothing can be found out: {error}"),
     }
 }
 

@@ -84,7 +84,7 @@ impl Worker {
     pub(super) fn hindrances(&self, view: &ProcessView<'_>) -> Vec<String> {
         let Some(pid) = view.pid else { return Vec::new() };
         let mut found = Vec::new();
-        match proc_table::one(pid).map(|entry| entry.standing) {
+        match standing(pid) {
             Some(Standing::Stopped) => {
                 let name = view.namespec();
                 found.push(format!("it was stopped by a signal; `galaxyctl signal CONT {name}` lets it go on"));
@@ -105,6 +105,11 @@ impl Worker {
 
     /// Whether a child was stopped by a signal, so that it hears no other but SIGKILL until it goes on.
     pub(super) fn is_stopped(pid: i32) -> bool {
-        proc_table::one(pid).is_some_and(|entry| entry.standing == Standing::Stopped)
+        standing(pid) == Some(Standing::Stopped)
     }
+}
+
+/// `None` also where it cannot be found out: then nothing is told of it.
+fn standing(pid: i32) -> Option<Standing> {
+    proc_table::one(pid).ok()?.map(|entry| entry.standing)
 }
