@@ -14,6 +14,8 @@
 
 #[path = "../conformance/daemon.rs"]
 mod daemon;
+#[path = "../fixture/dice.rs"]
+mod dice;
 #[path = "../promises/household.rs"]
 mod household;
 #[path = "../fixture/notice.rs"]
@@ -45,6 +47,8 @@ mod f24_daemonizes;
 mod f25_descriptors;
 mod f26_many_programs;
 mod f29_many_deaths;
+mod f30_state_files;
+mod f31_crash_points;
 mod f33_read_only;
 mod f34_hung_file_system;
 mod f35_log_directory;
