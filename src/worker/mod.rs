@@ -61,7 +61,7 @@ use std::ffi::OsString;
 
 pub use invocation::Invocation;
 pub use launch::launch;
-pub use rehearsal::rehearse;
+pub use rehearsal::{rehearse, understand};
 pub use startup::{Ended, run};
 
 /// The environment the daemon was started with.
