@@ -42,6 +42,7 @@ mod f10_pathological_output;
 mod f19_planted_links;
 mod f20_socket;
 mod f21_foreign_user;
+mod f22_reused_pid;
 mod f23_deaf_family;
 mod f24_daemonizes;
 mod f25_descriptors;

@@ -23,9 +23,12 @@ fn crash_points(effects: &[usize]) -> Vec<Death> {
     for (turn, count) in (0_u64..).zip(effects) {
         let around = [Moment::BeforeDeciding, Moment::BeforeJournalling, Moment::AfterPerforming];
         for moment in around.into_iter().chain((0..*count).map(Moment::Performing)) {
-            for victim in [Victim::Worker, Victim::Keeper, Victim::Both] {
-                points.extend(DOWNTIMES.map(|downtime| Death { turn, moment, victim, downtime }));
-            }
+            points.extend(DOWNTIMES.map(|downtime| Death { turn, moment, victim: Victim::Worker, downtime }));
+            // The two downtimes in turn: what a late keeper finds differs little from step to step.
+            let [soon, late] = DOWNTIMES;
+            let (keepers, boths) = if turn.is_multiple_of(2) { (soon, late) } else { (late, soon) };
+            points.push(Death { turn, moment, victim: Victim::Keeper, downtime: keepers });
+            points.push(Death { turn, moment, victim: Victim::Both, downtime: boths });
         }
     }
     points

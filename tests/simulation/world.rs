@@ -411,6 +411,7 @@ impl World<'_> {
         if self.strike(death, plan::Moment::BeforeJournalling) {
             return Ok(false);
         }
+        let Some(worker) = &mut self.worker else { return Ok(false) };
         self.journal.write(&mut worker.engine, &effects, &specs)?;
         self.effects.push(effects.len());
         for (count, effect) in effects.into_iter().enumerate() {
