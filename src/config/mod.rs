@@ -16,6 +16,7 @@ mod find;
 mod groups;
 mod host;
 pub mod ini;
+mod limits;
 mod literal;
 mod loader;
 mod lookup;
@@ -57,6 +58,7 @@ pub use diagnostic::{EXIT_REFUSED, Rendering, check, render};
 pub use difference::{Difference, difference};
 pub use find::{NotFound, find, search_paths};
 pub use host::HostSource;
+pub use limits::{CpuMax, Limits};
 pub use literal::{ascii_literal, literal};
 pub use loader::{Loaded, load};
 pub use model::{

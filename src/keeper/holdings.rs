@@ -43,7 +43,9 @@ impl Holdings {
                 if name == ROLL_HELD_NAME {
                     self.0.remove(ROLL_FILE_HELD_NAME);
                 }
-                carried.iter().for_each(|descriptor| self.keep(name.clone(), descriptor));
+                for descriptor in carried {
+                    self.keep(name.clone(), descriptor);
+                }
             }
             ToKeeper::Release { name } => drop(self.0.remove(name)),
             ToKeeper::Forget { id } => {

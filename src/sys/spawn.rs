@@ -56,6 +56,8 @@ pub enum Step {
     Exec,
     /// The child goes on without its cgroup; another report may follow.
     Cgroup,
+    /// The child must not run without its cgroup, and could not enter it.
+    Confinement,
 }
 
 /// What a failed child reports.
@@ -78,8 +80,8 @@ pub enum Status {
     NotGrouped(i32),
 }
 
-/// Forks and, in the child, once its gate is open, does everything the plan says in this order: cgroup, process group,
-/// standard descriptors, limits, groups, group, user, directory, umask, signals, descriptors, `exec`.
+/// Forks and, in the child, once its gate is open, does everything the plan says in this order: its chance in want of memory,
+/// cgroup, process group, standard descriptors, limits, groups, group, user, directory, umask, signals, descriptors, `exec`.
 ///
 /// `given` becomes standard input if the plan wants that; `cgroup` is the door it enters by. Meant for a process with one
 /// thread; with more it is still sound, since the child calls nothing that could wait for another thread.

@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use tokio::sync::mpsc;
 
 use super::announcing::Announced;
+use super::calendar::Calendar;
 use super::cgroups::Cgroups;
 use super::children::Children;
 use super::ear::TapRecord;
@@ -164,6 +165,7 @@ pub(super) struct Worker {
     pub(super) upgrades: Upgrades,
     /// Who wants to know what became of an upgrade that is under way.
     pub(super) curious: Vec<Reply>,
+    pub(super) calendar: Calendar,
     pub(super) plane: Plane,
     pub(super) notices: Notices,
     pub(super) activity: Arc<Activity>,
@@ -196,7 +198,9 @@ impl Worker {
         self.release_pools();
         self.announce_news();
         while self.halted.is_none() {
-            match self.wake().await {
+            let wake = self.wake().await;
+            self.look_at_the_clock();
+            match wake {
                 Wake::Keeper(message, descriptors) => self.on_keeper(&message, descriptors),
                 Wake::KeeperGone(error) => return self.succeed_keeper(&error),
                 Wake::Request(incoming) => self.on_request(incoming),

@@ -1,7 +1,7 @@
 //! A model of the keeper and of its children: forks, signals, reaps, and tells what it knows until told to forget. It dies,
 //! and another one takes its place, with the roll.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use galaxyd::engine::{Exit, Pid, ProcessId};
@@ -45,8 +45,6 @@ pub(crate) struct Child {
     obeys: bool,
     /// The system refuses signals to it.
     untouchable: bool,
-    /// Its parent died: how it ends may be unknown.
-    adopted: bool,
 }
 
 impl Child {
@@ -68,6 +66,8 @@ pub(crate) struct Keeper {
     forked: BTreeMap<ProcessId, u32>,
     next_pid: Pid,
     pub(crate) outbox: VecDeque<FromKeeper>,
+    /// Their parent died: how they end may be unknown.
+    adopted: BTreeSet<ChildId>,
     /// Until another one takes its place.
     pub(crate) is_dead: bool,
 }
@@ -85,8 +85,8 @@ impl Keeper {
     pub(crate) fn succeed(&mut self, now: Duration, dice: &mut Dice) {
         self.is_dead = false;
         self.outbox.clear();
-        for child in self.children.values_mut().filter(|child| child.is_alive()) {
-            child.adopted = true;
+        for (id, child) in self.children.iter_mut().filter(|(_, child)| child.is_alive()) {
+            self.adopted.insert(*id);
             // What it reported of itself may have been read by nobody.
             child.exec_failed &= dice.chance(50);
             if let Some((at, exit)) = child.fate
@@ -104,7 +104,7 @@ impl Keeper {
                 && child.is_alive()
                 && at <= now
             {
-                let exit = if child.adopted && dice.chance(30) { Exit::Unknown } else { exit };
+                let exit = if self.adopted.contains(id) && dice.chance(30) { Exit::Unknown } else { exit };
                 child.ended = Some((exit, at));
                 self.outbox.push_back(FromKeeper::Exited { child: *id, exit, at });
             }
@@ -160,7 +160,6 @@ impl Keeper {
             fate: if exec_failed { Some((now + dice.millis(5), Exit::Code(127))) } else { fate(now, busy, dice) },
             obeys: dice.chance(75),
             untouchable: dice.chance(3),
-            adopted: false,
         };
         self.outbox.push_back(FromKeeper::Spawned { child: id, pid: child.pid, at: now });
         if exec_failed {
