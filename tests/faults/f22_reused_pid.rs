@@ -159,11 +159,15 @@ fn f22_a_stranger_who_gets_the_number_between_stop_and_kill_is_not_killed() {
     let keeper = daemon.pid();
     let both = [keeper, worker_of(keeper)];
     // They see nothing of the end until it is time to insist.
-    both.iter().for_each(|pid| kill_pid(*pid, Signal::SIGSTOP));
+    for pid in both {
+        kill_pid(pid, Signal::SIGSTOP);
+    }
     end_orphan(pid);
     let mut stranger = Stranger::with_number(pid);
     thread::sleep(Duration::from_millis(1200));
-    both.iter().for_each(|pid| kill_pid(*pid, Signal::SIGCONT));
+    for pid in both {
+        kill_pid(pid, Signal::SIGCONT);
+    }
     daemon.wait_state("p", "STOPPED");
     assert!(stranger.is_unharmed());
     shut_down(&daemon, child);
