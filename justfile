@@ -10,7 +10,7 @@ test:
     cargo test
 
 sim:
-    GALAXYD_HISTORIES=100000 GALAXYD_CRASH_HISTORIES=60 cargo test --release --test simulation
+    GALAXYD_HISTORIES=100000 GALAXYD_CRASH_HISTORIES=30 cargo test --release --test simulation
 
 conformance:
     cargo test --test conformance

@@ -1,17 +1,37 @@
-//! An endpoint in a process without descriptors. Alone in its process, because the limit is the process's.
+//! A process without descriptors. Tests of their own, one after the other, because the limit is the process's.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use galaxyd::config::{Access, PageConfig, ServerConfig, UnixServer};
 use galaxyd::http::{bind, serve};
+use galaxyd::sys::{pidfd, proc_table};
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::sys::time::TimeValLike;
 use tokio::sync::mpsc;
 
+/// One at a time.
+static LIMIT: Mutex<()> = Mutex::new(());
+
+#[test]
+fn a_process_of_which_nothing_can_be_found_out_is_not_taken_for_one_that_is_gone() {
+    let _alone = LIMIT.lock().unwrap();
+    let me = i32::try_from(std::process::id()).unwrap();
+    let identity = proc_table::one(me).unwrap().unwrap().identity;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 3, hard).unwrap();
+    let (one, all, held) = (proc_table::one(me), proc_table::all(), pidfd::open(identity));
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+    for error in [one.unwrap_err(), all.unwrap_err(), held.unwrap_err()] {
+        assert_eq!(error.raw_os_error(), Some(nix::libc::EMFILE));
+    }
+}
+
 #[test]
 fn without_descriptors_accepting_waits_without_spinning_and_goes_on_when_there_are_some() {
+    let _alone = LIMIT.lock().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("s.sock");
     let section = "unix_http_server".to_owned();

@@ -76,7 +76,12 @@ pub(super) fn unanswered(session: &Session) -> String {
     let Ok((_, pid)) = pid_of_daemon(session) else {
         return format!("error: nobody answers at {}, though somebody listens there", session.serverurl);
     };
-    let entries = entries_of_daemon(pid);
+    let entries = match entries_of_daemon(pid) {
+        Ok(entries) => entries,
+        Err(error) => {
+            return format!("error: daemon pid {pid} does not answer, and nothing can be found out of it: {error}");
+        }
+    };
     let are = |standing| entries.iter().filter(move |entry: &&Entry| entry.standing == standing);
     if entries.is_empty() {
         return format!("error: daemon pid {pid} does not answer (it does not live any more); start it again");
@@ -124,20 +129,26 @@ fn daemon(session: &Session) -> String {
         Err(reason) => return format!("  daemon: {reason}"),
     };
     let shown = pidfile.display();
-    let Some(keeper) = proc_table::one(pid) else {
+    let entries = match entries_of_daemon(pid) {
+        Ok(entries) => entries,
+        Err(error) => {
+            return format!("  daemon: {shown} names process {pid}, of which nothing can be found out: {error}");
+        }
+    };
+    let Some(keeper) = entries.first() else {
         return format!("  daemon: {shown} names process {pid}, which does not live");
     };
-    let stopped = way_out_of_a_stop(&entries_of_daemon(pid))
+    let stopped = way_out_of_a_stop(&entries)
         .map_or_else(String::new, |way_out| format!("; it was stopped by a signal: {way_out}"));
     format!("  daemon: {shown} names process {pid}, which lives and is called {}{stopped}", printable(&keeper.name))
 }
 
-/// The daemon's keeper and its worker, which is the keeper's child of the same name.
-fn entries_of_daemon(pid: i32) -> Vec<Entry> {
-    let Some(keeper) = proc_table::one(pid) else { return Vec::new() };
+/// The daemon's keeper and its worker, which is the keeper's child of the same name; nobody if the keeper does not live.
+fn entries_of_daemon(pid: i32) -> io::Result<Vec<Entry>> {
+    let Some(keeper) = proc_table::one(pid)? else { return Ok(Vec::new()) };
     let is_worker = |entry: &Entry| entry.parent == pid && entry.name == keeper.name;
-    let table = proc_table::all().unwrap_or_default();
-    std::iter::once(keeper.clone()).chain(table.into_iter().filter(is_worker)).collect()
+    let table = proc_table::all()?;
+    Ok(std::iter::once(keeper.clone()).chain(table.into_iter().filter(is_worker)).collect())
 }
 
 /// What to do about a daemon of which processes were stopped by a signal; `None` if none was.

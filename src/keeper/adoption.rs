@@ -12,7 +12,7 @@ use super::table::{Child, Table};
 use crate::engine::Exit;
 use crate::sys::child_pipes::Pipes;
 use crate::sys::pipe::{self, End};
-use crate::sys::proc_table::{self, Identity};
+use crate::sys::proc_table::{self, Identity, Standing};
 use crate::sys::waiter::Interest;
 use crate::sys::{clock, pidfd, process, reap};
 
@@ -35,11 +35,11 @@ impl Keeper {
     /// Takes over the child of an entry: it lives and is the one meant, or it is known to have ended.
     ///
     /// # Errors
-    /// Whether it lives cannot be found out: ENOSYS before Linux 5.3, EMFILE, ENOMEM.
+    /// Whether it lives cannot be found out: ENOSYS before Linux 5.3, EMFILE, ENFILE, ENOMEM.
     pub(super) fn adopt(&mut self, entry: Entry) -> io::Result<()> {
         let Entry { program, start, pipes: inodes } = entry;
         // After an upgrade it is our child as before, and not reaped: the pid is still its own.
-        let is_ours = program.ended.is_none() && is_own_child(Identity { pid: program.pid, start });
+        let is_ours = program.ended.is_none() && is_own_child(Identity { pid: program.pid, start })?;
         let process = match program.ended {
             Some(_) => None,
             None if is_ours => None,
@@ -126,8 +126,22 @@ impl Keeper {
     }
 }
 
-fn is_own_child(identity: Identity) -> bool {
-    proc_table::one(identity.pid).is_some_and(|entry| entry.identity == identity && entry.parent == process::id())
+fn is_own_child(identity: Identity) -> io::Result<bool> {
+    let found = proc_table::one(identity.pid)?;
+    Ok(found.is_some_and(|entry| entry.identity == identity && entry.parent == process::id()))
+}
+
+impl Table {
+    /// Whether a child can still do anything, as one that only waits to be collected cannot. One of which nothing can be
+    /// found out may.
+    pub(super) fn may_run(&self) -> bool {
+        let can = |child: &Child| {
+            let identity = Identity { pid: child.pid, start: child.start };
+            let is_it = |found: proc_table::Entry| found.identity == identity && found.standing != Standing::Ended;
+            proc_table::one(child.pid).map_or(true, |found| found.is_some_and(is_it))
+        };
+        self.children.iter().filter(|child| child.ended.is_none()).any(can)
+    }
 }
 
 impl From<reap::Exit> for Exit {
@@ -164,4 +178,46 @@ fn find_pipes(
 pub(super) fn inodes(pipes: &Pipes) -> [u64; 3] {
     [pipes.stdin.as_ref(), Some(&pipes.stdout), pipes.stderr.as_ref()]
         .map(|pipe| pipe.and_then(|pipe| pipe::inode(pipe.as_fd()).ok()).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn child(identity: Identity) -> Child {
+        Child {
+            id: 1,
+            tag: "1.1".into(),
+            pid: identity.pid,
+            start: identity.start,
+            started: now(),
+            last_signal: 0,
+            pipes: Pipes { stdin: None, stdout: pipe::ended().unwrap(), stderr: None },
+            watch: None,
+            status: None,
+            ended: None,
+            exec_failed: None,
+            in_inventory: false,
+        }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "some process that is to end")]
+    fn only_one_that_is_not_waiting_to_be_collected_may_run() {
+        let mut other = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let identity = proc_table::one(other.id().cast_signed()).unwrap().unwrap().identity;
+        let mut table = Table::default();
+        assert!(!table.may_run());
+        table.children.push(child(Identity { start: identity.start + 1, ..identity }));
+        assert!(!table.may_run(), "another one has its number");
+        table.children.push(child(identity));
+        assert!(table.may_run());
+        drop(other.stdin.take());
+        let held = pidfd::open(identity).unwrap();
+        let mut awaited = [nix::poll::PollFd::new(held.as_fd(), nix::poll::PollFlags::POLLIN)];
+        nix::poll::poll(&mut awaited, nix::poll::PollTimeout::NONE).unwrap();
+        assert!(!table.may_run(), "it has ended, and nobody has collected it");
+        other.wait().unwrap();
+        assert!(!table.may_run());
+    }
 }

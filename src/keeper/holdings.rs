@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use super::enrolment::{ROLL_FILE_HELD_NAME, ROLL_HELD_NAME};
 use super::protocol::{FromKeeper, HeldProgram, ToKeeper};
 
 /// The place of a standard stream among a child's.
@@ -38,7 +39,14 @@ impl Holdings {
     /// What the keeper will have when it has read this.
     pub(super) fn told(&mut self, message: &ToKeeper, carried: &[OwnedFd]) {
         match message {
-            ToKeeper::Hold { name } => carried.iter().for_each(|descriptor| self.keep(name.clone(), descriptor)),
+            ToKeeper::Hold { name } => {
+                if name == ROLL_HELD_NAME {
+                    self.0.remove(ROLL_FILE_HELD_NAME);
+                }
+                for descriptor in carried {
+                    self.keep(name.clone(), descriptor);
+                }
+            }
             ToKeeper::Release { name } => drop(self.0.remove(name)),
             ToKeeper::Forget { id } => {
                 for name in pipe_names(*id) {
@@ -69,6 +77,8 @@ impl Holdings {
                     self.keep(pipe_name(*id, stream), descriptor);
                 }
             }
+            // The roll is in its file again.
+            FromKeeper::Unrecorded { errno: 0 } => drop(self.0.remove(ROLL_FILE_HELD_NAME)),
             _ => {}
         }
     }

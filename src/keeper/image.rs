@@ -90,7 +90,8 @@ pub fn become_keeper(held: &[(String, BorrowedFd<'_>)], inheritance: Inheritance
 }
 
 /// The last act of a worker whose keeper was killed: starts another one, which holds these descriptors under these names,
-/// takes over the children on the roll among them, and starts a worker as soon as this process has ended.
+/// takes over the children on the roll among them, and starts a worker as soon as this process has ended. The roll has to
+/// come behind all that must not be missing, should this process be killed on the way.
 ///
 /// # Errors
 ///
@@ -136,7 +137,7 @@ pub fn start_image_again() -> io::Error {
     Executable::of_this_process().replace_image(&exec::arguments(), &exec::environment(&[STAGE, SOCKET], &[]), [])
 }
 
-/// A socket in which a `Hold` message for each of these waits.
+/// A socket in which a `Hold` message for each of these waits, and what is to be done with them.
 fn queue(held: &[(String, BorrowedFd<'_>)], inheritance: Inheritance) -> io::Result<OwnedFd> {
     let (reader, writer) = descriptors::packet_pair()?;
     let mut bytes = Vec::new();
@@ -145,10 +146,12 @@ fn queue(held: &[(String, BorrowedFd<'_>)], inheritance: Inheritance) -> io::Res
         message.encode(&mut bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         descriptors::send(&writer, &bytes, &[*descriptor])?;
     }
-    if inheritance == Inheritance::Daemon {
-        ToKeeper::Ready.encode(&mut bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        descriptors::send(&writer, &bytes, &[])?;
-    }
+    let last = match inheritance {
+        Inheritance::None => ToKeeper::StartAfresh,
+        Inheritance::Daemon => ToKeeper::Ready,
+    };
+    last.encode(&mut bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    descriptors::send(&writer, &bytes, &[])?;
     Ok(reader)
 }
 

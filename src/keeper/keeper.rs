@@ -11,6 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::adoption::WATCH;
 use super::codec::MESSAGE_BYTES_MAX;
+use super::enrolment::ROLL_HELD_NAME;
 use super::herald::{Due, Herald};
 use super::image::{INHERITED_NAME, inherited};
 use super::outbox::{Item, Outbox, Sent};
@@ -61,19 +62,21 @@ const SEND_PAUSE: Duration = Duration::from_millis(20);
 /// code to exit with.
 ///
 /// `launcher` is a socket in which `Hold` messages wait: of the process that was started by the user, or of a worker whose
-/// keeper was killed, which sends them until it ends, or of a keeper of another program in this process. A `Ready` among
-/// them says that there is something to take over.
+/// keeper was killed, which sends them until it ends, or of a keeper of another program in this process. A `Ready` behind
+/// them says that there is something to take over, a `StartAfresh` that there is not. Without either the sender was killed
+/// on the way: what there is goes on if the roll is there, which is sent when everything else is.
 ///
 /// # Errors
 ///
-/// Only at the beginning, when nothing has been started yet; also if the programs on the roll cannot be taken over.
+/// Only at the beginning, when nothing has been started yet; also if the programs on the roll cannot be taken over, or run
+/// though there should be none.
 pub fn run(launcher: OwnedFd, images: &mut dyn Images) -> io::Result<u8> {
     process::adopt_orphans()?;
     let mut keeper = Keeper::new(receive_signals()?)?;
-    keeper.read_launcher(&launcher);
+    let inheritance = keeper.read_launcher(&launcher)?;
     drop(launcher);
     keeper.upgrade = Upgrade::take_from(&mut keeper.table);
-    if let Err(error) = keeper.take_roll() {
+    if let Err(error) = keeper.take_roll(inheritance) {
         keeper.go_back(images);
         return Err(error);
     }
@@ -97,11 +100,10 @@ pub fn run_in_thread(
 ) -> io::Result<(OwnedFd, std::thread::JoinHandle<u8>)> {
     process::adopt_orphans()?;
     let mut keeper = Keeper::new(receive_signals()?)?;
-    keeper.fresh = inheritance == Inheritance::None;
     for (name, descriptor) in held {
         keeper.table.hold(name, descriptor);
     }
-    keeper.take_roll()?;
+    keeper.take_roll(inheritance)?;
     let (mine, theirs) = descriptors::packet_pair()?;
     keeper.generation = 1;
     keeper.install(Tenure::new(0, mine, clock::monotonic()))?;
@@ -133,6 +135,8 @@ pub(super) struct Keeper {
     pub(super) roll: Option<Roll>,
     /// Why the roll is in memory only, an errno; zero if it is not.
     pub(super) unrecorded: i32,
+    /// When the roll's file is tried again.
+    pub(super) roll_due: Option<Duration>,
     pub(super) herald: Herald,
     /// `None` between two workers.
     pub(super) worker: Option<Tenure>,
@@ -150,7 +154,7 @@ pub(super) struct Keeper {
     pub(super) last_code: u8,
     /// Closed to make room for the next worker's socket, should the table of open files be full.
     pub(super) spare: Option<OwnedFd>,
-    /// Killed workers that the kernel did not let end yet.
+    /// Killed workers that the kernel did not let end yet, and children that were not let go: nobody is told of their end.
     pub(super) stuck: Vec<Pid>,
     pub(super) buffer: Box<[u8]>,
     pub(super) plan: PlanBuffer,
@@ -168,6 +172,7 @@ impl Keeper {
             outbox: Outbox::default(),
             roll: None,
             unrecorded: 0,
+            roll_due: None,
             herald: Herald::of_environment(),
             worker: None,
             interest: Interest::READABLE,
@@ -186,14 +191,21 @@ impl Keeper {
         })
     }
 
-    fn read_launcher(&mut self, launcher: &OwnedFd) {
+    /// Takes what was sent, up to the sender's end.
+    fn read_launcher(&mut self, launcher: &OwnedFd) -> io::Result<Inheritance> {
+        let mut inheritance = None;
         loop {
             match descriptors::receive(launcher, &mut self.buffer) {
                 Ok((length @ 1.., carried)) => {
                     let message = ToKeeper::decode(self.buffer.get(..length).unwrap_or_default());
                     match message {
+                        // Our table of open files is full, and nobody would know who runs.
+                        Ok(ToKeeper::Hold { name }) if name == ROLL_HELD_NAME && carried.is_empty() => {
+                            return Err(io::Error::from_raw_os_error(libc::EMFILE));
+                        }
                         Ok(message @ ToKeeper::Hold { .. }) => self.perform(message, carried),
-                        Ok(ToKeeper::Ready) => self.fresh = false,
+                        Ok(ToKeeper::Ready) => inheritance = Some(Inheritance::Daemon),
+                        Ok(ToKeeper::StartAfresh) => inheritance = Some(Inheritance::None),
                         Ok(_) | Err(_) => {}
                     }
                 }
@@ -212,6 +224,9 @@ impl Keeper {
                 self.table.hold(name, descriptor);
             }
         }
+        let has_all = self.table.named(ROLL_HELD_NAME).is_some();
+        let cut = || io::Error::new(io::ErrorKind::UnexpectedEof, "the sender ended before all was handed over");
+        inheritance.or(has_all.then_some(Inheritance::Daemon)).ok_or_else(cut)
     }
 
     /// `images` is `None` when the worker is a thread of this process.
@@ -258,7 +273,7 @@ impl Keeper {
             None => Some(self.due),
             Some(worker) => [worker.until, self.answer_due(worker), self.send_again].into_iter().flatten().min(),
         };
-        let due = [due, self.collection_due(), self.herald.deadline()].into_iter().flatten().min();
+        let due = [due, self.collection_due(), self.roll_due, self.herald.deadline()].into_iter().flatten().min();
         due.map(|due| due.saturating_sub(clock::monotonic()))
     }
 
@@ -503,6 +518,9 @@ impl Keeper {
     fn keep_deadlines(&mut self) -> Option<u8> {
         self.end_patience();
         let now = clock::monotonic();
+        if self.roll_due.is_some_and(|due| now >= due) {
+            self.regain_roll();
+        }
         match self.herald.turn(now) {
             Due::Ask => self.tell(Item::Turning),
             // One that is a thread of this process cannot be replaced: the service manager sees to it.

@@ -3,17 +3,17 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use super::adoption::inodes;
 use super::enrolment::ROLL_HELD_NAME;
 use super::keeper::{Keeper, STATUS, now};
 use super::outbox::Item;
-use super::protocol::{HeldProgram, PROTOCOL_VERSION, ToKeeper};
-use super::roll::Entry;
+use super::protocol::{PROTOCOL_VERSION, ToKeeper};
+use super::roll::TAG_BYTES_MAX;
 use super::table::Child;
 use super::tenure::{Afterwards, GOODBYE_WAIT};
-use crate::sys::plan::{PlanMemory, PlanView, Stdin};
+use crate::engine::Pid;
+use crate::sys::plan::{PlanBuffer, PlanMemory, PlanView, Stdin};
 use crate::sys::signals;
-use crate::sys::spawn::{self, SpawnError};
+use crate::sys::spawn::{self, Forked, SpawnError};
 use crate::sys::waiter::Interest;
 use crate::sys::{clock, pidfd, proc_table};
 
@@ -114,59 +114,51 @@ impl Keeper {
         }
     }
 
-    fn spawn(&mut self, id: u64, tag: String, mut carried: impl Iterator<Item = OwnedFd>) -> Result<(), SpawnError> {
-        let refuse = |errno| Err(SpawnError::Pipes(io::Error::from_raw_os_error(errno)));
+    fn spawn(&mut self, id: u64, tag: String, carried: impl Iterator<Item = OwnedFd>) -> Result<(), SpawnError> {
         if self.table.child(id).is_some() {
-            return refuse(libc::EEXIST);
+            return Err(refusal(libc::EEXIST));
         }
-        // The worker sent one; it got lost because our table of open files is full.
-        let Some(plan) = carried.next() else { return refuse(libc::EMFILE) };
-        let memory = PlanMemory::map(plan).map_err(SpawnError::Pipes)?;
-        let Some(plan) = PlanView::decode(memory.bytes(), &mut self.plan) else { return refuse(libc::EINVAL) };
-        let given = if plan.stdin == Stdin::Given { carried.next() } else { None };
-        let cgroup = if plan.enters_cgroup { carried.next() } else { None };
-        if (plan.stdin == Stdin::Given && given.is_none()) || (plan.enters_cgroup && cgroup.is_none()) {
-            return refuse(libc::EMFILE);
+        if tag.len() > TAG_BYTES_MAX {
+            return Err(refusal(libc::E2BIG));
         }
-        let (started, roll) = (now(), &mut self.roll);
-        let (mut start, mut unrecorded) = (0, None);
-        let spawned = spawn::spawn(&plan, given, cgroup.as_ref(), |pid, pipes| {
-            start = proc_table::one(pid).map_or(0, |entry| entry.identity.start);
-            let program = HeldProgram {
-                id,
-                tag: tag.clone(),
-                pid,
-                started,
-                last_signal: 0,
-                has_stdin: pipes.stdin.is_some(),
-                has_stderr: pipes.stderr.is_some(),
-                ended: None,
-                exec_failed: None,
-            };
-            let entry = Entry { program, start, pipes: inodes(pipes) };
-            unrecorded = roll.as_mut().and_then(|roll| roll.write(&entry).err());
-        })?;
-        // Not to learn of a failed exec (for want of memory) is no reason to deny the child.
-        let token = STATUS + u64::from(spawned.pid.unsigned_abs());
-        let _ = self.waiter.add(&spawned.status, token, Interest::READABLE);
+        let started = now();
+        let Forked { pid, pipes, status, gate } = fork(carried, &mut self.plan)?;
+        // Not to be found by its start would mean to be started twice.
+        let start = match start_of(pid) {
+            Ok(start) => start,
+            Err(error) => return Err(self.turn_back(pid, error)),
+        };
         self.table.children.push(Child {
             id,
             tag: tag.into_boxed_str(),
-            pid: spawned.pid,
+            pid,
             start,
             started,
             last_signal: 0,
-            pipes: spawned.pipes,
+            pipes,
             watch: None,
-            status: Some(spawned.status),
+            status: Some(status),
             ended: None,
             exec_failed: None,
             in_inventory: false,
         });
-        if let Some(error) = unrecorded {
-            self.lose_roll(&error);
+        self.enter(id);
+        if !self.is_recorded() {
+            self.table.children.pop();
+            return Err(self.turn_back(pid, io::Error::from_raw_os_error(self.unrecorded)));
         }
+        // Not to learn of a failed exec (for want of memory) is no reason to deny the child.
+        if let Some(status) = self.table.child(id).and_then(|child| child.status.as_ref()) {
+            let _ = self.waiter.add(status, STATUS + u64::from(pid.unsigned_abs()), Interest::READABLE);
+        }
+        gate.open();
         Ok(())
+    }
+
+    /// A child that nobody would find ends behind its gate, which closes; nobody is told of that.
+    fn turn_back(&mut self, pid: Pid, error: io::Error) -> SpawnError {
+        self.stuck.push(pid);
+        SpawnError::Fork(error)
     }
 
     /// A pid that was reaped belongs to somebody else: there is nobody to signal.
@@ -184,4 +176,28 @@ impl Keeper {
         self.enter(id);
         Ok(())
     }
+}
+
+fn refusal(errno: i32) -> SpawnError {
+    SpawnError::Pipes(io::Error::from_raw_os_error(errno))
+}
+
+/// Makes the child of a plan, which comes first among what was carried.
+fn fork(mut carried: impl Iterator<Item = OwnedFd>, buffer: &mut PlanBuffer) -> Result<Forked, SpawnError> {
+    // The worker sent one; it got lost because our table of open files is full.
+    let Some(plan) = carried.next() else { return Err(refusal(libc::EMFILE)) };
+    let memory = PlanMemory::map(plan).map_err(SpawnError::Pipes)?;
+    let Some(plan) = PlanView::decode(memory.bytes(), buffer) else { return Err(refusal(libc::EINVAL)) };
+    let given = if plan.stdin == Stdin::Given { carried.next() } else { None };
+    let cgroup = if plan.enters_cgroup { carried.next() } else { None };
+    if (plan.stdin == Stdin::Given && given.is_none()) || (plan.enters_cgroup && cgroup.is_none()) {
+        return Err(refusal(libc::EMFILE));
+    }
+    spawn::spawn(&plan, given, cgroup.as_ref())
+}
+
+/// When the kernel started a child that was not reaped.
+fn start_of(pid: Pid) -> io::Result<u64> {
+    let entry = proc_table::one(pid)?.ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+    Ok(entry.identity.start)
 }

@@ -27,6 +27,9 @@ const RECORD_BYTES: usize = 256;
 /// What a record's contents may take.
 const CONTENTS_BYTES_MAX: usize = RECORD_BYTES - CHECKSUM_BYTES - LENGTH_BYTES;
 
+/// No tag of a child is longer, in bytes, so that its record always has room.
+pub(super) const TAG_BYTES_MAX: usize = 64;
+
 const CHECKSUM_BYTES: usize = 8;
 
 const LENGTH_BYTES: usize = 4;

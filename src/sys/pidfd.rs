@@ -12,8 +12,8 @@ use super::signals;
 ///
 /// # Errors
 ///
-/// ESRCH when there is no such process (any more), also when another has its number; ENOSYS before Linux 5.3; EMFILE,
-/// ENOMEM.
+/// ESRCH when there is no such process (any more), also when another has its number; whether there is one is not known:
+/// ENOSYS before Linux 5.3, EMFILE, ENFILE, ENOMEM.
 pub fn open(identity: Identity) -> io::Result<OwnedFd> {
     // SAFETY: a bare system call on numbers.
     let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, identity.pid, 0) };
@@ -24,7 +24,7 @@ pub fn open(identity: Identity) -> io::Result<OwnedFd> {
     // SAFETY: the kernel just made this descriptor for us; it is close-on-exec.
     let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
     // From here on the descriptor names whoever has the number now; is it the one meant?
-    match proc_table::one(identity.pid) {
+    match proc_table::one(identity.pid)? {
         Some(entry) if entry.identity == identity => Ok(descriptor),
         _ => Err(io::Error::from_raw_os_error(libc::ESRCH)),
     }
@@ -111,7 +111,7 @@ mod tests {
             .spawn()
             .unwrap();
         let pid = child.id().cast_signed();
-        let held = open(proc_table::one(pid).unwrap().identity).unwrap();
+        let held = open(proc_table::one(pid).unwrap().unwrap().identity).unwrap();
         assert_eq!(exit(&held), None);
         send_to_group(&held, pid, 0).unwrap_err();
         drop(child.stdin.take());
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn only_the_process_meant_is_held() {
         let me = i32::try_from(std::process::id()).unwrap();
-        let identity = proc_table::one(me).unwrap().identity;
+        let identity = proc_table::one(me).unwrap().unwrap().identity;
         send(open(identity).unwrap(), 0).unwrap();
         let other = Identity { start: identity.start + 1, ..identity };
         assert_eq!(open(other).unwrap_err().raw_os_error(), Some(libc::ESRCH));

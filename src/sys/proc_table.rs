@@ -43,36 +43,51 @@ const READ_MAX_BYTES: u64 = 256 << 10;
 ///
 /// # Errors
 ///
-/// Without /proc.
+/// Without /proc; EMFILE, ENFILE, ENOMEM.
 pub fn all() -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-        entries.extend(one(pid));
+        match one(pid) {
+            Ok(entry) => entries.extend(entry),
+            // Of another user, and hidden (`hidepid=1`).
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(entries)
 }
 
 /// One process; `None` when there is none of that number.
-#[must_use]
-pub fn one(pid: i32) -> Option<Entry> {
-    parse(&stat(pid)?)
+///
+/// # Errors
+///
+/// Whether there is one is not known: EMFILE, ENFILE, ENOMEM, EACCES (`hidepid=1`).
+pub fn one(pid: i32) -> io::Result<Option<Entry>> {
+    let Some(line) = stat(pid)? else { return Ok(None) };
+    let damaged = || io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat: {line}"));
+    parse(&line).ok_or_else(damaged).map(Some)
 }
 
 /// How a process ended that its parent has not collected yet, as `wait(2)` would tell it: the kernel shows it to whoever
 /// may trace the process, and zero to others, so zero says nothing.
 #[must_use]
 pub fn unreaped_status(identity: Identity) -> Option<i32> {
-    let line = stat(identity.pid)?;
+    let line = stat(identity.pid).ok()??;
     let entry = parse(&line).filter(|entry| entry.identity == identity && entry.standing == Standing::Ended)?;
     let (_, fields) = line.rsplit_once(&format!("{}) ", entry.name))?;
     fields.split_ascii_whitespace().nth(EXIT_CODE)?.parse().ok().filter(|status| *status != 0)
 }
 
 /// The name in it may be any bytes: a program gives itself one, and a long one is cut within a letter.
-fn stat(pid: i32) -> Option<String> {
-    Some(String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?).into_owned())
+fn stat(pid: i32) -> io::Result<Option<String>> {
+    match fs::read(format!("/proc/{pid}/stat")) {
+        Ok(line) => Ok(Some(String::from_utf8_lossy(&line).into_owned())),
+        // It was gone before the file was opened, or before it was read.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The place of `exit_code` behind the name in /proc/PID/stat. Source: `proc_pid_stat(5)`.
@@ -96,7 +111,7 @@ pub fn waits_in(pid: i32) -> Option<String> {
 pub fn command(pid: i32) -> Option<String> {
     let line = read(&format!("/proc/{pid}/cmdline"))?;
     let line = String::from_utf8_lossy(&line).trim_end_matches('\0').replace('\0', " ");
-    if line.is_empty() { one(pid).map(|entry| format!("[{}]", entry.name)) } else { Some(line) }
+    if line.is_empty() { one(pid).ok()?.map(|entry| format!("[{}]", entry.name)) } else { Some(line) }
 }
 
 fn read(path: &str) -> Option<Vec<u8>> {
@@ -146,11 +161,11 @@ mod tests {
     #[test]
     fn this_process_is_among_all() {
         let me = i32::try_from(std::process::id()).unwrap();
-        let mine = one(me).unwrap();
+        let mine = one(me).unwrap().unwrap();
         assert!(all().unwrap().iter().any(|entry| entry.identity == mine.identity));
         assert_ne!(mine.standing, Standing::Ended);
         assert!(command(me).unwrap().contains("galaxyd"));
         assert!(environment(me).is_some());
-        assert_eq!(one(-1), None);
+        assert_eq!(one(-1).unwrap(), None);
     }
 }

@@ -12,13 +12,27 @@ use super::descriptors::set_nonblocking;
 use super::fork::fork;
 use super::plan::PlanView;
 
-/// A child that exists. It may not have reached `exec` yet.
+/// A child that exists, and waits behind its gate.
 #[derive(Debug)]
-pub struct Spawned {
+pub struct Forked {
     pub pid: i32,
     pub pipes: Pipes,
     /// Non-blocking. Ends without a byte when the child's `exec` succeeded; else gives a [`Failure`].
     pub status: OwnedFd,
+    pub gate: Gate,
+}
+
+/// Where a child waits until it is let go. Should this be dropped, or this process die before, the child ends having done
+/// nothing.
+#[derive(Debug)]
+pub struct Gate(OwnedFd);
+
+impl Gate {
+    /// Lets it go.
+    pub fn open(self) {
+        // Fails only if the child was killed meanwhile.
+        let _ = nix::unistd::write(&self.0, b"g");
+    }
 }
 
 /// Nothing was forked.
@@ -66,23 +80,16 @@ pub enum Status {
     NotGrouped(i32),
 }
 
-/// Forks and, in the child, does everything the plan says in this order: its chance in want of memory, cgroup, process group, standard
-/// descriptors, limits, groups, group, user, directory, umask, signals, descriptors, `exec`.
+/// Forks and, in the child, once its gate is open, does everything the plan says in this order: its chance in want of memory,
+/// cgroup, process group, standard descriptors, limits, groups, group, user, directory, umask, signals, descriptors, `exec`.
 ///
-/// `given` becomes standard input if the plan wants that; `cgroup` is the door it enters by. The child waits until `enrol`,
-/// which gets its pid and our ends of its pipes, has returned; should this process die before, the child ends having done
-/// nothing. Meant for a process with one thread; with more it is still sound, since the child calls nothing that could wait
-/// for another thread.
+/// `given` becomes standard input if the plan wants that; `cgroup` is the door it enters by. Meant for a process with one
+/// thread; with more it is still sound, since the child calls nothing that could wait for another thread.
 ///
 /// # Errors
 ///
 /// [`SpawnError`]; then there is no child.
-pub fn spawn(
-    plan: &PlanView<'_>,
-    given: Option<OwnedFd>,
-    cgroup: Option<&OwnedFd>,
-    enrol: impl FnOnce(i32, &Pipes),
-) -> Result<Spawned, SpawnError> {
+pub fn spawn(plan: &PlanView<'_>, given: Option<OwnedFd>, cgroup: Option<&OwnedFd>) -> Result<Forked, SpawnError> {
     let (pipes, ends) = child_pipes::open_for(plan, given).map_err(SpawnError::Pipes)?;
     let (status, report) =
         nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|errno| SpawnError::Pipes(io::Error::from(errno)))?;
@@ -108,10 +115,7 @@ pub fn spawn(
             // The child does the same; whoever is first, its group exists before we could signal it.
             // It fails if the child has already called exec, or is gone.
             let _ = nix::unistd::setpgid(nix::unistd::Pid::from_raw(pid), nix::unistd::Pid::from_raw(pid));
-            enrol(pid, &pipes);
-            // Fails only if the child was killed meanwhile.
-            let _ = nix::unistd::write(&opener, b"g");
-            Ok(Spawned { pid, pipes, status })
+            Ok(Forked { pid, pipes, status, gate: Gate(opener) })
         }
     }
 }

@@ -181,7 +181,8 @@ fn make(base: &Path, keeper: u32, generation: u64) -> Result<PathBuf, String> {
             clear(&path);
         }
     }
-    let start = i32::try_from(keeper).ok().and_then(proc_table::one).map_or(0, |entry| entry.identity.start);
+    let me = i32::try_from(keeper).ok().and_then(|pid| proc_table::one(pid).ok()?);
+    let start = me.map_or(0, |entry| entry.identity.start);
     let directory = base.join(format!("{PREFIX}-{keeper}-{start}-{generation}"));
     match cgroup::create(&directory) {
         Ok(_) => Ok(directory),
@@ -198,7 +199,8 @@ fn is_stale(name: &str, keeper: u32) -> bool {
         return false;
     };
     let (Ok(pid), Ok(start)) = (pid.parse::<i32>(), start.parse::<u64>()) else { return false };
-    let lives = proc_table::one(pid).is_some_and(|entry| entry.identity.start == start);
+    // What cannot be found out may live.
+    let lives = proc_table::one(pid).map_or(true, |entry| entry.is_some_and(|entry| entry.identity.start == start));
     !lives || u32::try_from(pid) == Ok(keeper)
 }
 
@@ -323,7 +325,7 @@ mod tests {
     #[test]
     fn only_cgroups_of_daemons_that_are_no_more_are_stale() {
         let me = std::process::id();
-        let start = proc_table::one(i32::try_from(me).unwrap()).unwrap().identity.start;
+        let start = proc_table::one(i32::try_from(me).unwrap()).unwrap().unwrap().identity.start;
         assert!(!is_stale(&format!("galaxyd-{me}-{start}-1"), me + 1), "somebody else's who lives");
         assert!(is_stale(&format!("galaxyd-{me}-{start}-1"), me), "our own of before a reload");
         assert!(is_stale(&format!("galaxyd-{me}-{}-1", start + 1), me + 1), "whose pid is another's now");

@@ -132,7 +132,7 @@ impl Worker {
     pub(super) fn hindrances(&self, view: &ProcessView<'_>) -> Vec<String> {
         let Some(pid) = view.pid else { return Vec::new() };
         let mut found = Vec::new();
-        match proc_table::one(pid).map(|entry| entry.standing) {
+        match standing(pid) {
             Some(Standing::Stopped) => {
                 let stop = self.children.last_stop(view.process, pid).map_or_else(
                     || "a signal".to_owned(),
@@ -160,6 +160,11 @@ impl Worker {
 
     /// Whether a child was stopped by a signal, so that it hears no other but SIGKILL until it goes on.
     pub(super) fn is_stopped(pid: i32) -> bool {
-        proc_table::one(pid).is_some_and(|entry| entry.standing == Standing::Stopped)
+        standing(pid) == Some(Standing::Stopped)
     }
+}
+
+/// `None` also where it cannot be found out: then nothing is told of it.
+fn standing(pid: i32) -> Option<Standing> {
+    proc_table::one(pid).ok()?.map(|entry| entry.standing)
 }

@@ -100,11 +100,11 @@ fn is_anothers(files: &StateFiles, claim: &Claim) -> bool {
     former.is_some_and(|former| former != *claim)
 }
 
+/// Whether it may live: of what cannot be found out nobody starts a second one.
 fn lives(entry: &Entry) -> bool {
     let identity = Identity { pid: entry.program.pid, start: entry.start };
-    entry.program.ended.is_none()
-        && proc_table::one(identity.pid)
-            .is_some_and(|found| found.identity == identity && found.standing != Standing::Ended)
+    let is_it = |found: proc_table::Entry| found.identity == identity && found.standing != Standing::Ended;
+    entry.program.ended.is_none() && proc_table::one(identity.pid).map_or(true, |found| found.is_some_and(is_it))
 }
 
 fn inherit(files: &StateFiles, claim: &Claim) -> Result<(File, Snapshot), String> {

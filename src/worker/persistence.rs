@@ -1,5 +1,6 @@
 //! Whether a daemon that is killed with its worker can be gone on with: the roll and the journal are in their files.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,7 +12,7 @@ use super::state_files::{self, StateFiles};
 use super::worker::{Worker, now};
 use crate::config::Config;
 use crate::engine::Moment;
-use crate::keeper::{KeeperLink, ToKeeper};
+use crate::keeper::{KeeperLink, ROLL_FILE_HELD_NAME, ROLL_HELD_NAME, ToKeeper};
 use crate::logs::{Level, log};
 use crate::sys::errno;
 
@@ -112,12 +113,11 @@ impl Persistence {
 /// configuration means, else new ones in their place.
 pub(super) fn renew(
     config: &Config,
-    directory: Option<&OwnedFd>,
-    roll: Option<OwnedFd>,
+    held: &mut BTreeMap<String, OwnedFd>,
     keeper: &mut KeeperLink,
 ) -> Option<StateFiles> {
+    let (directory, roll) = take_from(held);
     let wanted = StateFiles::open(&config.daemon);
-    let roll = roll.map(File::from);
     if let (Some(roll), Ok(files), true) = (&roll, &wanted, directory.is_some())
         && files.has(roll)
     {
@@ -143,10 +143,17 @@ pub(super) fn renew(
 }
 
 /// Those that a predecessor had, or a daemon that was killed.
-pub(super) fn resume(config: &Config, directory: Option<OwnedFd>, roll: Option<&OwnedFd>) -> Option<StateFiles> {
+pub(super) fn resume(config: &Config, held: &mut BTreeMap<String, OwnedFd>) -> Option<StateFiles> {
+    let (directory, roll) = take_from(held);
     let files = StateFiles::of_held(directory?, &config.daemon);
-    let roll = File::from(roll?.try_clone().ok()?);
-    files.has(&roll).then_some(files)
+    files.has(&roll?).then_some(files)
+}
+
+/// The runtime directory and the roll's file, as the keeper holds them; the roll itself may be in memory for a while.
+fn take_from(held: &mut BTreeMap<String, OwnedFd>) -> (Option<OwnedFd>, Option<File>) {
+    let [directory, file, roll] =
+        [state_files::HELD_NAME, ROLL_FILE_HELD_NAME, ROLL_HELD_NAME].map(|name| held.remove(name));
+    (directory, file.or(roll).map(File::from))
 }
 
 impl Worker {

@@ -149,7 +149,7 @@ pub(super) fn pause() {
 /// How long to wait for the lock of the daemon with this pid.
 fn patience(pid: Option<i32>) -> Duration {
     match pid.map(proc_table::one) {
-        Some(entry) if entry.as_ref().is_none_or(|entry| entry.standing == Standing::Ended) => LEAVING_WAIT,
+        Some(Ok(entry)) if entry.as_ref().is_none_or(|entry| entry.standing == Standing::Ended) => LEAVING_WAIT,
         _ => DYING_WAIT,
     }
 }

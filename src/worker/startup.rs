@@ -32,7 +32,6 @@ use super::scarcity;
 use super::serving::{self, Serving};
 use super::socket_watch::SocketWatch;
 use super::spawning::{Heritage, SpawnQueue};
-use super::state_files;
 use super::taps::Taps;
 use super::twiddling;
 use super::upgrade::Upgrades;
@@ -41,7 +40,7 @@ use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, ServerAuth, Se
 use crate::engine::{Engine, Input};
 use crate::events::{self, Events};
 use crate::http::{self, BoundListener};
-use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ROLL_HELD_NAME, ToKeeper};
+use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ToKeeper};
 use crate::logs::{
     self, Activity, ActivitySettings, ActivityTarget, Level, Plane, SourceId, Transits, clear_auto_logs, log,
 };
@@ -187,8 +186,7 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     // The first time, the launcher has tested them.
     let active = first_groups(&mut config, inventory.generation > 1);
     let listeners = renew_listeners(&config, &mut inventory.held, &mut keeper)?;
-    let [directory, roll] = take_state_files(&mut inventory.held);
-    let files = persistence::renew(&config, directory.as_ref(), roll, &mut keeper);
+    let files = persistence::renew(&config, &mut inventory.held, &mut keeper);
     let groups = active.values().map(GroupConfig::spec).collect();
     let next_serial = inventory.held.remove(SERIAL_HELD_NAME).map(memory::read).and_then(Result::ok).unwrap_or(0);
     let events = Events::new(config.daemon.identifier.clone(), next_serial);
@@ -276,8 +274,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let launch = inventory.held.remove(launch::HELD_NAME).and_then(|launch| memory::read(launch).ok());
     let launch: LaunchRecord = launch.unwrap_or(journalled_launch);
     let locked = inventory.held.remove(pidfile::HELD_NAME);
-    let [directory, roll] = take_state_files(&mut inventory.held);
-    let files = persistence::resume(&config, directory, roll.as_ref());
+    let files = persistence::resume(&config, &mut inventory.held);
     let activity = open_activity(&config)?;
     let listeners = adopt_listeners(&config, &mut inventory.held)?;
     let mut engine = Engine::restore(mood, engine, next_process);
@@ -347,11 +344,6 @@ impl Worker {
         log(Level::Info, &format!("supervisord started with pid {}", self.pid));
         self.record_daemon(&format!("started with pid {}", self.pid));
     }
-}
-
-/// The runtime directory and the roll, as the keeper holds them.
-fn take_state_files(held: &mut BTreeMap<String, OwnedFd>) -> [Option<OwnedFd>; 2] {
-    [state_files::HELD_NAME, ROLL_HELD_NAME].map(|name| held.remove(name))
 }
 
 /// The first id that no child of the keeper has or had.
@@ -459,6 +451,7 @@ fn assemble(
         morgue: Morgue::default(),
         sweeping: BTreeSet::new(),
         upgrades: Upgrades::default(),
+        curious: Vec::new(),
         calendar: Calendar::new(),
         plane,
         notices,

@@ -82,7 +82,7 @@ fn end_all(unit: &Path) -> Result<usize, String> {
     loop {
         let others = cgroup::members(unit).map_err(unreadable)?.into_iter().filter(|pid| *pid != me);
         let held: Vec<(i32, OwnedFd)> =
-            others.filter_map(|pid| Some((pid, pidfd::open(proc_table::one(pid)?.identity).ok()?))).collect();
+            others.filter_map(|pid| Some((pid, pidfd::open(proc_table::one(pid).ok()??.identity).ok()?))).collect();
         // Once held, a number cannot become another's; who is still a member now is the one meant.
         let members = cgroup::members(unit).map_err(unreadable)?;
         let leftovers: Vec<_> = held.into_iter().filter(|(pid, _)| members.contains(pid)).collect();

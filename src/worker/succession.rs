@@ -8,7 +8,7 @@ use super::memory;
 use super::startup::Ended;
 use super::worker::Worker;
 use crate::config::LogLevelName;
-use crate::keeper::{self, LinkError};
+use crate::keeper::{self, LinkError, ROLL_HELD_NAME};
 use crate::logs::{Level, log};
 
 /// Set by systemd, which starts the unit again: a second daemon beside it would be in its way.
@@ -46,7 +46,13 @@ impl Worker {
         let text = format!("this keeper takes the place of process {}, which was killed", self.pid);
         let launch = LaunchRecord { messages: vec![(LogLevelName::Warn, text)], ..self.launch.clone() };
         let launch = memory::document(c"galaxyd-launch", &launch)?;
-        let others = self.keeper.holdings().filter(|(name, _)| *name != launch::HELD_NAME);
-        keeper::start_keeper(others.chain([(launch::HELD_NAME, launch.as_fd())]))
+        let (roll, others): (Vec<_>, Vec<_>) = self
+            .keeper
+            .holdings()
+            .filter(|(name, _)| *name != launch::HELD_NAME)
+            .partition(|(name, _)| *name == ROLL_HELD_NAME);
+        // Should this worker be killed before the roll is handed over, the next start finds it; and without the record
+        // nobody begins afresh.
+        keeper::start_keeper(others.into_iter().chain(roll).chain([(launch::HELD_NAME, launch.as_fd())]))
     }
 }

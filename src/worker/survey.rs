@@ -70,13 +70,13 @@ pub(super) struct Household {
 ///
 /// # Errors
 ///
-/// Without /proc, or if a cgroup cannot be read.
+/// /proc or a cgroup cannot be read.
 pub(super) fn survey(household: &Household, wanted: &[Traces]) -> std::io::Result<Vec<Vec<Identity>>> {
     let mut found = attribute(&proc_table::all()?, household, wanted, proc_table::environment);
     for (one, list) in wanted.iter().zip(&mut found) {
         let Some(cgroup) = &one.cgroup else { continue };
         for pid in cgroup::members(cgroup)? {
-            let Some(entry) = proc_table::one(pid).filter(|entry| entry.standing != Standing::Ended) else { continue };
+            let Some(entry) = proc_table::one(pid)?.filter(|entry| entry.standing != Standing::Ended) else { continue };
             if !household.known.contains(&pid) && !list.contains(&entry.identity) {
                 list.push(entry.identity);
             }
@@ -89,7 +89,7 @@ pub(super) fn survey(household: &Household, wanted: &[Traces]) -> std::io::Resul
 pub(super) fn describe(identity: Identity) -> Option<Survivor> {
     let command = proc_table::command(identity.pid)?;
     let command: String = printable(&command).chars().take(COMMAND_MAX_CHARS).collect();
-    (proc_table::one(identity.pid)?.identity == identity).then_some(Survivor { identity, command })
+    (proc_table::one(identity.pid).ok()??.identity == identity).then_some(Survivor { identity, command })
 }
 
 fn attribute(

@@ -69,11 +69,15 @@ pub(super) enum Upgrades {
     /// The program is being opened.
     Opening,
     Rehearsing(Box<Rehearsal>),
-    /// The program is sound; nothing holds it back any more.
+    /// The program is sound; nothing holds it back any more. Whoever asked for it is told when no further request comes
+    /// here: his next one goes to the next worker.
     Agreed {
         program: OwnedFd,
         record: Record,
+        reply: Reply,
     },
+    /// This worker ends.
+    MakingWay,
     /// This worker came by one, or stayed because it was undone.
     Past {
         record: Record,
@@ -130,7 +134,10 @@ impl Worker {
                 let rehearsal = Rehearsal { id, program, path, state, output: None, exec_failed: None, until, reply };
                 self.upgrades = Upgrades::Rehearsing(Box::new(rehearsal));
             }
-            Err(text) => self.refuse(&text, reply),
+            Err(text) => {
+                self.refuse(&text, reply);
+                self.answer_curious();
+            }
         }
     }
 
@@ -192,22 +199,32 @@ impl Worker {
         match verdict {
             Ok(next) => {
                 let record = Record { former: VERSION.to_owned(), next, path, number: id };
-                reply.send(Ok(record.answer(None)));
-                self.upgrades = Upgrades::Agreed { program, record };
+                self.upgrades = Upgrades::Agreed { program, record, reply };
             }
             Err(reason) => {
                 let text = format!("{} cannot take the place of galaxyd {VERSION}: {reason}", path.display());
                 self.refuse(&text, reply);
             }
         }
+        self.answer_curious();
     }
 
-    /// What became of the last upgrade; nobody is answered while one is under way, but by the next worker.
-    pub(super) fn tell_of_upgrade(&self, reply: Reply) {
-        match &self.upgrades {
-            Upgrades::None => reply.send(Ok(Value::Struct(Vec::new()))),
-            Upgrades::Past { record, undone } => reply.send(Ok(record.answer(Some(*undone)))),
-            Upgrades::Opening | Upgrades::Rehearsing(_) | Upgrades::Agreed { .. } => drop(reply),
+    /// What became of the last upgrade. While one is under way this is not known: who asks waits, and if this worker makes
+    /// way his connection ends, so that he asks the next one.
+    pub(super) fn tell_of_upgrade(&mut self, reply: Reply) {
+        self.curious.retain(|other| !other.is_unwanted());
+        self.curious.push(reply);
+        self.answer_curious();
+    }
+
+    fn answer_curious(&mut self) {
+        let answer = match &self.upgrades {
+            Upgrades::None => Value::Struct(Vec::new()),
+            Upgrades::Past { record, undone } => record.answer(Some(*undone)),
+            Upgrades::Opening | Upgrades::Rehearsing(_) | Upgrades::Agreed { .. } | Upgrades::MakingWay => return,
+        };
+        for reply in std::mem::take(&mut self.curious) {
+            reply.send(Ok(answer.clone()));
         }
     }
 
@@ -216,7 +233,9 @@ impl Worker {
         if !matches!(self.upgrades, Upgrades::Agreed { .. }) {
             return None;
         }
-        let Upgrades::Agreed { program, record } = std::mem::take(&mut self.upgrades) else { return None };
+        let agreed = std::mem::replace(&mut self.upgrades, Upgrades::MakingWay);
+        let Upgrades::Agreed { program, record, reply } = agreed else { return None };
+        let answer = record.answer(None);
         let Record { former, next, path, .. } = &record;
         log(Level::Warn, &format!("upgrading from galaxyd {former} to galaxyd {next} ({})", path.display()));
         match memory::document(c"galaxyd-upgrade", &record) {
@@ -226,6 +245,9 @@ impl Worker {
         self.stop_socket_watch().await;
         let endpoints: Vec<_> = self.endpoints.drain(..).chain(self.former_endpoints.drain(..)).collect();
         let mut closing: JoinSet<()> = endpoints.into_iter().map(|endpoint| endpoint.close(CONNECTIONS_MAX)).collect();
+        // The connections hear of their end before the answer.
+        tokio::task::yield_now().await;
+        reply.send(Ok(answer));
         // Whoever was let in is answered, as far as that needs nobody else.
         loop {
             tokio::select! {

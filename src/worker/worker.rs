@@ -163,6 +163,8 @@ pub(super) struct Worker {
     /// Children whose trees are being ended.
     pub(super) sweeping: BTreeSet<(ProcessId, Pid)>,
     pub(super) upgrades: Upgrades,
+    /// Who wants to know what became of an upgrade that is under way.
+    pub(super) curious: Vec<Reply>,
     pub(super) calendar: Calendar,
     pub(super) plane: Plane,
     pub(super) notices: Notices,

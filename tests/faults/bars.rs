@@ -95,6 +95,12 @@ impl Bars {
         }
     }
 
+    /// The same after a fault that replaced keeper and worker.
+    pub(crate) fn hold_with_another_daemon(mut self, daemon: &Daemon) {
+        self.keeper = daemon.pid();
+        self.hold_with_another_worker(daemon);
+    }
+
     /// The same after a fault that replaced the worker.
     pub(crate) fn hold_with_another_worker(mut self, daemon: &Daemon) {
         self.worker = worker_of(self.keeper);

@@ -15,6 +15,8 @@
 
 #[path = "../conformance/daemon.rs"]
 mod daemon;
+#[path = "../fixture/dice.rs"]
+mod dice;
 #[path = "../promises/household.rs"]
 mod household;
 #[path = "../fixture/notice.rs"]
@@ -48,6 +50,7 @@ mod f18_names;
 mod f19_planted_links;
 mod f20_socket;
 mod f21_foreign_user;
+mod f22_reused_pid;
 mod f23_deaf_family;
 mod f24_daemonizes;
 mod f25_descriptors;
@@ -55,6 +58,8 @@ mod f26_many_programs;
 mod f27_includes;
 mod f28_bad_configuration;
 mod f29_many_deaths;
+mod f30_state_files;
+mod f31_crash_points;
 mod f33_read_only;
 mod f34_hung_file_system;
 mod f35_log_directory;

@@ -3,15 +3,19 @@
 //! They are this program again. The worker hands its socket to the test, with a pipe: a byte written there
 //! is the code it ends with.
 
+use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 
-use galaxyd::keeper::{Image, Inheritance, be_keeper, become_keeper, run_in_thread};
+use galaxyd::keeper::{Image, Inheritance, ROLL_HELD_NAME, be_keeper, become_keeper, run_in_thread, start_keeper};
 use galaxyd::sys::{descriptors, process, signals, users};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Tells the double what to do, in words; unset for anybody else.
 pub(crate) const SETUP: &str = "KEEPER_TEST_SETUP";
+
+/// The code of a keeper that cannot begin.
+pub(crate) const UNABLE: i32 = 70;
 
 /// Called before `main`, since the test harness runs tests on a second thread, and a keeper has one.
 /// (The C library must hand arguments to such functions, as glibc does.)
@@ -25,7 +29,7 @@ extern "C" fn live() {
     let Ok(setup) = std::env::var(SETUP) else { return };
     let code = match Image::of_this_process().unwrap() {
         Image::Launcher => launch(&setup),
-        Image::Keeper(socket) => i32::from(be_keeper(socket).unwrap()),
+        Image::Keeper(socket) => be_keeper(socket).map_or(UNABLE, i32::from),
         Image::Worker(socket) => i32::from(work(socket)),
         Image::Rehearsal => panic!("the double has no state to go on with"),
     };
@@ -39,7 +43,10 @@ fn leave(code: i32) -> ! {
 
 fn launch(setup: &str) -> i32 {
     let (reader, _writer) = std::io::pipe().unwrap();
-    let mut held = Vec::new();
+    let words = || setup.split_whitespace();
+    let roll = words().find_map(|word| word.strip_prefix("roll="));
+    let roll = roll.map(|path| File::options().read(true).write(true).open(path).unwrap());
+    let mut held: Vec<(String, _)> = roll.iter().map(|roll| (ROLL_HELD_NAME.to_owned(), roll.as_fd())).collect();
     for word in setup.split_whitespace() {
         match word.split_once('=').unwrap_or((word, "")) {
             ("uid", number) => {
@@ -49,6 +56,14 @@ fn launch(setup: &str) -> i32 {
             }
             ("files", number) => limit(Resource::RLIMIT_NOFILE, number),
             ("processes", number) => limit(Resource::RLIMIT_NPROC, number),
+            ("length", number) => limit(Resource::RLIMIT_FSIZE, number),
+            ("roll", _) => {}
+            // A worker whose keeper was killed, and which is killed in its turn when it has handed over what it has.
+            ("cut", _) => {
+                let dies = std::iter::from_fn(|| -> Option<_> { leave(0) });
+                let handed = held.iter().map(|(name, descriptor)| (name.as_str(), *descriptor));
+                panic!("{:?}", start_keeper(handed.chain(dies)));
+            }
             ("ignored", number) => signals::ignore(number.parse().unwrap()),
             ("held", name) => held.push((name.to_owned(), reader.as_fd())),
             ("thread", _) => {

@@ -10,6 +10,7 @@
 
 mod double;
 mod ends;
+mod enrolment;
 mod lives;
 #[path = "../fixture/notice.rs"]
 mod notice;

@@ -43,11 +43,20 @@ pub(crate) struct Inventory {
     pub(crate) fresh: bool,
     pub(crate) held: Vec<(String, OwnedFd)>,
     pub(crate) programs: Vec<(HeldProgram, Vec<OwnedFd>)>,
+    /// Why the roll is in memory, an errno.
+    pub(crate) unrecorded: i32,
 }
 
 impl Rig {
     /// Starts the double's launcher, and with it the keeper and the first worker.
     pub(crate) fn start(setup: &str) -> (Self, Worker) {
+        let rig = Self::launch(setup);
+        let worker = rig.next_worker();
+        (rig, worker)
+    }
+
+    /// Starts the double's launcher, and with it the keeper.
+    pub(crate) fn launch(setup: &str) -> Self {
         let (control, theirs) = descriptors::packet_pair().unwrap();
         let keeper = Command::new(std::env::current_exe().unwrap())
             .env(SETUP, setup)
@@ -55,9 +64,19 @@ impl Rig {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let rig = Self { keeper, control, known: RefCell::default() };
-        let worker = rig.next_worker();
-        (rig, worker)
+        Self { keeper, control, known: RefCell::default() }
+    }
+
+    /// The keeper was killed; what it started is the test's own.
+    pub(crate) fn leave(mut self) {
+        self.known.take();
+        self.keeper.wait().unwrap();
+    }
+
+    /// Returns when launcher, keeper and workers are gone; none of the latter has said anything since.
+    pub(crate) fn ended_without_a_worker(&self) -> bool {
+        wait_for(&self.control, PollFlags::POLLIN);
+        descriptors::receive(&self.control, &mut [0; 100]).unwrap().0 == 0
     }
 
     pub(crate) fn pid(&self) -> Pid {
@@ -199,11 +218,12 @@ impl Worker {
         let (FromKeeper::Welcome { version: PROTOCOL_VERSION, generation, fresh }, _) = self.hear() else {
             panic!("no welcome")
         };
-        let mut inventory = Inventory { generation, fresh, held: vec![], programs: vec![] };
+        let mut inventory = Inventory { generation, fresh, held: vec![], programs: vec![], unrecorded: 0 };
         loop {
             match self.hear() {
                 (FromKeeper::Held { name }, mut carried) => inventory.held.push((name, carried.remove(0))),
                 (FromKeeper::Program(program), carried) => inventory.programs.push((program, carried)),
+                (FromKeeper::Unrecorded { errno }, _) => inventory.unrecorded = errno,
                 (FromKeeper::InventoryEnd, _) => return inventory,
                 (other, _) => panic!("{other:?} inside the inventory"),
             }

@@ -71,6 +71,35 @@ fn upgrades_under_full_output_lose_nothing_and_refuse_nobody() {
 }
 
 #[test]
+fn who_asks_for_the_outcome_during_an_upgrade_is_told_it_or_asks_the_next_worker() {
+    let daemon = galaxyd("", "[program:p]\ncommand=sleep 1000\nstartsecs=0\n");
+    daemon.wait_running(&["p"]);
+    let program = copy(&daemon, "next");
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut answers = Vec::new();
+            until_true("the last upgrade", || {
+                // One that breaks the connection is asked again.
+                answers.extend(daemon.call("galaxyd.getUpgrade", ""));
+                done.load(Ordering::Relaxed)
+            });
+            answers
+        });
+        let outcomes =
+            [program.as_path(), &program, &program, Path::new("/bin/true")].map(|next| upgrade(&daemon, next));
+        done.store(true, Ordering::Relaxed);
+        let answers = asking.join().unwrap();
+        assert_eq!(outcomes.each_ref().map(|outcome| outcome.code), [0, 0, 0, 1].map(Some), "{outcomes:?}");
+        let (told, other): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.contains("<name>undone</name>"));
+        assert!(!told.is_empty());
+        for answer in other {
+            assert!(!answer.contains("fault") && !answer.contains("<name>number</name>"), "{answer}");
+        }
+    });
+}
+
+#[test]
 fn without_a_name_it_is_the_file_that_the_present_program_came_from() {
     let folder = tempfile::tempdir().unwrap();
     let installed = folder.path().join("galaxyd");

@@ -178,6 +178,7 @@ fn saw_everything(seen: &Seen, allowed: &Transitions) {
         "before journalling",
         "performing",
         "after performing",
+        "a keeper's death",
         "a take-over",
         "a waiting line",
         "a sweep",

@@ -1,6 +1,7 @@
-//! A model of the keeper and of its children: forks, signals, reaps, and tells what it knows until told to forget.
+//! A model of the keeper and of its children: forks, signals, reaps, and tells what it knows until told to forget. It dies,
+//! and another one takes its place, with the roll.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use galaxyd::engine::{Exit, Pid, ProcessId};
@@ -65,21 +66,45 @@ pub(crate) struct Keeper {
     forked: BTreeMap<ProcessId, u32>,
     next_pid: Pid,
     pub(crate) outbox: VecDeque<FromKeeper>,
+    /// Their parent died: how they end may be unknown.
+    adopted: BTreeSet<ChildId>,
+    /// Until another one takes its place.
+    pub(crate) is_dead: bool,
 }
 
 impl Keeper {
-    /// When the next child ends.
+    /// When the next child ends and is reaped.
     pub(crate) fn next_end(&self) -> Option<Duration> {
+        if self.is_dead {
+            return None;
+        }
         self.children.values().filter(|child| child.is_alive()).filter_map(|child| Some(child.fate?.0)).min()
     }
 
+    /// The next keeper: it finds the children on the roll, and whoever ended meanwhile.
+    pub(crate) fn succeed(&mut self, now: Duration, dice: &mut Dice) {
+        self.is_dead = false;
+        self.outbox.clear();
+        for (id, child) in self.children.iter_mut().filter(|(_, child)| child.is_alive()) {
+            self.adopted.insert(*id);
+            // What it reported of itself may have been read by nobody.
+            child.exec_failed &= dice.chance(50);
+            if let Some((at, exit)) = child.fate
+                && at <= now
+            {
+                child.ended = Some((if dice.chance(40) { exit } else { Exit::Unknown }, now));
+            }
+        }
+    }
+
     /// Reaps those whose time has come.
-    pub(crate) fn reap(&mut self, now: Duration) {
+    pub(crate) fn reap(&mut self, now: Duration, dice: &mut Dice) {
         for (id, child) in &mut self.children {
             if let Some((at, exit)) = child.fate
                 && child.is_alive()
                 && at <= now
             {
+                let exit = if self.adopted.contains(id) && dice.chance(30) { Exit::Unknown } else { exit };
                 child.ended = Some((exit, at));
                 self.outbox.push_back(FromKeeper::Exited { child: *id, exit, at });
             }

@@ -1,4 +1,4 @@
-//! What happens to a made-up world from outside: its groups, what clients ask, when the worker dies.
+//! What happens to a made-up world from outside: its groups, what clients ask, when worker and keeper die.
 //!
 //! A plan is made whole from its seed before the world starts, so that a failing one can be made smaller by
 //! leaving things out.
@@ -59,7 +59,7 @@ pub(crate) enum Action {
     SetClock(i64),
 }
 
-/// Where in its work the worker dies.
+/// Where in the worker's work somebody dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Moment {
     BeforeDeciding,
@@ -70,10 +70,20 @@ pub(crate) enum Moment {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Victim {
+    Worker,
+    /// The worker goes on until it notices, and makes room for a successor under another keeper.
+    Keeper,
+    Both,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Death {
     /// In which of the worker's turns, counted over all workers.
     pub(crate) turn: u64,
     pub(crate) moment: Moment,
+    pub(crate) victim: Victim,
+    /// From there, or from the worker's leaving, to the next worker.
     pub(crate) downtime: Duration,
 }
 
@@ -145,7 +155,8 @@ fn death(dice: &mut Dice, turn: u64) -> Death {
         _ => Moment::Performing(usize::try_from(dice.below(8)).unwrap_or(0)),
     };
     let downtime = if dice.chance(80) { dice.millis(100) } else { dice.millis(2500) };
-    Death { turn, moment, downtime }
+    let victim = dice.pick(&[Victim::Worker, Victim::Worker, Victim::Keeper, Victim::Both]);
+    Death { turn, moment, victim, downtime }
 }
 
 pub(crate) fn group_name(place: u64) -> String {

@@ -9,6 +9,9 @@ use crate::world::{Turn, Worker, World};
 impl World<'_> {
     /// A new worker takes over.
     pub(crate) fn revive(&mut self) -> Kept {
+        if self.keeper.is_dead {
+            self.keeper_succeeds();
+        }
         // The keeper reads what the dead one had sent before it answers the new one.
         while !self.to_keeper.is_empty() {
             self.keeper_receives()?;

@@ -1,4 +1,4 @@
-//! The made-up world: time, the worker with its queue to and from the keeper, clients, and the worker's deaths.
+//! The made-up world: time, the worker with its queue to and from the keeper, clients, and deaths.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use galaxyd::engine::{
 use crate::dice::Dice;
 use crate::journal::Journal;
 use crate::keeper::{ChildId, FromKeeper, Keeper, ToKeeper};
-use crate::plan::{self, Action, Plan, Whom, group_name, member_name};
+use crate::plan::{self, Action, Death, Plan, Victim, Whom, group_name, member_name};
 use crate::watch::{Cause, Kept, Seen, Watch, promise};
 
 const SIGKILL: i32 = 9;
@@ -69,10 +69,14 @@ pub(crate) struct World<'a> {
     daemon_signals: VecDeque<Input>,
     pub(crate) journal: Journal,
     pub(crate) worker: Option<Worker>,
+    /// When a worker whose keeper is dead makes room.
+    leaves_at: Option<Duration>,
     /// When the keeper starts the next worker.
     pub(crate) revive_at: Option<Duration>,
     next_action: usize,
     next_death: usize,
+    /// The last death that came.
+    struck: Option<Death>,
     next_request: RequestId,
     told_to_end: bool,
     halted: Option<Mood>,
@@ -107,9 +111,11 @@ pub(crate) fn run(
         daemon_signals: VecDeque::new(),
         journal: Journal::new(),
         worker: None,
+        leaves_at: None,
         revive_at: Some(Duration::ZERO),
         next_action: 0,
         next_death: 0,
+        struck: None,
         next_request: 1,
         told_to_end: false,
         halted: None,
@@ -138,6 +144,7 @@ impl World<'_> {
         let mut times =
             vec![self.keeper.next_end(), self.to_keeper.front().map(|(at, _)| *at), self.next_action_time()];
         if let Some(worker) = &self.worker {
+            times.push(self.leaves_at);
             times.push(self.from_keeper.front().map(|(at, _)| *at));
             times.push(worker.preparing.iter().map(|(at, _)| *at).min());
             times.push(worker.sweeping.values().copied().min());
@@ -159,11 +166,13 @@ impl World<'_> {
     /// Does the first thing that is due. What the keeper told comes before a deadline, as the worker promises.
     fn one_thing(&mut self) -> Kept {
         if self.keeper.next_end().is_some_and(|at| at <= self.now) {
-            self.keeper.reap(self.now);
+            self.keeper.reap(self.now, &mut self.dice);
             self.post();
         } else if self.to_keeper.front().is_some_and(|(at, _)| *at <= self.now) {
             self.keeper_receives()?;
             self.post();
+        } else if self.worker.is_some() && self.leaves_at.is_some_and(|at| at <= self.now) {
+            self.leave();
         } else if self.worker.is_none() && self.revive_at.is_some_and(|at| at <= self.now) {
             self.revive()?;
         } else if self.worker.is_some() && self.from_keeper.front().is_some_and(|(at, _)| *at <= self.now) {
@@ -211,6 +220,9 @@ impl World<'_> {
     }
 
     pub(crate) fn send(&mut self, message: ToKeeper) {
+        if self.keeper.is_dead {
+            return;
+        }
         let at = self.now + self.dice.delay(500);
         let at = self.to_keeper.back().map_or(at, |(last, _)| at.max(*last));
         self.to_keeper.push_back((at, message));
@@ -313,6 +325,7 @@ impl World<'_> {
         let Some(worker) = &self.worker else {
             // Nobody listens; but the keeper takes signals for the next worker.
             match action {
+                _ if self.keeper.is_dead => {}
                 Action::Term => self.daemon_signals.push_back(Input::Shutdown),
                 Action::Hup => self.daemon_signals.push_back(Input::Restart),
                 _ => {}
@@ -348,6 +361,7 @@ impl World<'_> {
             Action::Update { changes, wait } => Request::Update { changes, wait },
             Action::AskShutdown => Request::Shutdown,
             Action::AskRestart => Request::Restart,
+            Action::Term | Action::Hup if self.keeper.is_dead => return Ok(()),
             Action::Term => {
                 self.daemon_signals.push_back(Input::Shutdown);
                 return Ok(());
@@ -383,8 +397,7 @@ impl World<'_> {
             trace.push(format!("{:>12?}  {turn:?}", self.now));
         }
         let death = self.death_due();
-        if death == Some(plan::Moment::BeforeDeciding) {
-            self.die("before deciding");
+        if self.strike(death, plan::Moment::BeforeDeciding) {
             return Ok(false);
         }
         let judged = self.expected_judgement(&turn);
@@ -395,15 +408,14 @@ impl World<'_> {
             let next = worker.engine.deadline();
             promise!(next.is_none_or(|at| at > now.mono), "the next deadline has passed: {next:?}");
         }
-        if death == Some(plan::Moment::BeforeJournalling) {
-            self.die("before journalling");
+        if self.strike(death, plan::Moment::BeforeJournalling) {
             return Ok(false);
         }
+        let Some(worker) = &mut self.worker else { return Ok(false) };
         self.journal.write(&mut worker.engine, &effects, &specs)?;
         self.effects.push(effects.len());
         for (count, effect) in effects.into_iter().enumerate() {
-            if death == Some(plan::Moment::Performing(count)) {
-                self.die("performing");
+            if self.strike(death, plan::Moment::Performing(count)) {
                 return Ok(false);
             }
             self.perform(cause, effect)?;
@@ -423,11 +435,7 @@ impl World<'_> {
             let first = self.watch.entered.iter().find(|(other, _)| *other == process).map(|(_, to)| *to);
             promise!(first == Some(state), "{process:?} became {first:?}, by its times it should be {state:?}");
         }
-        if death.is_some() {
-            self.die("after performing");
-            return Ok(false);
-        }
-        Ok(true)
+        Ok(!self.strike(death, plan::Moment::AfterPerforming))
     }
 
     /// For a child that ends while STARTING: BACKOFF or RUNNING, by its own times.
@@ -443,21 +451,67 @@ impl World<'_> {
         Some((*process, if quick { ProcessState::Backoff } else { ProcessState::Running }))
     }
 
-    fn death_due(&mut self) -> Option<plan::Moment> {
+    fn death_due(&mut self) -> Option<Death> {
         let death = self.plan.deaths.get(self.next_death).filter(|death| death.turn < self.watch.seen.turns)?;
         self.next_death += 1;
-        self.revive_at = Some(self.now + death.downtime);
-        Some(death.moment)
+        Some(*death)
     }
 
-    fn die(&mut self, when: &'static str) {
+    /// Lets somebody die whose moment it is, or was, as after the last of too few effects; whether the worker did.
+    fn strike(&mut self, death: Option<Death>, moment: plan::Moment) -> bool {
+        let is_last = moment == plan::Moment::AfterPerforming;
+        let Some(death) = death.filter(|death| death.moment == moment || is_last) else { return false };
+        if is_last && self.struck == Some(death) {
+            return false;
+        }
+        self.struck = Some(death);
         self.watch.seen.deaths += 1;
+        let when = match moment {
+            plan::Moment::BeforeDeciding => "before deciding",
+            plan::Moment::BeforeJournalling => "before journalling",
+            plan::Moment::Performing(_) => "performing",
+            plan::Moment::AfterPerforming => "after performing",
+        };
         self.watch.seen.saw(when);
         if let Some(trace) = &mut self.trace {
-            trace.push(format!("{:>12?}  the worker dies {when}", self.now));
+            trace.push(format!("{:>12?}  {:?} dies {when}", self.now, death.victim));
         }
+        let keeper_dies = death.victim != Victim::Worker && !self.keeper.is_dead;
+        if keeper_dies {
+            self.keeper_dies();
+        }
+        if keeper_dies && death.victim == Victim::Keeper {
+            let leaves_at = self.now + self.dice.delay(20);
+            self.leaves_at = Some(leaves_at);
+            self.revive_at = Some(leaves_at + death.downtime);
+            return false;
+        }
+        self.leave();
+        self.revive_at = Some(self.now + death.downtime);
+        true
+    }
+
+    /// The worker is gone, with all that it knew.
+    fn leave(&mut self) {
         self.worker = None;
+        self.leaves_at = None;
         self.from_keeper.clear();
+    }
+
+    /// What it did not read is lost, and signals that no worker has taken in hand.
+    fn keeper_dies(&mut self) {
+        self.watch.seen.saw("a keeper's death");
+        self.keeper.is_dead = true;
+        self.to_keeper.clear();
+        self.daemon_signals.clear();
+        if self.told_to_end {
+            // Whoever wants the end asks for it until it comes.
+            self.daemon_signals.push_back(Input::Shutdown);
+        }
+    }
+
+    pub(crate) fn keeper_succeeds(&mut self) {
+        self.keeper.succeed(self.now, &mut self.dice);
     }
 
     fn perform(&mut self, cause: Cause, effect: Effect) -> Kept {

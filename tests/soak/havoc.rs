@@ -1,8 +1,11 @@
 //! Everything that goes wrong at once.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -11,7 +14,9 @@ use nix::unistd::Pid;
 use crate::bars::BYSTANDER;
 use crate::daemon::Daemon;
 use crate::dice::Dice;
-use crate::household::{kill_worker, worker_of};
+use crate::household::{kill_both, kill_worker, worker_of};
+use crate::subject::Subject;
+use crate::wait::{until, until_true};
 
 /// Hostile connections that are held open, fewer than an endpoint takes.
 const HELD_MAX: usize = 40;
@@ -43,12 +48,21 @@ pub(crate) struct Havoc<'a> {
     dice: Dice,
     count: usize,
     held: Vec<UnixStream>,
+    /// Copies of the daemon's program, to be upgraded to in turn.
+    programs: [PathBuf; 2],
+    /// What was started in the place of a daemon whose two processes were killed.
+    next: Option<Child>,
     told: BTreeMap<&'static str, u32>,
 }
 
 impl<'a> Havoc<'a> {
     pub(crate) fn new(daemon: &'a Daemon, dice: Dice, count: usize) -> Havoc<'a> {
-        Havoc { daemon, dice, count, held: Vec::new(), told: BTreeMap::new() }
+        let programs = ["one", "two"].map(|name| {
+            let path = daemon.path(name);
+            fs::copy(Subject::GALAXYD.daemon.supervisord(), &path).unwrap();
+            path
+        });
+        Havoc { daemon, dice, count, held: Vec::new(), programs, next: None, told: BTreeMap::new() }
     }
 
     /// One thing more.
@@ -58,8 +72,11 @@ impl<'a> Havoc<'a> {
             40..60 => self.ask(),
             60..85 => self.annoy(),
             85..91 => self.flood(),
-            91..95 => self.update(),
-            _ => self.kill_the_worker(),
+            91..94 => self.update(),
+            94..97 => self.kill_the_worker(),
+            97 => self.kill_the_keeper(),
+            98 => self.kill_the_daemon(),
+            _ => self.upgrade(),
         };
         *self.told.entry(what).or_default() += 1;
         let begin = Instant::now();
@@ -71,13 +88,14 @@ impl<'a> Havoc<'a> {
         assert!(begin.elapsed() < ANSWER_MAX, "{:?} for an answer after {what}", begin.elapsed());
     }
 
-    /// Quiet again; tells what there was.
-    pub(crate) fn end(mut self) -> String {
+    /// Quiet again. Gives the daemon that is left, if it is not the first one, and what there was.
+    pub(crate) fn end(mut self) -> (Option<Child>, String) {
         self.held.clear();
         self.daemon.ctl(&["stop", "flood:*"]);
         self.rewrite(0);
         self.daemon.ctl(&["update"]);
-        self.told.iter().map(|(what, times)| format!("{times} {what}")).collect::<Vec<_>>().join(", ")
+        let told = self.told.iter().map(|(what, times)| format!("{times} {what}")).collect::<Vec<_>>().join(", ");
+        (self.next.take(), told)
     }
 
     fn one(&mut self) -> String {
@@ -105,6 +123,40 @@ impl<'a> Havoc<'a> {
             }
         }
         "deaths of the worker"
+    }
+
+    /// The worker starts another one. A daemon of before may be ours to collect.
+    fn kill_the_keeper(&mut self) -> &'static str {
+        let keeper = self.daemon.pid();
+        let _ = kill(Pid::from_raw(keeper), Signal::SIGKILL);
+        self.collect();
+        until("another keeper", || {
+            let text = self.daemon.text("main.pid");
+            if text.trim() == keeper.to_string() { Err(text) } else { Ok(()) }
+        });
+        "deaths of the keeper"
+    }
+
+    fn kill_the_daemon(&mut self) -> &'static str {
+        kill_both(self.daemon);
+        self.collect();
+        let mut command = self.daemon.command(&Subject::GALAXYD.daemon.supervisord());
+        command.args(["-n", "-c"]).arg(self.daemon.path("supervisord.conf"));
+        self.next = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        "deaths of both"
+    }
+
+    fn collect(&mut self) {
+        if let Some(mut former) = self.next.take() {
+            until_true("the end of the former daemon", || former.try_wait().unwrap().is_some());
+        }
+    }
+
+    fn upgrade(&mut self) -> &'static str {
+        let program = self.programs[self.dice.throw(2)].display().to_string();
+        let outcome = self.daemon.ctl(&["upgrade", &program]);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        "upgrades"
     }
 
     fn ask(&mut self) -> &'static str {

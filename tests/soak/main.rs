@@ -1,5 +1,6 @@
-//! Many programs for a while, under everything at once: deaths of programs and of the worker, floods of output, starts,
-//! stops, reloads, hostile clients. In the end every program is accounted for, and the daemon is as small as at the start.
+//! Many programs for a while, under everything at once: deaths of programs, of the worker, of the keeper and of both, floods
+//! of output, starts, stops, reloads, upgrades in place, hostile clients. In the end every program is accounted for, and the
+//! daemon is as small as at the start.
 //!
 //! `cargo test` plays ten seconds of it; `GALAXYD_SOAK_SECS=N` as many as wanted. All of it follows from a printed seed,
 //! but for who gets in first; `GALAXYD_SEED=N` plays another one.
@@ -33,7 +34,7 @@ use bars::{BYSTANDER, Bars};
 use dice::Dice;
 use havoc::{Havoc, sections};
 use household::galaxyd;
-use wait::until;
+use wait::{until, until_true};
 
 /// What runs in the longest soaks; shorter ones have no time for so many.
 const PROGRAMS_MAX: u64 = 300;
@@ -62,21 +63,33 @@ fn nothing_is_lost_or_grows_while_everything_goes_wrong_at_once() {
         let names = running(&daemon);
         if names.len() == count + 1 { Ok(names) } else { Err(format!("{} run", names.len())) }
     });
-    let bars = Bars::before(&daemon);
+    let mut bars = Bars::before(&daemon);
     let mut havoc = Havoc::new(&daemon, Dice::of_environment("soak"), count);
     let begin = Instant::now();
     while begin.elapsed() < Duration::from_secs(seconds()) {
         havoc.wreak();
     }
-    let told = havoc.end();
-    let left = until("all to run again, and nobody else", || {
-        // What the test stopped, it starts; the answer is of no use while others are still being started.
-        let _ = daemon.ctl(&["start", "many:*"]);
-        let names = running(&daemon);
-        if names == all { Ok(names) } else { Err(format!("{} run", names.len())) }
-    });
+    let (next, told) = havoc.end();
+    let left = all_run_again(&daemon, &all);
     eprintln!("{} programs, {} s: {told}", left.len(), begin.elapsed().as_secs());
     let log = daemon.text("main.log");
     assert!(!log.contains("bug: "), "{log}");
-    bars.hold_with_another_worker(&daemon);
+    // The keeper holds programs that it took over by one descriptor more; all but the bystander begin anew as its own.
+    daemon.ctl(&["restart", "many:*"]);
+    all_run_again(&daemon, &all);
+    bars.allow_descriptors(1);
+    bars.hold_with_another_daemon(&daemon);
+    daemon.call("supervisor.shutdown", "").unwrap();
+    if let Some(mut next) = next {
+        until_true("the daemon's end", || next.try_wait().unwrap().is_some());
+    }
+}
+
+fn all_run_again(daemon: &daemon::Daemon, all: &[String]) -> Vec<String> {
+    until("all to run again, and nobody else", || {
+        // What the test stopped, it starts; the answer is of no use while others are still being started.
+        let _ = daemon.ctl(&["start", "many:*"]);
+        let names = running(daemon);
+        if names == all { Ok(names) } else { Err(format!("{} run", names.len())) }
+    })
 }
