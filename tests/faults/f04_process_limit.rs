@@ -61,7 +61,9 @@ fn states(world: &World) -> Vec<String> {
 fn f04_programs_wait_for_processes_and_start_when_there_are_some() {
     let Some(crowd) = Crowd::new() else { return };
     let world = World::new(PROGRAMS);
-    [world.bars.keeper, world.bars.worker].iter().for_each(|pid| crowd.take(*pid));
+    for pid in [world.bars.keeper, world.bars.worker] {
+        crowd.take(pid);
+    }
     let max = crowd.count() + 1;
     crowd.allow(&max.to_string());
     world.ctl(&["start", "p:*"]);
