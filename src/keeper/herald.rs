@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use crate::sys::notify::{self, ServiceManager};
@@ -28,10 +29,19 @@ pub(super) enum Due {
 pub(super) struct Herald {
     manager: Option<ServiceManager>,
     /// What there was no room for, oldest first.
-    waiting: VecDeque<String>,
+    waiting: VecDeque<Message>,
     /// When to try again.
     again: Option<Duration>,
     pulse: Option<Pulse>,
+}
+
+#[derive(Debug)]
+struct Message {
+    lines: String,
+    /// For the store.
+    descriptor: Option<OwnedFd>,
+    /// A later one about the same makes this one outdated.
+    about: String,
 }
 
 /// The watchdog's rhythm: a third of its interval until the worker is asked, a third for the answer, and a third for a
@@ -66,17 +76,43 @@ impl Herald {
         if self.manager.is_none() {
             return;
         }
-        let kind = |lines: &str| lines.split('=').next().map(str::to_owned);
-        self.waiting.retain(|older| kind(older) != kind(&lines));
-        self.waiting.push_back(lines);
+        let about = lines.split('=').next().unwrap_or_default().to_owned();
+        self.outdate(&about);
+        self.waiting.push_back(Message { lines, descriptor: None, about });
         self.send(now);
+    }
+
+    /// Has the service manager keep a descriptor under this name, and no other, for the daemon after this one.
+    pub(super) fn store(&mut self, name: &str, descriptor: impl AsFd, now: Duration) {
+        // Without a second descriptor it is not stored: the next daemon makes a new socket.
+        let Ok(copy) = descriptor.as_fd().try_clone_to_owned() else { return };
+        let Some(lines) = notify::store(name) else { return };
+        self.forget_stored(name, now);
+        if self.manager.is_some() {
+            self.waiting.push_back(Message { lines, descriptor: Some(copy), about: about_stored(name) });
+            self.send(now);
+        }
+    }
+
+    /// The service manager need not keep what has this name any longer.
+    pub(super) fn forget_stored(&mut self, name: &str, now: Duration) {
+        let Some(lines) = notify::forget_stored(name).filter(|_| self.manager.is_some()) else { return };
+        let about = about_stored(name);
+        self.outdate(&about);
+        self.waiting.push_back(Message { lines, descriptor: None, about });
+        self.send(now);
+    }
+
+    fn outdate(&mut self, about: &str) {
+        self.waiting.retain(|older| older.about != about);
     }
 
     fn send(&mut self, now: Duration) {
         self.again = None;
         let Some(manager) = &self.manager else { return };
-        while let Some(lines) = self.waiting.front() {
-            match manager.tell(lines, &[]) {
+        while let Some(Message { lines, descriptor, .. }) = self.waiting.front() {
+            let carried: Vec<_> = descriptor.iter().map(AsFd::as_fd).collect();
+            match manager.tell(lines, &carried) {
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                     self.again = Some(now + PAUSE);
                     return;
@@ -138,11 +174,17 @@ impl Herald {
     }
 }
 
+/// What messages about the store have in common with those that they outdate.
+fn about_stored(name: &str) -> String {
+    format!("FDSTORE {name}")
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixDatagram;
 
     use super::*;
+    use crate::sys::descriptors;
 
     fn at(millis: u64) -> Duration {
         Duration::from_millis(millis)
@@ -187,6 +229,22 @@ mod tests {
             herald.say("READY=1".to_owned(), at(0));
             assert_eq!((herald.deadline(), herald.turn(at(9999))), (None, Due::Nothing));
         }
+    }
+
+    #[test]
+    fn a_descriptor_is_stored_alone_under_its_name_and_forgotten() {
+        let (receiver, mut herald) = pair(None);
+        let file = tempfile::tempfile().unwrap();
+        herald.store("listener:a", &file, at(0));
+        assert_eq!(heard(&receiver).as_deref(), Some("FDSTOREREMOVE=1\nFDNAME=galaxyd-listener%3Aa"));
+        let mut buffer = [0; 1000];
+        let (length, carried) = descriptors::receive(&receiver, &mut buffer).unwrap();
+        assert_eq!(&buffer[..length], b"FDSTORE=1\nFDNAME=galaxyd-listener%3Aa\nFDPOLL=0");
+        assert!(descriptors::are_same(&carried[0], &file));
+        herald.forget_stored("listener:a", at(0));
+        assert_eq!(heard(&receiver).as_deref(), Some("FDSTOREREMOVE=1\nFDNAME=galaxyd-listener%3Aa"));
+        assert_eq!((heard(&receiver), herald.deadline()), (None, None));
+        Herald::new(None, None).store("listener:a", &file, at(0));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::sys::plan::{PlanBuffer, PlanMemory, PlanView, Stdin};
 use crate::sys::signals;
 use crate::sys::spawn::{self, Forked, SpawnError};
 use crate::sys::waiter::Interest;
-use crate::sys::{clock, pidfd, proc_table};
+use crate::sys::{clock, descriptors, pidfd, proc_table};
 
 impl Keeper {
     pub(super) fn perform(&mut self, message: ToKeeper, carried: Vec<OwnedFd>) {
@@ -47,6 +47,7 @@ impl Keeper {
             ToKeeper::Hold { name } => {
                 if let Some(descriptor) = carried.next() {
                     let is_roll = name == ROLL_HELD_NAME;
+                    self.store(&name, &descriptor);
                     self.table.hold(name, descriptor);
                     // The one of the beginning is taken in hand when all is there.
                     if is_roll && self.worker.is_some() {
@@ -54,10 +55,10 @@ impl Keeper {
                     }
                 } else {
                     // It got lost because our table of open files is full. The former one would be taken for it.
-                    self.table.release(&name);
+                    self.release(&name);
                 }
             }
-            ToKeeper::Release { name } => self.table.release(&name),
+            ToKeeper::Release { name } => self.release(&name),
             ToKeeper::SignalTaken { signal } => self.table.signal_taken(signal),
             ToKeeper::Ready => {
                 self.fresh = false;
@@ -80,6 +81,21 @@ impl Keeper {
             }
             ToKeeper::Exit { code } => self.goodbye(Afterwards::End(code)),
         }
+    }
+
+    /// A listening socket outlives this process, too, if there is a service manager: nobody who connects meanwhile is refused.
+    fn store(&mut self, name: &str, descriptor: &OwnedFd) {
+        let is_known = self.table.named(name).is_some_and(|known| descriptors::are_same(known, descriptor));
+        if !is_known && descriptors::is_listening(descriptor) {
+            self.herald.store(name, descriptor, clock::monotonic());
+        }
+    }
+
+    fn release(&mut self, name: &str) {
+        if self.table.named(name).is_some_and(descriptors::is_listening) {
+            self.herald.forget_stored(name, clock::monotonic());
+        }
+        self.table.release(name);
     }
 
     fn goodbye(&mut self, afterwards: Afterwards) {

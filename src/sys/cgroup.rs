@@ -193,6 +193,29 @@ pub fn oom_kills(path: &Path) -> Option<u64> {
     events.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
 }
 
+/// The lowest limit of processes of the cgroups that this process is in, of either version; `None` without one.
+#[must_use]
+pub fn pids_max() -> Option<u64> {
+    let table = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let lines = table.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
+    let places = lines.flat_map(|(controllers, path)| {
+        let roots: &[&str] = match controllers {
+            "" => &MOUNTS,
+            "pids" => &["/sys/fs/cgroup/pids"],
+            _ => &[],
+        };
+        roots.iter().map(move |root| (Path::new(root), path.trim_start_matches('/')))
+    });
+    places.filter_map(|(root, path)| lowest_pids_max(root, path)).min()
+}
+
+/// Of the cgroup at `path` below `root` and all above it.
+fn lowest_pids_max(root: &Path, path: &str) -> Option<u64> {
+    let own = root.join(path);
+    let above = own.ancestors().take_while(|group| group.starts_with(root));
+    above.filter_map(|group| fs::read_to_string(group.join("pids.max")).ok()?.trim().parse().ok()).min()
+}
+
 /// SIGKILL for everybody in it and below, also for those who are being forked.
 ///
 /// # Errors
@@ -251,6 +274,18 @@ mod tests {
         remove(&missing).unwrap();
         assert_eq!(kill(&missing).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(!missing.exists());
+    }
+
+    #[test]
+    fn the_lowest_limit_from_here_up_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("a/b")).unwrap();
+        assert_eq!(lowest_pids_max(folder.path(), "a/b"), None);
+        fs::write(folder.path().join("a/b/pids.max"), "max\n").unwrap();
+        fs::write(folder.path().join("a/pids.max"), "70\n").unwrap();
+        fs::write(folder.path().join("pids.max"), "900\n").unwrap();
+        assert_eq!(lowest_pids_max(folder.path(), "a/b"), Some(70));
+        assert_eq!(lowest_pids_max(folder.path(), ""), Some(900));
     }
 
     #[test]

@@ -6,7 +6,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, getsockopt, sendmsg, socketpair, sockopt,
+};
+use nix::sys::stat::fstat;
 
 /// How many descriptors one message can carry.
 pub const DESCRIPTORS_MAX: usize = ROOM as usize;
@@ -149,6 +152,20 @@ pub fn adopt(number: RawFd) -> io::Result<OwnedFd> {
 pub fn keep_over_exec(descriptor: impl AsFd) -> io::Result<()> {
     fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::empty()))?;
     Ok(())
+}
+
+/// Whether it is a socket that takes connections.
+#[must_use]
+pub fn is_listening(descriptor: &impl AsFd) -> bool {
+    getsockopt(descriptor, sockopt::AcceptConn).unwrap_or(false)
+}
+
+/// Whether both are the same open socket or file.
+#[must_use]
+pub fn are_same(one: impl AsFd, other: impl AsFd) -> bool {
+    let identity = |status: nix::sys::stat::FileStat| (status.st_dev, status.st_ino);
+    let (one, other) = (fstat(one).map(identity), fstat(other).map(identity));
+    one.is_ok() && one == other
 }
 
 /// Makes reading and writing never wait. This belongs to the open file, not to the descriptor: every

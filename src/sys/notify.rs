@@ -26,6 +26,12 @@ const PASSED_NAMES: &str = "LISTEN_FDNAMES";
 pub const VARIABLES: [&str; 8] =
     [ADDRESS, INTERVAL, WATCHED, PASSED_TO, PASSED, PASSED_NAMES, "LISTEN_PIDFDID", "FDSTORE"];
 
+/// What the names of our own descriptors in the service manager's store begin with.
+const STORED: &str = "galaxyd-";
+
+/// The longest name that it takes, bytes.
+const STORED_NAME_MAX: usize = 255;
+
 /// The first descriptor that is passed.
 const FIRST: RawFd = 3;
 
@@ -72,6 +78,43 @@ impl ServiceManager {
     pub fn tell(&self, lines: &str, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         descriptors::send(&self.socket, lines.as_bytes(), descriptors)
     }
+}
+
+/// The name in the store of what is held under `name` here; `None` if it would be too long. What the service manager does
+/// not take in a name is written as `%3A`.
+#[must_use]
+pub fn stored_name(name: &str) -> Option<String> {
+    let escape = |byte: u8| match byte {
+        b' '..=b'~' if byte != b':' && byte != b'%' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    let stored: String = [STORED.to_owned()].into_iter().chain(name.bytes().map(escape)).collect();
+    (stored.len() <= STORED_NAME_MAX).then_some(stored)
+}
+
+/// The reverse of [`stored_name`]; `None` for what is not ours.
+#[must_use]
+pub fn held_name(stored: &str) -> Option<String> {
+    let mut pieces = stored.strip_prefix(STORED)?.split('%');
+    let mut name = pieces.next()?.as_bytes().to_vec();
+    for piece in pieces {
+        let (digits, rest) = piece.split_at_checked(2)?;
+        name.push(u8::from_str_radix(digits, 16).ok()?);
+        name.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(name).ok()
+}
+
+/// The lines that put a descriptor into the store, to be sent with it. It stays there whatever becomes of its other end.
+#[must_use]
+pub fn store(name: &str) -> Option<String> {
+    stored_name(name).map(|name| format!("FDSTORE=1\nFDNAME={name}\nFDPOLL=0"))
+}
+
+/// The lines that take what has this name out of the store.
+#[must_use]
+pub fn forget_stored(name: &str) -> Option<String> {
+    stored_name(name).map(|name| format!("FDSTOREREMOVE=1\nFDNAME={name}"))
 }
 
 /// How often the service manager must hear that this process lives; `None` if it does not care.
@@ -131,6 +174,19 @@ mod tests {
         let manager = ServiceManager::at(path.as_os_str()).unwrap();
         let refused = std::iter::repeat_with(|| manager.tell("STATUS=x", &[])).find_map(Result::err).unwrap();
         assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn names_in_the_store_are_read_back_and_have_no_colon() {
+        for name in ["", "listener:unix:/run/a b.sock", "socket:tcp://[::1]:9000", "100%", "ü\n"] {
+            let stored = stored_name(name).unwrap();
+            assert!(stored.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b':'), "{stored}");
+            assert_eq!(held_name(&stored).as_deref(), Some(name));
+        }
+        assert_eq!(stored_name(&":".repeat(100)), None);
+        for other in ["control", "", "galaxyd-%", "galaxyd-%zz", "galaxyd-%FF"] {
+            assert_eq!(held_name(other), None, "{other}");
+        }
     }
 
     #[test]

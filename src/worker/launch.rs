@@ -3,7 +3,7 @@
 //! Runs in the process that the user started, which then becomes the keeper by executing itself again: whatever was
 //! loaded here is gone from memory, the pid stays. Everything that can be refused is refused here, on the terminal.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,13 +14,14 @@ use serde::{Deserialize, Serialize};
 
 use super::inheritance::Estate;
 use super::invocation::{Asked, Call, Invocation};
+use super::passed::Passed;
 use super::pidfile::Claim;
 use super::program_socket;
-use super::program_sockets::sockets_of;
+use super::program_sockets::{HELD_PREFIX, sockets_of};
 use super::startup::{self, listener_name};
 use super::{inheritance, memory, persistence, report, stop_post};
 use crate::cli::UsageError;
-use crate::config::{Config, DaemonConfig, DaemonLog, Loaded, LogLevelName, ServerConfig, User};
+use crate::config::{Config, DaemonConfig, DaemonLog, Loaded, LogLevelName, User};
 use crate::http;
 use crate::keeper::{self, Inheritance};
 use crate::pidproxy;
@@ -151,15 +152,18 @@ fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startu
     if !call.is_supervisord {
         say(&report::for_terminal(&loaded));
     }
-    let mut passed = assign(passed, &config.servers, &mut record);
+    let mut passed = Passed::sort(passed, &config.servers, &mut record);
     prepare(&config.daemon, &mut record)?;
-    refuse_a_second(call, config, &claim, &record)?;
+    refuse_a_second(call, config, &claim, &passed)?;
     if let Some(estate) = inheritance::find(&config.daemon, &claim).map_err(Refused::Usage)? {
         record.messages.extend(estate.differing(config).map(|text| (LogLevelName::Warn, text)));
         return go_on(invocation, call, &config.daemon, (record, passed), estate);
     }
-    test_sockets(config, &mut record)?;
+    let programs = passed.take_programs(config.groups.iter());
+    test_sockets(config, &programs, &mut record)?;
     let mut held = bind(call, config, &mut passed)?;
+    held.extend(programs);
+    passed.give_up();
     match inheritance::found(&config.daemon) {
         Ok(found) => held.extend(found),
         Err(problem) => {
@@ -201,11 +205,13 @@ fn go_on(
     invocation: &Invocation,
     call: &Call,
     daemon: &DaemonConfig,
-    (mut record, mut passed): (LaunchRecord, BTreeMap<String, OwnedFd>),
+    (mut record, mut passed): (LaunchRecord, Passed),
     mut estate: Estate,
 ) -> Result<startup::Ended, Refused> {
     record.messages.insert(0, (LogLevelName::Warn, estate.describe()));
     let mut held = bind(call, &estate.snapshot.config, &mut passed)?;
+    held.extend(passed.take_programs(estate.snapshot.active.values()));
+    passed.give_up();
     held.append(&mut estate.held);
     record.directory.clone_from(&estate.snapshot.launch.directory);
     if let Err(error) = std::env::set_current_dir(&record.directory) {
@@ -234,7 +240,7 @@ fn go_on_all_the_same(
     let Some(estate) = estate else { return Err(broken(call, loaded)) };
     let text = format!("the configuration file is not used, it is broken: {}", report::plain(loaded).trim_end());
     record.messages.push((LogLevelName::Warn, text));
-    let passed = assign(passed, &estate.snapshot.config.servers, &mut record);
+    let passed = Passed::sort(passed, &estate.snapshot.config.servers, &mut record);
     go_on(invocation, call, daemon, (record, passed), estate)
 }
 
@@ -246,14 +252,10 @@ fn prepare(daemon: &DaemonConfig, record: &mut LaunchRecord) -> Result<(), Refus
 }
 
 /// The control sockets: those that were passed, else new ones.
-fn bind(
-    call: &Call,
-    config: &Config,
-    passed: &mut BTreeMap<String, OwnedFd>,
-) -> Result<Vec<(String, OwnedFd)>, Refused> {
+fn bind(call: &Call, config: &Config, passed: &mut Passed) -> Result<Vec<(String, OwnedFd)>, Refused> {
     let mut held = Vec::new();
     for server in &config.servers {
-        let bound = match passed.remove(&listener_name(server)) {
+        let bound = match passed.take(server) {
             Some(descriptor) => http::rebind(descriptor, server),
             None => http::bind(server),
         };
@@ -271,34 +273,12 @@ fn bind(
     Ok(held)
 }
 
-/// Which of the sockets that the service manager passed is for which server, by [`listener_name`].
-fn assign(
-    passed: Vec<(String, OwnedFd)>,
-    servers: &[ServerConfig],
-    record: &mut LaunchRecord,
-) -> BTreeMap<String, OwnedFd> {
-    let mut assigned = BTreeMap::new();
-    for (name, descriptor) in passed {
-        if let Some(server) = servers.iter().find(|server| http::listens_for(&descriptor, server)) {
-            record.passed.insert(listener_name(server));
-            assigned.insert(listener_name(server), descriptor);
-        } else {
-            let text = format!(
-                "the service manager passed a descriptor named '{name}' that is no socket of a server in the \
-                 configuration; it is closed (ListenStream= of the socket unit must be the file= of [unix_http_server])"
-            );
-            record.messages.push((LogLevelName::Warn, text));
-        }
-    }
-    assigned
-}
-
 /// Before anything is done that a daemon with the same configuration would suffer from. Where it has our sockets, that
 /// is what Supervisor says.
-fn refuse_a_second(call: &Call, config: &Config, claim: &Claim, record: &LaunchRecord) -> Result<(), Refused> {
+fn refuse_a_second(call: &Call, config: &Config, claim: &Claim, passed: &Passed) -> Result<(), Refused> {
     let refusal = claim.is_taken(&config.daemon.pidfile);
     let has_program_sockets = config.groups.iter().any(|group| !sockets_of(group).is_empty());
-    let mut own = config.servers.iter().filter(|server| !record.passed.contains(&listener_name(server)));
+    let mut own = config.servers.iter().filter(|server| !passed.has(server));
     if (refusal.is_some() || has_program_sockets) && own.any(http::is_in_use) {
         return Err(in_use(call, config, refusal));
     }
@@ -318,9 +298,11 @@ fn in_use(call: &Call, config: &Config, refusal: Option<String>) -> Refused {
     Refused::Usage(http::BindError::InUse.to_string())
 }
 
-/// Makes and closes the sockets of `FastCGI` programs, as Supervisor does when it makes their groups.
-fn test_sockets(config: &Config, record: &mut LaunchRecord) -> Result<(), Refused> {
-    for socket in config.groups.iter().flat_map(sockets_of) {
+/// Makes and closes the sockets of `FastCGI` programs, as Supervisor does when it makes their groups; but those that are
+/// open already.
+fn test_sockets(config: &Config, open: &[(String, OwnedFd)], record: &mut LaunchRecord) -> Result<(), Refused> {
+    let is_open = |url: &str| open.iter().any(|(name, _)| name.strip_prefix(HELD_PREFIX) == Some(url));
+    for socket in config.groups.iter().flat_map(sockets_of).filter(|socket| !is_open(&socket.url)) {
         program_socket::test(socket).map_err(Refused::Socket)?;
         let lines = [program_socket::creating(socket), program_socket::closing(&socket.url)];
         record.messages.extend(lines.map(|line| (LogLevelName::Info, line)));

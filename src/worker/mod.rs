@@ -29,6 +29,7 @@ mod logfiles;
 mod memory;
 mod orphan_news;
 mod outbox;
+mod passed;
 mod persistence;
 mod pidfile;
 mod post_mortem;

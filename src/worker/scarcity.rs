@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::engine::{ProcessId, SpawnError};
 use crate::keeper::Stage;
-use crate::sys::{descriptors, errno, limits};
+use crate::sys::{cgroup, descriptors, errno, limits};
 
 use super::worker::Worker;
 
@@ -28,7 +28,7 @@ pub(super) fn no_descriptors(name: &str, needed: u64) -> SpawnError {
 
 /// How many processes there may be, as far as it can be told.
 pub(super) fn process_limit() -> String {
-    let pids_max = own_pids_max().map(|max| format!("pids.max={max}"));
+    let pids_max = cgroup::pids_max().map(|max| format!("pids.max={max}"));
     let nproc = limits::get(limits::PROCESSES).ok().map(|(soft, _)| soft).filter(|soft| *soft < u64::MAX);
     let nproc = nproc.map(|soft| format!("RLIMIT_NPROC={soft}"));
     let known: Vec<String> = pids_max.into_iter().chain(nproc).collect();
@@ -37,13 +37,6 @@ pub(super) fn process_limit() -> String {
     } else {
         format!("EAGAIN: process limit reached ({})", known.join(", "))
     }
-}
-
-/// The limit of the daemon's own cgroup, if it has one of its own.
-fn own_pids_max() -> Option<u64> {
-    let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    let path = own.lines().find_map(|line| line.strip_prefix("0::"))?;
-    std::fs::read_to_string(format!("/sys/fs/cgroup{path}/pids.max")).ok()?.trim().parse().ok()
 }
 
 /// How many descriptors a daemon with so many programs needs to be sure to have enough.

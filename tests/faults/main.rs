@@ -34,6 +34,7 @@ mod world;
 
 mod f01_full_disk;
 mod f02_full_disk_of_the_daemon;
+mod f04_process_limit;
 mod f05_clock;
 mod f06_listeners;
 mod f07_stopped_child;
@@ -65,4 +66,5 @@ mod f34_hung_file_system;
 mod f35_log_directory;
 mod f36_hostile_output;
 mod f37_frozen_daemon;
+mod f38_cannot_be_executed;
 mod f39_crash_loops;

@@ -16,6 +16,7 @@ mod wait;
 mod automatic_starts;
 mod bad_configuration;
 mod cgroups;
+mod container;
 mod daemon_death;
 mod history;
 mod household;

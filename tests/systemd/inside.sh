@@ -219,6 +219,56 @@ promise instances_do_not_meet '[ "$one" -gt 1 ]' '[ "$two" -gt 1 ]' '[ "$one" !=
   'systemctl -q is-active galaxyd@two'
 systemctl stop galaxyd@two
 
+# --- the descriptor store
+again
+rm -f /run/knocked /run/knocking
+head_of $CONF $RUN
+printf '[program:steady]\ncommand=sleep 100000\nstartsecs=0\n' >>$CONF
+cp $CONF /run/plain.conf
+printf '[fcgi-program:pool]\ncommand=sleep 100000\nsocket=unix://%s/pool.sock\nstartsecs=0\n' $RUN >>$CONF
+listening() { awk -v path="$RUN/$1" 'index($8, path) == 1 && $4 == "00010000" { print $7 }' /proc/net/unix; }
+stored() { [ "$(prop NFileDescriptorStore)" = "$1" ]; }
+cat >/run/knock.py <<'X'
+import os, socket, sys, time
+refused = count = 0
+while not os.path.exists("/run/knocked"):
+    for path in sys.argv[1:]:
+        with socket.socket(socket.AF_UNIX) as s:
+            try:
+                s.connect(path)
+            except OSError:
+                refused += 1
+    count += 1
+    if count == 20:
+        open("/run/knocking", "w").close()
+    time.sleep(0.002)
+print(refused, count)
+X
+systemctl start $UNIT
+wait_for 20 runs pool
+main=$(prop MainPID); pool=$(pid_of pool)
+control=$(listening supervisor.sock); fcgi=$(listening pool.sock)
+wait_for 10 stored 2
+python3 /run/knock.py $RUN/supervisor.sock $RUN/pool.sock >/run/knocks & knocker=$!
+wait_for 20 [ -e /run/knocking ]
+kill -KILL "$main" "$(worker "$main")"
+wait_for 60 sh -c "p=\$(systemctl show -P MainPID $UNIT); [ \$p != 0 ] && [ \$p != $main ] && systemctl -q is-active $UNIT"
+wait_for 20 runs pool
+touch /run/knocked; wait $knocker
+read -r refused count </run/knocks
+promise the_descriptor_store_keeps_listening_sockets_and_no_client_is_refused 'stored 2' '[ -n "$control" ]' '[ -n "$fcgi" ]' \
+  '[ "$(listening supervisor.sock)" = "$control" ]' '[ "$(listening pool.sock)" = "$fcgi" ]' '[ "$(pid_of pool)" = "$pool" ]' \
+  '[ $refused = 0 ]' '[ $count -gt 20 ]' '! log_has "Unlinking stale socket"'
+cp /run/plain.conf $CONF
+systemctl reload $UNIT
+wait_for 20 stored 1
+promise what_is_not_configured_any_more_leaves_the_store 'stored 1' '[ -z "$(listening pool.sock)" ]'
+systemctl restart $UNIT
+promise a_restart_stores_the_new_socket_alone 'wait_for 20 runs steady' 'wait_for 10 stored 1' '[ "$(listening supervisor.sock | wc -l)" = 1 ]'
+systemctl stop $UNIT
+cp /run/good.conf $CONF
+rm -f /run/knocked /run/knocking
+
 # --- socket activation
 again
 systemctl start galaxyd.socket
@@ -227,21 +277,7 @@ galaxyctl -c $CONF status >/run/status.out 2>&1
 wait_for 20 runs steady
 main=$(prop MainPID)
 promise the_first_client_starts_the_daemon '[ $inactive = inactive ]' 'systemctl -q is-active $UNIT' 'grep -q steady /run/status.out'
-cat >/run/knock.py <<'X'
-import os, socket, sys
-refused = count = 0
-while not os.path.exists("/run/knocked"):
-    with socket.socket(socket.AF_UNIX) as s:
-        try:
-            s.connect("/run/galaxyd/supervisor.sock")
-        except OSError:
-            refused += 1
-    count += 1
-    if count == 20:
-        open("/run/knocking", "w").close()
-print(refused, count)
-X
-python3 /run/knock.py >/run/knocks & knocker=$!
+python3 /run/knock.py $RUN/supervisor.sock >/run/knocks & knocker=$!
 wait_for 20 [ -e /run/knocking ]
 kill -KILL "$main"
 wait_for 60 sh -c "p=\$(systemctl show -P MainPID $UNIT); [ \$p != 0 ] && [ \$p != $main ] && systemctl -q is-active $UNIT"

@@ -104,6 +104,9 @@ promises! {
     limits_outlive_the_daemon
     the_daemon_is_spared_for_want_of_memory_and_its_programs_are_not
     instances_do_not_meet
+    the_descriptor_store_keeps_listening_sockets_and_no_client_is_refused
+    what_is_not_configured_any_more_leaves_the_store
+    a_restart_stores_the_new_socket_alone
     the_first_client_starts_the_daemon
     no_client_is_refused_across_a_crash_and_a_restart
     the_sockets_file_is_systemds
