@@ -6,6 +6,7 @@ mod calls;
 mod cgroups;
 mod children;
 mod describe;
+mod directories;
 mod ear;
 mod effects;
 mod ending;

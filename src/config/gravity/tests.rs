@@ -1,0 +1,1 @@
+//! By table: what each key does, and what is refused.
