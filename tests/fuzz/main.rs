@@ -24,6 +24,7 @@ mod world;
 
 mod configurations;
 mod documents;
+mod galaxy;
 mod http;
 mod keeper;
 mod output;
