@@ -114,7 +114,10 @@ pub const COMMANDS: &[CommandLine] = &[
         name: "config",
         about: "print the effective configuration, every default filled in",
         forms: &[
-            ("config", "Print the configuration in use; of a galaxy.yml what it stands for, and where each value comes from"),
+            (
+                "config",
+                "Print the configuration in use; of a galaxy.yml what it stands for, and where each value comes from",
+            ),
             ("config --sample", "Print a sample configuration to begin with"),
             ("config <file> --format ini|toml|json", "Print that of this file, in this dialect (default ini)"),
         ],

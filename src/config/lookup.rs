@@ -97,7 +97,8 @@ impl<'a> Lookup<'a> {
     /// Whether the directory is there, or will be.
     fn has_dir(&self, name: &str) -> bool {
         let name = path::absolute(name, self.source);
-        let is_above = |made: &String| made.strip_prefix(&name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let is_above =
+            |made: &String| made.strip_prefix(&name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         self.source.is_dir(Path::new(&name)) || self.made.iter().any(is_above)
     }
 

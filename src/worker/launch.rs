@@ -83,7 +83,9 @@ impl Refused {
         match self {
             Refused::Usage(message) => UsageError::new(message.as_str()).text(program),
             Refused::Report(report) => report.clone(),
-            Refused::Log { .. } | Refused::Directory(_) | Refused::Socket(_) | Refused::System { .. } => format!("Error: {self}\n"),
+            Refused::Log { .. } | Refused::Directory(_) | Refused::Socket(_) | Refused::System { .. } => {
+                format!("Error: {self}\n")
+            }
         }
     }
 }

@@ -115,7 +115,10 @@ mod tests {
         for word in ["plain", "", "a b", "it's", "\"x\"", "$HOME", "a;b", "unix:/run/x.sock", "50%"] {
             assert_eq!(shlex::split(&quoted(word)), Ok(vec![word.to_owned()]), "{word:?}");
         }
-        assert_eq!(quoted("galaxy.webapps.galaxy.fast_factory:factory()"), "'galaxy.webapps.galaxy.fast_factory:factory()'");
+        assert_eq!(
+            quoted("galaxy.webapps.galaxy.fast_factory:factory()"),
+            "'galaxy.webapps.galaxy.fast_factory:factory()'"
+        );
     }
 
     #[test]

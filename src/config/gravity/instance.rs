@@ -9,7 +9,7 @@ use super::reading::Reading;
 use super::settings::{Section, Sourced};
 use crate::config::path;
 use crate::config::span::{FileId, Span};
-use crate::galaxy::yaml::{Node, Value};
+use crate::yaml::{Node, Value};
 
 /// The name that is not shown.
 pub(super) const DEFAULT_NAME: &str = "_default_";
@@ -150,7 +150,8 @@ fn placed(
     let has_checkout = root.as_ref().is_some_and(|root| reading.exists(&format!("{}/lib/galaxy", root.value)));
     if root.is_none() && !has_package {
         let text = "Galaxy's root directory is not known".to_owned();
-        let help = "set galaxy_root to the directory of Galaxy's code, or virtualenv to one that Galaxy is installed in";
+        let help =
+            "set galaxy_root to the directory of Galaxy's code, or virtualenv to one that Galaxy is installed in";
         reading.error(gravity.span, &gravity.path, "galaxy_root", text, help);
         return None;
     }

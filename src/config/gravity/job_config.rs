@@ -2,8 +2,8 @@
 //!
 //! Source: Gravity 1.2.4, `config_manager.py`, `create_static_handler_services()`; the runners, Galaxy's own reader.
 
-use quick_xml::{Reader as XmlReader, XmlVersion};
 use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Reader as XmlReader, XmlVersion};
 
 use super::instance::Instance;
 use super::node::Part;
@@ -11,7 +11,7 @@ use super::reading::Reading;
 use super::settings::{Variables, variables_of};
 use crate::config::path;
 use crate::config::span::{FileId, Span};
-use crate::galaxy::yaml::Meaning;
+use crate::yaml::Meaning;
 
 const SECTION: &str = "galaxy";
 const KEY: &str = "job_config_file";
@@ -163,7 +163,11 @@ fn name_of(element: &BytesStart<'_>) -> String {
 fn take(reading: &mut Reading<'_>, read: &mut JobConfig, open: &[String], element: &BytesStart<'_>, span: Span) {
     let attribute = |name: &str| {
         let found = element.attributes().flatten().find(|attribute| attribute.key.as_ref() == name)?;
-        Some(found.normalized_value(XmlVersion::Implicit1_0).map_or_else(|_| found.value.to_string(), std::borrow::Cow::into_owned))
+        Some(
+            found
+                .normalized_value(XmlVersion::Implicit1_0)
+                .map_or_else(|_| found.value.to_string(), std::borrow::Cow::into_owned),
+        )
     };
     let above: Vec<&str> = open.iter().map(String::as_str).collect();
     match (above.as_slice(), name_of(element).as_str()) {

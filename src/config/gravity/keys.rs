@@ -174,15 +174,8 @@ pub(super) const REPORTS: &[Key] = &[
 ];
 
 /// Not in Gravity.
-pub(super) const SSE_MONITOR: &[Key] = &[
-    key("enable", K::Bool, P::Null),
-    UMASK,
-    start_timeout(10),
-    STOP_TIMEOUT,
-    MEMORY_LIMIT,
-    MEMORY_HIGH,
-    ENVIRONMENT,
-];
+pub(super) const SSE_MONITOR: &[Key] =
+    &[key("enable", K::Bool, P::Null), UMASK, start_timeout(10), STOP_TIMEOUT, MEMORY_LIMIT, MEMORY_HIGH, ENVIRONMENT];
 
 /// Of one entry of `handlers:`.
 pub(super) const HANDLER: &[Key] = &[

@@ -166,7 +166,8 @@ impl<'l, 'r> Layout<'l, 'r> {
     pub(super) fn instance(&mut self, instance: &Instance, services: &[Service], shows_names: bool) {
         let mut members = Vec::new();
         for service in services {
-            let names: Vec<_> = (0..service.members.len()).map(|at| Names::new(instance, service, at, shows_names)).collect();
+            let names: Vec<_> =
+                (0..service.members.len()).map(|at| Names::new(instance, service, at, shows_names)).collect();
             for (member, names) in service.members.iter().zip(&names) {
                 self.program(instance, member, names);
             }

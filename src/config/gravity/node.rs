@@ -1,7 +1,7 @@
 //! A part of a YAML document, and the file it is in.
 
 use crate::config::span::{FileId, Span};
-use crate::galaxy::yaml::{Mark, Meaning, Node, Value};
+use crate::yaml::{Mark, Meaning, Node, Value};
 
 /// A value of a file.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ impl Part {
 
     /// What a scalar means; `None` for a list or a mapping.
     pub(super) fn meaning(&self) -> Option<Meaning> {
-        self.node.scalar().map(crate::galaxy::yaml::Scalar::meaning)
+        self.node.scalar().map(crate::yaml::Scalar::meaning)
     }
 
     /// The scalar of a key of Galaxy's own section as it is written; `None` if it is absent, null or no scalar.
@@ -110,6 +110,6 @@ mod tests {
     #[test]
     fn marks_become_offsets() {
         let at = |line, column| span_of("a: é\r\nbé: x\n", FileId(0), Mark { line, column }).start;
-        assert_eq!([at(1, 1), at(1, 4), at(2, 1), at(2, 5), at(9, 9)], [0, 3, 7, 12, 15]);
+        assert_eq!([at(1, 1), at(1, 4), at(2, 1), at(2, 5), at(9, 9)], [0, 3, 7, 12, 14]);
     }
 }

@@ -48,7 +48,12 @@ fn section(reading: &mut Reading<'_>, instance: &Instance, name: &str, keys: &'s
 }
 
 /// One service of all members, or one of each: Gravity numbers both kinds, and by the place in the list in the second.
-fn several(instance: &Instance, kind: &'static str, members: Vec<(usize, Section, Member)>, is_list: bool) -> Vec<Service> {
+fn several(
+    instance: &Instance,
+    kind: &'static str,
+    members: Vec<(usize, Section, Member)>,
+    is_list: bool,
+) -> Vec<Service> {
     let name_alone = |number: usize| if is_list { format!("{kind}{number}") } else { kind.to_owned() };
     if instance.uses_service_instances() {
         let Some(span) = members.first().map(|(_, section, _)| section.span) else { return Vec::new() };
@@ -208,17 +213,20 @@ fn beat(reading: &Reading<'_>, shop: &Workshop<'_>, section: &Section) -> Servic
         .option("--loglevel", &section.text("loglevel"))
         .option("--schedule", &schedule);
     let (environment, path) = shop.variables(&galaxys(instance), section, NAME);
-    let stop = Sourced::said(10, section.span, "computed: it saves its schedule and ends");
-    alone(NAME, section, Member {
-        command: line.finish(|span| reading.place(span)),
-        environment,
-        path,
-        umask: shop.umask(section),
-        start: section.int("start_timeout"),
-        stop,
-        stop_goes_to: StopGoesTo::Main,
-        server_name: None,
-    })
+    alone(
+        NAME,
+        section,
+        Member {
+            command: line.finish(|span| reading.place(span)),
+            environment,
+            path,
+            umask: shop.umask(section),
+            start: section.int("start_timeout"),
+            stop: stop_time::other(section),
+            stop_goes_to: StopGoesTo::Main,
+            server_name: None,
+        },
+    )
 }
 
 fn alone(kind: &'static str, section: &Section, member: Member) -> Service {
@@ -254,7 +262,13 @@ fn tusd(reading: &mut Reading<'_>, shop: &Workshop<'_>, section: &Section) -> Me
             Some(url) => hooks.value = format!("{}{}", url.trim_end_matches('/'), hooks.value),
             None => {
                 let text = "tusd is enabled, but Galaxy's own address is not known".to_owned();
-                reading.error(section.span, "galaxy", "galaxy_infrastructure_url", text, "add it to the galaxy section");
+                reading.error(
+                    section.span,
+                    "galaxy",
+                    "galaxy_infrastructure_url",
+                    text,
+                    "add it to the galaxy section",
+                );
             }
         }
     }

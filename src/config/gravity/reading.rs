@@ -8,7 +8,7 @@ use crate::config::problem::{Problem, Problems};
 use crate::config::source::Source;
 use crate::config::span::{FileId, Span, line_column};
 use crate::config::{ReadError, ini};
-use crate::galaxy::yaml::{self, Mark};
+use crate::yaml::{self, Mark};
 
 /// One reading of all files.
 pub(crate) struct Reading<'r> {

@@ -55,6 +55,7 @@ pub(super) struct Workshop<'i> {
 
 /// All services of an instance.
 pub(super) fn services(reading: &mut Reading<'_>, instance: &Instance) -> Vec<Service> {
+    warn_of_limits(reading, instance);
     let jobs = JobConfig::read(reading, instance);
     let workshop = Workshop { instance, jobs: &jobs };
     let mut services = plain_services::services(reading, &workshop);
@@ -62,6 +63,18 @@ pub(super) fn services(reading: &mut Reading<'_>, instance: &Instance) -> Vec<Se
     services.extend(handlers::dynamic_handlers(reading, &workshop));
     refuse_twins(reading, instance, &services);
     services
+}
+
+/// Gravity enforces limits of memory under systemd only.
+fn warn_of_limits(reading: &mut Reading<'_>, instance: &Instance) {
+    let gravity = &instance.gravity;
+    for key in ["memory_limit", "memory_high"] {
+        if let Some(limit) = gravity.number(key) {
+            let text = "the limit has no effect here, as under Supervisor".to_owned();
+            let help = "set it in the systemd unit of galaxyd, or in the cgroup it runs in";
+            reading.warn(limit.span, &gravity.path, key, text, help);
+        }
+    }
 }
 
 /// No two services may have one name, no two processes one server name: both would take the same jobs.
@@ -88,7 +101,12 @@ fn refuse_twins(reading: &mut Reading<'_>, instance: &Instance, services: &[Serv
 
 impl Workshop<'_> {
     /// The variables of a service: its usual ones, the virtualenv, and its own `environment`, whose `PATH` is apart.
-    pub(super) fn variables(&self, usual: &[(&str, &str)], section: &Section, name: &str) -> (Variables, Option<Sourced<String>>) {
+    pub(super) fn variables(
+        &self,
+        usual: &[(&str, &str)],
+        section: &Section,
+        name: &str,
+    ) -> (Variables, Option<Sourced<String>>) {
         self.with_own(usual, section.span, section.variables("environment"), name)
     }
 

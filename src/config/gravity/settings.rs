@@ -7,7 +7,7 @@ use super::node::{Part, truth};
 use super::reading::Reading;
 use crate::config::nearest::nearest;
 use crate::config::span::Span;
-use crate::galaxy::yaml::Meaning;
+use crate::yaml::Meaning;
 
 /// A value, where it stands, and where it comes from.
 #[derive(Debug, Clone)]
@@ -64,7 +64,13 @@ pub(super) struct Section {
 
 impl Section {
     /// The mapping `part`, which may be null or missing: then all is as usual. `begin` is where to point if it is.
-    pub(super) fn read(reading: &mut Reading<'_>, path: &str, keys: &'static [Key], part: Option<&Part>, begin: Span) -> Self {
+    pub(super) fn read(
+        reading: &mut Reading<'_>,
+        path: &str,
+        keys: &'static [Key],
+        part: Option<&Part>,
+        begin: Span,
+    ) -> Self {
         let part = part.filter(|part| !part.is_null());
         let span = part.map_or(begin, |part| reading.span(part));
         if let Some(part) = part.filter(|part| !part.is_mapping()) {
@@ -230,15 +236,20 @@ fn from_scalar(kind: Kind, meaning: &Meaning) -> Result<Datum, Option<String>> {
             Ok(number) => return at_least(number, least),
             Err(_) => None,
         },
-        (Kind::Number, Meaning::Integer(number)) => i32::try_from(*number).ok().map(|number| Datum::Number(f64::from(number))),
+        (Kind::Number, Meaning::Integer(number)) => {
+            i32::try_from(*number).ok().map(|number| Datum::Number(f64::from(number)))
+        }
         (Kind::Number, Meaning::Float(number)) => Some(Datum::Number(*number)),
         (Kind::Number, Meaning::Text(text)) => text.trim().parse().ok().map(Datum::Number),
         (Kind::Text, Meaning::Text(text)) => Some(Datum::Text(text.clone())),
         (Kind::Octal, Meaning::Text(text)) => {
-            let is_octal = !text.is_empty() && text.len() <= 5 && text.bytes().all(|digit| (b'0'..b'8').contains(&digit));
+            let is_octal =
+                !text.is_empty() && text.len() <= 5 && text.bytes().all(|digit| (b'0'..b'8').contains(&digit));
             is_octal.then(|| Datum::Text(text.clone()))
         }
-        (Kind::Octal, Meaning::Integer(_)) => return Err(Some("a number: YAML takes a leading zero for octal".to_owned())),
+        (Kind::Octal, Meaning::Integer(_)) => {
+            return Err(Some("a number: YAML takes a leading zero for octal".to_owned()));
+        }
         (Kind::Word(words), Meaning::Text(text)) => match words.contains(&text.as_str()) {
             true => Some(Datum::Text(text.clone())),
             false => return Err(Some(format!("`{text}`"))),

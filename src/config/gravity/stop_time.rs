@@ -9,7 +9,7 @@ use super::node::Part;
 use super::settings::{Section, Sourced};
 use crate::config::shlex;
 use crate::config::span::Span;
-use crate::galaxy::yaml::Meaning;
+use crate::yaml::Meaning;
 
 /// gunicorn's own: seconds that a worker has for its requests.
 const GRACEFUL_TIMEOUT: i64 = 30;

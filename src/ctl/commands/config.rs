@@ -34,8 +34,9 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         shell.screen.complain(problems.trim_end());
     }
     let text = loaded.config.map(|config| match format {
-        Format::Ini => config::print_translated(&path, &config, &source)
-            .unwrap_or_else(|| config::print(&config, format, &source)),
+        Format::Ini => {
+            config::print_translated(&path, &config, &source).unwrap_or_else(|| config::print(&config, format, &source))
+        }
         Format::Toml | Format::Json => config::print(&config, format, &source),
     });
     match text {
