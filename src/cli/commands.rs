@@ -168,6 +168,7 @@ pub const COMMANDS: &[CommandLine] = &[
                 "history --since <time> [--limit <n>]",
                 "From 1h, 30m or 2d ago on, or from 2026-11-30T10:00 on; at most n",
             ),
+            ("history --follow", "Show what happens from now on, too; Ctrl-C ends that"),
         ],
         words: Words::Processes,
         origin: Origin::Galaxyd,

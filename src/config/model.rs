@@ -3,6 +3,7 @@
 //! Both dialects give this model; `galaxyctl config` prints it; the worker keeps the active
 //! one in its journal, hence `serde`.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
@@ -52,7 +53,7 @@ pub struct DaemonConfig {
     /// Absolute; made if they are missing. Not in Supervisor.
     #[serde(default)]
     pub make_directories: Vec<PathBuf>,
-    /// Where the event history is kept. Not in Supervisor.
+    /// Where the event history is kept; `None`: nowhere. Not in Supervisor.
     #[serde(default)]
     pub history_file: Option<PathBuf>,
     /// Bytes of both its files together.
@@ -61,6 +62,14 @@ pub struct DaemonConfig {
     /// Automatic starts a second; zero: any number. Not in Supervisor.
     #[serde(default)]
     pub restart_rate: u32,
+}
+
+impl DaemonConfig {
+    /// What the names of the state files begin with: the pidfile's name without its extension.
+    #[must_use]
+    pub fn state_stem(&self) -> String {
+        self.pidfile.file_stem().unwrap_or(OsStr::new("supervisord")).to_string_lossy().into_owned()
+    }
 }
 
 /// `cgroup` of `[supervisord]`.

@@ -162,7 +162,8 @@ may lie in such a directory before it exists.
 make_directories = /srv/galaxy/log,%(here)s/run
 ```
 
-**`history_file`.** Without the key nothing is kept. The directory must exist; what else holds for the file stands in [History](history.md).
+**`history_file`.** Without the key the history is kept in the unit's `StateDirectory=` under systemd, else beside the state files (`runtime_directory`, or the pidfile's
+directory), named after the pidfile: `supervisord.history`. `NONE` keeps nothing. The directory must exist; what else holds for the file stands in [History](history.md).
 
 ```ini
 [supervisord]

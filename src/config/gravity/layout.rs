@@ -80,7 +80,6 @@ impl<'l, 'r> Layout<'l, 'r> {
         let why = "Gravity's place for it";
         self.put_fixed(&mut keys, "logfile", &below("supervisord.log"), span, why);
         self.put_fixed(&mut keys, "pidfile", &below("supervisord.pid"), span, why);
-        self.put_fixed(&mut keys, "history_file", &below("history"), span, "beside the log");
         let mut directories = vec![escaped(&own)];
         for instance in instances {
             directories.push(escaped(&instance.data.value));

@@ -115,9 +115,7 @@ fn daemon(daemon: &DaemonConfig) -> Cells {
         let directories = daemon.make_directories.iter().map(|directory| escaped(&directory.to_string_lossy()));
         cells.insert("make_directories", Cell::Names(directories.collect()));
     }
-    if let Some(file) = &daemon.history_file {
-        cells.insert("history_file", path(file));
-    }
+    cells.insert("history_file", daemon.history_file.as_deref().map_or_else(|| text("NONE"), path));
     if let Some(directory) = &daemon.directory {
         cells.insert("directory", path(directory));
     }
