@@ -109,7 +109,7 @@ fn make_directories(reader: &mut Reader<'_>, scope: &Scope) -> Vec<PathBuf> {
         }
     });
     let directories: Vec<String> = read.unwrap_or_default().iter().map(|name| path::normalize(name)).collect();
-    reader.lookup.made = directories.clone();
+    reader.lookup.made.clone_from(&directories);
     directories.into_iter().map(PathBuf::from).collect()
 }
 

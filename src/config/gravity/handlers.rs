@@ -26,10 +26,11 @@ pub(super) fn static_handlers(reading: &mut Reading<'_>, shop: &Workshop<'_>) ->
         let start = Sourced::said(START, *span, "default of Gravity for handlers");
         let umask = shop.instance.gravity.text("umask");
         let (environment, path) = shop.with_own(&[], *span, environment.clone(), id);
-        let stop = stop_time::handler(shop.instance, shop.jobs, None);
+        let wait = stop_time::handler(shop.instance, shop.jobs, None);
         let command = command(reading, shop, &name, &[], *span);
         let stop_goes_to = StopGoesTo::Main;
-        let member = Member { command, environment, path, umask, start, stop, stop_goes_to, server_name: Some(name) };
+        let member =
+            Member { command, environment, path, umask, start, stop: wait, stop_goes_to, server_name: Some(name) };
         Service { kind: KIND, name: id.clone(), span: *span, members: vec![member] }
     });
     made.collect()

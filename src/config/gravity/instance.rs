@@ -118,14 +118,12 @@ fn other_file(
     const KEY: &str = "galaxy_config_file";
     let name = path::normalize(&path::join(path::dirname(own), &named.value));
     let document = reading.open_yaml(&name, (named.span, &gravity.path, KEY))?;
-    match document.get("galaxy") {
-        Some(galaxy) => Some((name, galaxy)),
-        None => {
-            let help = "name the galaxy.yml of this Galaxy";
-            reading.error(named.span, &gravity.path, KEY, format!("{name} has no galaxy section"), help);
-            None
-        }
-    }
+    let Some(galaxy) = document.get("galaxy") else {
+        let help = "name the galaxy.yml of this Galaxy";
+        reading.error(named.span, &gravity.path, KEY, format!("{name} has no galaxy section"), help);
+        return None;
+    };
+    Some((name, galaxy))
 }
 
 fn empty(file: FileId, near: &Part) -> Part {
@@ -207,16 +205,11 @@ fn data_directory(reading: &Reading<'_>, galaxy: &Part, base: &str, is_installed
         return Sourced::said(state, span, "variable GRAVITY_STATE_DIR");
     }
     let below = |name: &str| format!("{}/gravity", path::normalize(&path::join(base, name)).trim_end_matches('/'));
-    match (galaxy.text_of("data_dir"), galaxy.get("data_dir")) {
-        (Some(name), Some(part)) => {
-            let origin = "gravity below galaxy.data_dir";
-            Sourced::said(below(&name), reading.span(&part), origin)
-        }
-        _ => {
-            let usual = if is_installed { "data" } else { "database" };
-            Sourced::said(below(usual), span, format!("default of galaxy.data_dir, {usual}"))
-        }
+    if let (Some(name), Some(part)) = (galaxy.text_of("data_dir"), galaxy.get("data_dir")) {
+        return Sourced::said(below(&name), reading.span(&part), "gravity below galaxy.data_dir");
     }
+    let usual = if is_installed { "data" } else { "database" };
+    Sourced::said(below(usual), span, format!("default of galaxy.data_dir, {usual}"))
 }
 
 /// What `GRAVITY_STATE_DIR` says.

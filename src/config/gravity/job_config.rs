@@ -2,6 +2,8 @@
 //!
 //! Source: Gravity 1.2.4, `config_manager.py`, `create_static_handler_services()`; the runners, Galaxy's own reader.
 
+use std::path::Path;
+
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader as XmlReader, XmlVersion};
 
@@ -65,29 +67,29 @@ impl JobConfig {
             return from_yaml(reading, &inline, "galaxy.job_config");
         }
         let in_config = |name: &str| path::normalize(&path::join(&instance.config_directory, name));
-        let (name, span) = match (named, galaxy.get(KEY)) {
-            (Some(name), Some(part)) => {
-                let (is_relative, name) = (!name.starts_with('/'), in_config(&name));
-                if is_relative && !reading.exists(&name) {
-                    return Self::default();
-                }
-                (name, reading.span(&part))
+        let (name, span) = if let (Some(name), Some(part)) = (named, galaxy.get(KEY)) {
+            let (is_relative, name) = (!name.starts_with('/'), in_config(&name));
+            if is_relative && !reading.exists(&name) {
+                return Self::default();
             }
-            _ => {
-                let usual = ["job_conf.yml", "job_conf.xml"].map(in_config);
-                match usual.into_iter().find(|name| reading.exists(name)) {
-                    Some(name) => (name, instance.gravity.span),
-                    None => return Self::default(),
-                }
+            (name, reading.span(&part))
+        } else {
+            let usual = ["job_conf.yml", "job_conf.xml"].map(in_config);
+            match usual.into_iter().find(|name| reading.exists(name)) {
+                Some(name) => (name, instance.gravity.span),
+                None => return Self::default(),
             }
         };
-        if name.ends_with(".xml") {
-            let Some((file, text)) = reading.open(&name, (span, SECTION, KEY)) else { return Self::default() };
-            return from_xml(reading, file, &text);
-        }
-        if name.ends_with(".yml") || name.ends_with(".yaml") {
-            let document = reading.open_yaml(&name, (span, SECTION, KEY));
-            return document.map(|document| from_yaml(reading, &document, "job_conf")).unwrap_or_default();
+        match Path::new(&name).extension().and_then(|extension| extension.to_str()) {
+            Some("xml") => {
+                let read = reading.open(&name, (span, SECTION, KEY));
+                return read.map(|(file, text)| from_xml(reading, file, &text)).unwrap_or_default();
+            }
+            Some("yml" | "yaml") => {
+                let document = reading.open_yaml(&name, (span, SECTION, KEY));
+                return document.map(|document| from_yaml(reading, &document, "job_conf")).unwrap_or_default();
+            }
+            _ => {}
         }
         let text = format!("{name} is neither .xml nor .yml");
         reading.error(span, SECTION, KEY, text, "name a file that ends in .yml, .yaml or .xml");

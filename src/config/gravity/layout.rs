@@ -174,15 +174,15 @@ impl<'l, 'r> Layout<'l, 'r> {
             if shows_names {
                 members.extend(programs);
             } else if programs.len() > 1 {
-                self.group(&service.name, programs, service.span, "one service, several processes");
+                self.group(&service.name, &programs, service.span, "one service, several processes");
             }
         }
         if shows_names && !members.is_empty() {
-            self.group(&instance.name.value, members, instance.gravity.span, "the services of this instance");
+            self.group(&instance.name.value, &members, instance.gravity.span, "the services of this instance");
         }
     }
 
-    fn group(&mut self, name: &str, programs: Vec<String>, span: Span, why: &str) {
+    fn group(&mut self, name: &str, programs: &[String], span: Span, why: &str) {
         let section = format!("group:{name}");
         let mut keys = Keys { section: &section, entries: IndexMap::new() };
         let programs = programs.iter().map(|program| escaped(program)).collect();

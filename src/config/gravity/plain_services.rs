@@ -98,7 +98,7 @@ fn gunicorns(reading: &mut Reading<'_>, shop: &Workshop<'_>) -> Vec<Service> {
 fn gunicorn(reading: &mut Reading<'_>, shop: &Workshop<'_>, section: &Section, number: Option<usize>) -> Member {
     const SERVER_NAME: &str = "GALAXY_CONFIG_SERVER_NAME";
     let instance = shop.instance;
-    let extra = shop.extra_arguments(reading, section);
+    let extra = extra_arguments(reading, section);
     let mut line = CommandLine::new(instance.virtualenv.as_ref(), "gunicorn", section.span)
         .fixed("'galaxy.webapps.galaxy.fast_factory:factory()'")
         .option("--timeout", &section.int("timeout"))
@@ -175,7 +175,7 @@ fn celery(reading: &mut Reading<'_>, shop: &Workshop<'_>) -> Vec<Service> {
 }
 
 fn worker(reading: &mut Reading<'_>, shop: &Workshop<'_>, section: &Section, number: Option<usize>) -> Member {
-    let extra = shop.extra_arguments(reading, section);
+    let extra = extra_arguments(reading, section);
     let mut line = CommandLine::new(shop.instance.virtualenv.as_ref(), "celery", section.span)
         .fixed("--app galaxy.celery worker")
         .option("--concurrency", &section.int("concurrency"))
@@ -258,21 +258,15 @@ fn tusd(reading: &mut Reading<'_>, shop: &Workshop<'_>, section: &Section) -> Me
     let mut hooks = section.text("hooks_http");
     if hooks.value.starts_with('/') {
         let galaxy = &shop.instance.galaxy;
-        match galaxy.text_of("galaxy_infrastructure_url").filter(|url| !url.is_empty()) {
-            Some(url) => hooks.value = format!("{}{}", url.trim_end_matches('/'), hooks.value),
-            None => {
-                let text = "tusd is enabled, but Galaxy's own address is not known".to_owned();
-                reading.error(
-                    section.span,
-                    "galaxy",
-                    "galaxy_infrastructure_url",
-                    text,
-                    "add it to the galaxy section",
-                );
-            }
+        if let Some(url) = galaxy.text_of("galaxy_infrastructure_url").filter(|url| !url.is_empty()) {
+            hooks.value = format!("{}{}", url.trim_end_matches('/'), hooks.value);
+        } else {
+            let text = "tusd is enabled, but Galaxy's own address is not known".to_owned();
+            let help = "add it to the galaxy section";
+            reading.error(section.span, "galaxy", "galaxy_infrastructure_url", text, help);
         }
     }
-    let extra = shop.extra_arguments(reading, section);
+    let extra = extra_arguments(reading, section);
     let line = program(&section.text("tusd_path"))
         .word("-host=", &section.text("host"))
         .word("-port=", &section.int("port"))
@@ -377,7 +371,7 @@ fn reports(reading: &mut Reading<'_>, shop: &Workshop<'_>) -> Option<Service> {
         let text = format!("reports are enabled, but there is no {}", file.value);
         reading.error(file.span, &section.path, "config_file", text, "make the file, or name the one that there is");
     }
-    let extra = shop.extra_arguments(reading, &section);
+    let extra = extra_arguments(reading, &section);
     let mut line = CommandLine::new(instance.virtualenv.as_ref(), "gunicorn", section.span)
         .fixed("'galaxy.webapps.reports.fast_factory:factory()'")
         .option("--timeout", &section.int("timeout"))
@@ -410,6 +404,16 @@ fn monitor(reading: &mut Reading<'_>, shop: &Workshop<'_>) -> Option<Service> {
     };
     let member = service_member(reading, shop, &section, line, &galaxys(instance), NAME, StopGoesTo::Main);
     Some(alone(NAME, &section, member))
+}
+
+/// The arguments that a person added, if they can be split.
+fn extra_arguments(reading: &mut Reading<'_>, section: &Section) -> Sourced<String> {
+    let extra = section.text("extra_args");
+    if let Err(error) = shlex::split(&extra.value) {
+        let help = "close every quote";
+        reading.error(extra.span, &section.path, "extra_args", format!("it cannot be split: {error}"), help);
+    }
+    extra
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use super::job_config::JobConfig;
 use super::reading::Reading;
 use super::settings::{Section, Sourced, Variables};
 use super::{handlers, plain_services};
-use crate::config::shlex;
 use crate::config::span::Span;
 
 /// One service: a program, or several of a kind that are counted.
@@ -146,15 +145,5 @@ impl Workshop<'_> {
     /// The service's umask, or that of all.
     pub(super) fn umask(&self, section: &Section) -> Sourced<String> {
         section.optional_text("umask").unwrap_or_else(|| self.instance.gravity.text("umask"))
-    }
-
-    /// The arguments that a person added, if they can be split.
-    pub(super) fn extra_arguments(&self, reading: &mut Reading<'_>, section: &Section) -> Sourced<String> {
-        let extra = section.text("extra_args");
-        if let Err(error) = shlex::split(&extra.value) {
-            let help = "close every quote";
-            reading.error(extra.span, &section.path, "extra_args", format!("it cannot be split: {error}"), help);
-        }
-        extra
     }
 }

@@ -250,10 +250,8 @@ fn from_scalar(kind: Kind, meaning: &Meaning) -> Result<Datum, Option<String>> {
         (Kind::Octal, Meaning::Integer(_)) => {
             return Err(Some("a number: YAML takes a leading zero for octal".to_owned()));
         }
-        (Kind::Word(words), Meaning::Text(text)) => match words.contains(&text.as_str()) {
-            true => Some(Datum::Text(text.clone())),
-            false => return Err(Some(format!("`{text}`"))),
-        },
+        (Kind::Word(words), Meaning::Text(text)) if words.contains(&text.as_str()) => Some(Datum::Text(text.clone())),
+        (Kind::Word(_), Meaning::Text(text)) => return Err(Some(format!("`{text}`"))),
         _ => None,
     };
     match datum {
@@ -333,14 +331,12 @@ fn from_environment(reading: &mut Reading<'_>, path: &str, key: &Key, span: Span
     let variables = reading.source.environment().iter();
     let (_, text) = variables.into_iter().find(|(known, _)| known.to_uppercase() == name)?;
     let text = text.clone();
-    match from_scalar(key.kind, &Meaning::Text(text.clone())) {
-        Ok(datum) => Some(Sourced::said(datum, span, format!("variable {name}"))),
-        Err(_) => {
-            let help = format!("the variable {name} has to be {}", wanted(key.kind));
-            reading.error(span, path, key.name, format!("the variable {name} is `{text}`"), help);
-            None
-        }
-    }
+    let Ok(datum) = from_scalar(key.kind, &Meaning::Text(text.clone())) else {
+        let help = format!("the variable {name} has to be {}", wanted(key.kind));
+        reading.error(span, path, key.name, format!("the variable {name} is `{text}`"), help);
+        return None;
+    };
+    Some(Sourced::said(datum, span, format!("variable {name}")))
 }
 
 fn preset(path: &str, key: &Key, span: Span) -> Sourced<Datum> {
