@@ -7,6 +7,7 @@ mod commands;
 mod complete;
 mod console;
 mod daemon;
+mod deployment;
 mod exit;
 mod explain;
 mod explanation;

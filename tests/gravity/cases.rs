@@ -15,7 +15,7 @@ const fn with(name: &'static str, galaxy_yml: &'static str, files: &'static [(&'
     Case { name, galaxy_yml, files }
 }
 
-const JOB_CONF_YML: &str = "runners: {local: {load: 'galaxy.jobs.runners.local:LocalJobRunner'}}\nhandling:\n  assign: [db-skip-locked]\n  processes:\n    handler0:\n    special: {environment: {A: 'x y', B: '{server_name}'}, tags: [special]}\n";
+const JOB_CONF_YML: &str = "runners: {local: {load: 'galaxy.jobs.runners.local:LocalJobRunner'}}\nhandling:\n  assign: [db-skip-locked]\n  processes:\n    handler0:\n    special: {environment: {A: 'x y', B: '{galaxy_conf}'}, tags: [special]}\n";
 
 const JOB_CONF_XML: &str = "<?xml version=\"1.0\"?>\n<job_conf><plugins><plugin id=\"local\" type=\"runner\" load=\"galaxy.jobs.runners.local:LocalJobRunner\"/></plugins>\n<handlers assign_with=\"db-skip-locked, db-preassign\"><handler id=\"main0\"/><!-- c --><handler id=\"main1\" tags=\"a\"><plugin id=\"x\"/></handler></handlers></job_conf>\n";
 
@@ -101,7 +101,7 @@ pub(crate) const ALIKE: &[Case] = &[
     ),
     case(
         "handlers",
-        "gravity:\n  virtualenv: /v\n  handlers:\n    handler: {processes: 3, pools: [job-handlers, workflow-schedulers], environment: {H: '{server_name}'}, start_timeout: 9, stop_timeout: 123, umask: '007'}\n    single: {}\n    named7: {pools: [job-handlers.special]}\n    twice8: {processes: 2}\n    named: {name_template: '  {instance_name}-{name}-{process:02d} '}\ngalaxy: {job_config: {handling: {assign: [db-skip-locked]}}}\n",
+        "gravity:\n  virtualenv: /v\n  handlers:\n    handler: {processes: 3, pools: [job-handlers, workflow-schedulers], environment: {H: '{galaxy_root}'}, start_timeout: 9, stop_timeout: 123, umask: '007'}\n    single: {}\n    named7: {pools: [job-handlers.special]}\n    twice8: {processes: 2}\n    named: {name_template: '  {instance_name}-{name}-{process:02d} '}\ngalaxy: {job_config: {handling: {assign: [db-skip-locked]}}}\n",
     ),
     case(
         "handlers-alone",

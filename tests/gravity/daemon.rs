@@ -188,3 +188,85 @@ fn what_is_printed_names_its_sources_and_loads_to_the_same_programs() {
     };
     assert_eq!(groups(&file), groups(&ini));
 }
+
+#[test]
+fn gravitys_commands_work_on_the_same_file() {
+    let checkout = Checkout::new(&GALAXY_YML.replace("gravity:\n", "gravity:\n  instance_name: main\n"));
+    let names =
+        ["main:celery", "main:celery-beat", "main:gunicorn0", "main:gunicorn1", "main:handler0", "main:handler1"];
+    assert!(checkout.ctl(&["update"]).status.success());
+    let told = checkout.told(&["start"]);
+    assert!(told.contains("galaxyd was started"), "{told}");
+    let _end = Ends(&checkout);
+    checkout.until_all_run(&names);
+    // Names of services, whatever their instance.
+    let told = checkout.told(&["stop", "handler"]);
+    assert!(told.contains("main:handler0: stopped") && told.contains("main:handler1: stopped"), "{told}");
+    let told = checkout.told(&["status", "celery"]);
+    assert!(told.contains("main:celery ") && !told.contains("beat"), "{told}");
+    let told = checkout.told(&["start"]);
+    assert!(told.contains("main:handler0: started"), "{told}");
+    checkout.until_all_run(&names);
+    let before = checkout.pid("main:gunicorn0");
+    checkout.ctl(&["restart", "gunicorn"]);
+    checkout.until_all_run(&names);
+    assert_ne!(checkout.pid("main:gunicorn0"), before);
+    let file = checkout.path("config/galaxy.yml");
+    let told = checkout.told(&["list"]);
+    assert!(told.ends_with(&format!("main                {}\n", file.display())), "{told}");
+    let shown: serde_json::Value = serde_json::from_str(&checkout.told(&["show"])).unwrap();
+    assert_eq!(shown["services"][0]["processes"], serde_json::json!(["main:gunicorn0", "main:gunicorn1"]));
+    let told = checkout.told(&["exec", "-n", "-i", "1", "handler"]);
+    assert!(told.contains("--server-name=handler_1") && told.contains("Working directory: "), "{told}");
+    let told = checkout.told(&["pm", "pid", "main:gunicorn1"]);
+    assert_eq!(told.trim(), checkout.pid("main:gunicorn1"));
+    let told = checkout.told(&["stop"]);
+    assert!(told.contains("All processes stopped, galaxyd will exit"), "{told}");
+    until("the daemon's end", || {
+        let pidfile = checkout.path("database/gravity/supervisor/supervisord.pid");
+        if pidfile.exists() { Err("it runs".to_owned()) } else { Ok(()) }
+    });
+}
+
+/// Ends the daemon that a test started in the background, however the test ends.
+struct Ends<'c>(&'c Checkout);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        let pidfile = self.0.path("database/gravity/supervisor/supervisord.pid");
+        let pid = fs::read_to_string(pidfile).ok().and_then(|text| text.trim().parse().ok());
+        if let Some(pid) = pid {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
+    }
+}
+
+#[test]
+fn exec_becomes_the_service() {
+    let checkout = Checkout::new(GALAXY_YML);
+    fs::write(checkout.path("venv/bin/celery"), "#!/bin/sh\necho \"$PWD $GALAXY_CONFIG_FILE $*\"\n").unwrap();
+    let told = checkout.told(&["exec", "celery"]);
+    let root = checkout.path("");
+    let wanted =
+        format!("{0} {0}/config/galaxy.yml --app galaxy.celery worker ", root.to_str().unwrap().trim_end_matches('/'));
+    assert!(told.starts_with(&wanted), "{told}");
+    let told = checkout.told(&["exec", "handler"]);
+    assert!(told.contains("say which one with -i"), "{told}");
+}
+
+#[test]
+fn follow_shows_the_logs() {
+    let checkout = Checkout::new(GALAXY_YML);
+    fs::create_dir_all(checkout.path("database/gravity/log")).unwrap();
+    fs::write(checkout.path("database/gravity/log/celery.log"), "a line of celery\n").unwrap();
+    let mut command = checkout.command(env!("CARGO_BIN_EXE_galaxyctl"));
+    let mut child = command.args(["follow", "celery"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut first).unwrap();
+    let tails = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
+    for tail in tails.split_whitespace() {
+        kill(Pid::from_raw(tail.parse().unwrap()), Signal::SIGTERM).unwrap();
+    }
+    child.wait().unwrap();
+    assert_eq!(first, "a line of celery\n");
+}

@@ -283,3 +283,16 @@ impl Names {
 pub(super) fn shows_names(instances: &[Instance]) -> bool {
     !matches!(instances, [only] if only.name.value == DEFAULT_NAME)
 }
+
+/// The processes of a service as commands name them.
+pub(super) fn namespecs(instance: &Instance, service: &Service, shows_names: bool) -> Vec<String> {
+    let named = (0..service.members.len()).map(|number| {
+        let process = Names::new(instance, service, number, shows_names).process;
+        match (shows_names, service.members.len()) {
+            (true, _) => format!("{}:{process}", instance.name.value),
+            (false, 1) => process,
+            (false, _) => format!("{}:{process}", service.name),
+        }
+    });
+    named.collect()
+}

@@ -10,6 +10,7 @@ mod job_config;
 mod keys;
 mod layout;
 mod node;
+mod overview;
 mod plain_services;
 mod reading;
 mod service;
@@ -24,6 +25,7 @@ use layout::Layout;
 use super::raw::RawSections;
 use super::span::FileId;
 pub(crate) use layout::Origins;
+pub use overview::{GalaxyInstance, GalaxyService, galaxy_instances, is_galaxy_yml};
 pub(crate) use reading::Reading;
 
 /// One file to read: its name as it was given, its place in the list, its text.
@@ -31,6 +33,19 @@ pub(crate) type Named<'n> = (&'n str, FileId, &'n str);
 
 /// The sections that these files describe, and where each value comes from. What is wrong is reported.
 pub(crate) fn read(reading: &mut Reading<'_>, files: &[Named<'_>]) -> (RawSections, Origins) {
+    let instances = instances_of(reading, files);
+    let shows_names = layout::shows_names(&instances);
+    let services: Vec<_> = instances.iter().map(|instance| service::services(reading, instance)).collect();
+    let mut layout = Layout::new(reading);
+    layout.daemon(&instances);
+    for (instance, services) in instances.iter().zip(&services) {
+        layout.instance(instance, services, shows_names);
+    }
+    (layout.sections, layout.origins)
+}
+
+/// The instances of all files, each name once.
+fn instances_of(reading: &mut Reading<'_>, files: &[Named<'_>]) -> Vec<Instance> {
     let mut instances: Vec<Instance> = Vec::new();
     for (name, file, text) in files {
         for instance in instance::instances(reading, name, *file, text) {
@@ -45,12 +60,5 @@ pub(crate) fn read(reading: &mut Reading<'_>, files: &[Named<'_>]) -> (RawSectio
             }
         }
     }
-    let shows_names = layout::shows_names(&instances);
-    let services: Vec<_> = instances.iter().map(|instance| service::services(reading, instance)).collect();
-    let mut layout = Layout::new(reading);
-    layout.daemon(&instances);
-    for (instance, services) in instances.iter().zip(&services) {
-        layout.instance(instance, services, shows_names);
-    }
-    (layout.sections, layout.origins)
+    instances
 }
