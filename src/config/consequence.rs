@@ -60,6 +60,10 @@ const CONSEQUENCES: &[(SectionKind, &str, Consequence)] = &[
     // Says what the end of a child means, and sets the default of `startsecs`.
     (S::Program, "type", C::Spawn),
     (S::Program, "killtree", C::Live),
+    (S::Program, "memory_max", C::Live),
+    (S::Program, "memory_high", C::Live),
+    (S::Program, "cpu_max", C::Live),
+    (S::Program, "pids_max", C::Live),
     (S::Program, "restart_delay", C::Live),
     (S::Program, "restart_factor", C::Live),
     (S::Program, "restart_delay_max", C::Live),
@@ -76,6 +80,7 @@ const CONSEQUENCES: &[(SectionKind, &str, Consequence)] = &[
     (S::EventListener, "buffer_size", C::Live),
     (S::EventListener, "result_handler", C::Group),
     (S::EventListener, "len_in_bytes", C::Group),
+    (S::EventListener, "answer_timeout", C::Live),
     (S::EventListener, "priority", C::Live),
     (S::FcgiProgram, "socket", C::Group),
     (S::FcgiProgram, "socket_backlog", C::Reload),

@@ -51,18 +51,20 @@ pub(super) fn same_kind(active: &GroupKind, pending: &GroupKind) -> bool {
     match (active, pending) {
         (K::Program, K::Program) => true,
         (
-            K::EventListener { buffer_size, events, result_handler, len_in_bytes },
+            K::EventListener { buffer_size, events, result_handler, len_in_bytes, answer_timeout },
             K::EventListener {
                 buffer_size: new_size,
                 events: new_events,
                 result_handler: new_handler,
                 len_in_bytes: new_len_in_bytes,
+                answer_timeout: new_timeout,
             },
         ) => {
             let set = |events: &[String]| events.iter().cloned().collect::<BTreeSet<_>>();
             buffer_size == new_size
                 && result_handler == new_handler
                 && len_in_bytes == new_len_in_bytes
+                && answer_timeout == new_timeout
                 && set(events) == set(new_events)
         }
         (K::FastCgi { socket, .. }, K::FastCgi { socket: new_socket, .. }) => socket == new_socket,
@@ -141,6 +143,9 @@ mod tests {
             ("type=service\n", "", false),
             ("", "type=oneshot\n", true),
             ("", "killtree=true\n", true),
+            ("", "memory_max=1GB\n", true),
+            ("memory_max=max\n", "", false),
+            ("cpu_max=50%%\n", "cpu_max=50000 100000\n", false),
             ("", "restart_limit=5/10m\n", true),
             ("restart_delay=60\n", "restart_delay=1m\n", false),
             ("", "user_environment=true\n", true),

@@ -17,6 +17,7 @@ mod gravity;
 mod groups;
 mod host;
 pub mod ini;
+mod limits;
 mod literal;
 mod loader;
 mod lookup;
@@ -59,6 +60,7 @@ pub use difference::{Difference, difference};
 pub use find::{NotFound, find, find_with_galaxy_yml, search_paths};
 pub use gravity::{GalaxyInstance, GalaxyService, galaxy_instances, is_galaxy_yml};
 pub use host::HostSource;
+pub use limits::{CpuMax, Limits};
 pub use literal::{ascii_literal, literal};
 pub use loader::{Loaded, load};
 pub use model::{

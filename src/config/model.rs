@@ -5,10 +5,12 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::limits::Limits;
 use crate::engine::{AutoRestart, Kind, Restarts};
 
 /// A whole configuration.
@@ -226,6 +228,9 @@ pub enum GroupKind {
         result_handler: String,
         /// `len:` counts bytes instead of characters.
         len_in_bytes: bool,
+        /// A listener that owes an answer for longer is started anew; `None`: never.
+        #[serde(default)]
+        answer_timeout: Option<Duration>,
     },
     FastCgi {
         socket: String,
@@ -294,6 +299,8 @@ pub struct Extras {
     pub user_environment: bool,
     #[serde(default)]
     pub restarts: Restarts,
+    #[serde(default)]
+    pub limits: Limits,
     /// In the order of the file; of two that set a variable the later one counts.
     pub environment_files: Vec<EnvironmentFile>,
 }

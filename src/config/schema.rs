@@ -150,6 +150,12 @@ pub enum ValueType {
     Factor,
     /// `N/DURATION`
     StartLimit,
+    /// A size or `max`.
+    MemoryLimit,
+    /// Percent, or quota and period, or `max`.
+    CpuLimit,
+    /// A number or `max`.
+    CountLimit,
     /// `ignore` or `shutdown`.
     OnEnd,
     /// `auto`, `none` or an absolute path.
@@ -160,7 +166,7 @@ pub enum ValueType {
 
 impl ValueType {
     /// All types, in the order of the reference.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 35] = [
         Self::Text,
         Self::Command,
         Self::Integer,
@@ -190,6 +196,9 @@ impl ValueType {
         Self::Duration,
         Self::Factor,
         Self::StartLimit,
+        Self::MemoryLimit,
+        Self::CpuLimit,
+        Self::CountLimit,
         Self::OnEnd,
         Self::Cgroup,
         Self::PythonObject,
@@ -228,6 +237,9 @@ impl ValueType {
             Self::Duration => "time",
             Self::Factor => "factor",
             Self::StartLimit => "limit",
+            Self::MemoryLimit => "memory limit",
+            Self::CpuLimit => "CPU limit",
+            Self::CountLimit => "count limit",
             Self::OnEnd => "consequence",
             Self::Cgroup => "cgroup",
             Self::PythonObject => "Python object",
@@ -267,6 +279,11 @@ impl ValueType {
             Self::Duration => "a number of seconds, or one followed by `ms`, `s`, `m` or `h`",
             Self::Factor => "a decimal number from 1 to 100, such as `1.5`",
             Self::StartLimit => "a number, a slash and a time, such as `5/10m`",
+            Self::MemoryLimit => "a number of bytes, or with `KB`, `MB` or `GB` (1024-based); or `max`",
+            Self::CpuLimit => {
+                "percent of one CPU, such as `150%`; or a time and a period in microseconds, such as `50000 100000`; or `max`"
+            }
+            Self::CountLimit => "a whole number or `max`",
             Self::OnEnd => "`ignore` or `shutdown`",
             Self::Cgroup => "`auto`, `none` or an absolute path",
             Self::PythonObject => "`package.module:attribute`",
@@ -589,6 +606,15 @@ pub const KEYS: &[Key] = &[
     key(S::Program, "killtree", V::Boolean, Text("false"), N::Section, E::Update,
         "End what its main process leaves behind, when that was stopped or has ended by itself, before it counts as STOPPED or \
         EXITED and before any restart: first `stopsignal`, SIGKILL when `stopwaitsecs` are over. Not in Supervisor."),
+    key(S::Program, "memory_max", V::MemoryLimit, Text("max"), N::Section, E::Update,
+        "Memory that it and its children may have together: the kernel ends one of them that wants more. A limit that cannot be enforced \
+        here refuses the start. Not in Supervisor."),
+    key(S::Program, "memory_high", V::MemoryLimit, Text("max"), N::Section, E::Update,
+        "Memory above which they are slowed down and made to give some back, but not ended. Not in Supervisor."),
+    key(S::Program, "cpu_max", V::CpuLimit, Text("max"), N::Section, E::Update,
+        "Processor time that they may have together; `100%` is one CPU all the time. A `%` is written `%%`. Not in Supervisor."),
+    key(S::Program, "pids_max", V::CountLimit, Text("max"), N::Section, E::Update,
+        "Processes and threads that there may be of it at once, itself included; more cannot be forked. Not in Supervisor."),
     key(S::Program, "restart_delay", V::Duration, Absent("as in Supervisor: 1, 2, 3 ... seconds after failed starts, none after EXITED"), N::Section, E::Update,
         "Wait before the first automatic start, after a failed start and after EXITED alike. Not in Supervisor."),
     key(S::Program, "restart_factor", V::Factor, Text("2"), N::Section, E::Update,
@@ -621,6 +647,8 @@ pub const KEYS: &[Key] = &[
         "How many events wait for a free listener before the oldest is dropped."),
     key(S::EventListener, "len_in_bytes", V::Boolean, Text("false"), N::Here, E::Update,
         "`len:` of an event counts the bytes of its payload instead of its characters: for listeners that read bytes. Not in Supervisor."),
+    key(S::EventListener, "answer_timeout", V::Duration, Absent("none: a listener may take any time, as in Supervisor"), N::Here, E::Update,
+        "A running listener that owes an answer for longer, a RESULT to an event or the next READY, or that has broken the protocol so long ago, is stopped and started anew; its event is sent again. Not in Supervisor."),
     key(S::EventListener, "result_handler", V::PythonObject, Text("supervisor.dispatchers:default_handler"), N::Here,
         E::Update, "Judge of the listeners' answers; only the default exists."),
     key(S::EventListener, "priority", V::Integer, Absent("-1 for the pool, 999 for its processes"), N::Here, E::Update,

@@ -4,7 +4,7 @@
 use crate::engine::{Exit, Now, Pid};
 
 /// Refused when it differs.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 
 /// From the worker to the keeper.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,13 +54,16 @@ pub enum Stage {
     User,
     Directory,
     Exec,
+    /// Into its cgroup, whose limits are to hold.
+    Confinement = 8,
 }
 
 impl Stage {
     /// The stage of this number, if there is one.
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
-        let all = [Self::ProcessGroup, Self::Stdio, Self::Limits, Self::User, Self::Directory, Self::Exec];
+        let all =
+            [Self::ProcessGroup, Self::Stdio, Self::Limits, Self::User, Self::Directory, Self::Exec, Self::Confinement];
         all.into_iter().find(|stage| *stage as u8 == number)
     }
 }
@@ -109,6 +112,8 @@ pub enum FromKeeper {
     ExecFailed { id: u64, stage: Stage, errno: i32 },
     /// The child could not enter its cgroup and runs without. Told to the present worker only.
     NotGrouped { id: u64, errno: i32 },
+    /// The child was stopped by this signal. Told to the present worker only.
+    Stopped { id: u64, signal: i32, at: Now },
     /// Told to every worker until `Forget`.
     Exited { id: u64, ended: Ended },
     /// Answers Signal; errno 0 for success.
@@ -139,6 +144,7 @@ impl FromKeeper {
             | Self::SpawnFailed { .. }
             | Self::ExecFailed { .. }
             | Self::NotGrouped { .. }
+            | Self::Stopped { .. }
             | Self::Exited { .. }
             | Self::Signalled { .. }
             | Self::Signal { .. }

@@ -33,6 +33,7 @@ impl Worker {
                 let Some(child) = self.children.get(id) else { return };
                 self.cgroups.warned().warn(&self.bare_name(child.process), &errno_text(errno));
             }
+            FromKeeper::Stopped { id, signal, at } => self.children.stopped(id, signal, at.mono),
             FromKeeper::Exited { id, ended } => self.exited(id, ended),
             FromKeeper::Signalled { id, signal, errno } => self.signalled(id, signal, errno),
             FromKeeper::Signal { signal, pid, uid } => {
@@ -94,6 +95,7 @@ impl Worker {
             Stage::Limits => format!("couldn't set its limits: {reason}"),
             Stage::User => format!("couldn't switch to its user: {reason}"),
             Stage::Directory => format!("couldn't change to its directory: {reason}"),
+            Stage::Confinement => format!("couldn't enter the cgroup that limits it: {reason}"),
             Stage::Exec => format!("couldn't execute its command: {reason}"),
         };
         let starved = scarcity::is_starved(errno) || (stage == Stage::Exec && errno == libc::ETXTBSY);
@@ -129,6 +131,7 @@ impl Worker {
             let present = self.engine.process(process).filter(|view| view.pid == Some(pid));
             let is_present = present.is_some();
             let cgroup = present.and_then(|view| self.cgroup(process, view.attempt));
+            let exit = self.cause(process, exit, cgroup.as_deref());
             self.feed(Input::Exited { process, pid, exit, at });
             if is_present {
                 self.leave_socket(process);

@@ -2,9 +2,11 @@
 
 mod announcing;
 mod answers;
+mod calendar;
 mod calls;
 mod cgroups;
 mod children;
+mod confinement;
 mod describe;
 mod directories;
 mod ear;

@@ -125,6 +125,7 @@ pub(super) fn prepare(group: &str, process: &ProcessConfig, heritage: &Heritage)
         stdin: if process.socket.is_some() { Stdin::Given } else { Stdin::Pipe },
         stderr: if process.redirect_stderr { Stderr::Stdout } else { Stderr::Pipe },
         enters_cgroup: false,
+        is_confined: false,
     })
 }
 
@@ -243,10 +244,11 @@ impl SpawnQueue {
             // The receiver is gone only when the worker ends.
             let _ = done.send((
                 wanted,
-                made.and_then(|()| prepare(&group, &process, &heritage)).map(|mut plan| {
-                    let door = room.and_then(|room| room.door());
+                made.and_then(|()| prepare(&group, &process, &heritage)).and_then(|mut plan| {
+                    plan.is_confined = room.as_ref().is_some_and(Room::is_required);
+                    let door = room.map_or(Ok(None), |room| room.door())?;
                     plan.enters_cgroup = door.is_some();
-                    (plan, door)
+                    Ok((plan, door))
                 }),
             ));
         });

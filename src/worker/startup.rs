@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::Environment;
 use super::announcing::Announced;
+use super::calendar::Calendar;
 use super::cgroups::Cgroups;
 use super::children::Children;
 use super::ear::TapRecord;
@@ -312,7 +313,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     for (program, descriptors) in inventory.programs {
         worker.recover(program, descriptors);
     }
-    worker.find_lingering();
+    worker.resume_cgroups();
     worker.resume_events();
     worker.release_leftovers();
     // What the old journal says of children that are gone must not be taken for news of those who get their ids.
@@ -450,6 +451,7 @@ fn assemble(
         morgue: Morgue::default(),
         sweeping: BTreeSet::new(),
         upgrades: Upgrades::default(),
+        calendar: Calendar::new(),
         plane,
         notices,
         activity: Arc::new(activity),

@@ -212,11 +212,14 @@ impl Groups {
             some => block(some).ok_or_else(|| inexpressible("no template gives all processes of the pool"))?,
         };
         match &group.kind {
-            GroupKind::EventListener { buffer_size, events, result_handler, len_in_bytes } => {
+            GroupKind::EventListener { buffer_size, events, result_handler, len_in_bytes, answer_timeout } => {
                 cells.insert("events", Cell::Names(events.iter().map(|event| escaped(event)).collect()));
                 cells.insert("buffer_size", Cell::Integer(*buffer_size));
                 cells.insert("result_handler", text(result_handler));
                 cells.insert("len_in_bytes", Cell::Boolean(*len_in_bytes));
+                if let Some(timeout) = answer_timeout {
+                    cells.insert("answer_timeout", text(&value::duration_text(*timeout)));
+                }
                 // The pool's default is not that of its processes, and one key sets both.
                 let is_default = group.priority == -1 && processes.iter().all(|process| process.priority == 999);
                 cells.insert("priority", Cell::Integer(group.priority));
@@ -476,6 +479,9 @@ fn extras(extras: &Extras, cells: &mut Cells) {
         cells.insert("type", text("oneshot"));
     }
     restarts(&extras.restarts, cells);
+    for (key, value) in extras.limits.written() {
+        cells.insert(key, text(&value));
+    }
     for (key, is_set) in [
         ("killtree", extras.killtree),
         ("user_environment", extras.user_environment),
