@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::jobconf::{JobConf, JobConfError};
 use super::program::{Invocation, Role};
 use super::uwsgi::{UwsgiOptions, app_main};
-use super::yaml::{self, Mark, Node, Scalar, Value};
 use crate::config::{Config, Loaded, ProcessConfig, Source};
+use crate::yaml::{self, Mark, Node, Scalar, Value};
 
 /// A file and a line of it, from one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

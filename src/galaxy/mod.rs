@@ -11,7 +11,6 @@ mod reference;
 mod rules;
 mod sarif;
 pub mod uwsgi;
-pub mod yaml;
 
 pub use deployment::Location;
 pub use finding::{Finding, Severity};

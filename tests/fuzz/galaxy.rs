@@ -2,7 +2,7 @@
 
 use galaxyd::galaxy::jobconf::JobConf;
 use galaxyd::galaxy::uwsgi::{UwsgiOptions, app_main};
-use galaxyd::galaxy::yaml::{self, DEPTH_MAX, Mark, Node, Value};
+use galaxyd::yaml::{self, DEPTH_MAX, Mark, Node, Value};
 
 use crate::target::{Target, nothing_made};
 

@@ -6,7 +6,7 @@ mod yaml;
 
 pub use xml::XmlError;
 
-use super::yaml::{Node, YamlError};
+use crate::yaml::{Node, YamlError};
 
 /// A word of a file and its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl JobConf {
     /// # Errors
     /// Where it is no YAML, with the line.
     pub fn from_yaml(text: &str) -> Result<Self, JobConfError> {
-        Ok(yaml::read(&super::yaml::parse(text)?))
+        Ok(yaml::read(&crate::yaml::parse(text)?))
     }
 
     /// Reads `job_config` of `galaxy.yml`.

@@ -2,7 +2,7 @@
 
 use super::text::listed;
 use super::{Destination, Handler, JobConf, Mapping, Plugin, Word};
-use crate::galaxy::yaml::{Entry, Node};
+use crate::yaml::{Entry, Node};
 
 pub(super) fn read(root: &Node) -> JobConf {
     let handling = root.get("handling");
