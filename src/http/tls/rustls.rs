@@ -74,7 +74,7 @@ impl Identity {
     /// The handshake; as long as the client needs for it.
     pub(in crate::http) async fn accept(&self, stream: TcpStream) -> io::Result<ServedStream> {
         let config = self.config().ok_or_else(|| io::Error::other("there is no certificate"))?;
-        Ok(ServedStream(Mutex::new(TlsAcceptor::from(config).accept(stream).await?)))
+        Ok(ServedStream(Mutex::new(Box::new(TlsAcceptor::from(config).accept(stream).await?))))
     }
 
     /// What is known now. Every so often the files are read again, on a thread that may wait for them.
@@ -126,11 +126,11 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 
 /// A client's connection behind its handshake. Everything runs on one thread; the lock only satisfies the compiler.
 #[derive(Debug)]
-pub(in crate::http) struct ServedStream(Mutex<server::TlsStream<TcpStream>>);
+pub(in crate::http) struct ServedStream(Mutex<Box<server::TlsStream<TcpStream>>>);
 
 impl ServedStream {
     fn with<T>(&self, act: impl FnOnce(Pin<&mut server::TlsStream<TcpStream>>) -> T) -> T {
-        act(Pin::new(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+        act(Pin::new(&mut **self.0.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     pub(in crate::http) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -168,12 +168,11 @@ pub(in crate::http) async fn connect(
     stream: TcpStream,
 ) -> Result<client::TlsStream<TcpStream>, TlsError> {
     let name = ServerName::try_from(host.to_owned()).map_err(|_| TlsError::Name(host.to_owned()))?;
-    let file = match authorities {
-        Some(file) => file,
-        None => {
-            let found = BUNDLES.iter().map(Path::new).find(|bundle| bundle.is_file());
-            found.ok_or_else(|| TlsError::NoAuthorities(BUNDLES.to_vec()))?
-        }
+    let file = if let Some(file) = authorities {
+        file
+    } else {
+        let found = BUNDLES.iter().map(Path::new).find(|bundle| bundle.is_file());
+        found.ok_or_else(|| TlsError::NoAuthorities(BUNDLES.to_vec()))?
     };
     let refused = |reason: String| TlsError::Authority { file: file.to_owned(), reason };
     let mut roots = RootCertStore::empty();
