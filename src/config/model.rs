@@ -296,6 +296,9 @@ pub struct Extras {
     pub user_environment: bool,
     #[serde(default)]
     pub restarts: Restarts,
+    /// Bytes a second that each of its outputs may put into its log; `None`: any number.
+    #[serde(default)]
+    pub output_rate_max: Option<u64>,
     #[serde(default)]
     pub limits: Limits,
     /// In the order of the file; of two that set a variable the later one counts.

@@ -53,3 +53,4 @@ mod f35_log_directory;
 mod f36_hostile_output;
 mod f37_frozen_daemon;
 mod f38_cannot_be_executed;
+mod f39_crash_loops;

@@ -203,7 +203,7 @@ mod tests {
              [program:job]\ncommand=x\ntype=oneshot\nkilltree=true\nmemory_max=1GB\nmemory_high=1000\ncpu_max=50%%\npids_max=100\nuser_environment=true\nclear_environment=true\n\
              environment_file=/etc/50%%,-/etc/b\n\
              [program:worker]\ncommand=x\nstartretries=unlimited\nrestart_delay=500ms\nrestart_factor=1.5\nrestart_jitter=20\n\
-             restart_limit=5/10m\non_fatal=shutdown\non_exit=shutdown\n\
+             restart_limit=5/10m\noutput_rate_max=2MB\non_fatal=shutdown\non_exit=shutdown\n\
              [program:empty]\ncommand=x\nnumprocs=0\n[program:a,b]\ncommand=x\nexitcodes=\nstopsignal=0\n\
              [eventlistener:l]\ncommand=l %(process_num)d\nnumprocs=2\nprocess_name=l%(process_num)d\nevents=TICK_5,EVENT\nanswer_timeout=90s\n\
              [eventlistener:none]\ncommand=l\nnumprocs=0\nevents=TICK_5\npriority=7\n\

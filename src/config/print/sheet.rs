@@ -475,6 +475,9 @@ fn extras(extras: &Extras, cells: &mut Cells) {
         cells.insert("type", text("oneshot"));
     }
     restarts(&extras.restarts, cells);
+    if let Some(rate) = extras.output_rate_max.and_then(|rate| i64::try_from(rate).ok()) {
+        cells.insert("output_rate_max", Cell::Integer(rate));
+    }
     for (key, value) in extras.limits.written() {
         cells.insert(key, text(&value));
     }
