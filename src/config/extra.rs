@@ -24,6 +24,8 @@ pub(super) fn extras(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -
         kind,
         killtree: reader.boolean(place, "killtree", scope),
         restarts: restarts::restarts(reader, place, scope),
+        // Differs from process to process.
+        ready: None,
         clear_environment: reader.boolean(place, "clear_environment", scope),
         user_environment: reader.boolean(place, "user_environment", scope),
         environment_files: reader

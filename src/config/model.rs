@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::ready::Ready;
 use crate::engine::{AutoRestart, Kind, Restarts};
 
 /// A whole configuration.
@@ -282,6 +283,8 @@ pub struct Extras {
     pub user_environment: bool,
     #[serde(default)]
     pub restarts: Restarts,
+    #[serde(default)]
+    pub ready: Option<Ready>,
     /// In the order of the file; of two that set a variable the later one counts.
     pub environment_files: Vec<EnvironmentFile>,
 }

@@ -284,6 +284,7 @@ fn spelling(wanted: ValueType) -> &'static str {
         | V::ProgramType
         | V::StartLimit
         | V::OnEnd
+        | V::Readiness
         | V::Cgroup
         | V::PythonObject => "a text",
     }
@@ -299,6 +300,7 @@ pub(crate) fn example(wanted: ValueType) -> &'static str {
         V::Factor => "1.5",
         V::StartLimit => "\"5/10m\"",
         V::OnEnd => "\"shutdown\"",
+        V::Readiness => "\"tcp:127.0.0.1:8080\"",
         V::Bytes => "\"50MB\"",
         V::Signal => "\"TERM\"",
         V::Octal => "0o022 or \"022\"",

@@ -15,6 +15,7 @@ mod ordered;
 mod pacing;
 mod policy;
 mod process;
+mod readiness;
 mod record;
 mod recovery;
 mod request;
@@ -34,6 +35,7 @@ pub use input::{
     Request, RequestId, SpawnError, Target,
 };
 pub use pacing::{Delay, Limit, OnEnd, Restarts};
+pub use readiness::{Condition, Readiness, ReadyRule};
 pub use policy::{AutoRestart, GroupSpec, Kind, MemberSpec, Policy, UNLIMITED};
 pub use record::{LastExit, ProcessRecord, StopCause, Then};
 pub use signal::signal_name;

@@ -20,10 +20,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("logs", &["engine", "sys"]),
     ("migration", &["config", "engine"]),
     ("pidproxy", &["sys"]),
+    ("probe", &["config"]),
     ("rpc", &["config", "engine"]),
     ("sys", &[]),
     ("web", &["rpc"]),
-    ("worker", &["cli", "config", "engine", "events", "history", "http", "keeper", "logs", "pidproxy", "rpc", "sys"]),
+    ("worker", &["cli", "config", "engine", "events", "history", "http", "keeper", "logs", "pidproxy", "probe", "rpc", "sys"]),
 ];
 
 /// Constants of the crate itself, which any room may name.

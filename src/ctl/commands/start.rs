@@ -26,6 +26,7 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         shell.usage("Error: start requires a process name", "start", ExitCode::Usage);
     } else {
         shell.perform(&START, &selection)?;
+        shell.follow_up_starts();
     }
     Ok(Flow::Continue)
 }
