@@ -9,6 +9,7 @@ pub mod config;
 pub mod ctl;
 pub mod engine;
 pub mod events;
+pub mod galaxy;
 pub mod history;
 pub mod http;
 pub mod keeper;

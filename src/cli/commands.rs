@@ -165,6 +165,7 @@ pub const COMMANDS: &[CommandLine] = &[
                 "history --since <time> [--limit <n>]",
                 "From 1h, 30m or 2d ago on, or from 2026-11-30T10:00 on; at most n",
             ),
+            ("history --follow", "Show what happens from now on, too; Ctrl-C ends that"),
         ],
         words: Words::Processes,
         origin: Origin::Galaxyd,
@@ -373,7 +374,10 @@ pub const COMMANDS: &[CommandLine] = &[
         forms: &[
             ("wait <name> [...]", "Wait until these processes are ready; those without `ready`, until they run"),
             ("wait --for=<what> <name> [...]", "Until they are started, running, ready or exited"),
-            ("wait --within=<time> ...", "At most so long, such as 90 or 5m; else until it is so, or cannot be any more"),
+            (
+                "wait --within=<time> ...",
+                "At most so long, such as 90 or 5m; else until it is so, or cannot be any more",
+            ),
         ],
         words: Words::Processes,
         origin: Origin::Galaxyd,

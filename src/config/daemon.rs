@@ -12,6 +12,7 @@ use super::path;
 use super::problem::Problem;
 use super::reader::{Level, Place, Reader};
 use super::schema::SectionKind;
+use super::source::Source;
 use super::value;
 
 const PLACE: Place<'static> = Place { section: "supervisord", kind: SectionKind::Supervisord, level: Level::Group };
@@ -22,6 +23,16 @@ pub(crate) struct DaemonSection {
     logfile: String,
     pidfile: String,
     user: Option<String>,
+    history: HistoryChoice,
+}
+
+/// `history_file`.
+#[derive(Default)]
+enum HistoryChoice {
+    #[default]
+    BesideTheState,
+    None,
+    File(String),
 }
 
 /// Reads the section in Supervisor's order and makes its variables known to the rest.
@@ -46,8 +57,12 @@ pub(crate) fn section(reader: &mut Reader<'_>) -> DaemonSection {
     let strip_ansi = reader.boolean(PLACE, "strip_ansi", &scope);
     let cgroup = reader.plain(PLACE, "cgroup", &scope, value::cgroup).unwrap_or_default();
     let runtime_directory = reader.typed(PLACE, "runtime_directory", &scope, |text, lookup| lookup.directory(text));
-    let history_file = reader.typed(PLACE, "history_file", &scope, |text, lookup| lookup.path(text));
-    let history_file = history_file.filter(|path| !path.is_empty());
+    let history =
+        reader.typed(PLACE, "history_file", &scope, |text, lookup| match text.to_ascii_lowercase().as_str() {
+            "" => Ok(HistoryChoice::BesideTheState),
+            "none" => Ok(HistoryChoice::None),
+            _ => lookup.path(text).map(HistoryChoice::File),
+        });
     let history_maxbytes = reader.bytes(PLACE, "history_maxbytes", &scope);
     let restart_rate = restart_rate(reader, &scope);
     let environment = variables(reader);
@@ -71,11 +86,11 @@ pub(crate) fn section(reader: &mut Reader<'_>) -> DaemonSection {
         identifier: identifier.unwrap_or_else(|| "supervisor".to_owned()),
         cgroup,
         runtime_directory: runtime_directory.map(|path| path::resolve(&path, reader.lookup.source).into()),
-        history_file: history_file.map(PathBuf::from),
+        history_file: None,
         history_maxbytes,
         restart_rate,
     };
-    DaemonSection { config, logfile, pidfile, user }
+    DaemonSection { config, logfile, pidfile, user, history: history.unwrap_or_default() }
 }
 
 /// More a second than any machine can do.
@@ -104,7 +119,7 @@ fn variables(reader: &mut Reader<'_>) -> IndexMap<String, String> {
 
 /// The daemon's settings once the command line has had its say: paths absolute, the account looked up.
 pub(crate) fn settle(reader: &mut Reader<'_>, section: DaemonSection, overrides: &Overrides) -> DaemonConfig {
-    let DaemonSection { mut config, logfile, pidfile, user } = section;
+    let DaemonSection { mut config, logfile, pidfile, user, history } = section;
     let source = reader.lookup.source;
     config.nodaemon |= overrides.nodaemon;
     config.silent |= overrides.silent;
@@ -135,13 +150,29 @@ pub(crate) fn settle(reader: &mut Reader<'_>, section: DaemonSection, overrides:
     };
     config.pidfile = path::resolve(&chosen(&overrides.pidfile, pidfile), source).into();
     if config.runtime_directory.is_none() {
-        // systemd's; the first of several.
-        let given = source.variable("RUNTIME_DIRECTORY").and_then(|list| list.split(':').next());
-        config.runtime_directory = given.filter(|path| path.starts_with('/')).map(PathBuf::from);
+        config.runtime_directory = given_by_systemd(source, "RUNTIME_DIRECTORY");
     }
-    config.history_file = config.history_file.map(|file| path::resolve(&file.to_string_lossy(), source).into());
+    config.history_file = match history {
+        HistoryChoice::None => None,
+        HistoryChoice::File(file) => Some(path::resolve(&file, source).into()),
+        HistoryChoice::BesideTheState => beside_the_state(&config, source),
+    };
     config.user = account(reader, user, overrides);
     config
+}
+
+/// A directory of the unit's; the first of several.
+fn given_by_systemd(source: &dyn Source, variable: &str) -> Option<PathBuf> {
+    let given = source.variable(variable).and_then(|list| list.split(':').next());
+    given.filter(|path| path.starts_with('/')).map(PathBuf::from)
+}
+
+/// Where the history is unless something else is written; nowhere if the pidfile is a device, which names no place.
+fn beside_the_state(config: &DaemonConfig, source: &dyn Source) -> Option<PathBuf> {
+    let directory = given_by_systemd(source, "STATE_DIRECTORY")
+        .or_else(|| config.runtime_directory.clone())
+        .or_else(|| config.pidfile.parent().filter(|parent| !parent.starts_with("/dev")).map(PathBuf::from))?;
+    Some(directory.join(format!("{}.history", config.state_stem())))
 }
 
 fn account(reader: &mut Reader<'_>, user: Option<String>, overrides: &Overrides) -> Option<super::model::User> {

@@ -9,7 +9,10 @@ use super::value;
 /// A TCP port of a host, or a Unix socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Door {
-    Tcp { host: String, port: u16 },
+    Tcp {
+        host: String,
+        port: u16,
+    },
     /// An absolute path.
     Unix(String),
 }
@@ -23,7 +26,8 @@ impl Door {
             None if host.contains(':') => return None,
             None => host,
         };
-        let is_host = !host.is_empty() && !host.contains(|letter: char| letter.is_whitespace() || "/?#@".contains(letter));
+        let is_host =
+            !host.is_empty() && !host.contains(|letter: char| letter.is_whitespace() || "/?#@".contains(letter));
         let port = value::port_number(port).ok()?;
         is_host.then(|| Door::Tcp { host: host.to_owned(), port })
     }
@@ -53,7 +57,9 @@ mod tests {
         for text in ["localhost:80", "127.0.0.1:65535", "[::1]:8080"] {
             assert_eq!(Door::tcp(text).map(|door| door.to_string()).as_deref(), Some(text));
         }
-        for text in ["", "localhost", ":80", "localhost:", "localhost:0", "localhost:65536", "::1:80", "a b:80", "[::1:80"] {
+        for text in
+            ["", "localhost", ":80", "localhost:", "localhost:0", "localhost:65536", "::1:80", "a b:80", "[::1:80"]
+        {
             assert_eq!(Door::tcp(text), None, "{text}");
         }
         assert_eq!(Door::unix("/run/s"), Some(Door::Unix("/run/s".to_owned())));

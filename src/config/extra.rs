@@ -2,6 +2,7 @@
 //! to the processes it leaves behind.
 
 use super::expansion::Scope;
+use super::limits;
 use super::lookup::Complaint;
 use super::model::{EnvironmentFile, Extras};
 use super::reader::{Place, Reader};
@@ -26,6 +27,7 @@ pub(super) fn extras(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -
         restarts: restarts::restarts(reader, place, scope),
         // Differs from process to process.
         ready: None,
+        limits: limits::limits(reader, place, scope),
         clear_environment: reader.boolean(place, "clear_environment", scope),
         user_environment: reader.boolean(place, "user_environment", scope),
         environment_files: reader

@@ -17,6 +17,7 @@ mod find;
 mod groups;
 mod host;
 pub mod ini;
+mod limits;
 mod literal;
 mod loader;
 mod lookup;
@@ -60,6 +61,7 @@ pub use difference::{Difference, difference};
 pub use door::Door;
 pub use find::{NotFound, find, search_paths};
 pub use host::HostSource;
+pub use limits::{CpuMax, Limits};
 pub use literal::{ascii_literal, literal};
 pub use loader::{Loaded, load};
 pub use model::{

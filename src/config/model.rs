@@ -3,11 +3,13 @@
 //! Both dialects give this model; `galaxyctl config` prints it; the worker keeps the active
 //! one in its journal, hence `serde`.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::limits::Limits;
 use super::ready::Ready;
 use crate::engine::{AutoRestart, Kind, Restarts};
 
@@ -50,7 +52,7 @@ pub struct DaemonConfig {
     /// Where the state files are; `None`: beside the pidfile. Not in Supervisor.
     #[serde(default)]
     pub runtime_directory: Option<PathBuf>,
-    /// Where the event history is kept. Not in Supervisor.
+    /// Where the event history is kept; `None`: nowhere. Not in Supervisor.
     #[serde(default)]
     pub history_file: Option<PathBuf>,
     /// Bytes of both its files together.
@@ -59,6 +61,14 @@ pub struct DaemonConfig {
     /// Automatic starts a second; zero: any number. Not in Supervisor.
     #[serde(default)]
     pub restart_rate: u32,
+}
+
+impl DaemonConfig {
+    /// What the names of the state files begin with: the pidfile's name without its extension.
+    #[must_use]
+    pub fn state_stem(&self) -> String {
+        self.pidfile.file_stem().unwrap_or(OsStr::new("supervisord")).to_string_lossy().into_owned()
+    }
 }
 
 /// `cgroup` of `[supervisord]`.
@@ -285,6 +295,7 @@ pub struct Extras {
     pub restarts: Restarts,
     #[serde(default)]
     pub ready: Option<Ready>,
+    pub limits: Limits,
     /// In the order of the file; of two that set a variable the later one counts.
     pub environment_files: Vec<EnvironmentFile>,
 }

@@ -202,6 +202,8 @@ fn convert(wanted: ValueType, value: &DeValue<'_>) -> Result<RawData, &'static s
             | V::Duration
             | V::Factor
             | V::Bytes
+            | V::MemoryLimit
+            | V::CountLimit
             | V::Signal
             | V::User
             | V::Owner
@@ -265,6 +267,8 @@ fn spelling(wanted: ValueType) -> &'static str {
         V::Bytes => "a number of bytes or a text like \"50MB\"",
         V::Signal => "a signal's name or number",
         V::Octal => "an octal number",
+        V::MemoryLimit => "a number of bytes, a text like \"512MB\" or \"max\"",
+        V::CountLimit => "a whole number or \"max\"",
         V::Retries => "a whole number or \"unlimited\"",
         V::Duration => "a number of seconds or a text like \"500ms\"",
         V::Factor => "a number",
@@ -283,6 +287,7 @@ fn spelling(wanted: ValueType) -> &'static str {
         | V::Url
         | V::ProgramType
         | V::StartLimit
+        | V::CpuLimit
         | V::OnEnd
         | V::Readiness
         | V::Cgroup
@@ -299,6 +304,9 @@ pub(crate) fn example(wanted: ValueType) -> &'static str {
         V::Duration => "\"500ms\"",
         V::Factor => "1.5",
         V::StartLimit => "\"5/10m\"",
+        V::MemoryLimit => "\"512MB\"",
+        V::CpuLimit => "\"50000 100000\"",
+        V::CountLimit => "100",
         V::OnEnd => "\"shutdown\"",
         V::Readiness => "\"tcp:127.0.0.1:8080\"",
         V::Bytes => "\"50MB\"",

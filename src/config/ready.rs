@@ -125,7 +125,9 @@ fn interval(text: &str) -> Result<Duration, Complaint> {
 fn successes(text: &str) -> Result<u32, Complaint> {
     let number = value::integer(text)?;
     let fits = u32::try_from(number).ok().filter(|_| (1..=SUCCESSES_MAX).contains(&number));
-    fits.ok_or_else(|| Complaint::new(format!("{number} is not between 1 and {SUCCESSES_MAX}"), "write 1 or a few more"))
+    fits.ok_or_else(|| {
+        Complaint::new(format!("{number} is not between 1 and {SUCCESSES_MAX}"), "write 1 or a few more")
+    })
 }
 
 fn check(text: &str) -> Result<ReadyCheck, Complaint> {

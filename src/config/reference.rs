@@ -101,6 +101,16 @@ environment = PATH=\"/srv/venv/bin:/usr/bin:/bin\"
 ```
 
 ```ini
+; A tool that is not to take the machine with it: 8 GB, two CPUs, 500 processes and threads, all of its children included.
+[program:tool]
+command = /srv/tool/run
+memory_high = 7GB
+memory_max = 8GB
+cpu_max = 200%%
+pids_max = 500
+```
+
+```ini
 ; A worker that needs the database: tried again for ever, at ever longer intervals, not all workers at the same moment.
 [program:worker]
 command = /srv/venv/bin/worker
@@ -152,10 +162,17 @@ local disk that only the daemon's user can write to. Example:
 runtime_directory = /run/supervisord
 ```
 
+**`memory_max`, `memory_high`, `cpu_max`, `pids_max`.** Limits for a process and all its descendants together, enforced by the kernel through the process' own cgroup; each of `numprocs`
+processes has its own. They need a cgroup v2 that was handed over *with its controllers* (under systemd `Delegate=yes`, as in the unit that comes with galaxyd; elsewhere `cgroup = PATH`). Where a limit
+cannot be enforced, the program is not started: it becomes FATAL by the usual rules, and `spawnerr`, `status` and `galaxyctl why` name the limit and what is missing. Other programs are not concerned.
+`galaxyctl update` applies a change to the running process at once. A `memory_max` below what is in use makes the kernel take memory back and, failing that, end somebody; where there is swap, memory is
+swapped out before that. A process that the kernel ended for want of memory is told so in the log, by `why` and in the history: `killed by the kernel OOM killer (memory_max=8GB)`; only its main process counts as
+its end. The first limit makes the daemon enable the controllers and, where it sits right in the cgroup that was handed over, move to a leaf `galaxyd-main` of it, as the kernel demands.
+
 **`cgroup`.** With a cgroup v2 (also a hybrid `/sys/fs/cgroup/unified`) to use, every program is started in a cgroup of its own, one for each run. `auto` takes the daemon's
 own cgroup, or the one above it, if systemd marked it as delegated (`Delegate=yes`); a path is used as it is told, for instance in a container or
 from a root shell, where there is no such mark; the daemon must be allowed to write there *and* to the `cgroup.procs` of the cgroup that it and the path
-have in common. `none` is for hosts where something else sorts processes into cgroups. Only grouping is used: no controller is enabled and nothing is limited. The daemon itself stays where it is. The
+have in common. `none` is for hosts where something else sorts processes into cgroups. Unless a program has limits (`memory_max` and its companions), only grouping is used: no controller is enabled, and the daemon itself stays where it is. The
 activity log says at the start where the cgroups are, or in a line of level `trace` why there are none; a program that cannot get one is started without,
 and a warning says so once. They are removed when nobody is left in them.
 
@@ -164,7 +181,8 @@ and a warning says so once. They are removed when nobody is left in them.
 cgroup = /sys/fs/cgroup/galaxy
 ```
 
-**`history_file`.** Without the key nothing is kept. The directory must exist; what else holds for the file stands in [History](history.md).
+**`history_file`.** Without the key the history is kept in the unit's `StateDirectory=` under systemd, else beside the state files (`runtime_directory`, or the pidfile's
+directory), named after the pidfile: `supervisord.history`. `NONE` keeps nothing. The directory must exist; what else holds for the file stands in [History](history.md).
 
 ```ini
 [supervisord]

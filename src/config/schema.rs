@@ -150,6 +150,12 @@ pub enum ValueType {
     Factor,
     /// `N/DURATION`
     StartLimit,
+    /// A size or `max`.
+    MemoryLimit,
+    /// Percent, or quota and period, or `max`.
+    CpuLimit,
+    /// A number or `max`.
+    CountLimit,
     /// `ignore` or `shutdown`.
     OnEnd,
     /// How readiness shows.
@@ -162,7 +168,7 @@ pub enum ValueType {
 
 impl ValueType {
     /// All types, in the order of the reference.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 36] = [
         Self::Text,
         Self::Command,
         Self::Integer,
@@ -192,6 +198,9 @@ impl ValueType {
         Self::Duration,
         Self::Factor,
         Self::StartLimit,
+        Self::MemoryLimit,
+        Self::CpuLimit,
+        Self::CountLimit,
         Self::OnEnd,
         Self::Readiness,
         Self::Cgroup,
@@ -231,6 +240,9 @@ impl ValueType {
             Self::Duration => "time",
             Self::Factor => "factor",
             Self::StartLimit => "limit",
+            Self::MemoryLimit => "memory limit",
+            Self::CpuLimit => "CPU limit",
+            Self::CountLimit => "count limit",
             Self::OnEnd => "consequence",
             Self::Readiness => "question",
             Self::Cgroup => "cgroup",
@@ -271,6 +283,11 @@ impl ValueType {
             Self::Duration => "a number of seconds, or one followed by `ms`, `s`, `m` or `h`",
             Self::Factor => "a decimal number from 1 to 100, such as `1.5`",
             Self::StartLimit => "a number, a slash and a time, such as `5/10m`",
+            Self::MemoryLimit => "a number of bytes, or with `KB`, `MB` or `GB` (1024-based); or `max`",
+            Self::CpuLimit => {
+                "percent of one CPU, such as `150%`; or a time and a period in microseconds, such as `50000 100000`; or `max`"
+            }
+            Self::CountLimit => "a whole number or `max`",
             Self::OnEnd => "`ignore` or `shutdown`",
             Self::Readiness => {
                 "`http://host:port/path`, `http+unix:/socket:/path`, `tcp:host:port`, `unix:/socket`, `log:REGEX`, `notify` or `uwsgi-stats:address`"
@@ -469,8 +486,8 @@ pub const KEYS: &[Key] = &[
         "Below which cgroup (v2) each program is started in one of its own, so that nothing it leaves behind is overlooked: `auto` the daemon's own, if systemd handed that over (`Delegate=yes`). Not in Supervisor."),
     key(S::Supervisord, "runtime_directory", V::Directory, Absent("`$RUNTIME_DIRECTORY`, else the pidfile's"), N::Here, E::Start,
         "Where the daemon keeps the files by which the next one finds the programs, should it be killed; on a local disk or in memory, writable for nobody else. Not in Supervisor."),
-    key(S::Supervisord, "history_file", V::Path, Absent("no history"), N::Here, E::Reload,
-        "Where it is kept what happened to programs and who asked for what; see [History](history.md). Not in Supervisor."),
+    key(S::Supervisord, "history_file", V::Path, Absent("`NAME.history` in `$STATE_DIRECTORY`, else beside the state files"), N::Here, E::Reload,
+        "Where it is kept what happened to programs and who asked for what; `NONE` for nowhere; see [History](history.md). Not in Supervisor."),
     key(S::Supervisord, "history_maxbytes", V::Bytes, Text("1MB"), N::Here, E::Reload,
         "Size of the history, the former file included: 32 KiB to 64 MiB. Not in Supervisor."),
     key(S::Supervisord, "restart_rate", V::Integer, Text("20"), N::Here, E::Reload,
@@ -594,6 +611,15 @@ pub const KEYS: &[Key] = &[
     key(S::Program, "killtree", V::Boolean, Text("false"), N::Section, E::Update,
         "End what its main process leaves behind, when that was stopped or has ended by itself, before it counts as STOPPED or \
         EXITED and before any restart: first `stopsignal`, SIGKILL when `stopwaitsecs` are over. Not in Supervisor."),
+    key(S::Program, "memory_max", V::MemoryLimit, Text("max"), N::Section, E::Update,
+        "Memory that it and its children may have together: the kernel ends one of them that wants more. A limit that cannot be enforced \
+        here refuses the start. Not in Supervisor."),
+    key(S::Program, "memory_high", V::MemoryLimit, Text("max"), N::Section, E::Update,
+        "Memory above which they are slowed down and made to give some back, but not ended. Not in Supervisor."),
+    key(S::Program, "cpu_max", V::CpuLimit, Text("max"), N::Section, E::Update,
+        "Processor time that they may have together; `100%` is one CPU all the time. A `%` is written `%%`. Not in Supervisor."),
+    key(S::Program, "pids_max", V::CountLimit, Text("max"), N::Section, E::Update,
+        "Processes and threads that there may be of it at once, itself included; more cannot be forked. Not in Supervisor."),
     key(S::Program, "restart_delay", V::Duration, Absent("as in Supervisor: 1, 2, 3 ... seconds after failed starts, none after EXITED"), N::Section, E::Update,
         "Wait before the first automatic start, after a failed start and after EXITED alike. Not in Supervisor."),
     key(S::Program, "restart_factor", V::Factor, Text("2"), N::Section, E::Update,

@@ -1,6 +1,7 @@
 //! What the client needs of the person in front of it.
 
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use super::trouble::Trouble;
 
@@ -15,6 +16,8 @@ pub(super) enum Attention {
     Interrupted,
     /// The streams that were waited for ended.
     StreamsEnded,
+    /// The time is over.
+    TimeOver,
 }
 
 /// Whether typed lines are wanted while waiting.
@@ -52,4 +55,10 @@ pub(super) trait Console {
     /// # Errors
     /// Waiting failed.
     fn attend(&mut self, typing: Typing, streams: Option<BorrowedFd<'_>>) -> Result<Attention, Trouble>;
+
+    /// Waits for Ctrl-C, no longer than `time`.
+    ///
+    /// # Errors
+    /// Waiting failed.
+    fn pause(&mut self, time: Duration) -> Result<Attention, Trouble>;
 }

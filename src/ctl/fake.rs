@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::answer::ProcessInfo;
 use super::console::{Attention, Console, Typing};
@@ -273,5 +274,10 @@ impl Console for Person {
             Ok(_) => Ok(Attention::StreamsEnded),
             Err(errno) => Err(io::Error::from(errno).into()),
         }
+    }
+
+    /// Ctrl-C once the script has nothing more.
+    fn pause(&mut self, _time: Duration) -> Result<Attention, Trouble> {
+        Ok(self.attention.borrow_mut().pop_front().unwrap_or(Attention::Interrupted))
     }
 }

@@ -77,7 +77,8 @@ fn converse(shell: &mut Shell, name: &str) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn refuse_json(shell: &mut Shell) -> bool {
+/// A stream has no end.
+pub(super) fn refuse_json(shell: &mut Shell) -> bool {
     let refused = shell.screen.form() == Form::Json;
     if refused {
         shell.problem("Error: a stream has no end, so it cannot be one JSON document", None);

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -93,6 +94,14 @@ impl Terminal {
         }
     }
 
+    /// One report for all signals that came together.
+    fn interrupted(&mut self) -> Attention {
+        if let Some((_, pipe)) = &mut self.caught {
+            let _ = pipe.read(&mut [0; 64]);
+        }
+        Attention::Interrupted
+    }
+
     /// Makes Ctrl-C do from now on what this terminal was made for.
     ///
     /// # Errors
@@ -162,21 +171,22 @@ impl Console for Terminal {
             {
                 return Ok(Attention::Line(line));
             }
-            match wait(self.caught.as_ref().map(|(_, pipe)| pipe), typing, streams)? {
-                Ready::Interrupt => {
-                    if let Some((_, pipe)) = &mut self.caught {
-                        // One report for all signals that came together.
-                        let _ = pipe.read(&mut [0; 64]);
-                    }
-                    return Ok(Attention::Interrupted);
+            match wait(self.caught.as_ref().map(|(_, pipe)| pipe), typing, streams, PollTimeout::NONE)? {
+                Some(Ready::Interrupt) => return Ok(self.interrupted()),
+                Some(Ready::Input) if self.fill()? == 0 => {
+                    return Ok(self.last_line().map_or(Attention::InputEnded, Attention::Line));
                 }
-                Ready::Input => {
-                    if self.fill()? == 0 {
-                        return Ok(self.last_line().map_or(Attention::InputEnded, Attention::Line));
-                    }
-                }
-                Ready::Streams => return Ok(Attention::StreamsEnded),
+                Some(Ready::Input) | None => {}
+                Some(Ready::Streams) => return Ok(Attention::StreamsEnded),
             }
+        }
+    }
+
+    fn pause(&mut self, time: Duration) -> Result<Attention, Trouble> {
+        let time = PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX);
+        match wait(self.caught.as_ref().map(|(_, pipe)| pipe), Typing::LeaveAlone, None, time)? {
+            Some(Ready::Interrupt) => Ok(self.interrupted()),
+            Some(Ready::Input | Ready::Streams) | None => Ok(Attention::TimeOver),
         }
     }
 }
@@ -187,7 +197,13 @@ enum Ready {
     Streams,
 }
 
-fn wait(caught: Option<&UnixStream>, typing: Typing, streams: Option<BorrowedFd<'_>>) -> io::Result<Ready> {
+/// `None`: the time is over.
+fn wait(
+    caught: Option<&UnixStream>,
+    typing: Typing,
+    streams: Option<BorrowedFd<'_>>,
+    time: PollTimeout,
+) -> io::Result<Option<Ready>> {
     let stdin = io::stdin();
     let mut sources = Vec::new();
     if let Some(pipe) = caught {
@@ -201,13 +217,14 @@ fn wait(caught: Option<&UnixStream>, typing: Typing, streams: Option<BorrowedFd<
     }
     loop {
         let mut polled: Vec<PollFd<'_>> = sources.iter().map(|(_, fd)| PollFd::new(*fd, PollFlags::POLLIN)).collect();
-        match poll(&mut polled, PollTimeout::NONE) {
+        match poll(&mut polled, time) {
+            Ok(0) => return Ok(None),
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
         let ready = polled.iter().position(|one| one.any() == Some(true));
         if let Some(at) = ready.filter(|at| *at < sources.len()) {
-            return Ok(sources.swap_remove(at).0);
+            return Ok(Some(sources.swap_remove(at).0));
         }
     }
 }

@@ -55,7 +55,8 @@ impl Shell {
         let names: Vec<String> = up.into_iter().map(|one| one.name).collect();
         // A daemon of before asks nobody; and what was started is told already, so a failure here is none of the command.
         let Ok(asked) = self.daemon.call("galaxyd.getReadiness", &[names.into()]) else { return };
-        let Ok(asked) = answer::list(&asked, |one| Ok(name::join(&answer::text(one, "group")?, &answer::text(one, "name")?)))
+        let Ok(asked) =
+            answer::list(&asked, |one| Ok(name::join(&answer::text(one, "group")?, &answer::text(one, "name")?)))
         else {
             return;
         };

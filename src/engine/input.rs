@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::policy::{GroupSpec, MemberSpec};
 use super::readiness::Condition;
 use super::signal::signal_name;
+use super::size::size_text;
 use super::state::ProcessState;
 use super::time::{Moment, Now};
 use super::update::GroupChange;
@@ -30,6 +31,10 @@ pub enum Exit {
         number: i32,
         core_dumped: bool,
     },
+    /// By SIGKILL of the kernel's OOM killer, as its cgroup tells; the limit that it had, in bytes.
+    OutOfMemory {
+        memory_max: Option<u64>,
+    },
     /// It ended while no keeper was there, and the kernel had forgotten how when one came.
     Unknown,
 }
@@ -40,7 +45,7 @@ impl Exit {
     pub fn status(self) -> i32 {
         match self {
             Exit::Code(code) => code,
-            Exit::Signal { .. } | Exit::Unknown => -1,
+            Exit::Signal { .. } | Exit::OutOfMemory { .. } | Exit::Unknown => -1,
         }
     }
 }
@@ -53,6 +58,10 @@ impl fmt::Display for Exit {
             Exit::Signal { number, core_dumped } => {
                 write!(f, "terminated by {}", signal_name(number))?;
                 if core_dumped { f.write_str(" (core dumped)") } else { Ok(()) }
+            }
+            Exit::OutOfMemory { memory_max } => {
+                f.write_str("killed by the kernel OOM killer")?;
+                memory_max.map_or(Ok(()), |limit| write!(f, " (memory_max={})", size_text(limit)))
             }
             Exit::Unknown => f.write_str("exit status unknown (ended while nobody watched)"),
         }

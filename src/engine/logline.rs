@@ -66,7 +66,9 @@ impl LogLine {
     /// Ours.
     pub(super) fn not_ready(name: &str, timeout: Duration) -> LogLine {
         let seconds = timeout.as_secs_f64();
-        LogLine::warn(format!("not ready: {name} has not become ready in {seconds} seconds (ready_timeout); it is left running"))
+        LogLine::warn(format!(
+            "not ready: {name} has not become ready in {seconds} seconds (ready_timeout); it is left running"
+        ))
     }
 
     pub(super) fn gave_up(name: &str) -> LogLine {

@@ -22,6 +22,7 @@ mod request;
 mod restart;
 mod shutdown;
 mod signal;
+mod size;
 mod state;
 mod time;
 mod update;
@@ -35,10 +36,11 @@ pub use input::{
     Request, RequestId, SpawnError, Target,
 };
 pub use pacing::{Delay, Limit, OnEnd, Restarts};
-pub use readiness::{Condition, Readiness, ReadyRule};
 pub use policy::{AutoRestart, GroupSpec, Kind, MemberSpec, Policy, UNLIMITED};
+pub use readiness::{Condition, Readiness, ReadyRule};
 pub use record::{LastExit, ProcessRecord, StopCause, Then};
 pub use signal::signal_name;
+pub use size::size_text;
 pub use state::ProcessState;
 pub use time::{Moment, Now};
 pub use update::GroupChange;

@@ -30,12 +30,18 @@ pub struct ReadyRule {
 #[serde(rename_all = "snake_case")]
 pub enum Readiness {
     /// It has not answered yet; late after this.
-    Awaited { until: Moment },
+    Awaited {
+        until: Moment,
+    },
     /// It has not answered in time and is asked on.
     Late,
     /// It has answered; ready if it lives until then.
-    Settling { until: Moment },
-    Ready { since: Now },
+    Settling {
+        until: Moment,
+    },
+    Ready {
+        since: Now,
+    },
 }
 
 impl Readiness {
@@ -156,7 +162,9 @@ impl Process {
                 None => self.standing(Condition::Running, mood),
             },
             (State::Starting { .. } | State::Running { .. } | State::Spawning, _) => Standing::Pending,
-            (State::Exited { restart_at: Some(_) } | State::Backoff { .. }, _) if mood == Mood::Running => Standing::Pending,
+            (State::Exited { restart_at: Some(_) } | State::Backoff { .. }, _) if mood == Mood::Running => {
+                Standing::Pending
+            }
             (State::Exited { .. }, Condition::Started) => Standing::Met,
             (State::Exited { restart_at: None }, Condition::Exited) if self.ended_well() => Standing::Met,
             (State::Stopping { .. } | State::Cancelled | State::Stopped | State::Exited { .. } | State::Fatal, _)

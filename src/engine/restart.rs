@@ -8,6 +8,7 @@ use super::input::{Exit, LogLine, Mood};
 use super::pacing::{Limit, OnEnd};
 use super::process::{Context, Extra, Process, log, retry_delay};
 use super::record::{State, StopCause};
+use super::signal::SIGKILL;
 use super::time::Moment;
 
 /// Between two tries while something is missing that the program cannot help.
@@ -137,6 +138,7 @@ impl Process {
         let code = last.map_or(0, |last| match last.exit {
             Exit::Code(code) => code,
             Exit::Signal { number, .. } => 128 + number,
+            Exit::OutOfMemory { .. } => 128 + SIGKILL,
             // Nobody knows; that it was well must not be claimed.
             Exit::Unknown => 1,
         });

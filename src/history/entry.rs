@@ -63,7 +63,7 @@ impl Entry {
     /// there are no names.
     #[must_use]
     pub fn choose(entries: Vec<Entry>, names: &[String], since: i64, limit: usize) -> Vec<Entry> {
-        let wanted: Vec<Named<'_>> = names.iter().map(|name| Named::of(name)).collect();
+        let wanted: Vec<Named> = names.iter().map(|name| Named::of(name)).collect();
         let is_wanted = |entry: &Entry| {
             entry.last >= since.saturating_mul(1000)
                 && (wanted.is_empty() || wanted.iter().any(|name| name.means(&entry.subject)))
@@ -74,25 +74,38 @@ impl Entry {
     }
 }
 
-/// What somebody asks for: a process, a group or a pattern.
-struct Named<'a> {
-    name: &'a str,
-    pattern: Option<glob::Pattern>,
+/// What somebody asks for: a process, a group (`galaxy`, `galaxy:`, `galaxy:*`) or a pattern.
+struct Named {
+    /// `None`: a bare name, which is a group's or that of a process in a group of the same name.
+    process: Option<glob::Pattern>,
+    group: glob::Pattern,
 }
 
-impl<'a> Named<'a> {
-    fn of(name: &'a str) -> Named<'a> {
-        Named { name, pattern: glob::Pattern::new(name).ok() }
+impl Named {
+    fn of(name: &str) -> Named {
+        let (group, process) = name.split_once(':').map_or((name, None), |(group, process)| (group, Some(process)));
+        let pattern = |text: &str| {
+            // What is no pattern is taken by the letter.
+            let by_letter = || glob::Pattern::new(&glob::Pattern::escape(text)).unwrap_or_default();
+            glob::Pattern::new(text).unwrap_or_else(|_| by_letter())
+        };
+        let process = process.map(|process| pattern(if process.is_empty() { "*" } else { process }));
+        Named { process, group: pattern(group) }
     }
 
-    /// Whether what is about `subject` is meant. A group's requests concern each member.
+    /// Whether what is about `subject` is meant. What concerns a group concerns each member.
     fn means(&self, subject: &str) -> bool {
-        let group_of = |spec: &str| spec.split_once(':').map(|(group, _)| group.to_owned());
-        subject == self.name
-            || group_of(subject).as_deref() == Some(self.name)
-            || (!subject.is_empty()
-                && (group_of(self.name).as_deref() == Some(subject)
-                    || self.pattern.as_ref().is_some_and(|pattern| pattern.matches(subject))))
+        if subject.is_empty() {
+            return false;
+        }
+        let (group, process) =
+            subject.split_once(':').map_or((subject, None), |(group, process)| (group, Some(process)));
+        self.group.matches(group)
+            && match (&self.process, process) {
+                (None, _) => true,
+                (Some(wanted), Some(process)) => wanted.matches(process),
+                (Some(wanted), None) => self.group.as_str() == group || wanted.matches(group),
+            }
     }
 }
 
@@ -130,10 +143,16 @@ mod tests {
             ("galaxy:web", "galaxy:web", true),
             ("galaxy:web", "galaxy", true),
             ("galaxy:web", "galaxy:*", true),
+            ("galaxy:web", "galaxy:", true),
+            ("galaxy:web", "gal*", true),
             ("galaxy:web", "*:web", true),
+            ("galaxy:web", "[galaxy:web", false),
+            ("web", "web:web", true),
             ("galaxy", "galaxy:web", true),
             ("galaxy:web", "web", false),
             ("galaxy:web", "galaxy:w", false),
+            ("web", "*:web", true),
+            ("web", "*:other", false),
             ("", "web", false),
             ("", "*", false),
         ] {

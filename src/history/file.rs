@@ -1,19 +1,15 @@
 //! The two files of a history: the present one and, beside it with `.1` at its end, the former one.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-
-use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat, renameat};
-use nix::sys::stat::Mode;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
 use super::entry::Entry;
 use super::fold;
 use super::record::{self, HEADER};
+use crate::logs::{Place, Use, open_file};
 
 /// No file of ours is larger: so much is read of one at most.
 const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -21,11 +17,12 @@ const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Smaller files would be turned over with every entry or two.
 const FILE_BYTES_MIN: u64 = 16 * 1024;
 
+const MODE: u32 = 0o600;
+
 /// The history as it is written.
 #[derive(Debug)]
 pub(super) struct Store {
-    directory: OwnedFd,
-    name: OsString,
+    place: Place,
     file: File,
     length: u64,
     file_bytes_max: u64,
@@ -35,24 +32,28 @@ impl Store {
     /// Opens or makes the present file. A torn end is cut off; a file that is no history is renamed to `.damaged`.
     /// Both files together take `bytes_max`.
     pub(super) fn open(path: &Path, bytes_max: u64) -> io::Result<Store> {
-        let directory = directory_of(path)?;
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
-        let mut file = open_in(&directory, &name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_APPEND)?;
-        let known = record::decode(&contents(&mut file)?);
+        let place = Place::of(path)?;
+        let mut file = regular(place.open(Use::ReadWrite(MODE))?)?;
+        let known = record::decode(&contents(&file)?);
         let mut length = if let Ok((_, length)) = known {
             length as u64
         } else {
-            renameat(&directory, name.as_os_str(), &directory, with_end(&name, ".damaged").as_os_str())?;
-            file = open_in(&directory, &name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_APPEND)?;
+            place.rename(place.name(), &with_end(path, ".damaged"))?;
+            file = regular(place.open(Use::ReadWrite(MODE))?)?;
             0
         };
         file.set_len(length)?;
         if length == 0 {
-            file.write_all(HEADER)?;
+            file.write_all_at(HEADER, 0)?;
             length = HEADER.len() as u64;
         }
         let file_bytes_max = (bytes_max / 2).clamp(FILE_BYTES_MIN, FILE_BYTES_MAX);
-        Ok(Store { directory, name, file, length, file_bytes_max })
+        Ok(Store { place, file, length, file_bytes_max })
+    }
+
+    /// Whether somebody removed the file: what is written now would be read by nobody.
+    pub(super) fn is_removed(&self) -> bool {
+        self.file.metadata().is_ok_and(|status| status.nlink() == 0)
     }
 
     /// Appends an entry, whole or not at all.
@@ -61,7 +62,7 @@ impl Store {
         if self.length + record.len() as u64 > self.file_bytes_max {
             self.turn_over()?;
         }
-        if let Err(error) = self.file.write_all(&record) {
+        if let Err(error) = self.file.write_all_at(&record, self.length) {
             // What this leaves, the next opening cuts off.
             let _cut = self.file.set_len(self.length);
             return Err(error);
@@ -71,10 +72,10 @@ impl Store {
     }
 
     fn turn_over(&mut self) -> io::Result<()> {
-        let former = with_end(&self.name, ".1");
-        renameat(&self.directory, self.name.as_os_str(), &self.directory, former.as_os_str())?;
-        let mut file = open_in(&self.directory, &self.name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_APPEND)?;
-        file.write_all(HEADER)?;
+        let name = self.place.name();
+        self.place.rename(name, &with_end(Path::new(name), ".1"))?;
+        let file = regular(self.place.open(Use::ReadWrite(MODE))?)?;
+        file.write_all_at(HEADER, 0)?;
         self.file = file;
         self.length = HEADER.len() as u64;
         Ok(())
@@ -86,58 +87,44 @@ impl Store {
 /// # Errors
 /// The present file cannot be opened or is no history. A missing former file is none.
 pub fn read(path: &Path) -> io::Result<Vec<Entry>> {
-    let directory = directory_of(path)?;
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let entries = |name: &OsStr| -> io::Result<Vec<Entry>> {
-        let bytes = contents(&mut open_in(&directory, name, OFlag::O_RDONLY)?)?;
-        record::decode(&bytes)
-            .map(|(entries, _)| entries)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
-    };
-    let mut all = match entries(&with_end(name, ".1")) {
-        Ok(entries) => entries,
+    read_with(path, Vec::new())
+}
+
+/// The same, with the latest counts of series that the file does not have yet.
+pub(super) fn read_with(path: &Path, latest: Vec<Entry>) -> io::Result<Vec<Entry>> {
+    let mut former = PathBuf::from(path);
+    former.set_file_name(with_end(path, ".1"));
+    let mut all = match entries(&former) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(error),
+        read => read?,
     };
-    all.extend(entries(name)?);
+    all.extend(entries(path)?);
+    all.extend(latest);
     Ok(fold::latest(all))
 }
 
-fn directory_of(path: &Path) -> io::Result<OwnedFd> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Ok(open(parent, OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?)
+fn entries(path: &Path) -> io::Result<Vec<Entry>> {
+    let bytes = contents(&regular(open_file(path, Use::Read)?)?)?;
+    let (entries, _) = record::decode(&bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    Ok(entries)
 }
 
-/// A regular file of ours with one name, whoever may write to the directory.
-fn open_in(directory: &OwnedFd, name: &OsStr, flags: OFlag) -> io::Result<File> {
-    let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let opened = openat(directory, name, flags, Mode::S_IRUSR | Mode::S_IWUSR);
-    let file = File::from(opened.map_err(|error| match error {
-        Errno::ELOOP => io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link, which is not followed"),
-        error => error.into(),
-    })?);
-    let status = file.metadata()?;
-    let writes = flags.contains(OFlag::O_RDWR);
-    let wrong = if !status.is_file() {
-        "it is no regular file"
-    } else if writes && status.nlink() != 1 {
-        "it has other names (hard links)"
-    } else if writes && status.uid() != nix::unistd::geteuid().as_raw() {
-        "it belongs to another user"
-    } else {
+/// Nothing else can be cut and turned over.
+fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() {
         return Ok(file);
-    };
-    Err(io::Error::new(io::ErrorKind::InvalidInput, wrong))
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
 }
 
-fn contents(file: &mut File) -> io::Result<Vec<u8>> {
+fn contents(file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-fn with_end(name: &OsStr, end: &str) -> OsString {
-    let mut name = name.to_owned();
+fn with_end(path: &Path, end: &str) -> OsString {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(end);
     name
 }
@@ -145,10 +132,11 @@ fn with_end(name: &OsStr, end: &str) -> OsString {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
     use crate::history::Kind;
+    use crate::logs::Planted;
 
     fn entry(text: &str) -> Entry {
         Entry::now(Kind::State, "g:p", text)
@@ -181,16 +169,38 @@ mod tests {
     }
 
     #[test]
-    fn links_are_refused() {
+    fn what_others_planted_and_what_is_no_file_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let [target, link, hard] = ["target", "link", "hard"].map(|name| dir.path().join(name));
+        let [target, hard, directory] = ["target", "hard", "directory"].map(|name| dir.path().join(name));
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
         fs::write(&target, "").unwrap();
-        symlink(&target, &link).unwrap();
         fs::hard_link(&target, &hard).unwrap();
-        for path in [&link, &hard] {
-            assert_eq!(Store::open(path, 0).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{path:?}");
-        }
+        assert!(Planted::is_behind(&Store::open(&hard, 0).unwrap_err()));
+        fs::create_dir(&directory).unwrap();
+        assert!(Store::open(&directory, 0).is_err());
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(Store::open(&pipe, 0).unwrap_err().kind(), io::ErrorKind::InvalidInput);
         assert_eq!(fs::read(&target).unwrap(), b"");
+    }
+
+    #[test]
+    fn links_of_our_own_are_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link");
+        symlink("target", &link).unwrap();
+        Store::open(&link, 0).unwrap().append(&entry("one")).unwrap();
+        assert_eq!(read(&dir.path().join("target")).unwrap(), read(&link).unwrap());
+    }
+
+    #[test]
+    fn a_file_that_was_removed_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history");
+        let store = Store::open(&path, 0).unwrap();
+        assert!(!store.is_removed());
+        fs::remove_file(&path).unwrap();
+        assert!(store.is_removed());
     }
 
     #[test]

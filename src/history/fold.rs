@@ -51,6 +51,12 @@ impl Folding {
         ended.into_iter().filter_map(Series::unwritten).chain([entry]).collect()
     }
 
+    /// The counts that are not written yet.
+    pub(super) fn unwritten(&self) -> Vec<Entry> {
+        let series = self.0.values().flatten();
+        series.filter(|series| series.written < series.entry.count).map(|series| series.entry.clone()).collect()
+    }
+
     /// The counts that are not written yet; all series end.
     pub(super) fn finish(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.0).into_values().flatten().filter_map(Series::unwritten).collect()

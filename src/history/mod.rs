@@ -9,4 +9,4 @@ mod recorder;
 
 pub use entry::{Entry, Kind};
 pub use file::read;
-pub use recorder::History;
+pub use recorder::{Asker, Busy, History};

@@ -39,13 +39,14 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Vec<Entry>, usize), Garbage> {
     };
     let mut entries = Vec::new();
     while let Some((entry, after)) = one(rest) {
-        entries.push(entry);
+        entries.extend(entry);
         rest = after;
     }
     Ok((entries, bytes.len() - rest.len()))
 }
 
-fn one(bytes: &[u8]) -> Option<(Entry, &[u8])> {
+/// The next record; what a later version wrote may be no entry for us, and stays.
+fn one(bytes: &[u8]) -> Option<(Option<Entry>, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (sum, rest) = rest.split_first_chunk::<8>()?;
     let size = usize::try_from(u32::from_le_bytes(*length)).ok().filter(|size| *size <= PAYLOAD_BYTES_MAX)?;
@@ -53,7 +54,7 @@ fn one(bytes: &[u8]) -> Option<(Entry, &[u8])> {
     if checksum(length, payload) != u64::from_le_bytes(*sum) {
         return None;
     }
-    Some((serde_json::from_slice(payload).ok()?, rest))
+    Some((serde_json::from_slice(payload).ok(), rest))
 }
 
 /// FNV-1a of both: every step can be undone, so that no change of a single byte goes unseen.

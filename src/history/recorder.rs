@@ -1,21 +1,25 @@
 //! Writes the history on a thread of its own, so that no disk can hold up the control loop.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use super::entry::{Entry, Kind};
-use super::file::Store;
+use super::file::{Store, read_with};
 use super::fold::Folding;
 use crate::logs::{Level, log};
 use crate::sys::clock;
 
 /// Entries that wait for the disk; more are counted and lost.
 const WAITING_MAX: usize = 1024;
+
+/// Questions that wait for the file to be read; more are refused, so that they take no room from entries.
+const QUESTIONS_MAX: usize = 8;
 
 /// A file that cannot be written is tried again at most this often, and only when there is something to write.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
@@ -26,10 +30,32 @@ const FAREWELL_MAX: Duration = Duration::from_secs(1);
 /// Takes what happens and sees to it that it is written.
 #[derive(Debug)]
 pub struct History {
-    path: PathBuf,
-    sender: Option<SyncSender<Entry>>,
+    sender: Option<SyncSender<News>>,
     lost: Arc<AtomicU64>,
+    questions: Arc<AtomicUsize>,
     ended: Receiver<()>,
+}
+
+/// Called with everything that is known.
+pub type Asker = Box<dyn FnOnce(io::Result<Vec<Entry>>) + Send>;
+
+/// Too many questions wait already, or the history has ended.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Busy;
+
+/// What the thread is woken by.
+enum News {
+    Entry(Entry),
+    Question(Asker),
+}
+
+impl fmt::Debug for News {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            News::Entry(entry) => entry.fmt(f),
+            News::Question(_) => f.write_str("Question"),
+        }
+    }
 }
 
 impl History {
@@ -39,9 +65,10 @@ impl History {
     /// # Errors
     /// The thread could not be started.
     pub fn start(path: &Path, bytes_max: u64) -> io::Result<History> {
-        let (sender, entries) = sync_channel(WAITING_MAX);
+        let (sender, news) = sync_channel(WAITING_MAX + QUESTIONS_MAX);
         let (ending, ended) = channel();
         let lost = Arc::new(AtomicU64::new(0));
+        let questions = Arc::new(AtomicUsize::new(0));
         let mut writer = Writer {
             path: path.to_owned(),
             bytes_max,
@@ -50,29 +77,47 @@ impl History {
             lost: Arc::clone(&lost),
             retry_at: None,
         };
+        let waiting = Arc::clone(&questions);
         thread::Builder::new().name("history".to_owned()).spawn(move || {
-            for entry in entries {
-                writer.take(entry);
+            for news in news {
+                match news {
+                    News::Entry(entry) => writer.take(entry),
+                    News::Question(asker) => {
+                        waiting.fetch_sub(1, Ordering::Relaxed);
+                        asker(writer.read());
+                    }
+                }
             }
             writer.finish();
             // Who waited may have given up.
             let _told = ending.send(());
         })?;
-        Ok(History { path: path.to_owned(), sender: Some(sender), lost, ended })
+        Ok(History { sender: Some(sender), lost, questions, ended })
     }
 
     /// Never waits.
     pub fn record(&self, kind: Kind, subject: &str, text: &str) {
-        let sent = self.sender.as_ref().map(|sender| sender.try_send(Entry::now(kind, subject, text)));
-        if !matches!(sent, Some(Ok(()))) {
+        if self.send(News::Entry(Entry::now(kind, subject, text))).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Lets the thread read everything, with counts as they are by now. Questions are answered one after the other, on
+    /// the thread: no disk holds up anybody else.
+    ///
+    /// # Errors
+    /// [`Busy`]: nobody is called.
+    pub fn ask(&self, asker: Asker) -> Result<(), Busy> {
+        let enough = self.questions.fetch_add(1, Ordering::Relaxed) >= QUESTIONS_MAX;
+        let sent = if enough { Err(Busy) } else { self.send(News::Question(asker)) };
+        if sent.is_err() {
+            self.questions.fetch_sub(1, Ordering::Relaxed);
+        }
+        sent
+    }
+
+    fn send(&self, news: News) -> Result<(), Busy> {
+        self.sender.as_ref().ok_or(Busy)?.try_send(news).map_err(|_| Busy)
     }
 }
 
@@ -99,6 +144,10 @@ impl Writer {
         for record in self.folding.add(entry) {
             self.write(&record);
         }
+    }
+
+    fn read(&self) -> io::Result<Vec<Entry>> {
+        read_with(&self.path, self.folding.unwritten())
     }
 
     fn finish(&mut self) {
@@ -131,6 +180,9 @@ impl Writer {
     }
 
     fn try_write(&mut self, entry: &Entry) -> io::Result<()> {
+        if self.store.as_ref().is_some_and(Store::is_removed) {
+            self.store = None;
+        }
         let store = match &mut self.store {
             Some(store) => store,
             none => none.insert(Store::open(&self.path, self.bytes_max)?),
@@ -165,6 +217,56 @@ mod tests {
         }
         let texts: Vec<String> = read(&path).unwrap().into_iter().map(|entry| entry.text).collect();
         assert_eq!(texts, ["one", "two"]);
+    }
+
+    #[test]
+    fn whoever_asks_hears_counts_that_are_not_written_yet() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history");
+        let history = History::start(&path, 1 << 20).unwrap();
+        (0..7).for_each(|_| history.record(Kind::State, "p", "EXITED"));
+        let (sender, answer) = channel();
+        history.ask(Box::new(move |entries| sender.send(entries.unwrap()).unwrap())).unwrap();
+        let told: Vec<u64> = answer.recv().unwrap().iter().map(|entry| entry.count).collect();
+        assert_eq!(told, [7]);
+        assert_eq!(read(&path).unwrap()[0].count, 4);
+    }
+
+    #[test]
+    fn too_many_questions_are_refused_and_take_no_room_from_entries() {
+        let dir = tempfile::tempdir().unwrap();
+        let history = History::start(&dir.path().join("history"), 1 << 20).unwrap();
+        history.record(Kind::Daemon, "", "one");
+        let (release, gate) = channel::<()>();
+        let (arrival, arrived) = channel();
+        let held: Asker = Box::new(move |_| {
+            arrival.send(()).unwrap();
+            gate.recv().unwrap();
+        });
+        history.ask(held).unwrap();
+        arrived.recv().unwrap();
+        (0..QUESTIONS_MAX).for_each(|_| history.ask(Box::new(|_| ())).unwrap());
+        assert_eq!(history.ask(Box::new(|_| ())), Err(Busy));
+        history.record(Kind::Daemon, "", "two");
+        assert_eq!(history.lost.load(Ordering::Relaxed), 0);
+        release.send(()).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_was_removed_is_begun_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history");
+        let history = History::start(&path, 1 << 20).unwrap();
+        let told = || {
+            let (sender, answer) = channel();
+            history.ask(Box::new(move |entries| sender.send(entries).unwrap())).unwrap();
+            answer.recv().unwrap().map(|entries| entries.into_iter().map(|entry| entry.text).collect::<Vec<_>>())
+        };
+        history.record(Kind::Daemon, "", "one");
+        assert_eq!(told().unwrap(), ["one"]);
+        std::fs::remove_file(&path).unwrap();
+        history.record(Kind::Daemon, "", "two");
+        assert_eq!(told().unwrap(), ["two"]);
     }
 
     #[test]

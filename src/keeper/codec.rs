@@ -228,6 +228,8 @@ impl<'a> Writer<'a> {
             Exit::Code(code) => self.u8(0).i32(code),
             Exit::Signal { number, core_dumped: false } => self.u8(1).i32(number),
             Exit::Signal { number, core_dumped: true } => self.u8(2).i32(number),
+            // The keeper knows the signal only; the worker finds out what it meant.
+            Exit::OutOfMemory { .. } => self.u8(1).i32(libc::SIGKILL),
             Exit::Unknown => self.u8(3),
         }
     }

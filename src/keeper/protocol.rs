@@ -54,13 +54,16 @@ pub enum Stage {
     User,
     Directory,
     Exec,
+    /// Into its cgroup, whose limits are to hold.
+    Confinement = 8,
 }
 
 impl Stage {
     /// The stage of this number, if there is one.
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
-        let all = [Self::ProcessGroup, Self::Stdio, Self::Limits, Self::User, Self::Directory, Self::Exec];
+        let all =
+            [Self::ProcessGroup, Self::Stdio, Self::Limits, Self::User, Self::Directory, Self::Exec, Self::Confinement];
         all.into_iter().find(|stage| *stage as u8 == number)
     }
 }

@@ -105,6 +105,7 @@ pub(super) fn code(exit: Exit) -> u8 {
     match exit {
         Exit::Code(code) => u8::try_from(code).unwrap_or(u8::MAX),
         Exit::Signal { number, .. } => u8::try_from(number.saturating_add(128)).unwrap_or(u8::MAX),
+        Exit::OutOfMemory { .. } => code(Exit::Signal { number: libc::SIGKILL, core_dumped: false }),
         // Workers are children, whose ends are always known.
         Exit::Unknown => 1,
     }

@@ -36,7 +36,7 @@ pub use auto::{clear_auto_logs, create_auto_log};
 pub use board::LOST_MAX;
 pub use level::Level;
 pub use notices::{Notices, OUTPUT_BYTES_MAX};
-pub use place::{Planted, Use, open_file};
+pub use place::{Place, Planted, Use, open_file};
 pub use plane::{Command, Notice, Options, Plane, Sink, SourceId};
 pub use strip::AnsiStripper;
 pub use tail::{SLICE_BYTES_MAX, SliceError, Tail, read_slice, tail};

@@ -95,7 +95,7 @@ impl Use {
 
 /// A name in an open directory.
 #[derive(Debug)]
-pub(super) struct Place {
+pub struct Place {
     directory: OwnedFd,
     owner: u32,
     mode: u32,
@@ -109,7 +109,7 @@ impl Place {
     ///
     /// # Errors
     /// The directory cannot be entered, or the path names none but a directory.
-    pub(super) fn of(path: &Path) -> io::Result<Place> {
+    pub fn of(path: &Path) -> io::Result<Place> {
         Self::below(nix::fcntl::AT_FDCWD, path, path.to_owned())
     }
 
@@ -129,7 +129,7 @@ impl Place {
     ///
     /// # Errors
     /// [`Planted`], and what open(2) says.
-    pub(super) fn open(&self, purpose: Use) -> io::Result<File> {
+    pub fn open(&self, purpose: Use) -> io::Result<File> {
         match self.open_here(purpose)? {
             Found::File(file) => Ok(file),
             Found::Link(mut place) => {
@@ -206,7 +206,8 @@ impl Place {
     }
 
     /// The name itself.
-    pub(super) fn name(&self) -> &OsStr {
+    #[must_use]
+    pub fn name(&self) -> &OsStr {
         &self.name
     }
 
@@ -214,7 +215,7 @@ impl Place {
     ///
     /// # Errors
     /// What rename(2) says.
-    pub(super) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         match renameat(&self.directory, from, &self.directory, to) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(errno) => Err(errno.into()),

@@ -93,6 +93,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_wanted_answer_counts() {
+        const DOWN: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
         const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{\"version\": \"26.0\"}\r\n\r\n";
         const CHUNKED: &str =
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n{\"vers\r\n5\r\nion\":\r\n0\r\n\r\n";
@@ -101,7 +102,6 @@ mod tests {
         assert_eq!(asked(CHUNKED, (200, 200), Some("version")).await, Ok(()));
         assert_eq!(asked(OK, (200, 299), Some("27")).await, Err("the body of /api?x=1 does not match 27".to_owned()));
         assert_eq!(asked(OK, (204, 204), None).await, Err("/api?x=1 answers 200".to_owned()));
-        const DOWN: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
         assert_eq!(asked(DOWN, (200, 299), None).await, Err("/api?x=1 answers 503".to_owned()));
         assert!(asked("SSH-2.0\r\n", (200, 299), None).await.unwrap_err().contains("no HTTP answer"));
         assert!(asked("", (200, 299), None).await.unwrap_err().contains("no HTTP answer"));

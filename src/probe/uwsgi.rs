@@ -18,7 +18,8 @@ pub(super) async fn ask(door: &Door) -> Result<(), String> {
     let mut document = Vec::new();
     let read = stream.take(DOCUMENT_MAX).read_to_end(&mut document).await;
     read.map_err(|error| format!("{door}: {error}"))?;
-    let document: Value = serde_json::from_slice(&document).map_err(|error| format!("{door} is no stats server: {error}"))?;
+    let document: Value =
+        serde_json::from_slice(&document).map_err(|error| format!("{door} is no stats server: {error}"))?;
     judge(&document)
 }
 
@@ -54,9 +55,7 @@ mod tests {
 
     #[test]
     fn one_worker_with_an_application_is_enough() {
-        let worker = |status: &str, accepting: i64, apps: usize| {
-            json!({"pid": 7, "status": status, "accepting": accepting, "apps": vec![json!({"id": 0}); apps]})
-        };
+        let worker = |status: &str, accepting: i64, apps: usize| json!({"pid": 7, "status": status, "accepting": accepting, "apps": vec![json!({"id": 0}); apps]});
         let judged = |workers: &[Value]| judge(&json!({ "workers": workers }));
         assert_eq!(judged(&[worker("idle", 1, 0), worker("busy", 1, 1)]), Ok(()));
         assert_eq!(judged(&[json!({"pid": 7, "status": "idle", "apps": [{}]})]), Ok(()));

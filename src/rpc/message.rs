@@ -196,6 +196,16 @@ mod tests {
         assert_eq!(parse_call(bomb.as_bytes()), Err(XmlError::Doctype.into()));
     }
 
+    #[test]
+    fn a_document_type_does_not_hide_in_a_tag() {
+        for text in [
+            "<?xml version<!DOCTYPE a [<!ENTITY b 'c'>]>='1.0'?><methodCall><methodName>m</methodName></methodCall>",
+            "<methodCall a='<!DOCTYPE b>'><methodName>m</methodName></methodCall>",
+        ] {
+            assert!(matches!(parse_call(text.as_bytes()), Err(CallError::Xml(XmlError::Malformed { .. }))), "{text}");
+        }
+    }
+
     fn nested(depth: usize) -> String {
         let open = "<value><array><data>".repeat(depth - 1);
         let close = "</data></array></value>".repeat(depth - 1);

@@ -179,7 +179,9 @@ fn wait_for(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
     let names = args.texts("names")?;
     let word = args.text("condition")?;
     let words = Condition::ALL.map(Condition::word).join(", ");
-    let unknown = || Fault::with(FaultCode::IncorrectParameters, format_args!("condition must be one of {words}, found '{word}'"));
+    let unknown = || {
+        Fault::with(FaultCode::IncorrectParameters, format_args!("condition must be one of {words}, found '{word}'"))
+    };
     let condition = Condition::named(&word).ok_or_else(unknown)?;
     let timeout = args.whole("timeout")?.clamp(0, i64::from(u32::MAX));
     Ok(OwnMethod::WaitFor { names, condition, timeout: u32::try_from(timeout).unwrap_or(u32::MAX) })
@@ -207,9 +209,13 @@ mod tests {
         }
         let retry = OwnMethod::Retry { names: Vec::new(), wait: true };
         assert_eq!(call("galaxyd.retry", &[]), Some(Ok(retry)));
-        let wait = |condition: &str, seconds: i64| call("galaxyd.waitFor", &[names(), condition.into(), seconds.into()]);
-        let wanted =
-            OwnMethod::WaitFor { names: vec!["a".to_owned(), "g:p".to_owned()], condition: Condition::Ready, timeout: 0 };
+        let wait =
+            |condition: &str, seconds: i64| call("galaxyd.waitFor", &[names(), condition.into(), seconds.into()]);
+        let wanted = OwnMethod::WaitFor {
+            names: vec!["a".to_owned(), "g:p".to_owned()],
+            condition: Condition::Ready,
+            timeout: 0,
+        };
         assert_eq!(wait("ready", -1), Some(Ok(wanted)));
         assert!(wait("healthy", 0).unwrap().unwrap_err().text.contains("condition must be one of started, running"));
         assert_eq!(call("galaxyd.nothing", &[]), None);

@@ -26,6 +26,8 @@ const ELEMENTS_DEEP_MAX: usize = 4 * DEPTH_MAX;
 /// Elements for each value that is allowed; ordinary documents have three at most.
 const ELEMENTS_PER_VALUE: usize = 8;
 
+const LESS_IN_TAG: &str = "`<` inside of a tag";
+
 /// Why a document was not understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum XmlError {
@@ -145,6 +147,11 @@ pub(super) fn read(bytes: &[u8], values_max: usize, strictness: Strictness) -> R
     loop {
         let event = xml.read_event().map_err(|error| malformed(xml.buffer_position(), &error))?;
         match event {
+            // Neither a tag nor the declaration has this sign, however quoted; a document type would hide behind it.
+            Event::Start(tag) if tag.contains('<') => return Err(malformed(xml.buffer_position(), &LESS_IN_TAG)),
+            Event::Decl(declaration) if declaration.contains('<') => {
+                return Err(malformed(xml.buffer_position(), &LESS_IN_TAG));
+            }
             Event::Start(tag) => assembly.begin(Kind::of(tag.name().as_ref()), xml.buffer_position())?,
             Event::End(_) => assembly.end()?,
             Event::Text(text) => assembly.text(&text.xml10_content(), xml.buffer_position())?,

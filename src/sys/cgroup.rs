@@ -1,7 +1,8 @@
-//! Control groups (cgroup v2) as far as they only group processes. No controller is ever touched.
+//! Control groups (cgroup v2): processes are grouped, and limited where somebody asks for that.
 //!
 //! Source: the kernel's `cgroup-v2.rst`; the mark of delegation is systemd's.
 
+use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -22,6 +23,9 @@ const MARKS: [&str; 2] = ["user.delegate", "trusted.delegate"];
 const BELOW_MAX: usize = 4096;
 
 const MEMBERS: &str = "cgroup.procs";
+
+/// The controllers that what is below a cgroup has.
+const ENABLED: &str = "cgroup.subtree_control";
 
 /// The cgroup that was handed over to this process: its own, or the one above (`DelegateSubgroup=`).
 ///
@@ -117,6 +121,78 @@ pub fn members(path: &Path) -> io::Result<Vec<i32>> {
     Ok(members)
 }
 
+/// The controllers that can be enabled for what is below `path`.
+///
+/// # Errors
+///
+/// ENOENT if it is no cgroup, EACCES.
+pub fn controllers(path: &Path) -> io::Result<Vec<String>> {
+    words(&path.join("cgroup.controllers"))
+}
+
+/// Enables controllers for what is below `path`; those that are enabled already stay so.
+///
+/// # Errors
+///
+/// EBUSY while processes live right in it, ENOENT if it has no such controller, EACCES.
+pub fn enable(path: &Path, controllers: &BTreeSet<&str>) -> io::Result<()> {
+    let present = words(&path.join(ENABLED))?;
+    let missing = controllers.iter().filter(|name| !present.iter().any(|other| other == *name));
+    switch(path, '+', missing)
+}
+
+/// Disables all controllers for what is below `path`; their limits are gone then.
+///
+/// # Errors
+///
+/// EBUSY while something further below has one enabled, EACCES.
+pub fn disable_all(path: &Path) -> io::Result<()> {
+    switch(path, '-', words(&path.join(ENABLED))?.iter())
+}
+
+fn switch(path: &Path, sign: char, names: impl Iterator<Item = impl std::fmt::Display>) -> io::Result<()> {
+    let wishes: Vec<String> = names.map(|name| format!("{sign}{name}")).collect();
+    if wishes.is_empty() { Ok(()) } else { write(path, ENABLED, &wishes.join(" ")) }
+}
+
+fn words(file: &Path) -> io::Result<Vec<String>> {
+    Ok(fs::read_to_string(file)?.split_ascii_whitespace().map(str::to_owned).collect())
+}
+
+/// Writes into a file of the kernel's, which is never created.
+///
+/// # Errors
+///
+/// ENOENT without its controller, EINVAL for a value that the kernel does not take, EACCES.
+pub fn write(path: &Path, file: &str, value: &str) -> io::Result<()> {
+    // The files that a test has instead must be emptied; the kernel's have no length.
+    let mut opened = OpenOptions::new().write(true).truncate(true).open(path.join(file))?;
+    io::Write::write_all(&mut opened, value.as_bytes())
+}
+
+/// Moves everybody who lives right in `from` to the cgroup `to`, which is made if it is not there.
+///
+/// # Errors
+///
+/// Other than that somebody ended meanwhile.
+pub fn move_all(from: &Path, to: &Path) -> io::Result<()> {
+    drop(create(to)?);
+    for pid in words(&from.join(MEMBERS))? {
+        match write(to, MEMBERS, &pid) {
+            Err(error) if error.raw_os_error() != Some(libc::ESRCH) => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// How many of its members the kernel's OOM killer ended so far; `None` without the memory controller.
+#[must_use]
+pub fn oom_kills(path: &Path) -> Option<u64> {
+    let events = fs::read_to_string(path.join("memory.events")).ok()?;
+    events.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
+}
+
 /// SIGKILL for everybody in it and below, also for those who are being forked.
 ///
 /// # Errors
@@ -175,6 +251,14 @@ mod tests {
         remove(&missing).unwrap();
         assert_eq!(kill(&missing).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(!missing.exists());
+    }
+
+    #[test]
+    fn only_kills_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(oom_kills(folder.path()), None);
+        fs::write(folder.path().join("memory.events"), "low 0\nmax 7\noom 2\noom_kill 3\noom_group_kill 1\n").unwrap();
+        assert_eq!(oom_kills(folder.path()), Some(3));
     }
 
     #[test]

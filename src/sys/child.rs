@@ -38,21 +38,45 @@ pub(super) fn pass(gate: RawFd, opener: RawFd) {
 /// Becomes the program, or reports `[step, errno]` on `report` and ends with code 127. First it enters the cgroup
 /// of which `cgroup` is the door: before it may lose the right to, and before it can have children.
 pub(super) fn main(plan: &PlanView<'_>, ends: &ChildEnds, cgroup: Option<RawFd>, report: RawFd) -> ! {
-    if let Some(door) = cgroup {
-        enter(door, report);
-    }
-    let failure = become_program(plan, ends);
+    shed_protection();
+    let failure = match cgroup.map_or(Ok(()), |door| enter(door, plan.is_confined, report)) {
+        Ok(()) => become_program(plan, ends),
+        Err(failure) => failure,
+    };
     say(&[b"supervisor: child process was not spawned\n"]);
     tell(report, failure);
     // SAFETY: does not come back, and is async-signal-safe.
     unsafe { libc::_exit(NOT_SPAWNED) }
 }
 
-/// Moves into a cgroup. Who cannot is told so and runs all the same: programs did before there were cgroups.
-fn enter(door: RawFd, report: RawFd) {
+/// Moves into a cgroup. Who cannot is told so and runs all the same, as programs did before there were cgroups; but not
+/// without limits that are to hold.
+fn enter(door: RawFd, is_confined: bool, report: RawFd) -> Result<(), Failure> {
     // SAFETY: the byte outlives the call, which is async-signal-safe. `0` is whoever writes it.
-    if unsafe { libc::write(door, b"0".as_ptr().cast(), 1) } != 1 {
-        tell(report, failure(Step::Cgroup));
+    if unsafe { libc::write(door, b"0".as_ptr().cast(), 1) } == 1 {
+        return Ok(());
+    }
+    if is_confined {
+        return Err(failure(Step::Confinement));
+    }
+    tell(report, failure(Step::Cgroup));
+    Ok(())
+}
+
+/// A daemon that is the last to be ended for want of memory must not protect its programs as well. Raising the value back
+/// to the usual one needs no right; it is done while the file is still ours. Without /proc nothing changes.
+fn shed_protection() {
+    let mut first = 0u8;
+    // SAFETY: a valid C string and a byte that outlive the calls, which are async-signal-safe.
+    unsafe {
+        let file = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
+        if file == -1 {
+            return;
+        }
+        if libc::read(file, (&raw mut first).cast(), 1) == 1 && first == b'-' {
+            libc::pwrite(file, b"0".as_ptr().cast(), 1, 0);
+        }
+        libc::close(file);
     }
 }
 

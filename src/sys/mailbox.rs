@@ -8,8 +8,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use nix::cmsg_space;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials, bind, recvmsg, setsockopt,
-    socket, sockopt,
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials, bind, recvmsg,
+    setsockopt, socket, sockopt,
 };
 
 use super::random;
@@ -36,8 +36,7 @@ pub fn open() -> io::Result<(OwnedFd, String)> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let mailbox = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
     setsockopt(&mailbox, sockopt::PassCred, &true)?;
-    let name: String = random::bytes::<16>()?.iter().map(|byte| format!("{byte:02x}")).collect();
-    let name = format!("galaxyd/notify/{name}");
+    let name = format!("galaxyd/notify/{:032x}", u128::from_ne_bytes(random::bytes()?));
     bind(mailbox.as_raw_fd(), &UnixAddr::new_abstract(name.as_bytes())?)?;
     Ok((mailbox, format!("@{name}")))
 }

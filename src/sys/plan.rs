@@ -13,7 +13,7 @@ use super::descriptors;
 pub const PLAN_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What starts every encoded plan: a name and a version.
-const MAGIC: u32 = u32::from_le_bytes(*b"gxp2");
+const MAGIC: u32 = u32::from_le_bytes(*b"gxp3");
 
 const NONE: u32 = u32::MAX;
 
@@ -38,6 +38,8 @@ pub struct ExecPlan {
     /// Whether the child enters a cgroup: the door to it (`cgroup.procs`, open for writing) is handed over with the plan. One
     /// that cannot enter goes on without.
     pub enters_cgroup: bool,
+    /// One that cannot enter does not become its program: it must not run without the limits of that cgroup.
+    pub is_confined: bool,
 }
 
 /// Who the child becomes.
@@ -107,6 +109,7 @@ impl ExecPlan {
             u32::from(self.stdin == Stdin::Given),
             u32::from(self.stderr == Stderr::Stdout),
             u32::from(self.enters_cgroup),
+            u32::from(self.is_confined),
             u32::from(self.directory.is_some()),
             u32::try_from(groups.len()).ok()?,
             u32::try_from(self.limits.len()).ok()?,
@@ -153,6 +156,7 @@ pub struct PlanView<'a> {
     pub stdin: Stdin,
     pub stderr: Stderr,
     pub enters_cgroup: bool,
+    pub(super) is_confined: bool,
 }
 
 #[derive(Debug)]
@@ -188,6 +192,7 @@ impl<'a> PlanView<'a> {
         let stdin = if cursor.truth()? { Stdin::Given } else { Stdin::Pipe };
         let stderr = if cursor.truth()? { Stderr::Stdout } else { Stderr::Pipe };
         let enters_cgroup = cursor.truth()?;
+        let is_confined = cursor.truth()?;
         let has_directory = cursor.truth()?;
         let (groups, limits) = (cursor.number()?, cursor.number()?);
         let (arguments, variables) = (cursor.number()?, cursor.number()?);
@@ -222,6 +227,7 @@ impl<'a> PlanView<'a> {
             stdin,
             stderr,
             enters_cgroup,
+            is_confined,
         })
     }
 }
@@ -324,8 +330,17 @@ mod tests {
         let environment = prop::collection::vec(text(), 0..5);
         let directory = prop::option::of(text());
         let umask = prop::option::of(0..0o777u32);
-        (text(), argv, environment, directory, umask, user, limits, any::<(bool, bool, bool)>()).prop_map(
-            |(path, argv, environment, directory, umask, user, limits, (given, redirected, enters_cgroup))| ExecPlan {
+        (text(), argv, environment, directory, umask, user, limits, any::<(bool, bool, bool, bool)>()).prop_map(
+            |(
+                path,
+                argv,
+                environment,
+                directory,
+                umask,
+                user,
+                limits,
+                (given, redirected, enters_cgroup, is_confined),
+            )| ExecPlan {
                 path,
                 argv,
                 environment,
@@ -336,6 +351,7 @@ mod tests {
                 stdin: if given { Stdin::Given } else { Stdin::Pipe },
                 stderr: if redirected { Stderr::Stdout } else { Stderr::Pipe },
                 enters_cgroup,
+                is_confined,
             },
         )
     }
@@ -363,6 +379,7 @@ mod tests {
             stdin: view.stdin,
             stderr: view.stderr,
             enters_cgroup: view.enters_cgroup,
+            is_confined: view.is_confined,
         }
     }
 

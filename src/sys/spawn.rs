@@ -42,6 +42,8 @@ pub enum Step {
     Exec,
     /// The child goes on without its cgroup; another report may follow.
     Cgroup,
+    /// The child must not run without its cgroup, and could not enter it.
+    Confinement,
 }
 
 /// What a failed child reports.
@@ -64,7 +66,7 @@ pub enum Status {
     NotGrouped(i32),
 }
 
-/// Forks and, in the child, does everything the plan says in this order: cgroup, process group, standard
+/// Forks and, in the child, does everything the plan says in this order: its chance in want of memory, cgroup, process group, standard
 /// descriptors, limits, groups, group, user, directory, umask, signals, descriptors, `exec`.
 ///
 /// `given` becomes standard input if the plan wants that; `cgroup` is the door it enters by. The child waits until `enrol`,

@@ -13,11 +13,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::confinement::{self, WAY_OUT};
 use super::ending::FAREWELL_MAX;
+use super::scarcity;
 use super::spawning::Wanted;
 use super::worker::{Done, Worker};
-use crate::config::CgroupChoice;
-use crate::engine::{ProcessId, ProcessState};
+use crate::config::{CgroupChoice, Limits};
+use crate::engine::{ProcessId, ProcessState, SpawnError};
 use crate::logs::{Level, log};
 use crate::sys::{cgroup, proc_table};
 
@@ -32,6 +34,8 @@ const NAME_MAX_BYTES: usize = 100;
 pub(super) struct Cgroups {
     /// Below it each run has its own; `None`: there are none.
     directory: Option<PathBuf>,
+    /// Why there are none.
+    absence: String,
     /// Of runs that are over and were left by some only: removed when the last one ends.
     lingering: BTreeSet<PathBuf>,
     tidying: bool,
@@ -58,55 +62,106 @@ impl Warned {
 /// Where a run that is about to begin gets its cgroup.
 #[derive(Debug)]
 pub(super) struct Room {
-    path: PathBuf,
+    /// Or why there is none.
+    path: Result<PathBuf, String>,
     name: String,
+    limits: Limits,
     warned: Warned,
 }
 
 impl Room {
-    /// Makes it. Without it the program runs all the same. Not for the control loop.
-    pub(super) fn door(&self) -> Option<OwnedFd> {
-        let made = cgroup::create(&self.path).or_else(|error| match self.path.parent() {
-            // Somebody tidied up.
-            Some(above) if error.kind() == io::ErrorKind::NotFound => {
-                std::fs::create_dir(above)?;
-                cgroup::create(&self.path)
-            }
-            _ => Err(error),
-        });
-        made.map_err(|error| self.warned.warn(&self.name, &error)).ok()
+    /// Whether the run must not begin without it.
+    pub(super) fn is_required(&self) -> bool {
+        !self.limits.is_none()
     }
+
+    /// Makes it. Without it the program runs all the same, unless it has limits. Not for the control loop.
+    ///
+    /// # Errors
+    ///
+    /// Its limits cannot be enforced.
+    pub(super) fn door(&self) -> Result<Option<OwnedFd>, SpawnError> {
+        let refused =
+            |why: &dyn std::fmt::Display| format!("{} cannot be enforced for '{}': {why}", self.limits, self.name);
+        let path = match &self.path {
+            Ok(path) => path,
+            Err(_) if !self.is_required() => return Ok(None),
+            Err(why) => return Err(SpawnError::Failed(refused(&format!("{why}; {WAY_OUT}")))),
+        };
+        match make_run(path) {
+            Ok(door) if !self.is_required() => Ok(Some(door)),
+            Ok(door) => {
+                let directory = path.parent().unwrap_or(path);
+                confinement::impose(directory, path, &self.limits).map_err(SpawnError::Failed)?;
+                Ok(Some(door))
+            }
+            Err(error) if !self.is_required() => {
+                self.warned.warn(&self.name, &error);
+                Ok(None)
+            }
+            Err(error) if error.raw_os_error().is_some_and(scarcity::is_starved) => {
+                Err(SpawnError::Starved(refused(&error)))
+            }
+            Err(error) => Err(SpawnError::Failed(refused(&error))),
+        }
+    }
+}
+
+fn make_run(path: &Path) -> io::Result<OwnedFd> {
+    cgroup::create(path).or_else(|error| match path.parent() {
+        // Somebody tidied up.
+        Some(above) if error.kind() == io::ErrorKind::NotFound => {
+            std::fs::create_dir(above)?;
+            cgroup::create(path)
+        }
+        _ => Err(error),
+    })
 }
 
 impl Cgroups {
     /// Finds a place and begins anew there. `keeper` is the daemon's pid, `generation` the worker's number.
     pub(super) fn start(choice: &CgroupChoice, keeper: u32, generation: u64) -> Cgroups {
         let made = match choice {
-            CgroupChoice::None => return Cgroups::default(),
+            CgroupChoice::None => return Cgroups::absent("cgroup=none".to_owned()),
             CgroupChoice::Auto => match cgroup::delegated() {
                 Ok(base) => make(&base, keeper, generation),
                 Err(why) => {
                     log(Level::Trace, &format!("programs get no cgroups of their own: {why}"));
-                    return Cgroups::default();
+                    return Cgroups::absent(why);
                 }
             },
             CgroupChoice::Below(base) => cgroup::usable(base).and_then(|()| make(base, keeper, generation)),
         };
-        match &made {
-            Ok(directory) => log(Level::Info, &format!("programs get cgroups of their own in {}", directory.display())),
-            Err(why) => log(Level::Warn, &format!("programs get no cgroups of their own: {why}")),
+        match made {
+            Ok(directory) => {
+                log(Level::Info, &format!("programs get cgroups of their own in {}", directory.display()));
+                Cgroups { directory: Some(directory), ..Cgroups::default() }
+            }
+            Err(why) => {
+                log(Level::Warn, &format!("programs get no cgroups of their own: {why}"));
+                Cgroups::absent(why)
+            }
         }
-        Cgroups { directory: made.ok(), ..Cgroups::default() }
+    }
+
+    fn absent(absence: String) -> Cgroups {
+        Cgroups { absence, ..Cgroups::default() }
     }
 
     /// Goes on where a predecessor was.
     pub(super) fn resume(directory: Option<PathBuf>) -> Cgroups {
-        Cgroups { directory, ..Cgroups::default() }
+        let absence = "the daemon found no cgroup that it may use when it was started".to_owned();
+        Cgroups { directory, absence, ..Cgroups::default() }
     }
 
     /// For a successor.
     pub(super) fn directory(&self) -> Option<PathBuf> {
         self.directory.clone()
+    }
+
+    /// Why there are none, where there are none.
+    pub(super) fn absence(&self) -> String {
+        self.absence.clone()
     }
 
     pub(super) fn warned(&self) -> &Warned {
@@ -176,8 +231,9 @@ impl Worker {
 
     /// Where the next run of a process is to live.
     pub(super) fn room(&self, wanted: Wanted) -> Option<Room> {
-        let path = self.cgroup(wanted.process, wanted.attempt)?;
-        Some(Room { path, name: self.bare_name(wanted.process), warned: self.cgroups.warned().clone() })
+        let limits = self.process_config(wanted.process)?.extras.limits;
+        let path = self.cgroup(wanted.process, wanted.attempt).ok_or_else(|| self.cgroups.absence());
+        Some(Room { path, name: self.bare_name(wanted.process), limits, warned: self.cgroups.warned().clone() })
     }
 
     /// A run is over and its cgroup still there: it goes when nobody is in it any more.
@@ -186,8 +242,14 @@ impl Worker {
         self.tidy_cgroups();
     }
 
+    /// Goes on with the cgroups of a predecessor's runs.
+    pub(super) fn resume_cgroups(&mut self) {
+        self.find_lingering();
+        self.confine_all();
+    }
+
     /// The cgroups of former runs that a predecessor did not remove.
-    pub(super) fn find_lingering(&mut self) {
+    fn find_lingering(&mut self) {
         let Some(directory) = self.cgroups.directory() else { return };
         let in_use: BTreeSet<PathBuf> = self
             .engine

@@ -1,10 +1,12 @@
 //! What the worker tells the event history, and what it tells of it.
 
+use tokio::sync::oneshot;
+
 use super::reply::Reply;
 use super::worker::Worker;
 use crate::config::Config;
 use crate::engine::{self, Effect, ProcessState, ProcessView, StopCause};
-use crate::history::{Entry, History, Kind, read};
+use crate::history::{Entry, History, Kind};
 use crate::logs::{Level, log};
 use crate::rpc::{Fault, FaultCode, Value};
 
@@ -58,23 +60,31 @@ impl Worker {
         }
     }
 
-    /// `galaxyd.getHistory`: the file is read on a side thread.
+    /// `galaxyd.getHistory`: the file is read by the thread that writes it.
     pub(super) fn tell_history(&self, names: Vec<String>, since: i64, limit: i64, reply: Reply) {
         let Some(history) = &self.history else {
-            let text = "this daemon keeps no history: set history_file in section [supervisord]";
+            let text =
+                "this daemon keeps no history: history_file in section [supervisord] says so, or could not be placed";
             return reply.send(Err(Fault::with(FaultCode::NoFile, text)));
         };
         if names.len() > NAMES_MAX {
             let text = format!("at most {NAMES_MAX} names can be asked for at once");
             return reply.send(Err(Fault::with(FaultCode::IncorrectParameters, text)));
         }
-        let path = history.path().to_owned();
         let limit = usize::try_from(limit).unwrap_or(0).min(ANSWER_MAX);
-        tokio::task::spawn_blocking(move || {
-            let entries = read(&path).map(|entries| Entry::choose(entries, &names, since, limit));
-            reply.send(match entries {
-                Ok(entries) => Ok(Value::Array(entries.iter().map(value).collect())),
-                Err(error) => Err(Fault::with(FaultCode::Failed, format!("{}: {error}", path.display()))),
+        let (sender, answer) = oneshot::channel();
+        let asked = history.ask(Box::new(move |entries| {
+            // Who asked may be gone.
+            let _ = sender.send(entries.map(|entries| Entry::choose(entries, &names, since, limit)));
+        }));
+        if asked.is_err() {
+            return reply.send(Err(Fault::with(FaultCode::Failed, "too many ask for the history at once; try again")));
+        }
+        tokio::spawn(async move {
+            reply.send(match answer.await {
+                Ok(Ok(entries)) => Ok(Value::Array(entries.iter().map(value).collect())),
+                Ok(Err(error)) => Err(Fault::with(FaultCode::Failed, format!("the history cannot be read: {error}"))),
+                Err(_) => Err(Fault::with(FaultCode::Failed, "the history has ended")),
             });
         });
     }

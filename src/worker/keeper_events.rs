@@ -94,6 +94,7 @@ impl Worker {
             Stage::Limits => format!("couldn't set its limits: {reason}"),
             Stage::User => format!("couldn't switch to its user: {reason}"),
             Stage::Directory => format!("couldn't change to its directory: {reason}"),
+            Stage::Confinement => format!("couldn't enter the cgroup that limits it: {reason}"),
             Stage::Exec => format!("couldn't execute its command: {reason}"),
         };
         let starved = scarcity::is_starved(errno) || (stage == Stage::Exec && errno == libc::ETXTBSY);
@@ -129,6 +130,7 @@ impl Worker {
             let present = self.engine.process(process).filter(|view| view.pid == Some(pid));
             let is_present = present.is_some();
             let cgroup = present.and_then(|view| self.cgroup(process, view.attempt));
+            let exit = self.cause(process, exit, cgroup.as_deref());
             self.feed(Input::Exited { process, pid, exit, at });
             if is_present {
                 self.leave_socket(process);

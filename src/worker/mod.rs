@@ -5,6 +5,7 @@ mod answers;
 mod calls;
 mod cgroups;
 mod children;
+mod confinement;
 mod describe;
 mod ear;
 mod effects;
@@ -62,7 +63,7 @@ use std::ffi::OsString;
 
 pub use invocation::Invocation;
 pub use launch::launch;
-pub use rehearsal::rehearse;
+pub use rehearsal::{rehearse, understand};
 pub use startup::{Ended, run};
 
 /// The environment the daemon was started with.

@@ -260,7 +260,7 @@ pub(super) fn reason(last: &LastExit, startsecs: u64) -> String {
         Exit::Signal { number, core_dumped } => {
             format!("killed by {}{}", signal_name(number), if core_dumped { " (core dumped)" } else { "" })
         }
-        Exit::Unknown => last.exit.to_string(),
+        Exit::OutOfMemory { .. } | Exit::Unknown => last.exit.to_string(),
     };
     let lived = lived(last.lived);
     if last.too_quickly {

@@ -169,14 +169,11 @@ impl Worker {
 
     /// Asks those whom the engine wants to be asked, and nobody else.
     pub(super) fn ask_around(&mut self) {
-        let wanted: Vec<Wanted> = self
-            .engine
-            .to_be_asked()
-            .map(|view| Wanted { process: view.process, attempt: view.attempt })
-            .collect();
-        self.probes.asked.retain(|process, asked| {
-            wanted.iter().any(|one| one.process == *process && one.attempt == asked.attempt)
-        });
+        let wanted: Vec<Wanted> =
+            self.engine.to_be_asked().map(|view| Wanted { process: view.process, attempt: view.attempt }).collect();
+        self.probes
+            .asked
+            .retain(|process, asked| wanted.iter().any(|one| one.process == *process && one.attempt == asked.attempt));
         for one in wanted {
             self.ask(one);
         }
@@ -325,7 +322,13 @@ impl Asking {
     }
 
     /// One line is enough, however many successes are wanted: it does not come again.
-    async fn read(mut self, ready: Ready, pattern: regex::bytes::Regex, marks: Option<Vec<LogMark>>, logs: Vec<PathBuf>) {
+    async fn read(
+        mut self,
+        ready: Ready,
+        pattern: regex::bytes::Regex,
+        marks: Option<Vec<LogMark>>,
+        logs: Vec<PathBuf>,
+    ) {
         let marks = marks.unwrap_or_else(|| logs.into_iter().map(LogMark::of).collect());
         let mut reader = LogReader::new(pattern, marks);
         loop {

@@ -85,7 +85,7 @@ pub(super) fn plan(path: CString, name: CString) -> ExecPlan {
 /// What a program in rehearsal does.
 #[must_use]
 pub fn rehearse() -> ExitCode {
-    let (text, code) = match understand() {
+    let (text, code) = match understood() {
         Ok(state) => (format!("{BEFORE_VERSION}{VERSION}{}\n", before_proof(&state)), ExitCode::SUCCESS),
         Err(error) => (format!("galaxyd {VERSION} cannot go on with this daemon: {error}\n"), ExitCode::FAILURE),
     };
@@ -101,9 +101,20 @@ fn before_proof(state: &[u8]) -> String {
     format!(" can go on with state {:016x}", checksum(state))
 }
 
-fn understand() -> io::Result<Vec<u8>> {
+/// The state on standard input, if this program understands it.
+fn understood() -> io::Result<Vec<u8>> {
     let mut state = Vec::new();
     io::stdin().lock().take(STATE_BYTES_MAX).read_to_end(&mut state)?;
+    understand(&state)?;
+    Ok(state)
+}
+
+/// Whether this program could go on with a daemon whose state this is: the length of its journal (`u64`, little-endian), the journal,
+/// the roll.
+///
+/// # Errors
+/// What it does not understand.
+pub fn understand(state: &[u8]) -> io::Result<()> {
     let cut = || io::Error::new(io::ErrorKind::InvalidData, "its state is cut short");
     let (length, rest) = state.split_first_chunk().ok_or_else(cut)?;
     let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| cut())?;
@@ -112,7 +123,7 @@ fn understand() -> io::Result<Vec<u8>> {
     journal::parse(journal).map_err(|error| because("its journal", error.to_string()))?;
     let file = File::from(descriptors::sealed_memory(c"galaxyd-roll", roll)?);
     read_roll(&file).map_err(|error| because("its roll", error.to_string()))?;
-    Ok(state)
+    Ok(())
 }
 
 /// Without moving the place at which others write.

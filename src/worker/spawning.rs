@@ -137,6 +137,7 @@ pub(super) fn prepare(group: &str, process: &ProcessConfig, heritage: &Heritage)
         stdin: if process.socket.is_some() { Stdin::Given } else { Stdin::Pipe },
         stderr: if process.redirect_stderr { Stderr::Stdout } else { Stderr::Pipe },
         enters_cgroup: false,
+        is_confined: false,
     })
 }
 
@@ -276,7 +277,8 @@ impl SpawnQueue {
                 made.and_then(|()| {
                     let mut plan = prepare(&group, &process, &heritage)?;
                     let tracks = tracks(&process, logs, &mut plan)?;
-                    let door = room.and_then(|room| room.door());
+                    plan.is_confined = room.as_ref().is_some_and(Room::is_required);
+                    let door = room.map_or(Ok(None), |room| room.door())?;
                     plan.enters_cgroup = door.is_some();
                     Ok(Provision { plan, door, tracks })
                 }),

@@ -316,7 +316,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     for (program, descriptors) in inventory.programs {
         worker.recover(program, descriptors);
     }
-    worker.find_lingering();
+    worker.resume_cgroups();
     worker.resume_events();
     worker.release_leftovers();
     // What the old journal says of children that are gone must not be taken for news of those who get their ids.

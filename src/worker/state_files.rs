@@ -5,7 +5,6 @@
 //! locked for as long as keeper or worker live, so that nobody takes over from the living. At an orderly end both are
 //! removed; none is synced, as a crash of the machine ends the programs too.
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -71,7 +70,7 @@ impl StateFiles {
         };
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let directory = open(&path, flags, Mode::empty())?;
-        Ok(StateFiles { directory, path, stem: stem(pidfile) })
+        Ok(StateFiles { directory, path, stem: daemon.state_stem() })
     }
 
     /// The directory that the keeper holds, where it is still the one that the configuration means.
@@ -79,7 +78,7 @@ impl StateFiles {
         let pidfile = &daemon.pidfile;
         let path = daemon.runtime_directory.clone();
         let path = path.unwrap_or_else(|| pidfile.parent().unwrap_or(Path::new("/")).to_owned());
-        StateFiles { directory, path, stem: stem(pidfile) }
+        StateFiles { directory, path, stem: daemon.state_stem() }
     }
 
     /// Whether this is our roll, under its name.
@@ -229,10 +228,6 @@ pub(super) fn remove_moved(roll: &File) {
         let _ = fs::remove_file(path.with_extension("journal"));
         let _ = fs::remove_file(path);
     }
-}
-
-fn stem(pidfile: &Path) -> String {
-    pidfile.file_stem().unwrap_or(OsStr::new("supervisord")).to_string_lossy().into_owned()
 }
 
 fn is_same(one: &FileStat, other: &FileStat) -> bool {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, poll};
 
+use super::confinement;
 use crate::sys::{cgroup, clock, pidfd, proc_table};
 
 /// How the service ended, in systemd's words (`systemd.exec(5)`).
@@ -49,6 +50,7 @@ fn say(text: &str) {
 fn clear_up() -> Result<String, String> {
     let result = std::env::var(RESULT).map_err(|_| format!("{RESULT} is not set: only systemd runs this"))?;
     let unit = unit_cgroup(cgroup::own()?.1)?;
+    confinement::release(&unit).map_err(|error| format!("controllers of {}: {error}", unit.display()))?;
     if !FINAL.contains(&result.as_str()) {
         return Ok(format!("the daemon ended with '{result}': programs are left to the next one\n"));
     }

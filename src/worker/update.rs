@@ -11,7 +11,9 @@ use super::reply::Reply;
 use super::report;
 use super::update_report::{GroupReport, Outlook, ProcessReport, UpdateReport};
 use super::worker::{Done, Shape, Waiting, Worker};
-use crate::config::{self, GroupConfig, GroupFate, GroupPlan, Loaded, LogFile, NotFound, ProcessConfig, ProcessFate};
+use crate::config::{
+    self, GroupConfig, GroupFate, GroupPlan, Limits, Loaded, LogFile, NotFound, ProcessConfig, ProcessFate,
+};
 use crate::engine::{Channel, GroupChange, Input, Mood, Request, Target, namespec};
 use crate::logs::{Command, Level, SourceId, log};
 use crate::rpc::{Fault, FaultCode};
@@ -147,12 +149,15 @@ impl Worker {
         }
         self.await_growth(growing, &wish);
         self.restructured = true;
-        let relogged = relogged(&report);
+        let relogged = live(&report, |key| key.starts_with("stdout_") || key.starts_with("stderr_"));
+        let limited = live(&report, |key| Limits::KEYS.contains(&key));
         let waiting = Waiting { reply, shape: Shape::Update(Box::new(report)) };
         self.request_for(Request::Update { changes, wait: wish.wait }, waiting);
         for (group, name) in relogged {
             self.redirect_logs(&group, &name);
         }
+        let limited = limited.iter().filter_map(|(group, name)| self.engine.find(group, name));
+        self.confine_anew(limited.filter(|process| !self.leaving.contains_key(process)));
         self.announce_update();
     }
 
@@ -445,12 +450,12 @@ fn settle_logs(actual: &[GroupConfig], plans: &[GroupPlan], groups: &mut [GroupC
     }
 }
 
-/// Processes whose children go on with other logs.
-fn relogged(report: &UpdateReport) -> Vec<(String, String)> {
+/// Processes whose children go on with other values of keys that are meant.
+fn live(report: &UpdateReport, is_meant: impl Fn(&str) -> bool) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for group in &report.groups {
         for process in group.processes.iter().filter(|process| process.outlook == Outlook::Live) {
-            if process.keys.iter().any(|key| key.key.starts_with("stdout_") || key.key.starts_with("stderr_")) {
+            if process.keys.iter().any(|key| is_meant(&key.key)) {
                 found.push((group.group.clone(), process.name.clone()));
             }
         }

@@ -325,7 +325,12 @@ impl Worker {
         let written = match (&mut self.journal, begin) {
             (Some(journal), false) => {
                 let processes = dirty.iter().filter_map(|&process| self.engine.record(process)).collect();
-                let change = Change { processes, events: self.events.take_records(), taps: self.taps.changes(), probes: self.probes.changes() };
+                let change = Change {
+                    processes,
+                    events: self.events.take_records(),
+                    taps: self.taps.changes(),
+                    probes: self.probes.changes(),
+                };
                 match if change.is_empty() { Ok(()) } else { journal.append(&change) } {
                     // Its disk may be full: memory is not.
                     Err(_) if journal.is_on_disk => {

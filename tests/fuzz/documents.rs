@@ -1,4 +1,4 @@
-//! State documents: what a worker reads of its predecessor.
+//! State documents: the values in what a worker reads of its predecessor. The journal as a whole is in `state.rs`.
 
 use galaxyd::config::{Config, HostSource, Overrides, load};
 use galaxyd::engine::{Engine, Input, Moment, Now, ProcessRecord};

@@ -10,17 +10,25 @@
     clippy::print_stderr,
     reason = "a driver measures time and tells what it has done"
 )]
-#![expect(dead_code, reason = "dice and the stage of the listeners are shared with tests that use all of them")]
+#![expect(
+    dead_code,
+    reason = "dice, the stage of the listeners and the made-up daemon are shared with tests that use all of them"
+)]
 
 #[path = "../fixture/dice.rs"]
 mod dice;
 #[path = "../listeners/stage.rs"]
 mod stage;
+#[path = "../http/world.rs"]
+mod world;
 
 mod configurations;
 mod documents;
+mod galaxy;
+mod http;
 mod keeper;
 mod output;
 mod requests;
+mod state;
 mod target;
 mod texts;

@@ -1,4 +1,4 @@
-//! What clients send: XML-RPC in both directions, forms, `%XX`. Whole HTTP requests are in `tests/http` and `tests/mutation`.
+//! What clients send: XML-RPC in both directions, forms, `%XX`. Whole requests are in `http.rs`.
 
 use galaxyd::rpc::{DEPTH_MAX, VALUES_MAX, Value, parse_call, parse_response, write_call, write_response};
 use galaxyd::web::{Form, percent_decoded, percent_quoted};
@@ -21,13 +21,15 @@ fn shown(value: &impl std::fmt::Debug) -> String {
     format!("{value:?}")
 }
 
+/// Whether there is a comment, a section of character data, or a processing instruction: what is in them means nothing.
+fn has_opaque_text(input: &[u8]) -> bool {
+    let instructions = input.windows(6).any(|window| window.starts_with(b"<?") && window != b"<?xml ");
+    instructions || input.windows(4).any(|window| window == b"<!--" || window == b"<![C")
+}
+
 fn judge_xml(input: &[u8]) {
     if let Ok(call) = parse_call(input) {
-        assert!(
-            !input.windows(9).any(|window| window == b"<!DOCTYPE")
-                || input.windows(4).any(|window| window == b"<!--" || window == b"<![C"),
-            "a document type"
-        );
+        assert!(!input.windows(9).any(|window| window == b"<!DOCTYPE") || has_opaque_text(input), "a document type");
         let (depth, count) = measure(&Value::Array(call.params.clone()));
         assert!(depth <= DEPTH_MAX + 2 && count <= VALUES_MAX + 1, "{depth} deep, {count} values");
         let again = parse_call(&write_call(&call.method, &call.params)).unwrap();

@@ -64,7 +64,8 @@ pub(crate) fn with(build: Build, test: impl AsyncFnOnce(World)) {
 }
 
 impl World {
-    fn open(build: Build) -> World {
+    /// Within the tasks of a thread.
+    pub(crate) fn open(build: Build) -> World {
         let folder = tempfile::tempdir().unwrap();
         let server = if build.inet {
             let (section, host) = ("inet_http_server".to_owned(), "127.0.0.1".to_owned());
@@ -210,7 +211,7 @@ pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Socket for T {}
 
 /// A connection on which anything can be sent.
-pub(crate) struct Raw(Box<dyn Socket>);
+pub(crate) struct Raw(pub(crate) Box<dyn Socket>);
 
 #[derive(Debug)]
 pub(crate) struct Response {
@@ -234,12 +235,6 @@ impl Raw {
     /// As much as the server takes before it closes the connection.
     pub(crate) async fn send_what_it_takes(&mut self, bytes: &[u8]) {
         let _ = timeout(PATIENCE, self.0.write_all(bytes)).await.expect("the server does not read");
-    }
-
-    /// Sends no more, and returns what [`Raw::head`] does.
-    pub(crate) async fn head_after_finish(&mut self) -> String {
-        let _ = self.0.shutdown().await;
-        self.head().await
     }
 
     /// The bytes up to the end of the headers.

@@ -11,9 +11,10 @@ use crate::tree::{files, root, short};
 const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["config", "engine"]),
     ("config", &["engine"]),
-    ("ctl", &["cli", "config", "engine", "history", "http", "migration", "rpc", "sys"]),
+    ("ctl", &["cli", "config", "engine", "galaxy", "history", "http", "migration", "rpc", "sys"]),
     ("engine", &[]),
     ("events", &["config", "engine"]),
+    ("galaxy", &["config", "engine"]),
     ("history", &["logs", "sys"]),
     ("http", &["config", "engine", "logs", "rpc", "sys", "web"]),
     ("keeper", &["engine", "sys"]),
@@ -24,7 +25,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("rpc", &["config", "engine"]),
     ("sys", &[]),
     ("web", &["rpc"]),
-    ("worker", &["cli", "config", "engine", "events", "history", "http", "keeper", "logs", "pidproxy", "probe", "rpc", "sys"]),
+    (
+        "worker",
+        &[
+            "cli", "config", "engine", "events", "galaxy", "history", "http", "keeper", "logs", "pidproxy", "probe",
+            "rpc", "sys",
+        ],
+    ),
 ];
 
 /// Constants of the crate itself, which any room may name.

@@ -74,6 +74,12 @@ fn a_child_that_cannot_enter_its_cgroup_says_so_and_runs_without() {
             assert_eq!(worker.exited(id), Exit::Code(127));
         }
     }
+    // One that must not run without ends instead.
+    let plan = ExecPlan { enters_cgroup: true, is_confined: true, ..shell("exit 7") };
+    worker.say_with(&ToKeeper::Spawn { id: 4, tag: String::new() }, &[plan.encode().unwrap().as_fd(), full.as_fd()]);
+    let refused = FromKeeper::ExecFailed { id: 4, stage: Stage::Confinement, errno: libc::ENOSPC };
+    worker.expect(|message| *message == refused);
+    assert_eq!(worker.exited(4), Exit::Code(127));
     // One that got lost on its way is not passed over.
     let plan = ExecPlan { enters_cgroup: true, ..shell("true") };
     worker.spawn(3, &plan);

@@ -17,11 +17,11 @@ use crate::subject::Subject;
 use crate::wait::{until, until_true};
 
 /// A cgroup of the test's own, below the one it runs in.
-struct Place(PathBuf);
+pub(crate) struct Place(PathBuf);
 
 impl Place {
     /// `None`, and said so, where none can be made.
-    fn new() -> Option<Place> {
+    pub(crate) fn new() -> Option<Place> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let made = mount().and_then(|mount| {
             let table = fs::read_to_string("/proc/self/cgroup").ok()?;
@@ -41,12 +41,16 @@ impl Place {
         made
     }
 
-    fn key(&self) -> String {
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn key(&self) -> String {
         format!("cgroup={}", self.0.display())
     }
 
     /// The cgroups of runs of programs, by the name of the process.
-    fn rooms(&self, process: &str) -> Vec<PathBuf> {
+    pub(crate) fn rooms(&self, process: &str) -> Vec<PathBuf> {
         let of_daemons = below(&self.0);
         let wanted = format!(":{process}.");
         of_daemons

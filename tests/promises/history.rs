@@ -1,5 +1,7 @@
 //! What happened is kept, with who asked for it, over the death of the worker and of the daemon.
 
+use std::os::unix::fs::PermissionsExt;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -65,8 +67,58 @@ fn a_history_that_cannot_be_written_hinders_nobody_and_goes_on_when_it_can() {
 }
 
 #[test]
-fn without_a_file_there_is_no_history_and_it_is_said_how_to_get_one() {
-    let daemon = galaxyd("", "");
+fn a_history_is_kept_beside_the_state_files_unless_it_is_not_wanted() {
+    let program = "[program:p]\ncommand=sleep 1000\nstartsecs=0\n";
+    let mut daemon = galaxyd("", program);
+    daemon.wait_state("p", "RUNNING");
+    let pidfile = daemon.path("main.pid");
+    let file = until("a history beside the pidfile", || {
+        let found: Vec<_> =
+            std::fs::read_dir(pidfile.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let history =
+            found.iter().find(|path| path.extension().is_some_and(|extension| extension == "history")).cloned();
+        history.ok_or(format!("{found:?}"))
+    });
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(daemon.ctl(&["history", "p:"]).stdout.contains("p  RUNNING"));
+    daemon.signal(Signal::SIGTERM);
+    daemon.wait_end();
+    assert!(file.exists(), "an orderly end leaves the history alone");
+
+    let daemon = galaxyd("history_file=none", program);
+    daemon.wait_state("p", "RUNNING");
     let told = format!("{:?}", daemon.ctl(&["history"]));
-    assert!(told.contains("set history_file in section [supervisord]"), "{told}");
+    assert!(told.contains("this daemon keeps no history: history_file"), "{told}");
+    assert!(
+        std::fs::read_dir(daemon.path(""))
+            .unwrap()
+            .all(|entry| { entry.unwrap().path().extension().is_none_or(|extension| extension != "history") })
+    );
+}
+
+#[test]
+fn names_mean_processes_groups_and_patterns_and_counts_are_up_to_date() {
+    let daemon = galaxyd(
+        "",
+        "[program:web]\ncommand=sleep 1000\nstartsecs=0\n\
+         [program:loop]\ncommand=sh -c 'exit 3'\nstartsecs=0\nautorestart=true\n\
+         [group:galaxy]\nprograms=web,loop\n[program:other]\ncommand=sleep 1000\nstartsecs=0\n",
+    );
+    daemon.wait_state("galaxy:web", "RUNNING");
+    daemon.wait_state("other", "RUNNING");
+    daemon.ctl(&["stop", "galaxy:web"]);
+    for names in [&["galaxy:*"][..], &["galaxy:"], &["galaxy"], &["other", "galaxy:web"], &["gal*:web"]] {
+        let text = daemon.ctl(&[&["history"], names].concat()).stdout;
+        assert!(text.contains("galaxy:web  STOPPED"), "{names:?}: {text}");
+        assert_eq!(text.contains("  other  "), names.contains(&"other"), "{names:?}: {text}");
+    }
+    // Neither 3 nor 5, 6 or 7 times is written at once.
+    until("a count that is in no file yet", || {
+        let text = daemon.ctl(&["history", "galaxy:loop"]).stdout;
+        let counts =
+            [3, 5, 6, 7].map(|count| text.contains(&format!("EXITED: exit status 3; not expected ({count} times")));
+        if counts.contains(&true) { Ok(()) } else { Err(text) }
+    });
+    let missing = daemon.ctl(&["history", "galaxi"]);
+    assert!(missing.stdout.is_empty() && missing.stderr.contains("nothing is known about galaxi"), "{missing:?}");
 }

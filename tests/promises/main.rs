@@ -22,6 +22,7 @@ mod household;
 mod idleness;
 mod late_output;
 mod left_behind;
+mod limits;
 mod listeners;
 #[path = "../fixture/notice.rs"]
 mod notice;

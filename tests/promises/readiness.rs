@@ -67,9 +67,8 @@ fn folder(sections: &str) -> Daemon {
 fn each_way_to_show_readiness_is_understood() {
     let port = free_port();
     let stats = r#"{"workers":[{"id":1,"pid":7,"status":"idle","accepting":1,"apps":[{"id":0}]}]}"#;
-    let mut daemon = folder(
-        &format!(
-            "[program:web]\ncommand=sh -c '{GATE}; exec python3 %(here)s/web.py {port}'\n\
+    let mut daemon = folder(&format!(
+        "[program:web]\ncommand=sh -c '{GATE}; exec python3 %(here)s/web.py {port}'\n\
              ready=http://127.0.0.1:{port}/api/version status=200 body=\"version\": \"26\nready_interval=100ms\nready_successes=2\n\
              [program:tcp]\ncommand=sleep 1000\nready=tcp:localhost:{port}\nready_interval=100ms\n\
              [program:unix]\ncommand=sh -c '{GATE}; exec python3 %(here)s/unix.py %(here)s/u.sock x'\n\
@@ -80,8 +79,7 @@ fn each_way_to_show_readiness_is_understood() {
              ready=log:^app \\d+ ready$\nready_interval=100ms\nready_settle=100ms\n\
              [program:notify]\ncommand=python3 %(here)s/notify.py %(here)s/go\nready=notify\n\
              [program:plain]\ncommand=sleep 1000\n"
-        ),
-    );
+    ));
     fs::write(daemon.path("stats"), stats).unwrap();
     daemon.run();
     let asked = ["web", "tcp", "unix", "stats", "log", "notify"];
@@ -117,10 +115,7 @@ fn a_start_waits_for_readiness_and_says_what_was_said_last_when_it_fails() {
     );
     let late = daemon.ctl(&["start", "slow"]);
     assert_eq!(late.code, Some(1), "{late:?}");
-    assert_eq!(
-        late.stdout, "slow: started\nslow has not become ready in 1 seconds (ready_timeout)\n",
-        "{late:?}"
-    );
+    assert_eq!(late.stdout, "slow: started\nslow has not become ready in 1 seconds (ready_timeout)\n", "{late:?}");
     assert!(late.stderr.contains("log: the database is locked"), "{late:?}");
     daemon.wait_state("slow", "RUNNING");
     let broken = daemon.ctl(&["start", "broken"]);
@@ -134,13 +129,11 @@ fn a_start_waits_for_readiness_and_says_what_was_said_last_when_it_fails() {
 
 #[test]
 fn readiness_survives_the_workers_death() {
-    let mut daemon = folder(
-        &format!(
-            "[program:log]\ncommand=sh -c 'echo loading; {GATE}; echo app ready; exec sleep 1000'\n\
+    let mut daemon = folder(&format!(
+        "[program:log]\ncommand=sh -c 'echo loading; {GATE}; echo app ready; exec sleep 1000'\n\
              ready=log:^app ready$\nready_interval=100ms\n\
              [program:notify]\ncommand=python3 %(here)s/notify.py %(here)s/go\nready=notify\n"
-        ),
-    );
+    ));
     daemon.run();
     daemon.wait_running(&["log", "notify"]);
     let keeper = daemon.pid();

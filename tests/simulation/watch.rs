@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use galaxyd::engine::{
-    Answer, AutoRestart, Condition, Engine, Event, Input, Limit, LogLine, Moment, Mood, ProcessId, ProcessState, Readiness,
-    ProcessView, Refusal, Request, RequestId, Target, Then,
+    Answer, AutoRestart, Condition, Engine, Event, Input, Limit, LogLine, Moment, Mood, ProcessId, ProcessState,
+    ProcessView, Readiness, Refusal, Request, RequestId, Target, Then,
 };
 
 /// `Err` says which promise was broken.
@@ -375,7 +375,11 @@ impl<'a> Watch<'a> {
             // Others may have been decided in earlier turns.
             if let [outcome] = outcomes.as_slice() {
                 let held = is_so(engine, outcome.process, *condition);
-                promise!(outcome.result.is_err() || held, "{:?} is said to be {condition:?}, but is not", outcome.process);
+                promise!(
+                    outcome.result.is_err() || held,
+                    "{:?} is said to be {condition:?}, but is not",
+                    outcome.process
+                );
             }
         }
         let (Request::Start { target, wait, .. } | Request::Stop { target, wait }) = request else { return Ok(()) };
@@ -426,11 +430,21 @@ impl<'a> Watch<'a> {
     /// Only living children have a readiness, and a ready one keeps it.
     fn stays_ready(&mut self, view: &ProcessView<'_>) -> Kept {
         let lives = matches!(view.state, ProcessState::Starting | ProcessState::Running) && view.pid.is_some();
-        promise!(view.readiness.is_none() || (lives && !view.sweeping), "{:?} is {:?} without a child", view.process, view.readiness);
+        promise!(
+            view.readiness.is_none() || (lives && !view.sweeping),
+            "{:?} is {:?} without a child",
+            view.process,
+            view.readiness
+        );
         let is_ready = matches!(view.readiness, Some(Readiness::Ready { .. }));
         let was_ready = self.ready.get(&view.process) == Some(&view.attempt);
         let stays = lives && !view.sweeping && view.policy.ready.is_some();
-        promise!(is_ready || !(was_ready && stays), "{:?} is not ready any more, but {:?}", view.process, view.readiness);
+        promise!(
+            is_ready || !(was_ready && stays),
+            "{:?} is not ready any more, but {:?}",
+            view.process,
+            view.readiness
+        );
         if is_ready {
             self.ready.insert(view.process, view.attempt);
         } else {

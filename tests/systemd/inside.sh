@@ -144,6 +144,67 @@ wait_for 60 sh -c "p=\$(systemctl show -P MainPID $UNIT); [ \$p != 0 ] && [ \$p 
 promise a_keeper_that_hangs_is_replaced_by_systemd_and_programs_survive 'wait_for 20 runs steady' '[ "$(pid_of steady)" = "$first" ]' \
   '[ "$(prop NRestarts)" -ge 1 ]' 'journalctl -u $UNIT | grep -qi watchdog'
 
+# --- limits
+again
+HAS=$(cat /sys/fs/cgroup/cgroup.controllers 2>/dev/null)
+limits() { # limits KEYS: the program "limited" has them
+  head_of $CONF $RUN
+  printf '[program:limited]\ncommand=sleep 100000\nstartretries=0\nstartsecs=0\n%b' "$1" >>$CONF
+  printf '[program:hungry]\ncommand=tail /dev/zero\nautostart=false\nautorestart=false\nstartsecs=0\nmemory_max=24MB\n' >>$CONF
+  printf '[program:free]\ncommand=sleep 100000\nstartsecs=0\n' >>$CONF
+}
+file() { cat /sys/fs/cgroup/system.slice/$UNIT/galaxyd-*-*/"limited:limited".*/"$1"; }
+log_has() { grep -q "$1" $RUN/main.log; }
+limits 'memory_max=64MB\npids_max=9\n'
+systemctl start $UNIT
+wait_for 20 runs free
+case " $HAS " in
+*" memory "*)
+  wait_for 20 runs limited
+  main=$(prop MainPID); first=$(pid_of limited); free=$(pid_of free)
+  promise limits_hold_from_the_first_instruction '[ "$(file memory.max)" = 67108864 ]' '[ "$(file pids.max)" = 9 ]' \
+    '[ "$(file cgroup.procs)" = "$first" ]'
+  limits 'memory_high=32MB\ncpu_max=50%%\n'
+  systemctl reload $UNIT
+  promise an_update_moves_the_limits_of_a_running_program 'wait_for 10 eval "[ \$(file memory.high) = 33554432 ]"' \
+    'wait_for 10 eval "[ \$(file memory.max) = max ]"' 'wait_for 10 eval "[ \"\$(file cpu.max)\" = \"50000 100000\" ]"' \
+    '[ "$(file pids.max)" = max ]' '[ "$(pid_of limited)" = "$first" ]'
+  galaxyctl -c $CONF start hungry >/dev/null 2>&1
+  wait_for 60 log_has 'exited: hungry (killed by the kernel OOM killer (memory_max=24MB); not expected)'
+  promise a_program_that_the_oom_killer_ended_is_told_so_and_nobody_else_suffers \
+    'log_has "exited: hungry (killed by the kernel OOM killer (memory_max=24MB); not expected)"' \
+    'galaxyctl -c $CONF why hungry | grep -q "killed by the kernel OOM killer (memory_max=24MB)"' \
+    '[ "$(pid_of limited)" = "$first" ]' '[ "$(pid_of free)" = "$free" ]' '[ "$(prop MainPID)" = "$main" ]' '[ "$(prop Result)" = success ]'
+  kill -KILL "$main"
+  wait_for 60 sh -c "p=\$(systemctl show -P MainPID $UNIT); [ \$p != 0 ] && [ \$p != $main ] && systemctl -q is-active $UNIT"
+  promise limits_outlive_the_daemon 'wait_for 20 runs limited' '[ "$(pid_of limited)" = "$first" ]' \
+    'wait_for 20 eval "[ \$(file memory.high) = 33554432 ]"' '[ "$(file cgroup.procs)" = "$first" ]'
+  ;;
+*)
+  for name in limits_hold_from_the_first_instruction an_update_moves_the_limits_of_a_running_program limits_outlive_the_daemon \
+    a_program_that_the_oom_killer_ended_is_told_so_and_nobody_else_suffers; do
+    echo "cannot $name: the controllers of cgroup v2 here are: ${HAS:-none}"
+  done
+  ;;
+esac
+if [ "$(cat /proc/$$/oom_score_adj)" -lt 0 ] || [ "$(cat /proc/"$(prop MainPID)"/oom_score_adj)" -lt 0 ]; then
+  promise the_daemon_is_spared_for_want_of_memory_and_its_programs_are_not \
+    '[ "$(cat /proc/$(prop MainPID)/oom_score_adj)" = -900 ]' '[ "$(cat /proc/$(worker $(prop MainPID))/oom_score_adj)" = -900 ]' \
+    '[ "$(cat /proc/$(pid_of free)/oom_score_adj)" = 0 ]'
+else
+  echo "cannot the_daemon_is_spared_for_want_of_memory_and_its_programs_are_not: nobody may lower oom_score_adj here"
+fi
+systemctl stop $UNIT
+# A unit that was handed nothing.
+drop_in "Delegate=no"
+limits 'memory_max=64MB\n'
+systemctl start $UNIT
+wait_for 20 status_is '*limited FATAL*'
+promise limits_that_cannot_be_enforced_refuse_the_start 'status_is "*limited FATAL*"' 'runs free' \
+  'galaxyctl -c $CONF why limited | grep -q "memory_max=64MB cannot be enforced.*is not delegated.*Delegate=yes"'
+systemctl stop $UNIT
+cp /run/good.conf $CONF
+
 # --- several instances
 again
 mkdir -p /etc/galaxyd

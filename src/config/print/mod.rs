@@ -200,7 +200,7 @@ mod tests {
              process_name=%(program_name)s_%(process_num)02d\nnumprocs=12\nnumprocs_start=3\nuser=galaxy\n\
              stdout_logfile=/tmp/%(process_num)d.log\nenvironment=N=%(process_num)d\n\
              [group:galaxy]\nprograms=web,handler\npriority=5\n[group:again]\nprograms=handler\n\
-             [program:job]\ncommand=x\ntype=oneshot\nkilltree=true\nuser_environment=true\nclear_environment=true\n\
+             [program:job]\ncommand=x\ntype=oneshot\nkilltree=true\nmemory_max=1GB\nmemory_high=1000\ncpu_max=50%%\npids_max=100\nuser_environment=true\nclear_environment=true\n\
              environment_file=/etc/50%%,-/etc/b\n\
              [program:worker]\ncommand=x\nstartretries=unlimited\nrestart_delay=500ms\nrestart_factor=1.5\nrestart_jitter=20\n\
              restart_limit=5/10m\non_fatal=shutdown\non_exit=shutdown\n\

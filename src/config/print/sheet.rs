@@ -112,9 +112,7 @@ fn daemon(daemon: &DaemonConfig) -> Cells {
         cells.insert("user", text(&user.text));
     }
     cells.insert("history_maxbytes", Cell::Integer(daemon.history_maxbytes));
-    if let Some(file) = &daemon.history_file {
-        cells.insert("history_file", path(file));
-    }
+    cells.insert("history_file", daemon.history_file.as_deref().map_or_else(|| text("NONE"), path));
     if let Some(directory) = &daemon.directory {
         cells.insert("directory", path(directory));
     }
@@ -477,6 +475,9 @@ fn extras(extras: &Extras, cells: &mut Cells) {
     restarts(&extras.restarts, cells);
     if let Some(asked) = &extras.ready {
         ready(asked, cells);
+    }
+    for (key, value) in extras.limits.written() {
+        cells.insert(key, text(&value));
     }
     for (key, is_set) in [
         ("killtree", extras.killtree),

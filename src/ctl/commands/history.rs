@@ -1,6 +1,7 @@
-//! `history [NAME...] [--since TIME] [--limit N]`
+//! `history [NAME...] [--since TIME] [--limit N] [--follow]`
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -9,11 +10,13 @@ use serde_json::json;
 
 use crate::config::{self, Overrides};
 use crate::ctl::answer;
+use crate::ctl::console::Attention;
 use crate::ctl::daemon::CallError;
 use crate::ctl::exit::ExitCode;
 use crate::ctl::fact::Fact;
 use crate::ctl::run::host;
 use crate::ctl::shell::{Flow, Shell};
+use crate::ctl::stream;
 use crate::ctl::trouble::Trouble;
 use crate::history::{self, Entry};
 use crate::rpc::{FaultCode, Value, printable};
@@ -22,6 +25,12 @@ use crate::sys::clock;
 /// Entries that are shown unless `--limit` says otherwise.
 const LIMIT: i64 = 100;
 
+/// How often something new is asked for.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+
+/// New entries that are shown at once at most: as many as the daemon gives.
+const FOLLOW_LIMIT: i64 = 1000;
+
 /// What was asked for.
 #[derive(Debug, PartialEq, Eq)]
 struct Question {
@@ -29,9 +38,11 @@ struct Question {
     /// Seconds since 1970.
     since: i64,
     limit: i64,
+    follows: bool,
 }
 
 /// One line of the answer. Times are seconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Line {
     first: i64,
     last: i64,
@@ -43,16 +54,18 @@ struct Line {
 
 pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     let now = i64::try_from(clock::wall().as_secs()).unwrap_or(i64::MAX);
-    let question = match Question::read(rest, now, &TimeZone::system()) {
+    let mut question = match Question::read(rest, now, &TimeZone::system()) {
         Ok(question) => question,
         Err(text) => {
             shell.usage(&text, "history", ExitCode::Usage);
             return Ok(Flow::Continue);
         }
     };
-    let params = [question.names.clone().into(), question.since.into(), question.limit.into()];
-    let lines = match shell.daemon.call("galaxyd.getHistory", &params) {
-        Ok(value) => answer::list(&value, Line::read)?,
+    if question.follows && stream::refuse_json(shell) {
+        return Ok(Flow::Continue);
+    }
+    let lines = match ask(shell, &question) {
+        Ok(lines) => lines,
         Err(CallError::Fault(fault)) => {
             let text = if fault.code == FaultCode::UnknownMethod as i64 {
                 "Error: this daemon keeps no history".to_owned()
@@ -63,16 +76,68 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
             shell.set_exit(ExitCode::Generic);
             return Ok(Flow::Continue);
         }
-        Err(error) if error.is_about_the_connection() => match from_file(shell, &question) {
+        Err(error) if error.is_about_the_connection() && !question.follows => match from_file(shell, &question) {
             Some(lines) => lines,
             None => return Err(error.into()),
         },
         Err(error) => return Err(error.into()),
     };
-    for line in &lines {
-        shell.screen.show(&Fact::Detail { list: "entries", value: line.json(), text: line.text(&TimeZone::system()) });
+    show(shell, &lines);
+    if question.follows {
+        question.limit = FOLLOW_LIMIT;
+        follow(shell, question, lines)?;
+    } else if lines.is_empty() {
+        for name in &question.names {
+            shell.screen.hint(&format!("galaxyctl: nothing is known about {name}"));
+            shell.suggest(name);
+        }
     }
     Ok(Flow::Continue)
+}
+
+fn ask(shell: &mut Shell, question: &Question) -> Result<Vec<Line>, CallError> {
+    let params = [question.names.clone().into(), question.since.into(), question.limit.into()];
+    answer::list(&shell.daemon.call("galaxyd.getHistory", &params)?, Line::read)
+}
+
+fn show(shell: &mut Shell, lines: &[Line]) {
+    for line in lines {
+        shell.screen.show(&Fact::Detail { list: "entries", value: line.json(), text: line.text(&TimeZone::system()) });
+    }
+}
+
+/// Asks again and again for what is new, until Ctrl-C.
+fn follow(shell: &mut Shell, question: Question, shown: Vec<Line>) -> Result<(), Trouble> {
+    shell.console.catch_interrupts()?;
+    let outcome = follow_on(shell, question, shown);
+    shell.console.restore_interrupts();
+    outcome
+}
+
+fn follow_on(shell: &mut Shell, mut question: Question, mut shown: Vec<Line>) -> Result<(), Trouble> {
+    let mut lost = false;
+    while !shell.screen.is_broken() {
+        if shell.console.pause(FOLLOW_EVERY)? == Attention::Interrupted {
+            break;
+        }
+        let lines = match ask(shell, &question) {
+            Ok(lines) => lines,
+            Err(error) if error.is_about_the_connection() => {
+                if !std::mem::replace(&mut lost, true) {
+                    shell.screen.hint(&format!("galaxyctl: the daemon cannot be reached: {error}; trying again"));
+                }
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        lost = false;
+        let new: Vec<Line> = lines.iter().filter(|line| !shown.contains(line)).cloned().collect();
+        show(shell, &new);
+        // Times are whole seconds: more may happen in the last one.
+        question.since = lines.iter().map(|line| line.last).max().unwrap_or(question.since);
+        shown = lines.into_iter().filter(|line| line.last >= question.since).collect();
+    }
+    Ok(())
 }
 
 /// Without a daemon the file is read that the configuration names; `None` when there is none, or it is not for us.
@@ -87,7 +152,7 @@ fn from_file(shell: &mut Shell, question: &Question) -> Option<Vec<Line>> {
 
 impl Question {
     fn read(rest: &str, now: i64, zone: &TimeZone) -> Result<Question, String> {
-        let mut question = Question { names: Vec::new(), since: 0, limit: LIMIT };
+        let mut question = Question { names: Vec::new(), since: 0, limit: LIMIT, follows: false };
         let mut words = rest.split_whitespace();
         while let Some(word) = words.next() {
             let (option, glued) = word.split_once('=').map_or((word, None), |(option, value)| (option, Some(value)));
@@ -105,6 +170,7 @@ impl Question {
                             format!("Error: --limit wants a number of entries above 0, found '{value}'")
                         })?;
                 }
+                "--follow" | "-f" if glued.is_none() => question.follows = true,
                 _ if option.starts_with('-') => return Err(format!("Error: bad option {word}")),
                 "all" => {}
                 _ => question.names.push(word.to_owned()),
@@ -218,8 +284,8 @@ mod tests {
     #[test]
     fn words_are_names_and_options() {
         let names = vec!["web".to_owned(), "galaxy:*".to_owned()];
-        let wanted = Question { names, since: 999_940, limit: 5 };
-        assert_eq!(read("web --since 1m galaxy:* --limit=5"), Ok(wanted));
+        let wanted = Question { names, since: 999_940, limit: 5, follows: true };
+        assert_eq!(read("web --since 1m galaxy:* -f --limit=5"), Ok(wanted));
         assert!(read("--limit 0").unwrap_err().contains("above 0"));
         assert!(read("--since").unwrap_err().contains("a time ago"));
         assert!(read("--sinec 1h").unwrap_err().contains("bad option --sinec"));

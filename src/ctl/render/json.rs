@@ -122,7 +122,9 @@ fn list_of(command: &str) -> Option<&'static str> {
     Some(match command {
         "status" | "open" | "why" => "processes",
         "pid" => "pids",
-        "start" | "stop" | "restart" | "wait" | "signal" | "clear" | "add" | "remove" | "shutdown" | "reload" => "results",
+        "start" | "stop" | "restart" | "wait" | "signal" | "clear" | "add" | "remove" | "shutdown" | "reload" => {
+            "results"
+        }
         "reread" | "update" | "apply" => "changes",
         "avail" => "available",
         "tail" | "maintail" => "logs",

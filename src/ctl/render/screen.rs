@@ -142,6 +142,11 @@ impl Screen {
         (Arc::clone(&self.out), Arc::clone(&self.err))
     }
 
+    /// Whether nobody reads standard output any more.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
     /// The failure that ended all output, if there was one.
     pub(crate) fn take_failure(&mut self) -> Option<io::Error> {
         self.broken.take()
