@@ -254,10 +254,9 @@ impl World<'_> {
         let asked: Vec<_> = worker.engine.to_be_asked().map(|view| (view.process, view.attempt, view.pid)).collect();
         for (process, attempt, pid) in asked {
             promise!(pid.is_some(), "{process:?} is asked and has no child");
-            if !worker.answering.contains_key(&(process, attempt)) {
-                let at = self.now + self.dice.millis(3000);
-                worker.answering.insert((process, attempt), self.dice.chance(80).then_some(at));
-            }
+            let at = self.now + self.dice.millis(3000);
+            let at = self.dice.chance(80).then_some(at);
+            worker.answering.entry((process, attempt)).or_insert(at);
         }
         Ok(())
     }
