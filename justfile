@@ -27,9 +27,13 @@ differential *words:
 record:
     INSTA_UPDATE=always SUPERVISOR_UNDER_TEST=original cargo test --test conformance
 
-# The forty faults in their long forms: more programs, more bytes, longer waits.
+# The forty faults; those that other tests play are named at the end, with what could not run and why.
+faults:
+    cargo test --test faults 2>&1 | tee target/faults.log; .ci/faults SPECIFICATION.md target/faults.log
+
+# The same in their long forms: more programs, more bytes, longer waits.
 faults-long:
-    GALAXYD_FAULTS=long cargo test --release --test faults
+    GALAXYD_FAULTS=long cargo test --test faults -- --nocapture 2>&1 | tee target/faults.log; .ci/faults SPECIFICATION.md target/faults.log
 
 # An hour of everything at once.
 soak:

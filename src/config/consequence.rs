@@ -86,6 +86,7 @@ const CONSEQUENCES: &[(SectionKind, &str, Consequence)] = &[
     (S::EventListener, "buffer_size", C::Live),
     (S::EventListener, "result_handler", C::Group),
     (S::EventListener, "len_in_bytes", C::Group),
+    (S::EventListener, "answer_timeout", C::Live),
     (S::EventListener, "priority", C::Live),
     (S::FcgiProgram, "socket", C::Group),
     (S::FcgiProgram, "socket_backlog", C::Reload),

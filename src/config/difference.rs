@@ -51,18 +51,20 @@ pub(super) fn same_kind(active: &GroupKind, pending: &GroupKind) -> bool {
     match (active, pending) {
         (K::Program, K::Program) => true,
         (
-            K::EventListener { buffer_size, events, result_handler, len_in_bytes },
+            K::EventListener { buffer_size, events, result_handler, len_in_bytes, answer_timeout },
             K::EventListener {
                 buffer_size: new_size,
                 events: new_events,
                 result_handler: new_handler,
                 len_in_bytes: new_len_in_bytes,
+                answer_timeout: new_timeout,
             },
         ) => {
             let set = |events: &[String]| events.iter().cloned().collect::<BTreeSet<_>>();
             buffer_size == new_size
                 && result_handler == new_handler
                 && len_in_bytes == new_len_in_bytes
+                && answer_timeout == new_timeout
                 && set(events) == set(new_events)
         }
         (K::FastCgi { socket, .. }, K::FastCgi { socket: new_socket, .. }) => socket == new_socket,

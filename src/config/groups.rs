@@ -148,6 +148,15 @@ fn event_listener(reader: &mut Reader<'_>, section: &str) -> GroupConfig {
     }
     let events = events(reader, here, &scope);
     let len_in_bytes = reader.boolean(here, "len_in_bytes", &scope);
+    let answer_timeout = reader.plain(here, "answer_timeout", &scope, value::duration);
+    if answer_timeout.is_some_and(|timeout| timeout.is_zero()) {
+        let text = format!("[{section}] section sets invalid answer_timeout (0)");
+        reader.complain(
+            here,
+            "answer_timeout",
+            Complaint::new(text, "set a length of time, or leave it out for no limit"),
+        );
+    }
     if reader.boolean(here, "redirect_stderr", &scope) {
         let text = format!(
             "[{section}] section sets redirect_stderr=true but this is not allowed because it will interfere with the \
@@ -157,7 +166,7 @@ fn event_listener(reader: &mut Reader<'_>, section: &str) -> GroupConfig {
     }
     let processes: Vec<ProcessConfig> = processes(reader, section, here.kind, &name);
     let result_handler = RESULT_HANDLER.to_owned();
-    let kind = GroupKind::EventListener { buffer_size, events, result_handler, len_in_bytes };
+    let kind = GroupKind::EventListener { buffer_size, events, result_handler, len_in_bytes, answer_timeout };
     GroupConfig { name, priority, kind, processes }
 }
 

@@ -5,6 +5,7 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -225,6 +226,9 @@ pub enum GroupKind {
         result_handler: String,
         /// `len:` counts bytes instead of characters.
         len_in_bytes: bool,
+        /// A listener that owes an answer for longer is started anew; `None`: never.
+        #[serde(default)]
+        answer_timeout: Option<Duration>,
     },
     FastCgi {
         socket: String,

@@ -9,6 +9,7 @@ use super::model::{GroupConfig, GroupKind, LogFile, ProcessConfig};
 use super::print::values;
 use super::schema::SectionKind;
 use super::secret::{HIDDEN, is_secret, without_secrets};
+use super::value;
 
 /// One key's change, for people: secrets are hidden.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,12 +175,13 @@ fn kind_of(kind: &GroupKind) -> SectionKind {
 fn kind_values(kind: &GroupKind) -> Vec<(&'static str, String)> {
     match kind {
         GroupKind::Program => vec![("section", "program".to_owned())],
-        GroupKind::EventListener { buffer_size, events, result_handler, len_in_bytes } => vec![
+        GroupKind::EventListener { buffer_size, events, result_handler, len_in_bytes, answer_timeout } => vec![
             ("section", "eventlistener".to_owned()),
             ("events", events.join(",")),
             ("buffer_size", buffer_size.to_string()),
             ("result_handler", result_handler.clone()),
             ("len_in_bytes", len_in_bytes.to_string()),
+            ("answer_timeout", answer_timeout.map(value::duration_text).unwrap_or_default()),
         ],
         GroupKind::FastCgi { socket, .. } => {
             vec![("section", "fcgi-program".to_owned()), ("socket", socket.clone())]
@@ -339,6 +341,7 @@ mod tests {
             (SectionKind::EventListener, "events", "TICK_60"),
             (SectionKind::EventListener, "buffer_size", "7"),
             (SectionKind::EventListener, "len_in_bytes", "true"),
+            (SectionKind::EventListener, "answer_timeout", "90s"),
             (SectionKind::FcgiProgram, "socket", "unix:///tmp/other"),
             (SectionKind::FcgiProgram, "socket_backlog", "7"),
             (SectionKind::FcgiProgram, "socket_owner", "galaxy"),

@@ -662,6 +662,8 @@ pub const KEYS: &[Key] = &[
         "How many events wait for a free listener before the oldest is dropped."),
     key(S::EventListener, "len_in_bytes", V::Boolean, Text("false"), N::Here, E::Update,
         "`len:` of an event counts the bytes of its payload instead of its characters: for listeners that read bytes. Not in Supervisor."),
+    key(S::EventListener, "answer_timeout", V::Duration, Absent("none: a listener may take any time, as in Supervisor"), N::Here, E::Update,
+        "A running listener that owes an answer for longer, a RESULT to an event or the next READY, or that has broken the protocol so long ago, is stopped and started anew; its event is sent again. Not in Supervisor."),
     key(S::EventListener, "result_handler", V::PythonObject, Text("supervisor.dispatchers:default_handler"), N::Here,
         E::Update, "Judge of the listeners' answers; only the default exists."),
     key(S::EventListener, "priority", V::Integer, Absent("-1 for the pool, 999 for its processes"), N::Here, E::Update,

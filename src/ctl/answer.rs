@@ -37,6 +37,7 @@ pub(super) struct ListenerPool {
     pub(super) dropped: i64,
     pub(super) processed: i64,
     pub(super) requeued: i64,
+    pub(super) renewed: i64,
 }
 
 impl ListenerPool {
@@ -52,6 +53,7 @@ impl ListenerPool {
             dropped: int(value, "dropped")?,
             processed: int(value, "processed")?,
             requeued: int(value, "requeued")?,
+            renewed: int(value, "renewed")?,
         })
     }
 }

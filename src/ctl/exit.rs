@@ -21,6 +21,8 @@ pub enum ExitCode {
     ApiMismatch,
     /// A process does not run or could not be started; no socket file.
     NotRunning,
+    /// As galaxyctl: the daemon did not answer in time.
+    Unanswered,
 }
 
 impl ExitCode {
@@ -34,7 +36,7 @@ impl ExitCode {
             ExitCode::SomeStopped | ExitCode::NoNamespace => 3,
             ExitCode::Unknown | ExitCode::Refused => 4,
             ExitCode::ApiMismatch => 5,
-            ExitCode::NotRunning => 7,
+            ExitCode::NotRunning | ExitCode::Unanswered => 7,
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User};
 
@@ -70,50 +70,81 @@ fn group(gid: u32) -> String {
     }
 }
 
-/// Looks for the daemon by the pid file that the configuration names.
-fn daemon(session: &Session) -> String {
+/// What is said of a daemon that let the time for an answer pass: who it is, what it does, and the next step.
+#[must_use]
+pub(super) fn unanswered(session: &Session) -> String {
+    let Ok((_, pid)) = pid_of_daemon(session) else {
+        return format!("error: nobody answers at {}, though somebody listens there", session.serverurl);
+    };
+    let entries = entries_of_daemon(pid);
+    let are = |standing| entries.iter().filter(move |entry: &&Entry| entry.standing == standing);
+    if entries.is_empty() {
+        return format!("error: daemon pid {pid} does not answer (it does not live any more); start it again");
+    }
+    if let Some(way_out) = way_out_of_a_stop(&entries) {
+        return format!("error: daemon pid {pid} does not answer (state T, stopped); {way_out}");
+    }
+    if let Some(waiting) = are(Standing::Waits).next() {
+        let place = proc_table::waits_in(waiting.identity.pid).unwrap_or_else(|| "the kernel".to_owned());
+        return format!(
+            "error: daemon pid {pid} does not answer (state D, waits in {place}); see which disk or mount does not answer"
+        );
+    }
+    format!(
+        "error: daemon pid {pid} does not answer (it is not stopped); ask again with a longer --timeout, or see its log"
+    )
+}
+
+/// Looks for the daemon by the pid file that the configuration names. Gives the file and the number, or why there is none.
+fn pid_of_daemon(session: &Session) -> Result<(PathBuf, i32), String> {
     let Some(path) = &session.configuration else {
-        return "  daemon: no configuration file was found that would name its pid file".to_owned();
+        return Err("no configuration file was found that would name its pid file".to_owned());
     };
     let Some(config) = config::load(path, &Overrides::default(), &host()).config else {
         let shown = path.display();
-        return format!("  daemon: {shown} has errors, so its pid file is not known; try `galaxyctl check {shown}`");
+        return Err(format!("{shown} has errors, so its pid file is not known; try `galaxyctl check {shown}`"));
     };
     let pidfile = config.daemon.pidfile;
     let shown = pidfile.display();
-    let pid = match fs::read_to_string(&pidfile) {
-        Ok(text) => text.trim().to_owned(),
+    match fs::read_to_string(&pidfile) {
+        Ok(text) => match text.trim().parse() {
+            Ok(pid) => Ok((pidfile, pid)),
+            Err(_) => Err(format!("its pid file {shown} holds no process id")),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return format!("  daemon: not running, as far as its pid file tells: there is no {shown}");
+            Err(format!("not running, as far as its pid file tells: there is no {shown}"))
         }
-        Err(error) => return format!("  daemon: its pid file {shown} cannot be read: {error}"),
-    };
-    let Ok(pid) = pid.parse::<i32>() else {
-        return format!("  daemon: its pid file {shown} holds no process id");
-    };
-    match proc_table::one(pid) {
-        Some(keeper) => format!(
-            "  daemon: {shown} names process {pid}, which lives and is called {}{}",
-            printable(&keeper.name),
-            stopped(&keeper)
-        ),
-        None => format!("  daemon: {shown} names process {pid}, which does not live"),
+        Err(error) => Err(format!("its pid file {shown} cannot be read: {error}")),
     }
 }
 
-/// What to do about a daemon whose keeper or worker was stopped; the worker is the keeper's child of the same name.
-fn stopped(keeper: &Entry) -> String {
-    let table = proc_table::all().unwrap_or_default();
-    let is_of_daemon = |entry: &&Entry| {
-        entry.identity == keeper.identity || (entry.parent == keeper.identity.pid && entry.name == keeper.name)
+fn daemon(session: &Session) -> String {
+    let (pidfile, pid) = match pid_of_daemon(session) {
+        Ok(found) => found,
+        Err(reason) => return format!("  daemon: {reason}"),
     };
-    let stopped = table.iter().filter(is_of_daemon).filter(|entry| entry.standing == Standing::Stopped);
+    let shown = pidfile.display();
+    let Some(keeper) = proc_table::one(pid) else {
+        return format!("  daemon: {shown} names process {pid}, which does not live");
+    };
+    let stopped = way_out_of_a_stop(&entries_of_daemon(pid))
+        .map_or_else(String::new, |way_out| format!("; it was stopped by a signal: {way_out}"));
+    format!("  daemon: {shown} names process {pid}, which lives and is called {}{stopped}", printable(&keeper.name))
+}
+
+/// The daemon's keeper and its worker, which is the keeper's child of the same name.
+fn entries_of_daemon(pid: i32) -> Vec<Entry> {
+    let Some(keeper) = proc_table::one(pid) else { return Vec::new() };
+    let is_worker = |entry: &Entry| entry.parent == pid && entry.name == keeper.name;
+    let table = proc_table::all().unwrap_or_default();
+    std::iter::once(keeper.clone()).chain(table.into_iter().filter(is_worker)).collect()
+}
+
+/// What to do about a daemon of which processes were stopped by a signal; `None` if none was.
+fn way_out_of_a_stop(entries: &[Entry]) -> Option<String> {
+    let stopped = entries.iter().filter(|entry| entry.standing == Standing::Stopped);
     let pids: Vec<String> = stopped.map(|entry| entry.identity.pid.to_string()).collect();
-    if pids.is_empty() {
-        return String::new();
-    }
-    let pids = pids.join(" ");
-    format!("; it was stopped by a signal: `kill -CONT {pids}` lets it go on")
+    (!pids.is_empty()).then(|| format!("`kill -CONT {}` lets it go on", pids.join(" ")))
 }
 
 fn address(session: &Session) -> String {

@@ -193,8 +193,13 @@ impl Shell {
     }
 
     pub(super) fn report(&mut self, trouble: &Trouble) -> Flow {
-        self.exit = ExitCode::Generic;
-        self.problem(trouble.line(), None);
+        if self.is_galaxyctl() && matches!(trouble, Trouble::Call(CallError::TimedOut)) {
+            self.exit = ExitCode::Unanswered;
+            self.problem(explain::unanswered(&self.session), None);
+        } else {
+            self.exit = ExitCode::Generic;
+            self.problem(trouble.line(), None);
+        }
         if let Trouble::Call(error) = trouble {
             self.explain(error);
         }

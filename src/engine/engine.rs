@@ -128,6 +128,7 @@ impl Engine {
             Input::Begin { groups } => self.begin(now, groups, effects),
             Input::Shutdown => self.leave(now, Mood::Shutdown, effects),
             Input::Restart => self.leave(now, Mood::Restarting, effects),
+            Input::Renew { process, pid } => self.renew(now, process, pid, effects),
             Input::Quiet { group } => self.release(&group),
         }
         while let Some(id) = self.staged.pop() {

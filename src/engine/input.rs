@@ -277,6 +277,12 @@ pub enum Input {
     Shutdown,
     /// HUP reached the daemon. Without effect during a shutdown.
     Restart,
+    /// This child of a running process is of no use any more: it is stopped, and another one is started whatever
+    /// `autorestart` says.
+    Renew {
+        process: ProcessId,
+        pid: Pid,
+    },
     /// Answers [`super::Engine::awaited`]: no event waits for the listeners of this group, or none of them takes any.
     Quiet {
         group: String,

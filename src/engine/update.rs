@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::engine::Engine;
-use super::input::{Effect, LogLine, Mood, ProcessId, Refusal, RequestId};
+use super::input::{Effect, LogLine, Mood, Pid, ProcessId, Refusal, RequestId};
 use super::policy::{AutoRestart, GroupSpec, Policy};
 use super::process::Step;
-use super::record::{Change, State, StopCause, Then};
+use super::record::{Change, ProcessRecord, State, StopCause, Then};
 use super::request::answer;
 use super::time::Now;
 use super::wait::{Pending, STOP_REPORT_SPACING, Wait, Want};
@@ -269,6 +269,16 @@ impl Engine {
             (State::Spawning | State::Starting { .. } | State::Running { .. } | State::Backoff { .. }, _) => true,
             (State::Exited { restart_at }, Treatment::Renew) => restart_at.is_some() || autostart,
             (State::Fatal, Treatment::Renew) => autostart,
+        }
+    }
+
+    /// Stops a running child and starts another one, unless something else is already in store for the process.
+    pub(super) fn renew(&mut self, now: Now, process: ProcessId, pid: Pid, effects: &mut Vec<Effect>) {
+        let record = self.slots.get(&process).map(|slot| &slot.process.record);
+        let is_meant = |record: &ProcessRecord| record.state == State::Running { pid } && record.change.is_none();
+        if self.mood == Mood::Running && record.is_some_and(is_meant) {
+            self.mark(process, None, Then::Start);
+            self.step(now, process, Step::Stop, effects);
         }
     }
 

@@ -206,7 +206,7 @@ impl Events {
         match event {
             Event::ProcessState { process, to, .. } => {
                 for pool in self.pools.values_mut() {
-                    pool.set_running(*process, *to == ProcessState::Running);
+                    pool.set_running(now.mono, *process, *to == ProcessState::Running);
                 }
                 if let Some(notification) = self.witness.tell_or_hold(now.mono, event, notification) {
                     self.announce(now, notification, effects);
@@ -328,12 +328,14 @@ impl Events {
         if !self.resuming {
             self.release(now, effects);
             self.each_pool(now, effects, Pool::dispatch);
+            self.each_pool(now, effects, Pool::renew_late);
         }
         for pool in self.pools.values_mut() {
             effects.extend(pool.sum_up(now.mono).map(Effect::Log));
         }
         let summaries = self.pools.values().filter_map(|pool| pool.overflow.deadline());
+        let answers = self.pools.values().filter_map(Pool::deadline);
         let others = [self.ticks.deadline(now), self.witness.deadline()];
-        self.deadline = summaries.chain(others.into_iter().flatten()).min();
+        self.deadline = summaries.chain(answers).chain(others.into_iter().flatten()).min();
     }
 }

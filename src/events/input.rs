@@ -46,5 +46,10 @@ pub enum Effect {
         serial: u64,
         bytes: Vec<u8>,
     },
+    /// A listener does not answer: stop this child of it and start another one.
+    Renew {
+        process: ProcessId,
+        child: u64,
+    },
     Log(Line),
 }

@@ -82,6 +82,13 @@ pub enum Line {
         serial: u64,
         listener: String,
     },
+    /// Ours: it owed an answer for longer than `answer_timeout`, `serial` being the event in its hand.
+    Late {
+        listener: String,
+        state: ListenerState,
+        serial: Option<u64>,
+        seconds: u64,
+    },
     /// Ours: output of a listener was lost on its way to us; what follows is heard as if nothing was missing.
     Missing {
         listener: String,
@@ -98,6 +105,7 @@ impl Line {
             | Line::BadResult { .. }
             | Line::Rejected { .. }
             | Line::Doubtful { .. }
+            | Line::Late { .. }
             | Line::Missing { .. } => Severity::Warn,
             Line::Output { .. }
             | Line::Moved { .. }
@@ -150,6 +158,13 @@ impl fmt::Display for Line {
                 "{listener}: a worker ended while it sent event {serial}; waiting for an answer to it, restart the \
                  listener if none comes"
             ),
+            Line::Late { listener, state, serial, seconds } => {
+                write!(f, "{listener}: has been {} for {seconds} seconds", state.name())?;
+                if let Some(serial) = serial {
+                    write!(f, ", with event {serial} in its hands")?;
+                }
+                f.write_str("; it is started anew (answer_timeout)")
+            }
             Line::Missing { listener, bytes } => {
                 write!(f, "{listener}: {bytes} bytes of its output were lost on the way, its answers may be misread")
             }

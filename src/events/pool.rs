@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::envelope::{LengthUnit, Serials, envelope};
 use super::event::EventType;
@@ -29,6 +30,10 @@ pub(super) struct Pool {
     pub(super) processed: u64,
     /// Events that came back, ever, whatever the reason.
     pub(super) requeued: u64,
+    /// How long a listener may owe an answer; `None`: for ever.
+    pub(super) answer_timeout: Option<Duration>,
+    /// Listeners that were started anew because they owed one for longer, ever.
+    pub(super) renewed: u64,
     /// Something changed that a successor must know.
     pub(super) dirty: bool,
     /// Accepted, and not yet told to the journal.
@@ -64,6 +69,16 @@ pub(super) struct ListenerChild {
     pub(super) heard: u64,
     /// Its standard input is closed: it is READY for ever and gets nothing.
     pub(super) deaf: bool,
+    /// Since when it is not READY, or deaf. `None` also once its restart was asked for.
+    pub(super) owes_since: Option<Moment>,
+}
+
+impl ListenerChild {
+    /// It came to another state at `now`.
+    fn owes(&mut self, now: Moment) {
+        let is_free = self.listener.state() == ListenerState::Ready && !self.deaf;
+        self.owes_since = (!is_free).then_some(now);
+    }
 }
 
 /// An event that was given to a listener.
@@ -101,6 +116,8 @@ impl Pool {
             overflow: Overflow::default(),
             processed: 0,
             requeued: 0,
+            answer_timeout: pool.answer_timeout,
+            renewed: 0,
             dirty: true,
             fresh: Vec::new(),
         }
@@ -113,6 +130,7 @@ impl Pool {
         }
         self.events.clone_from(&spec.events);
         self.length = spec.length;
+        self.answer_timeout = spec.answer_timeout;
         let known = std::mem::take(&mut self.members);
         let (kept, gone): (Vec<Member>, Vec<Member>) =
             known.into_iter().partition(|member| group.members.iter().any(|spec| spec.process == member.process));
@@ -175,10 +193,14 @@ impl Pool {
     }
 
     /// A process of the pool entered or left RUNNING.
-    pub(super) fn set_running(&mut self, process: ProcessId, running: bool) {
+    pub(super) fn set_running(&mut self, now: Moment, process: ProcessId, running: bool) {
         for member in self.members.iter_mut().filter(|member| member.process == process) {
             self.dirty |= member.running != running;
             member.running = running;
+            // Until then it need not have said anything.
+            if let Some(newest) = member.children.last_mut().filter(|_| running) {
+                newest.owes(now);
+            }
         }
     }
 
@@ -192,6 +214,7 @@ impl Pool {
                 in_hand: None,
                 heard: 0,
                 deaf: false,
+                owes_since: None,
             });
             self.dirty = true;
         }
@@ -221,7 +244,11 @@ impl Pool {
         let Some(news) = bytes.get(known..).filter(|news| !news.is_empty()) else { return };
         found.heard = found.heard.saturating_add(news.len() as u64);
         cx.log(Line::Output { listener: name.clone(), bytes: news.to_vec() });
-        for heard in found.listener.hear(news) {
+        let all_heard = found.listener.hear(news);
+        if !all_heard.is_empty() {
+            found.owes(cx.now);
+        }
+        for heard in all_heard {
             self.understand(child, &name, heard, cx);
         }
         self.dirty = true;
@@ -294,6 +321,7 @@ impl Pool {
     pub(super) fn not_written(&mut self, child: u64, serial: u64, cx: &mut Context<'_>) {
         let Some((name, found)) = self.find(child) else { return };
         found.deaf = true;
+        found.owes_since = Some(cx.now);
         let listener = name.to_owned();
         if let Some(in_hand) = found.in_hand.take_if(|in_hand| in_hand.entry.serials.serial == serial) {
             found.listener.unsent();
@@ -314,6 +342,7 @@ impl Pool {
             let bytes = envelope(cx.server, &self.name, entry.serials, self.length, &entry.notification);
             let (child, listener) = (found.child, name.to_owned());
             found.listener.sent();
+            found.owes(cx.now);
             found.in_hand = Some(InHand { entry, written: false });
             cx.effects.push(Effect::Write { process, child, serial, bytes });
             cx.log(Line::Sent { serial, listener });
@@ -323,6 +352,28 @@ impl Pool {
         // Supervisor takes the next one out, finds nobody, and says that it puts it back.
         if sent && let Some(next) = self.queue.oldest() {
             self.log_requeued(next.serials.serial, self.queue.len() - 1, cx);
+        }
+    }
+
+    /// When the next listener has owed an answer for too long; `None` while none owes one, or there is no limit.
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        let timeout = self.answer_timeout?;
+        let newest = self.members.iter().filter(|member| member.running).filter_map(|member| member.children.last());
+        newest.filter_map(|child| Some(child.owes_since? + timeout)).min()
+    }
+
+    /// Asks for the restart of listeners that have owed an answer for too long.
+    pub(super) fn renew_late(&mut self, cx: &mut Context<'_>) {
+        let Some(timeout) = self.answer_timeout else { return };
+        for member in self.members.iter_mut().filter(|member| member.running) {
+            let Some(newest) = member.children.last_mut() else { continue };
+            let Some(since) = newest.owes_since.take_if(|since| cx.now >= *since + timeout) else { continue };
+            let (listener, state) = (member.name.clone(), newest.listener.state());
+            let serial = newest.in_hand.as_ref().map(|in_hand| in_hand.entry.serials.serial);
+            cx.log(Line::Late { listener, state, serial, seconds: cx.now.since(since).as_secs() });
+            cx.effects.push(Effect::Renew { process: member.process, child: newest.child });
+            self.renewed = self.renewed.saturating_add(1);
+            self.dirty = true;
         }
     }
 

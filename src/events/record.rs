@@ -17,7 +17,7 @@ use super::pool::{InHand, ListenerChild, Member, Pool};
 use super::queue::{Entry, Queue};
 use super::tick::Ticks;
 use super::witness::Held;
-use crate::engine::ProcessId;
+use crate::engine::{Moment, ProcessId};
 
 /// One line for the journal. What is inside is this room's business.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +60,8 @@ pub(super) struct PoolRecord {
     overflow: Overflow,
     processed: u64,
     requeued: u64,
+    #[serde(default)]
+    renewed: u64,
 }
 
 /// Events with pool serials `first`, `first + 1` ...: a queue of thousands is a few of these.
@@ -84,6 +86,8 @@ struct ChildRecord {
     in_hand: Option<(u64, bool)>,
     heard: u64,
     deaf: bool,
+    #[serde(default)]
+    owes_since: Option<Moment>,
 }
 
 impl EventRecord {
@@ -103,6 +107,7 @@ impl PoolRecord {
             overflow: pool.overflow,
             processed: pool.processed,
             requeued: pool.requeued,
+            renewed: pool.renewed,
         }
     }
 
@@ -120,6 +125,7 @@ impl PoolRecord {
         pool.overflow = self.overflow;
         pool.processed = self.processed;
         pool.requeued = self.requeued;
+        pool.renewed = self.renewed;
         for record in self.members {
             if let Some(member) = pool.members.iter_mut().find(|member| member.process == record.process) {
                 member.running = record.running;
@@ -137,6 +143,7 @@ impl MemberRecord {
             in_hand: child.in_hand.as_ref().map(|held| (held.entry.serials.pool_serial, held.written)),
             heard: child.heard,
             deaf: child.deaf,
+            owes_since: child.owes_since,
         });
         MemberRecord { process: member.process, running: member.running, children: children.collect() }
     }
@@ -147,7 +154,8 @@ impl ChildRecord {
         let in_hand = self
             .in_hand
             .and_then(|(serial, written)| events.get(&serial).map(|entry| InHand { entry: entry.clone(), written }));
-        ListenerChild { child: self.child, listener: self.listener, in_hand, heard: self.heard, deaf: self.deaf }
+        let ChildRecord { child, listener, heard, deaf, owes_since, .. } = self;
+        ListenerChild { child, listener, in_hand, heard, deaf, owes_since }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What must be known of a group: which pool it is, and whose output makes events.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::envelope::LengthUnit;
@@ -24,6 +26,9 @@ pub struct PoolSpec {
     /// Events that wait; one more drops the oldest. At least 1.
     pub buffer_size: usize,
     pub length: LengthUnit,
+    /// A listener that owes an answer for longer is started anew; `None`: never.
+    #[serde(default)]
+    pub answer_timeout: Option<Duration>,
 }
 
 /// One process.
@@ -52,10 +57,11 @@ impl GroupSpec {
     #[must_use]
     pub fn of(group: &GroupConfig, process: impl Fn(&str) -> Option<ProcessId>) -> GroupSpec {
         let pool = match &group.kind {
-            GroupKind::EventListener { buffer_size, events, len_in_bytes, .. } => Some(PoolSpec {
+            GroupKind::EventListener { buffer_size, events, len_in_bytes, answer_timeout, .. } => Some(PoolSpec {
                 events: events.iter().filter_map(|name| EventType::from_name(name)).collect(),
                 buffer_size: usize::try_from(*buffer_size).unwrap_or(0).max(1),
                 length: if *len_in_bytes { LengthUnit::Bytes } else { LengthUnit::Characters },
+                answer_timeout: *answer_timeout,
             }),
             GroupKind::Program | GroupKind::FastCgi { .. } => None,
         };

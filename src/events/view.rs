@@ -19,6 +19,8 @@ pub struct PoolView<'a> {
     pub processed: u64,
     /// Times an event came back from a listener, ever.
     pub requeued: u64,
+    /// Listeners that were started anew because they did not answer, ever.
+    pub renewed: u64,
     pub listeners: Vec<ListenerView<'a>>,
 }
 
@@ -43,6 +45,7 @@ impl<'a> PoolView<'a> {
             dropped: pool.overflow.total(),
             processed: pool.processed,
             requeued: pool.requeued,
+            renewed: pool.renewed,
             listeners: pool.members.iter().map(ListenerView::new).collect(),
         }
     }

@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open};
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, UnixAddr, bind as bind_socket, connect, getsockname,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, UnixAddr, bind as bind_socket, getsockname,
     getsockopt, listen, setsockopt, socket, sockopt,
 };
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, User, fchownat, geteuid};
 
 use super::limits::BACKLOG;
+use super::reach::is_served;
 use crate::config::{InetServer, Owner, ServerConfig, UnixServer};
 
 /// Takeovers of a stale socket, before it counts as used: someone else is taking it over at the same time.
@@ -334,17 +335,6 @@ fn publish(temporary: &Path, file: &Path) -> Result<bool, BindError> {
         }
     }
     Err(BindError::InUse)
-}
-
-/// Whether someone listens on the socket. Never waits, not even for a daemon that hangs.
-fn is_served(file: &Path) -> Result<bool, BindError> {
-    let probe = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
-    match connect(probe.as_raw_fd(), &UnixAddr::new(file).map_err(|_| BindError::PathTooLong)?) {
-        // EAGAIN: someone listens, and does not accept.
-        Ok(()) | Err(Errno::EAGAIN | Errno::EINPROGRESS) => Ok(true),
-        Err(Errno::ECONNREFUSED | Errno::ENOENT | Errno::ENOTSOCK | Errno::ELOOP | Errno::EPROTOTYPE) => Ok(false),
-        Err(errno) => Err(errno.into()),
-    }
 }
 
 fn identity(file: &Path) -> Option<(u64, u64)> {

@@ -122,6 +122,7 @@ impl FromKeeper {
             Self::NotGrouped { id, errno } => writer.kind(76).u64(*id).i32(*errno),
             Self::Unrecorded { errno } => writer.kind(77).i32(*errno),
             Self::Turning => writer.kind(78),
+            Self::Stopped { id, signal, at } => writer.kind(79).u64(*id).i32(*signal).now(*at),
         };
         writer.finish();
         Ok(())
@@ -155,6 +156,7 @@ impl FromKeeper {
             76 => Self::NotGrouped { id: reader.u64()?, errno: reader.i32()? },
             77 => Self::Unrecorded { errno: reader.i32()? },
             78 => Self::Turning,
+            79 => Self::Stopped { id: reader.u64()?, signal: reader.i32()?, at: reader.now()? },
             other => return Err(CodecError::Kind(other)),
         };
         reader.finish()?;
@@ -443,6 +445,7 @@ mod tests {
             any::<(i32, i32, u32)>().prop_map(|(signal, pid, uid)| FromKeeper::Signal { signal, pid, uid }),
             (any::<i32>(), exit()).prop_map(|(pid, exit)| FromKeeper::OrphanReaped { pid, exit }),
             any::<(u64, i32)>().prop_map(|(id, errno)| FromKeeper::NotGrouped { id, errno }),
+            (any::<u64>(), any::<i32>(), now()).prop_map(|(id, signal, at)| FromKeeper::Stopped { id, signal, at }),
         ]
     }
 

@@ -357,6 +357,11 @@ impl Keeper {
                 self.child_ended(pid, exit);
             }
         }
+        while children && let Some((pid, signal)) = reap::next_stopped() {
+            if let Some(id) = self.table.living_mut(pid).map(|child| child.id) {
+                self.tell(Item::Stopped { id, signal, at: now() });
+            }
+        }
         worker_exit.and_then(|exit| self.worker_ended(exit))
     }
 

@@ -1,7 +1,7 @@
 //! What waits to be told to the worker.
 //!
 //! Only reminders wait here, some bytes each; the message is made from the table when the socket has
-//! room. All but orphans are answers, of which there are never more than questions read, or facts
+//! room. All but orphans and stops are answers, of which there are never more than questions read, or facts
 //! about children, of which there are four each: so the outbox is bounded by the table, as long as
 //! the keeper reads no further questions while it [`is_long`](Outbox::is_long).
 
@@ -11,10 +11,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::protocol::{FromKeeper, PROTOCOL_VERSION};
 use super::table::{Child, Table};
-use crate::engine::{Exit, Pid};
+use crate::engine::{Exit, Now, Pid};
 use crate::sys::descriptors;
 
-/// From so many reminders on, no further questions are read and orphans are not mentioned any more.
+/// From so many reminders on, no further questions are read, and orphans and stops are not mentioned any more.
 const LONG: usize = 1024;
 
 /// A fact that the worker has not been told yet.
@@ -28,6 +28,7 @@ pub(super) enum Item {
     SpawnFailed { id: u64, forking: bool, errno: i32 },
     ExecFailed { id: u64 },
     NotGrouped { id: u64, errno: i32 },
+    Stopped { id: u64, signal: i32, at: Now },
     Exited { id: u64 },
     Signalled { id: u64, signal: i32, errno: i32 },
     Signal { signal: i32 },
@@ -57,7 +58,7 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn push(&mut self, item: Item) {
-        if !(matches!(item, Item::OrphanReaped { .. }) && self.is_long()) {
+        if !(matches!(item, Item::OrphanReaped { .. } | Item::Stopped { .. }) && self.is_long()) {
             self.queue.push_back(item);
         }
     }
@@ -152,6 +153,7 @@ fn compose(item: Item, table: &Table) -> Option<(FromKeeper, Carried<'_>)> {
             FromKeeper::ExecFailed { id, stage, errno }
         }
         Item::NotGrouped { id, errno } => FromKeeper::NotGrouped { id, errno },
+        Item::Stopped { id, signal, at } => FromKeeper::Stopped { id, signal, at },
         Item::Exited { id } => FromKeeper::Exited { id, ended: table.child(id)?.ended? },
         Item::Signalled { id, signal, errno } => FromKeeper::Signalled { id, signal, errno },
         Item::Signal { signal } => {

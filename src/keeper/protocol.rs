@@ -4,7 +4,7 @@
 use crate::engine::{Exit, Now, Pid};
 
 /// Refused when it differs.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 
 /// From the worker to the keeper.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +112,8 @@ pub enum FromKeeper {
     ExecFailed { id: u64, stage: Stage, errno: i32 },
     /// The child could not enter its cgroup and runs without. Told to the present worker only.
     NotGrouped { id: u64, errno: i32 },
+    /// The child was stopped by this signal. Told to the present worker only.
+    Stopped { id: u64, signal: i32, at: Now },
     /// Told to every worker until `Forget`.
     Exited { id: u64, ended: Ended },
     /// Answers Signal; errno 0 for success.
@@ -142,6 +144,7 @@ impl FromKeeper {
             | Self::SpawnFailed { .. }
             | Self::ExecFailed { .. }
             | Self::NotGrouped { .. }
+            | Self::Stopped { .. }
             | Self::Exited { .. }
             | Self::Signalled { .. }
             | Self::Signal { .. }

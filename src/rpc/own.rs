@@ -57,7 +57,7 @@ pub enum OwnMethod {
     /// The same for all, sorted by group and name.
     ExplainAllProcesses,
     /// What waits for the listeners of each pool, and what was dropped: structs of `name`, `buffer_size`, `waiting`,
-    /// `dropped`, `processed`, `requeued`.
+    /// `dropped`, `processed`, `requeued`, `renewed`.
     GetListenerPools,
     /// What happened: structs of `first`, `last` (seconds since 1970), `count`, `subject`, `kind`, `text`, the oldest
     /// first.

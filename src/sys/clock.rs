@@ -16,13 +16,19 @@ pub fn wall() -> Duration {
     read(ClockId::CLOCK_REALTIME)
 }
 
+/// How long the machine has been suspended since boot: `CLOCK_MONOTONIC` stands still meanwhile.
+#[must_use]
+pub fn suspended() -> Duration {
+    read(ClockId::CLOCK_BOOTTIME).saturating_sub(monotonic())
+}
+
 /// Both at once: monotonic time, and whole seconds since the epoch.
 #[must_use]
 pub fn now() -> (Duration, i64) {
     (monotonic(), i64::try_from(wall().as_secs()).unwrap_or(i64::MAX))
 }
 
-/// These two clocks exist on every Linux, so the kernel has no error to give; were there one,
+/// These clocks exist on every Linux, so the kernel has no error to give; were there one,
 /// zero is the answer that makes no deadline come early.
 fn read(clock: ClockId) -> Duration {
     clock_gettime(clock).map_or(Duration::ZERO, |time| {

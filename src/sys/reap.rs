@@ -2,6 +2,8 @@
 
 use std::io;
 
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -45,5 +47,16 @@ pub fn next() -> Option<(i32, Exit)> {
                 }
             }
         }
+    }
+}
+
+/// One child of this process that was stopped by a signal since it was last asked for, and that signal; `None` if there is
+/// none. One that goes on again before it is asked for was never stopped.
+#[must_use]
+pub fn next_stopped() -> Option<(i32, i32)> {
+    match waitid(Id::All, WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG) {
+        Ok(WaitStatus::Stopped(pid, signal)) => Some((pid.as_raw(), signal as i32)),
+        // The others are not asked for; an error says that there are no children.
+        Ok(_) | Err(_) => None,
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Child {
     stdin: Stdin,
     /// Channels whose last bytes are not in their log yet.
     open: Vec<Channel>,
+    /// Which signal stopped it last, and when. It may go on again by now.
+    stopped: Option<(i32, Moment)>,
     end: End,
 }
 
@@ -68,7 +70,7 @@ pub(super) enum StdinError {
 
 impl Child {
     pub(super) fn new(process: ProcessId, pid: Pid, stdin: Option<OwnedFd>, open: Vec<Channel>) -> Child {
-        Child { process, pid, stdin: stdin.map_or(Stdin::None, Stdin::Idle), open, end: End::None }
+        Child { process, pid, stdin: stdin.map_or(Stdin::None, Stdin::Idle), open, stopped: None, end: End::None }
     }
 
     /// Sends through `outbox` from now on.
@@ -167,6 +169,20 @@ impl Children {
     /// All that are not finished.
     pub(super) fn ids(&self) -> Vec<u64> {
         self.by_id.keys().copied().collect()
+    }
+
+    /// A signal stopped it.
+    pub(super) fn stopped(&mut self, id: u64, signal: i32, at: Moment) {
+        if let Some(child) = self.by_id.get_mut(&id) {
+            child.stopped = Some((signal, at));
+        }
+    }
+
+    /// Which signal stopped the child of a process last, and when; `None` if that was not told, as of an adopted child or to a
+    /// predecessor.
+    pub(super) fn last_stop(&self, process: ProcessId, pid: Pid) -> Option<(i32, Moment)> {
+        let child = self.by_id.get(self.by_process.get(&process)?)?;
+        child.stopped.filter(|_| child.pid == pid)
     }
 
     /// What waits for a listener.

@@ -106,5 +106,6 @@ pub(super) fn listener_pool(pool: &PoolView<'_>) -> Value {
         ("dropped", count(pool.dropped)),
         ("processed", count(pool.processed)),
         ("requeued", count(pool.requeued)),
+        ("renewed", count(pool.renewed)),
     ])
 }

@@ -79,6 +79,7 @@ impl Worker {
         for effect in std::mem::take(&mut self.event_effects) {
             match effect {
                 Effect::Log(line) => self.log_event_line(&line),
+                Effect::Renew { process, child } => self.renew(process, child),
                 Effect::Write { process, child, serial, bytes } => {
                     let outbox = self.children.outbox(child);
                     let ready = outbox.is_some_and(|outbox| outbox.append(&bytes).is_ok());
@@ -87,6 +88,13 @@ impl Worker {
             }
         }
         outgoing
+    }
+
+    /// Another child for a listener whose present one does not answer.
+    fn renew(&mut self, process: ProcessId, child: u64) {
+        if let Some(pid) = self.children.get(child).map(|child| child.pid) {
+            self.feed(engine::Input::Renew { process, pid });
+        }
     }
 
     /// Sends what is journalled.

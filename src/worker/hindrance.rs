@@ -86,8 +86,11 @@ impl Worker {
         let mut found = Vec::new();
         match proc_table::one(pid).map(|entry| entry.standing) {
             Some(Standing::Stopped) => {
-                let name = view.namespec();
-                found.push(format!("it was stopped by a signal; `galaxyctl signal CONT {name}` lets it go on"));
+                let stop = self.children.last_stop(view.process, pid).map_or_else(
+                    || "a signal".to_owned(),
+                    |(signal, since)| format!("signal {signal} for {} s", now().mono.since(since).as_secs()),
+                );
+                found.push(format!("stopped by {stop}; `galaxyctl signal CONT {}` lets it go on", view.namespec()));
             }
             Some(Standing::Waits) if view.state == ProcessState::Stopping => {
                 let place = proc_table::waits_in(pid).unwrap_or_else(|| "the kernel".to_owned());

@@ -33,6 +33,7 @@ impl Worker {
                 let Some(child) = self.children.get(id) else { return };
                 self.cgroups.warned().warn(&self.bare_name(child.process), &errno_text(errno));
             }
+            FromKeeper::Stopped { id, signal, at } => self.children.stopped(id, signal, at.mono),
             FromKeeper::Exited { id, ended } => self.exited(id, ended),
             FromKeeper::Signalled { id, signal, errno } => self.signalled(id, signal, errno),
             FromKeeper::Signal { signal, pid, uid } => {

@@ -153,13 +153,13 @@ fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startu
     }
     let mut passed = assign(passed, &config.servers, &mut record);
     prepare(&config.daemon, &mut record)?;
-    refuse_a_second(config, &claim, &record)?;
+    refuse_a_second(call, config, &claim, &record)?;
     if let Some(estate) = inheritance::find(&config.daemon, &claim).map_err(Refused::Usage)? {
         record.messages.extend(estate.differing(config).map(|text| (LogLevelName::Warn, text)));
         return go_on(invocation, call, &config.daemon, (record, passed), estate);
     }
     test_sockets(config, &mut record)?;
-    let mut held = bind(config, &mut passed)?;
+    let mut held = bind(call, config, &mut passed)?;
     match inheritance::found(&config.daemon) {
         Ok(found) => held.extend(found),
         Err(problem) => {
@@ -205,7 +205,7 @@ fn go_on(
     mut estate: Estate,
 ) -> Result<startup::Ended, Refused> {
     record.messages.insert(0, (LogLevelName::Warn, estate.describe()));
-    let mut held = bind(&estate.snapshot.config, &mut passed)?;
+    let mut held = bind(call, &estate.snapshot.config, &mut passed)?;
     held.append(&mut estate.held);
     record.directory.clone_from(&estate.snapshot.launch.directory);
     if let Err(error) = std::env::set_current_dir(&record.directory) {
@@ -246,14 +246,22 @@ fn prepare(daemon: &DaemonConfig, record: &mut LaunchRecord) -> Result<(), Refus
 }
 
 /// The control sockets: those that were passed, else new ones.
-fn bind(config: &Config, passed: &mut BTreeMap<String, OwnedFd>) -> Result<Vec<(String, OwnedFd)>, Refused> {
+fn bind(
+    call: &Call,
+    config: &Config,
+    passed: &mut BTreeMap<String, OwnedFd>,
+) -> Result<Vec<(String, OwnedFd)>, Refused> {
     let mut held = Vec::new();
     for server in &config.servers {
         let bound = match passed.remove(&listener_name(server)) {
             Some(descriptor) => http::rebind(descriptor, server),
             None => http::bind(server),
         };
-        let bound = bound.map_err(|error| Refused::Usage(error.to_string()))?;
+        let bound = match bound {
+            Ok(bound) => bound,
+            Err(http::BindError::InUse) => return Err(in_use(call, config, None)),
+            Err(error) => return Err(Refused::Usage(error.to_string())),
+        };
         if let Some(notice) = bound.stale_notice() {
             say(&format!("{notice}\n"));
         }
@@ -287,14 +295,27 @@ fn assign(
 
 /// Before anything is done that a daemon with the same configuration would suffer from. Where it has our sockets, that
 /// is what Supervisor says.
-fn refuse_a_second(config: &Config, claim: &Claim, record: &LaunchRecord) -> Result<(), Refused> {
+fn refuse_a_second(call: &Call, config: &Config, claim: &Claim, record: &LaunchRecord) -> Result<(), Refused> {
     let refusal = claim.is_taken(&config.daemon.pidfile);
     let has_program_sockets = config.groups.iter().any(|group| !sockets_of(group).is_empty());
     let mut own = config.servers.iter().filter(|server| !record.passed.contains(&listener_name(server)));
     if (refusal.is_some() || has_program_sockets) && own.any(http::is_in_use) {
-        return Err(Refused::Usage(http::BindError::InUse.to_string()));
+        return Err(in_use(call, config, refusal));
     }
     refusal.map_or(Ok(()), |refusal| Err(Refused::Usage(refusal)))
+}
+
+/// Another program has our sockets: a daemon with this configuration, of which `refusal` tells, or somebody else. As
+/// galaxyd, who it is is told before Supervisor's sentence.
+fn in_use(call: &Call, config: &Config, refusal: Option<String>) -> Refused {
+    if !call.is_supervisord {
+        let squatters = || config.servers.iter().filter_map(http::who_listens).collect();
+        let told: Vec<String> = refusal.map_or_else(squatters, |refusal| vec![refusal]);
+        for line in told {
+            say(&format!("{line}\n"));
+        }
+    }
+    Refused::Usage(http::BindError::InUse.to_string())
 }
 
 /// Makes and closes the sockets of `FastCGI` programs, as Supervisor does when it makes their groups.

@@ -2,6 +2,7 @@
 
 mod announcing;
 mod answers;
+mod calendar;
 mod calls;
 mod cgroups;
 mod children;

@@ -170,7 +170,8 @@ impl Watched {
                 } else {
                     "was deleted"
                 };
-                let text = format!("the socket file {shown} {reason} and cannot be put back: {error}");
+                let who = http::who_listens(&server).map_or_else(String::new, |who| format!("; {who}"));
+                let text = format!("the socket file {shown} {reason} and cannot be put back: {error}{who}");
                 if self.complaint.as_ref() != Some(&text) {
                     log(Level::Warn, &format!("{text}; it is tried again when something changes there"));
                     self.complaint = Some(text);

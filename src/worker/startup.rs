@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::Environment;
 use super::announcing::Announced;
+use super::calendar::Calendar;
 use super::cgroups::Cgroups;
 use super::children::Children;
 use super::ear::TapRecord;
@@ -455,6 +456,7 @@ fn assemble(
         morgue: Morgue::default(),
         sweeping: BTreeSet::new(),
         upgrades: Upgrades::default(),
+        calendar: Calendar::new(),
         plane,
         notices,
         activity: Arc::new(activity),

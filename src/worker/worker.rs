@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use tokio::sync::mpsc;
 
 use super::announcing::Announced;
+use super::calendar::Calendar;
 use super::cgroups::Cgroups;
 use super::children::Children;
 use super::ear::TapRecord;
@@ -167,6 +168,7 @@ pub(super) struct Worker {
     /// Children whose trees are being ended.
     pub(super) sweeping: BTreeSet<(ProcessId, Pid)>,
     pub(super) upgrades: Upgrades,
+    pub(super) calendar: Calendar,
     pub(super) plane: Plane,
     pub(super) notices: Notices,
     pub(super) activity: Arc<Activity>,
@@ -199,7 +201,9 @@ impl Worker {
         self.release_pools();
         self.announce_news();
         while self.halted.is_none() {
-            match self.wake().await {
+            let wake = self.wake().await;
+            self.look_at_the_clock();
+            match wake {
                 Wake::Keeper(message, descriptors) => self.on_keeper(&message, descriptors),
                 Wake::KeeperGone(error) => return self.succeed_keeper(&error),
                 Wake::Request(incoming) => self.on_request(incoming),

@@ -439,7 +439,7 @@ fn drops_are_counted_and_told_in_few_lines(subject: Subject) {
     assert_eq!(galaxyctl(&["status"]).stderr, hint);
     let document: serde_json::Value = serde_json::from_str(&galaxyctl(&["status", "--json"]).stdout).unwrap();
     let pool = serde_json::json!({
-        "name": "l", "buffer_size": 3, "waiting": 3, "dropped": 7, "processed": 0, "requeued": 0
+        "name": "l", "buffer_size": 3, "waiting": 3, "dropped": 7, "processed": 0, "requeued": 0, "renewed": 0
     });
     assert_eq!(document["listener_pools"], serde_json::json!([pool]));
     assert_eq!(daemon.ctl(&["status"]).stderr, "", "scripts written for supervisorctl see what they know");

@@ -19,7 +19,7 @@ const MEMORY_SLACK_KB: u64 = 1536;
 const REPEATED_MAX: usize = 3;
 
 /// What one process of the daemon holds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Level {
     descriptors: usize,
     threads: usize,
@@ -102,17 +102,16 @@ impl Bars {
     }
 }
 
-/// Levels that stay the same for a moment.
+/// Levels that are the same at so many looks, one after the other.
+const LOOKS_AT_REST: usize = 10;
+
 fn at_rest(keeper: i32, worker: i32) -> [Level; 2] {
-    let mut last = [Level::of(keeper), Level::of(worker)];
+    let (mut last, mut equal) = ([Level::of(keeper), Level::of(worker)], 0);
     until("the daemon to come to rest", || {
-        std::thread::sleep(Duration::from_millis(150));
         let now = [Level::of(keeper), Level::of(worker)];
-        let rested = now.iter().zip(&last).all(|(now, last)| {
-            (now.descriptors, now.threads, now.memory_kb) == (last.descriptors, last.threads, last.memory_kb)
-        });
+        equal = if now == last { equal + 1 } else { 0 };
         last = now;
-        if rested { Ok(now) } else { Err(format!("{now:?}")) }
+        if equal >= LOOKS_AT_REST { Ok(now) } else { Err(format!("{now:?}")) }
     })
 }
 

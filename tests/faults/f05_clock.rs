@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::notice::tell;
-use crate::wait::until;
+use crate::wait::{until, until_true};
 use crate::world::World;
 
 /// `clock_gettime` with an offset, seconds, of the wall clock.
@@ -96,12 +96,30 @@ fn f05_jumps_of_the_clock_move_no_deadline() {
         world.stop("slow");
         let shown = world.info("steady", "description").unwrap();
         assert!(shown.contains("uptime 0:0"), "after a jump of {jump} s: {shown}");
+        let told = until("the step to be told", || steps(&world).last().copied().ok_or("no line".to_owned()));
+        assert!((told - jump).abs() < 3, "a jump of {jump} s was told as one of {told} s");
         fs::remove_file(world.path("offset")).unwrap();
+        let back = |told: &Vec<i64>| told.last().is_some_and(|told| (told + jump).abs() < 3);
+        until("the way back to be told", || Some(steps(&world)).filter(back).ok_or(format!("{:?}", steps(&world))));
         fs::remove_file(world.path("deaf.log")).unwrap();
         assert_eq!(world.process_pid("steady"), steady);
     }
     assert_eq!(world.log_lines(&["spawned: 'steady'"]).len(), 1, "no storm of restarts");
+    assert_eq!(steps(&world).len(), 2 * JUMPS.len(), "each step is told once: {:?}", steps(&world));
     world.end();
+}
+
+/// The steps of the clock that the activity log tells of, s. Asks the daemon something first: nothing wakes it to look.
+fn steps(world: &World) -> Vec<i64> {
+    world.call("supervisor.getState", "").unwrap();
+    let lines = world.log_lines(&["the clock was set "]);
+    let step = |line: &String| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let place = words.iter().position(|word| *word == "by").unwrap();
+        let seconds: i64 = words[place + 1].parse().unwrap();
+        if words[place - 1] == "back" { -seconds } else { seconds }
+    };
+    lines.iter().map(step).collect()
 }
 
 #[test]
@@ -113,8 +131,9 @@ fn f05_a_suspension_kills_nobody_early_and_restarts_nobody_twice() {
             kill(Pid::from_raw(pid), signal).unwrap();
         }
         if signal == Signal::SIGSTOP {
-            // Time passes: it is the subject.
-            std::thread::sleep(Duration::from_secs(3));
+            // Its program ends, and longer than any wait between two starts of it passes.
+            let begin = Instant::now();
+            until_true("the suspension to have lasted", || begin.elapsed() > Duration::from_secs(3));
         }
     }
     let spawned = || world.log_lines(&["spawned: 'brief'"]).len();

@@ -34,10 +34,54 @@ fn listeners() -> String {
     LISTENERS.iter().map(section).collect()
 }
 
+fn has_python() -> bool {
+    let found = Command::new("python3").arg("--version").output().is_ok_and(|outcome| outcome.status.success());
+    if !found {
+        tell("could not run: F06 needs python3 for its listeners");
+    }
+    found
+}
+
+/// Takes its first event and never answers; the next process of it does.
+const WEDGED: &str = "import os, sys, time\nfirst = not os.path.exists('taken')\nopen('taken', 'a').close()\nwhile True:\n    \
+     print('READY', flush=True)\n    head = sys.stdin.readline()\n    body = sys.stdin.read(int(head.split('len:')[1].split()[0]))\n    \
+     open('heard', 'a').write(body + '\\n')\n    while first: time.sleep(1)\n    print('RESULT 2\\nOK', end='', flush=True)\n";
+
+#[test]
+fn f06_a_listener_over_its_deadline_is_started_anew_gets_its_event_again_and_is_counted() {
+    if !has_python() {
+        return;
+    }
+    let folder = World::folder(
+        "",
+        "[eventlistener:wedged]\ncommand=python3 wedged.py\ndirectory=%(here)s\nevents=REMOTE_COMMUNICATION\n\
+         startsecs=0\nautorestart=false\nanswer_timeout=1s\n",
+    );
+    fs::write(folder.path("wedged.py"), WEDGED).unwrap();
+    let world = World::in_folder(folder);
+    let first = world.process_pid("wedged");
+    let text = |text: &str| format!("<param><value><string>{text}</string></value></param>");
+    world.call("supervisor.sendRemoteCommEvent", &format!("{}{}", text("t"), text("once"))).unwrap();
+    world.wait_text("main.log", "BUSY for 1 seconds, with event 0 in its hands; it is started anew (answer_timeout)");
+    until("the event to be heard by another process", || {
+        let heard = world.text("heard").matches("once").count();
+        if heard == 2 { Ok(()) } else { Err(format!("heard {heard} times")) }
+    });
+    until("the second answer to count", || {
+        let answer = world.call("galaxyd.getListenerPools", "")?;
+        let compact: String = answer.split_whitespace().collect();
+        let is = |name: &str, count: u32| compact.contains(&format!("<name>{name}</name><value><int>{count}</int>"));
+        if is("renewed", 1) && is("processed", 1) && is("requeued", 1) { Ok(()) } else { Err(answer.clone()) }
+    });
+    assert_ne!(world.process_pid("wedged"), first);
+    let shown = world.ctl(&["status"]);
+    assert!(shown.stderr.contains("wedged: a listener was started anew once"), "{shown:?}");
+    world.end();
+}
+
 #[test]
 fn f06_wedged_slow_and_dying_listeners_delay_nobody_and_their_buffers_are_bounded() {
-    if !Command::new("python3").arg("--version").output().is_ok_and(|outcome| outcome.status.success()) {
-        tell("could not run: F06 needs python3 for its listeners");
+    if !has_python() {
         return;
     }
     let folder = World::folder(

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::household::worker_of;
 use crate::hung::Hung;
 use crate::mount::own_namespace;
 use crate::wait::until;
@@ -23,13 +24,19 @@ fn f07_a_stopped_child_is_shown_as_such_and_acts_on_its_stop_signal() {
     world.start("held");
     world.wait_text("held.log", "ready");
     kill(Pid::from_raw(world.process_pid("held")), Signal::SIGSTOP).unwrap();
-    until("the stop to be shown", || {
+    until("the stop to be shown, with its signal and how long ago it was", || {
         let told = why(&world, "held");
-        if told.contains("it was stopped by a signal; `galaxyctl signal CONT held` lets it go on") {
-            Ok(())
-        } else {
-            Err(told)
-        }
+        // Time passes: it is the subject.
+        let seconds = told.split("stopped by signal 19 for ").nth(1).and_then(|rest| rest.split(" s; ").next());
+        let is_told =
+            seconds.and_then(|seconds| seconds.parse().ok()).is_some_and(|seconds: u64| (2..100).contains(&seconds));
+        if is_told && told.contains("`galaxyctl signal CONT held` lets it go on") { Ok(()) } else { Err(told) }
+    });
+    // A successor was not told which signal it was.
+    kill(Pid::from_raw(worker_of(world.bars.keeper)), Signal::SIGKILL).unwrap();
+    until("the stop to be shown by a successor", || {
+        let told = why(&world, "held");
+        if told.contains("stopped by a signal; ") { Ok(()) } else { Err(told) }
     });
     let begin = Instant::now();
     world.stop("held");
@@ -37,7 +44,7 @@ fn f07_a_stopped_child_is_shown_as_such_and_acts_on_its_stop_signal() {
     assert!(begin.elapsed() < Duration::from_secs(20), "it was not waited for until SIGKILL");
     world.wait_text("held.log", "asked");
     assert_eq!(world.info("held", "exitstatus").unwrap(), "0");
-    world.end();
+    world.end_with_another_worker();
 }
 
 #[test]

@@ -15,6 +15,7 @@ fn second_is_refused(world: &World) {
     let outcome = finish(&mut command, world.dir(), None);
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
     assert!(outcome.stderr.contains("Another"), "{outcome:?}");
+    assert!(outcome.stderr.contains(&format!("Another daemon (process {})", world.bars.keeper)), "{outcome:?}");
 }
 
 #[test]
@@ -30,6 +31,9 @@ fn f20_a_deleted_or_squatted_socket_comes_back_and_a_second_daemon_is_refused() 
     let squatter = UnixListener::bind(&squat).unwrap();
     fs::rename(&squat, &socket).unwrap();
     world.wait_text("main.log", "is not ours any more and cannot be put back");
+    let me = std::process::id();
+    let told = world.log_lines(&["cannot be put back"]);
+    assert!(told.iter().all(|line| line.contains(&format!("process {me} of user "))) && told.len() == 1, "{told:?}");
     UnixStream::connect(&socket).unwrap();
     squatter.accept().unwrap();
     drop(squatter);

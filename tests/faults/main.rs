@@ -2,7 +2,8 @@
 //! of its fault, and the bars that hold for all of them (`bars.rs`).
 //!
 //! Some need root, a mount namespace or a file system of their own; where those are not to be had they say
-//! `could not run: …`. `GALAXYD_FAULTS=long cargo test --test faults` plays the long forms.
+//! `could not run: …`. `just faults` lists at its end what ran, what did not and why; `just faults-long` plays the long forms.
+//! `could not run: FNN needs …` is what that list understands.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected should fail")]
 #![expect(

@@ -3,8 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -19,20 +18,18 @@ const BUSY_FACTOR: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) struct Probe {
-    over: Arc<AtomicBool>,
+    over: Sender<()>,
     thread: JoinHandle<Vec<Duration>>,
 }
 
 impl Probe {
     pub(crate) fn begin(daemon: &Daemon) -> Probe {
-        let over = Arc::new(AtomicBool::new(false));
+        let (over, is_over) = channel();
         let socket: PathBuf = daemon.path("s.sock");
-        let seen = Arc::clone(&over);
         let thread = std::thread::spawn(move || {
-            let mut times = Vec::new();
-            while !seen.load(Ordering::Relaxed) {
+            let mut times = vec![ask(&socket)];
+            while is_over.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
                 times.push(ask(&socket));
-                std::thread::sleep(PAUSE);
             }
             times
         });
@@ -41,7 +38,7 @@ impl Probe {
 
     /// Ends the questions and asserts the bar.
     pub(crate) fn end(self, fault: &str) {
-        self.over.store(true, Ordering::Relaxed);
+        drop(self.over);
         let mut times = self.thread.join().unwrap();
         times.sort();
         let (half, most) = (times[times.len() / 2], times[times.len() * 99 / 100]);

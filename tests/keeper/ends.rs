@@ -94,6 +94,21 @@ fn orphans_are_adopted_reaped_and_told() {
 }
 
 #[test]
+fn a_child_that_a_signal_stops_is_told_and_stays() {
+    let (rig, mut worker) = Rig::start("");
+    worker.come_up();
+    worker.spawn(1, &shell("exec sleep 1000"));
+    for _ in 0..2 {
+        assert_eq!(worker.signal(1, libc::SIGSTOP, false), 0);
+        worker.expect(|message| matches!(message, FromKeeper::Stopped { id: 1, signal: libc::SIGSTOP, .. }));
+        assert_eq!(worker.signal(1, libc::SIGCONT, false), 0);
+    }
+    assert_eq!(worker.signal(1, libc::SIGKILL, false), 0);
+    assert_eq!(worker.exited(1), Exit::Signal { number: libc::SIGKILL, core_dumped: false });
+    rig.end(&mut worker, 0);
+}
+
+#[test]
 fn many_ends_at_once_are_all_told() {
     let (rig, mut worker) = Rig::start("");
     worker.come_up();

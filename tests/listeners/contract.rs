@@ -1,8 +1,10 @@
 //! What listeners see, by table. The expectations about serials, order and texts were seen at supervisord 4.3.0; where ours
 //! is meant to differ, the test's name says so.
 
+use std::time::Duration;
+
 use galaxyd::engine::{Channel, ProcessState};
-use galaxyd::events::{Input, ListenerState};
+use galaxyd::events::{GroupSpec, Input, ListenerState};
 
 use crate::stage::{Stage, pool, program};
 
@@ -465,4 +467,73 @@ fn nothing_stays_untold_when_the_daemon_ends() {
     stage.trace();
     stage.feed(Input::Halt);
     assert!(stage.logged()[0].contains("discarded 1 more events"));
+}
+
+/// A pool of one listener that must answer within ten seconds.
+fn hurried() -> GroupSpec {
+    let mut spec = pool("p", &["REMOTE_COMMUNICATION"], 10, &[(1, "p")]);
+    spec.pool.as_mut().unwrap().answer_timeout = Some(Duration::from_secs(10));
+    spec
+}
+
+#[test]
+fn who_owes_an_answer_for_too_long_is_started_anew_once() {
+    let mut stage = Stage::new();
+    stage.group(hurried());
+    let p = stage.run(1);
+    stage.remote("a");
+    stage.pass(9);
+    assert_eq!(stage.logged(), NOTHING);
+    stage.die();
+    stage.pass(1);
+    let renewed = format!("renew p {p}");
+    assert_eq!(
+        stage.logged(),
+        ["WARN p: has been ACKNOWLEDGED for 10 seconds; it is started anew (answer_timeout)", renewed.as_str()]
+    );
+    stage.pass(100);
+    assert_eq!(stage.logged(), NOTHING, "it was asked for");
+    stage.exit(1, p);
+    let next = stage.run(1);
+    stage.say(next, b"READY\n");
+    assert_eq!(stage.sent(), ["p 0/0 REMOTE_COMMUNICATION type:t\na"]);
+    // Bytes are no answer before they are complete.
+    for byte in b"RESULT 2\nO" {
+        stage.say(next, &[*byte]);
+        stage.pass(1);
+    }
+    let renewed = format!("renew p {next}");
+    assert_eq!(
+        stage.logged(),
+        [
+            "WARN p: has been BUSY for 10 seconds, with event 0 in its hands; it is started anew (answer_timeout)",
+            renewed.as_str()
+        ]
+    );
+    assert_eq!(stage.events.pools().next().unwrap().renewed, 2);
+}
+
+#[test]
+fn a_listener_that_waits_for_events_or_has_no_deadline_is_left_alone() {
+    let mut stage = Stage::new();
+    stage.group(hurried());
+    stage.group(pool("patient", &["REMOTE_COMMUNICATION"], 10, &[(2, "patient")]));
+    let p = stage.start(1);
+    stage.run(2);
+    stage.pass(100);
+    assert_eq!(stage.logged(), NOTHING, "one that is not RUNNING yet owes nothing, the other has no limit");
+    stage.state(1, ProcessState::Running);
+    stage.say(p, b"READY\n");
+    stage.pass(1000);
+    assert_eq!((stage.logged(), stage.events.deadline()), (vec![], None), "nobody wakes for it");
+    stage.say(p, b"hello");
+    stage.pass(10);
+    assert!(stage.logged().iter().any(|line| line.contains("p: has been UNKNOWN for 10 seconds")));
+    let mut spec = hurried();
+    spec.pool.as_mut().unwrap().answer_timeout = None;
+    stage.feed(Input::Changed(spec));
+    stage.exit(1, p);
+    stage.run(1);
+    stage.pass(1000);
+    assert_eq!(stage.logged(), NOTHING, "the limit was taken away");
 }

@@ -39,7 +39,7 @@ pub(crate) fn pool(name: &str, events: &[&str], buffer_size: usize, listeners: &
     let quiet = OutputSpec::default();
     GroupSpec {
         name: name.to_owned(),
-        pool: Some(PoolSpec { events, buffer_size, length: LengthUnit::Characters }),
+        pool: Some(PoolSpec { events, buffer_size, length: LengthUnit::Characters, answer_timeout: None }),
         members: listeners.iter().map(|(process, name)| member(*process, name, quiet)).collect(),
     }
 }
@@ -89,6 +89,7 @@ impl Stage {
                     self.feed(Input::Written { child, serial });
                 }
             }
+            Effect::Renew { process, child } => self.trace.push(format!("renew {} {child}", self.name(process))),
             Effect::Log(line) => {
                 let level = match line.severity() {
                     Severity::Error => "ERRO",

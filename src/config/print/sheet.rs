@@ -209,11 +209,14 @@ impl Groups {
             some => block(some).ok_or_else(|| inexpressible("no template gives all processes of the pool"))?,
         };
         match &group.kind {
-            GroupKind::EventListener { buffer_size, events, result_handler, len_in_bytes } => {
+            GroupKind::EventListener { buffer_size, events, result_handler, len_in_bytes, answer_timeout } => {
                 cells.insert("events", Cell::Names(events.iter().map(|event| escaped(event)).collect()));
                 cells.insert("buffer_size", Cell::Integer(*buffer_size));
                 cells.insert("result_handler", text(result_handler));
                 cells.insert("len_in_bytes", Cell::Boolean(*len_in_bytes));
+                if let Some(timeout) = answer_timeout {
+                    cells.insert("answer_timeout", text(&value::duration_text(*timeout)));
+                }
                 // The pool's default is not that of its processes, and one key sets both.
                 let is_default = group.priority == -1 && processes.iter().all(|process| process.priority == 999);
                 cells.insert("priority", Cell::Integer(group.priority));

@@ -49,7 +49,7 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     Ok(Flow::Continue)
 }
 
-/// Tells of events that were dropped. Supervisor does not know the question; and what became of the processes is told already,
+/// Tells of events that were dropped, and of listeners that did not answer. Supervisor does not know the question; and what became of the processes is told already,
 /// so a failure here is none of the command.
 fn listener_pools(shell: &mut Shell) {
     let Ok(answer) = shell.daemon.call("galaxyd.getListenerPools", &[]) else { return };
@@ -59,6 +59,13 @@ fn listener_pools(shell: &mut Shell) {
         let ListenerPool { name, dropped, buffer_size, .. } = pool;
         shell.screen.hint(&format!(
             "galaxyctl: {name}: {dropped} events were dropped; its listeners are too slow, or buffer_size={buffer_size} is too small"
+        ));
+    }
+    for pool in pools.iter().filter(|pool| pool.renewed > 0) {
+        let ListenerPool { name, renewed, .. } = pool;
+        let times = if *renewed == 1 { "once" } else { &format!("{renewed} times") };
+        shell.screen.hint(&format!(
+            "galaxyctl: {name}: a listener was started anew {times}, as it did not answer within answer_timeout"
         ));
     }
     if shell.screen.form() == Form::Json {

@@ -115,6 +115,7 @@ fn listener_pool(pool: &ListenerPool) -> Value {
         "dropped": pool.dropped,
         "processed": pool.processed,
         "requeued": pool.requeued,
+        "renewed": pool.renewed,
     })
 }
 

@@ -217,3 +217,30 @@ fn a_live_update_leaves_a_sweep_alone_and_its_new_rules_judge_the_end() {
     stage.swept(process);
     assert_eq!((stage.announced(), stage.spawns()), (vec![P::Exited, P::Starting], vec![process]));
 }
+
+#[test]
+fn a_listener_of_no_use_is_replaced_whatever_autorestart_says() {
+    let (mut stage, [a, b, _]) = three();
+    let pid = stage.pid(a);
+    stage.tell(Input::Renew { process: b, pid });
+    assert_eq!(stage.killed(), [""; 0], "it is another one's child");
+    stage.tell(Input::Renew { process: a, pid });
+    assert_eq!((stage.killed(), stage.state(a)), (vec!["a".to_owned()], P::Stopping));
+    stage.tell(Input::Renew { process: a, pid });
+    assert_eq!(stage.killed(), [""; 0], "once is enough");
+    stage.exit(a, TERMINATED);
+    assert_eq!((stage.announced(), stage.spawns()), (vec![P::Stopped, P::Starting], vec![a]));
+    stage.forked(a);
+    // Who stops it in between keeps it stopped.
+    stage.tell(Input::Renew { process: a, pid: stage.pid(a) });
+    stage.stop(Target::One(a), false);
+    stage.exit(a, TERMINATED);
+    assert_eq!((stage.state(a), stage.spawns()), (P::Stopped, vec![]));
+    stage.tell(Input::Renew { process: a, pid });
+    assert_eq!(stage.state(a), P::Stopped);
+    stage.tell(Input::Shutdown);
+    let pid = stage.pid(b);
+    stage.tell(Input::Renew { process: b, pid });
+    stage.exit(b, TERMINATED);
+    assert_eq!((stage.state(b), stage.spawns()), (P::Stopped, vec![]), "nothing is started while the daemon ends");
+}
