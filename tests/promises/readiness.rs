@@ -27,7 +27,7 @@ class Web(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Web).serve_forever()
 "#;
 
-const UNIX: &str = r#"
+const UNIX: &str = r"
 import socket, sys, time
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(sys.argv[1])
@@ -40,7 +40,7 @@ while True:
     except OSError:
         pass  # Whoever only connects is gone by now.
     connection.close()
-"#;
+";
 
 const NOTIFIES: &str = r#"
 import os, socket, sys, time
@@ -66,7 +66,7 @@ fn folder(sections: &str) -> Daemon {
 #[test]
 fn each_way_to_show_readiness_is_understood() {
     let port = free_port();
-    let stats = r#"{"workers":[{"id":1,"pid":7,"status":"idle","accepting":1,"apps":[{"id":0}]}]}"#;
+    let document = r#"{"workers":[{"id":1,"pid":7,"status":"idle","accepting":1,"apps":[{"id":0}]}]}"#;
     let mut daemon = folder(&format!(
         "[program:web]\ncommand=sh -c '{GATE}; exec python3 %(here)s/web.py {port}'\n\
              ready=http://127.0.0.1:{port}/api/version status=200 body=\"version\": \"26\nready_interval=100ms\nready_successes=2\n\
@@ -80,7 +80,7 @@ fn each_way_to_show_readiness_is_understood() {
              [program:notify]\ncommand=python3 %(here)s/notify.py %(here)s/go\nready=notify\n\
              [program:plain]\ncommand=sleep 1000\n"
     ));
-    fs::write(daemon.path("stats"), stats).unwrap();
+    fs::write(daemon.path("stats"), document).unwrap();
     daemon.run();
     let asked = ["web", "tcp", "unix", "stats", "log", "notify"];
     daemon.wait_running(&asked);
@@ -95,9 +95,8 @@ fn each_way_to_show_readiness_is_understood() {
     let mut words = vec!["wait", "--for=ready"];
     words.extend(asked);
     let waited = daemon.ctl(&words);
-    let lines: String = asked.iter().map(|name| format!("{name}: ready\n")).collect();
     assert_eq!(waited.code, Some(0), "{waited:?}");
-    assert!(asked.iter().all(|name| waited.stdout.contains(&format!("{name}: ready\n"))), "{lines}: {waited:?}");
+    assert!(asked.iter().all(|name| waited.stdout.contains(&format!("{name}: ready\n"))), "{waited:?}");
     let status = daemon.ctl(&["status", "--json"]).stdout;
     assert_eq!(status.matches("\"readiness\": \"ready\"").count(), asked.len(), "{status}");
     // The words of Supervisor stay as they are.
