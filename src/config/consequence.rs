@@ -60,6 +60,7 @@ const CONSEQUENCES: &[(SectionKind, &str, Consequence)] = &[
     // Says what the end of a child means, and sets the default of `startsecs`.
     (S::Program, "type", C::Spawn),
     (S::Program, "killtree", C::Live),
+    (S::Program, "output_rate_max", C::Live),
     (S::Program, "memory_max", C::Live),
     (S::Program, "memory_high", C::Live),
     (S::Program, "cpu_max", C::Live),

@@ -27,6 +27,7 @@ pub(super) fn extras(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -
         restarts: restarts::restarts(reader, place, scope),
         // Differs from process to process.
         ready: None,
+        output_rate_max: reader.typed(place, "output_rate_max", scope, |text, _| rate(text)),
         limits: limits::limits(reader, place, scope),
         clear_environment: reader.boolean(place, "clear_environment", scope),
         user_environment: reader.boolean(place, "user_environment", scope),
@@ -42,6 +43,19 @@ fn kind_of(text: &str) -> Result<Kind, Complaint> {
         "oneshot" => Ok(Kind::Oneshot),
         other => Err(Complaint::new(format!("'{other}' is not a type of program"), "write service or oneshot")),
     }
+}
+
+/// At least what one line of a traceback needs, so that something is seen of each second.
+const RATE_MIN: u64 = 1024;
+
+fn rate(text: &str) -> Result<u64, Complaint> {
+    let bytes = value::byte_size(text)?;
+    u64::try_from(bytes).ok().filter(|bytes| *bytes >= RATE_MIN).ok_or_else(|| {
+        Complaint::new(
+            format!("output_rate_max={text} is less than {RATE_MIN} bytes a second"),
+            "write 1KB or more, or leave it out for no limit",
+        )
+    })
 }
 
 fn environment_files(text: &str) -> Result<Vec<EnvironmentFile>, Complaint> {

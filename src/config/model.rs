@@ -297,6 +297,9 @@ pub struct Extras {
     pub user_environment: bool,
     #[serde(default)]
     pub restarts: Restarts,
+    /// Bytes a second that each of its outputs may put into its log; `None`: any number.
+    #[serde(default)]
+    pub output_rate_max: Option<u64>,
     #[serde(default)]
     pub ready: Option<Ready>,
     pub limits: Limits,

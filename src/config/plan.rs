@@ -293,6 +293,7 @@ mod tests {
         ("serverurl", "http://h:1"),
         ("type", "oneshot"),
         ("killtree", "true"),
+        ("output_rate_max", "1MB"),
         ("memory_max", "1GB"),
         ("memory_high", "1GB"),
         ("cpu_max", "50%%"),

@@ -90,6 +90,11 @@ startretries = 3
 command = npm run serve
 killtree = true
 
+; It logs a line for each request: of each second no more than this goes into its log.
+[program:proxy]
+command = /srv/proxy/run
+output_rate_max = 256KB
+
 ; Account, secrets and nothing else from outside.
 [program:web]
 command = /srv/venv/bin/gunicorn app

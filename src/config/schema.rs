@@ -630,6 +630,8 @@ pub const KEYS: &[Key] = &[
         "Up to how many percent a wait is shortened by chance, with `restart_delay`: programs that failed together do not come back together. Not in Supervisor."),
     key(S::Program, "restart_limit", V::StartLimit, Absent("no limit"), N::Section, E::Update,
         "How many automatic starts there may be in any time of this length; one more, and it is FATAL. Not in Supervisor."),
+    key(S::Program, "output_rate_max", V::Bytes, Absent("no limit"), N::Section, E::Update,
+        "How many bytes a second each of its outputs may put into its log, at least 1KB; what is more is left out, counted, and told in the log. Not in Supervisor."),
     key(S::Program, "on_fatal", V::OnEnd, Text("ignore"), N::Section, E::Update,
         "`shutdown`: when it has become FATAL by its failures, the daemon stops everything in order and ends with its exit code (1 where that is 0 or there is none). Not in Supervisor."),
     key(S::Program, "on_exit", V::OnEnd, Text("ignore"), N::Section, E::Update,

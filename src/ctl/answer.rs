@@ -74,6 +74,12 @@ impl ProcessInfo {
         matches!(self.state, 0 | 100 | 200 | 1000)
     }
 
+    /// BACKOFF or FATAL.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        matches!(self.state, 30 | 200)
+    }
+
     /// Reads one struct.
     ///
     /// # Errors

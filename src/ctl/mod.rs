@@ -4,6 +4,7 @@ mod action;
 mod answer;
 mod client;
 mod commands;
+mod common_cause;
 mod complete;
 mod console;
 mod daemon;

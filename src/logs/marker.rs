@@ -5,11 +5,11 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// A line that says how much is missing, on a line of its own.
-pub(super) fn marker(path: &Path, lost: u64) -> Vec<u8> {
+/// A line that says how much is missing, and why if that is not trouble, on a line of its own.
+pub(super) fn marker(path: &Path, lost: u64, why: &str) -> Vec<u8> {
     let begins_line = last_byte(path).is_ok_and(|last| last.is_none_or(|byte| byte == b'\n'));
     let start = if begins_line { "" } else { "\n" };
-    format!("{start}galaxyd: {lost} bytes lost\n").into_bytes()
+    format!("{start}galaxyd: {lost} bytes lost{why}\n").into_bytes()
 }
 
 fn last_byte(path: &Path) -> io::Result<Option<u8>> {

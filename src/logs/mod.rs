@@ -2,6 +2,7 @@
 
 mod activity;
 mod activity_sink;
+mod allotment;
 mod auto;
 mod board;
 mod lane;

@@ -30,6 +30,8 @@ pub struct Sink {
     pub process: String,
     /// Absolute. `None`: read and drop.
     pub file: Option<PathBuf>,
+    /// Bytes a second that may go into the file and to syslog; what is more is thrown away. `None`: any number.
+    pub rate_max: Option<u64>,
     /// Bytes; zero or less: never rotate.
     pub maxbytes: i64,
     pub backups: i64,
@@ -90,6 +92,12 @@ pub enum Notice {
     Output {
         source: SourceId,
         bytes: Vec<u8>,
+    },
+    /// So many bytes of this pipe were thrown away since it was attached, as there were more than its rate allows. Told at
+    /// most once a second.
+    Suppressed {
+        source: SourceId,
+        total: u64,
     },
 }
 

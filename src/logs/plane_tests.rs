@@ -112,6 +112,7 @@ impl House {
         Sink {
             process: "group:web".to_owned(),
             file: Some(self.path(name)),
+            rate_max: None,
             maxbytes: 0,
             backups: 0,
             syslog: false,

@@ -81,6 +81,7 @@ fn work(role: &str) -> ! {
     let sink = Sink {
         process: "web".to_owned(),
         file: Some(file),
+        rate_max: None,
         maxbytes: 200_000,
         backups: 1000,
         syslog: false,
@@ -245,6 +246,7 @@ fn fill(dir: &Path) -> ! {
     let sink = Sink {
         process: "web".to_owned(),
         file: Some(file.clone()),
+        rate_max: None,
         maxbytes: 0,
         backups: 0,
         syslog: false,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
+use super::allotment::Allotment;
 use super::plane::{Sink, SourceId};
 use super::strip::AnsiStripper;
 use super::syslog::LineSplitter;
@@ -22,6 +23,8 @@ pub(super) struct Source {
     /// Before each line for syslog: the process's own name and a blank.
     pub(super) prefix: String,
     pub(super) sink: Sink,
+    /// Set where the sink has a rate.
+    pub(super) allotment: Option<Allotment>,
     pub(super) stripper: AnsiStripper,
     pub(super) splitter: LineSplitter,
     /// Set once the child is reaped.
@@ -56,12 +59,14 @@ impl Source {
     pub(super) fn new(id: SourceId, token: u64, pipe: OwnedFd, sink: Sink) -> Source {
         let name = sink.process.rsplit_once(':').map_or(sink.process.as_str(), |(_, name)| name);
         let prefix = format!("{name} ");
+        let allotment = sink.rate_max.map(Allotment::new);
         Source {
             id,
             token,
             pipe: Arc::new(pipe),
             prefix,
             sink,
+            allotment,
             stripper: AnsiStripper::default(),
             splitter: LineSplitter::default(),
             drain: None,
@@ -78,11 +83,30 @@ impl Source {
 
     /// Bytes to be moved at most, given a bound for a turn; zero once all of a reaped child's are.
     pub(super) fn allowance(&self, bytes_max: usize) -> usize {
-        self.drain.and_then(|drain| drain.left).map_or(bytes_max, |left| left.min(bytes_max))
+        let left = self.drain.and_then(|drain| drain.left).map_or(bytes_max, |left| left.min(bytes_max));
+        self.allotment.as_ref().map_or(left, |allotment| allotment.left().min(left))
+    }
+
+    /// Where its bytes go from now on.
+    pub(super) fn redirect(&mut self, sink: Sink) {
+        self.allotment = match (self.allotment.take(), sink.rate_max) {
+            (Some(mut allotment), Some(rate)) => {
+                allotment.change(rate);
+                Some(allotment)
+            }
+            (_, rate) => rate.map(Allotment::new),
+        };
+        self.sink = sink;
+    }
+
+    /// Whether it has had all of its rate, so that more is thrown away until the next window.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.allotment.as_ref().is_some_and(|allotment| allotment.left() == 0)
     }
 
     /// `count` bytes left the pipe.
     pub(super) fn moved(&mut self, count: usize) {
+        self.allotment.iter_mut().for_each(|allotment| allotment.moved(count));
         if let Some(Drain { left: Some(left), .. }) = &mut self.drain {
             *left = left.saturating_sub(count);
         }

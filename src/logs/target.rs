@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
+use super::allotment::RATE_REASON;
 use super::logfile::{Bounds, Failure, Kind, LogFile};
 use super::loss::Loss;
 use super::marker::marker;
@@ -122,7 +123,7 @@ pub(super) struct Target {
     /// How epoll names the file when we wait for it to take more.
     token: u64,
     /// The file takes nothing at present, and epoll tells when it does.
-    blocked: bool,
+    pub(super) blocked: bool,
     trouble: Option<Trouble>,
     rotation_retry_at: Option<Duration>,
     unlinked_check_at: Duration,
@@ -243,18 +244,18 @@ impl Target {
 
     fn redirect(&mut self, id: SourceId, sink: Sink, served: &mut Served) {
         if let Some(source) = served.moved.iter_mut().find(|source| source.id == id) {
-            source.sink = sink;
+            source.redirect(sink);
             return;
         }
         let Some(index) = self.sources.iter().position(|source| source.id == id) else { return };
         let bounds = Bounds { maxbytes: sink.maxbytes, backups: sink.backups };
         if self.log.as_ref().map(|log| &log.path) == sink.file.as_ref() {
             self.log.iter_mut().for_each(|log| log.bounds = bounds);
-            self.sources.iter_mut().filter(|source| source.id == id).for_each(|source| source.sink = sink.clone());
+            self.sources.iter_mut().filter(|source| source.id == id).for_each(|source| source.redirect(sink.clone()));
             return;
         }
         let mut source = self.sources.remove(index);
-        source.sink = sink;
+        source.redirect(sink);
         served.moved.push(source);
     }
 
@@ -300,6 +301,10 @@ impl Target {
         tools: &mut Tools,
     ) -> Result<(), Failure> {
         loop {
+            self.keep_to_rate(index, now, served, tools)?;
+            if self.blocked {
+                return Ok(());
+            }
             let flow = match self.move_chunk(index, tools) {
                 Err(Failure { doing: "read", error }) => {
                     // Not a pipe: nothing that a retry could help.
@@ -359,7 +364,7 @@ impl Target {
 
     /// Tells in the file how much is missing. If nothing of that can be written, it is for the next time.
     fn write_marker(&mut self) -> Result<(), Failure> {
-        let marker = marker(&log_path(self.log.as_ref()), self.loss.unmarked);
+        let marker = marker(&log_path(self.log.as_ref()), self.loss.unmarked, "");
         let length = marker.len();
         self.carry.extend(marker);
         let answer = self.write_carry();
@@ -461,6 +466,12 @@ impl Target {
         let mut source = self.sources.remove(index);
         let mut withheld = Vec::new();
         source.stripper.finish(&mut withheld);
+        if let Some(allotment) = &mut source.allotment
+            && let Some(suppressed) = allotment.told()
+        {
+            tools.teller.tell(Notice::Suppressed { source: source.id, total: allotment.total() });
+            withheld.extend(marker(&log_path(self.log.as_ref()), suppressed, RATE_REASON));
+        }
         if !withheld.is_empty() {
             self.carry.extend(withheld);
             // If this fails, closing counts it as lost.
@@ -502,7 +513,7 @@ impl Target {
                 self.blocked || (served.starved && source.sink.copy) || (!self.lines.is_empty() && source.sink.syslog);
             match () {
                 () if source.ended => Arming::Off,
-                () if self.trouble.is_some() => Arming::Edge,
+                () if self.trouble.is_some() || source.is_exhausted() => Arming::Edge,
                 () if waits => Arming::Off,
                 () => Arming::Level,
             }
@@ -520,7 +531,9 @@ impl Target {
         // No memory for epoll: the next attempt is made when there may be some.
         let rearm = failed.then(|| clock::monotonic() + RETRY_EVERY);
         let lines = (!self.lines.is_empty()).then(|| clock::monotonic() + BUSY_RETRY_EVERY);
-        served.due = [served.due, retry, rearm, lines].into_iter().flatten().chain(deadlines).min();
+        let waits = self.blocked || self.trouble.is_some();
+        let windows = self.sources.iter().filter(|_| !waits).filter_map(|source| source.allotment.as_ref()?.due());
+        served.due = [served.due, retry, rearm, lines].into_iter().flatten().chain(deadlines).chain(windows).min();
     }
 
     /// Waits once for a pipe or terminal to take more. Gives false if it cannot be waited for.

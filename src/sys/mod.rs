@@ -16,6 +16,7 @@ pub mod heap;
 pub mod host;
 pub mod limits;
 pub mod mailbox;
+pub mod mounts;
 pub mod notify;
 pub mod peer;
 pub mod pidfd;

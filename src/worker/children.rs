@@ -9,6 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
+use super::hindrance::Suppressed;
 use super::outbox::{Outbox, Sent};
 use crate::engine::{Channel, Moment, Pid, ProcessId};
 use crate::keeper::Ended;
@@ -27,6 +28,8 @@ pub(super) struct Child {
     open: Vec<Channel>,
     /// Which signal stopped it last, and when. It may go on again by now.
     stopped: Option<(i32, Moment)>,
+    /// Output that is in no log because there was more than its rate allows.
+    pub(super) suppressed: Suppressed,
     end: End,
 }
 
@@ -70,7 +73,15 @@ pub(super) enum StdinError {
 
 impl Child {
     pub(super) fn new(process: ProcessId, pid: Pid, stdin: Option<OwnedFd>, open: Vec<Channel>) -> Child {
-        Child { process, pid, stdin: stdin.map_or(Stdin::None, Stdin::Idle), open, stopped: None, end: End::None }
+        Child {
+            process,
+            pid,
+            stdin: stdin.map_or(Stdin::None, Stdin::Idle),
+            open,
+            stopped: None,
+            suppressed: Suppressed::default(),
+            end: End::None,
+        }
     }
 
     /// Sends through `outbox` from now on.
@@ -183,6 +194,12 @@ impl Children {
     pub(super) fn last_stop(&self, process: ProcessId, pid: Pid) -> Option<(i32, Moment)> {
         let child = self.by_id.get(self.by_process.get(&process)?)?;
         child.stopped.filter(|_| child.pid == pid)
+    }
+
+    /// Bytes of the output of a process's present child that its rate kept out of its logs.
+    pub(super) fn suppressed(&self, process: ProcessId) -> u64 {
+        let child = self.by_process.get(&process).and_then(|id| self.by_id.get(id));
+        child.map_or(0, |child| child.suppressed.total())
     }
 
     /// What waits for a listener.

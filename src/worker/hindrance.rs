@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::worker::{Worker, now};
 use crate::engine::{Channel, Moment, ProcessState, ProcessView};
-use crate::logs::{Level, log};
+use crate::logs::{Level, SourceId, log};
+use crate::sys::mounts;
 use crate::sys::proc_table::{self, Standing};
 
 /// The activity log tells of further losses of one file at most this often.
@@ -24,6 +25,29 @@ struct Trouble {
     warn_at: Moment,
 }
 
+/// What one child's output has lost to its rate.
+#[derive(Debug, Default)]
+pub(super) struct Suppressed {
+    bytes: BTreeMap<Channel, u64>,
+    warn_at: Option<Moment>,
+}
+
+impl Suppressed {
+    /// Whether the log is to tell of it.
+    fn tell(&mut self, channel: Channel, total: u64, now: Moment) -> bool {
+        self.bytes.insert(channel, total);
+        let is_due = self.warn_at.is_none_or(|at| now >= at);
+        if is_due {
+            self.warn_at = Some(now + WARN_EVERY);
+        }
+        is_due
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.bytes.values().sum()
+    }
+}
+
 /// Log files that cannot be written at present.
 #[derive(Debug, Default)]
 pub(super) struct Troubles(BTreeMap<PathBuf, Trouble>);
@@ -31,9 +55,10 @@ pub(super) struct Troubles(BTreeMap<PathBuf, Trouble>);
 impl Troubles {
     /// It cannot be opened, written or rotated.
     pub(super) fn begin(&mut self, file: PathBuf, doing: &str, error: &io::Error) {
-        let text = format!("cannot {doing} {}: {error}; trying again until it works", file.display());
+        let place = place_of(&file, error);
+        let text = format!("cannot {doing} {}: {error}{place}; trying again until it works", file.display());
         log(Level::Critical, &text);
-        self.note(file, format!("cannot {doing}: {error}"));
+        self.note(file, format!("cannot {doing}: {error}{place}"));
     }
 
     /// An operation on it does not return.
@@ -79,7 +104,30 @@ impl Troubles {
     }
 }
 
+/// Which mount has to be looked at, where one is to blame.
+fn place_of(file: &Path, error: &io::Error) -> String {
+    let blames_it = matches!(error.raw_os_error(), Some(libc::EROFS | libc::ENOSPC | libc::EDQUOT | libc::EIO));
+    let mount = if blames_it { mounts::of(file) } else { None };
+    mount.map_or_else(String::new, |mount| format!(" (on {})", mount.display()))
+}
+
 impl Worker {
+    /// A program writes more than its rate allows: so many bytes of this pipe are in no log.
+    pub(super) fn suppressed(&mut self, source: SourceId, total: u64) {
+        let now = now().mono;
+        let Some(child) = self.children.get_mut(source.child) else { return };
+        let is_due = child.suppressed.tell(source.channel, total, now);
+        if is_due {
+            let process = child.process;
+            let name = self.engine.process(process).map_or_else(String::new, |view| view.namespec());
+            let channel = source.channel.name();
+            let text = format!(
+                "'{name}' writes more than output_rate_max allows; {total} bytes of its {channel} are left out so far"
+            );
+            log(Level::Warn, &text);
+        }
+    }
+
     /// What hinders a process, in words for a person.
     pub(super) fn hindrances(&self, view: &ProcessView<'_>) -> Vec<String> {
         let Some(pid) = view.pid else { return Vec::new() };
@@ -97,6 +145,10 @@ impl Worker {
                 found.push(format!("no signal reaches it while it waits in {place}"));
             }
             _ => {}
+        }
+        let suppressed = self.children.suppressed(view.process);
+        if suppressed > 0 {
+            found.push(format!("{suppressed} bytes of its output are left out of its log so far (output_rate_max)"));
         }
         let now = now().mono;
         for channel in [Channel::Stdout, Channel::Stderr] {

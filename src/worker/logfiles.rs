@@ -66,6 +66,7 @@ impl Worker {
             return Sink {
                 process: String::new(),
                 file,
+                rate_max: None,
                 maxbytes: 0,
                 backups: 0,
                 syslog: false,
@@ -77,6 +78,7 @@ impl Worker {
         Sink {
             process: config.name.clone(),
             file,
+            rate_max: config.extras.output_rate_max,
             maxbytes: log.maxbytes,
             backups: log.backups,
             syslog: log.syslog,
@@ -184,6 +186,7 @@ impl Worker {
             Notice::Losing { file, lost } => self.troubles.lose(&file, lost),
             Notice::Recovered { file, lost } => self.troubles.end(&file, lost),
             Notice::Stuck { file } => self.troubles.hang(file),
+            Notice::Suppressed { source, total } => self.suppressed(source, total),
             Notice::Output { source, bytes } => {
                 let Some(child) = self.children.get(source.child) else { return };
                 let name = self.bare_name(child.process);

@@ -38,6 +38,11 @@ fn f33_a_read_only_file_system_restarts_nobody_and_is_got_over() {
     let talker = world.process_pid("talker");
     disk.abort();
     assert!(fs::write(disk.path.join("x"), "x").is_err(), "the file system is read-only");
+    until("the mount to be named", || {
+        let told = world.ctl(&["why", "talker"]).stdout;
+        let mount = format!("Read-only file system (os error 30) (on {})", disk.path.display());
+        if told.contains(&mount) { Ok(()) } else { Err(told) }
+    });
     // Programs are started and stopped all the same.
     world.start("other");
     world.wait_state("other", "RUNNING");

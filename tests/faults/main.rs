@@ -51,3 +51,4 @@ mod f34_hung_file_system;
 mod f35_log_directory;
 mod f36_hostile_output;
 mod f37_frozen_daemon;
+mod f39_crash_loops;

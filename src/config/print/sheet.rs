@@ -479,6 +479,9 @@ fn extras(extras: &Extras, cells: &mut Cells) {
     if let Some(asked) = &extras.ready {
         ready(asked, cells);
     }
+    if let Some(rate) = extras.output_rate_max.and_then(|rate| i64::try_from(rate).ok()) {
+        cells.insert("output_rate_max", Cell::Integer(rate));
+    }
     for (key, value) in extras.limits.written() {
         cells.insert(key, text(&value));
     }

@@ -1,6 +1,7 @@
 //! `status [NAME...]`
 
 use crate::ctl::answer::{ListenerPool, ProcessInfo};
+use crate::ctl::common_cause;
 use crate::ctl::exit::ExitCode;
 use crate::ctl::explanation;
 use crate::ctl::fact::{Fact, Missing};
@@ -33,14 +34,21 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         }
     }
     listed.retain(|one| !is_excluded(&one.namespec(), &selection.excluded));
-    if shell.screen.form() != Form::Plain
+    let failing = listed.iter().filter(|one| one.is_failing()).count();
+    let wants_causes = wants_all && shell.is_galaxyctl() && failing >= common_cause::TOGETHER_MIN;
+    let mut causes = Vec::new();
+    if (shell.screen.form() != Form::Plain || wants_causes)
         && let Some(explanations) = shell.explanations()?
     {
         explanation::attach(&mut listed, &explanations);
+        causes = common_cause::lines(&explanations);
     }
     let some_stopped = listed.iter().any(ProcessInfo::is_stopped);
     shell.screen.show(&Fact::Processes(listed));
     if wants_all && shell.is_galaxyctl() {
+        for line in causes {
+            shell.screen.hint(&line);
+        }
         listener_pools(shell);
     }
     if some_stopped {
