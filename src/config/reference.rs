@@ -175,6 +175,15 @@ and a warning says so once. They are removed when nobody is left in them.
 cgroup = /sys/fs/cgroup/galaxy
 ```
 
+**`make_directories`.** Absolute paths, comma separated. What is missing is made with mode 0755, after the change to `user`, before any log is opened, and again when
+a running daemon reads the configuration. A directory that cannot be made refuses the start; later it is a warning. Paths of `[supervisord]` and logs of programs
+may lie in such a directory before it exists.
+
+```ini
+[supervisord]
+make_directories = /srv/galaxy/log,%(here)s/run
+```
+
 **`history_file`.** Without the key the history is kept in the unit's `StateDirectory=` under systemd, else beside the state files (`runtime_directory`, or the pidfile's
 directory), named after the pidfile: `supervisord.history`. `NONE` keeps nothing. The directory must exist; what else holds for the file stands in [History](history.md).
 

@@ -8,6 +8,7 @@ mod cgroups;
 mod children;
 mod confinement;
 mod describe;
+mod directories;
 mod ear;
 mod effects;
 mod ending;
