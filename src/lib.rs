@@ -16,6 +16,7 @@ pub mod keeper;
 pub mod logs;
 pub mod migration;
 pub mod pidproxy;
+pub mod probe;
 pub mod rpc;
 #[expect(unsafe_code, reason = "the one room where system calls without a safe wrapper are made")]
 pub mod sys;

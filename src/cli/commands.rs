@@ -435,6 +435,20 @@ pub const COMMANDS: &[CommandLine] = &[
         origin: Origin::Supervisor,
     },
     CommandLine {
+        name: "wait",
+        about: "wait until processes are ready",
+        forms: &[
+            ("wait <name> [...]", "Wait until these processes are ready; those without `ready`, until they run"),
+            ("wait --for=<what> <name> [...]", "Until they are started, running, ready or exited"),
+            (
+                "wait --within=<time> ...",
+                "At most so long, such as 90 or 5m; else until it is so, or cannot be any more",
+            ),
+        ],
+        words: Words::Processes,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
         name: "why",
         about: "say why processes are in their states",
         forms: &[

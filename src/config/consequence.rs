@@ -72,6 +72,12 @@ const CONSEQUENCES: &[(SectionKind, &str, Consequence)] = &[
     (S::Program, "restart_limit", C::Live),
     (S::Program, "on_fatal", C::Live),
     (S::Program, "on_exit", C::Live),
+    // Of a child that runs, what is known of its readiness stays.
+    (S::Program, "ready", C::Live),
+    (S::Program, "ready_timeout", C::Live),
+    (S::Program, "ready_interval", C::Live),
+    (S::Program, "ready_successes", C::Live),
+    (S::Program, "ready_settle", C::Live),
     (S::Program, "user_environment", C::Spawn),
     (S::Program, "environment_file", C::Spawn),
     (S::Program, "clear_environment", C::Spawn),

@@ -25,6 +25,8 @@ pub(super) fn extras(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -
         kind,
         killtree: reader.boolean(place, "killtree", scope),
         restarts: restarts::restarts(reader, place, scope),
+        // Differs from process to process.
+        ready: None,
         output_rate_max: reader.typed(place, "output_rate_max", scope, |text, _| rate(text)),
         limits: limits::limits(reader, place, scope),
         clear_environment: reader.boolean(place, "clear_environment", scope),

@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::limits::Limits;
+use super::ready::Ready;
 use crate::engine::{AutoRestart, Kind, Restarts};
 
 /// A whole configuration.
@@ -303,6 +304,7 @@ pub struct Extras {
     #[serde(default)]
     pub output_rate_max: Option<u64>,
     #[serde(default)]
+    pub ready: Option<Ready>,
     pub limits: Limits,
     /// In the order of the file; of two that set a variable the later one counts.
     pub environment_files: Vec<EnvironmentFile>,

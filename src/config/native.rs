@@ -289,6 +289,7 @@ fn spelling(wanted: ValueType) -> &'static str {
         | V::StartLimit
         | V::CpuLimit
         | V::OnEnd
+        | V::Readiness
         | V::Cgroup
         | V::PythonObject => "a text",
     }
@@ -307,6 +308,7 @@ pub(crate) fn example(wanted: ValueType) -> &'static str {
         V::CpuLimit => "\"50000 100000\"",
         V::CountLimit => "100",
         V::OnEnd => "\"shutdown\"",
+        V::Readiness => "\"tcp:127.0.0.1:8080\"",
         V::Bytes => "\"50MB\"",
         V::Signal => "\"TERM\"",
         V::Octal => "0o022 or \"022\"",

@@ -24,6 +24,7 @@ impl ProcessConfig {
             kind: self.extras.kind,
             killtree: self.extras.killtree,
             restarts: self.extras.restarts,
+            ready: self.extras.ready.as_ref().map(|ready| ready.rule),
         }
     }
 }

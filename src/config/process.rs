@@ -13,6 +13,7 @@ use super::percent::{self, Datum};
 use super::problem::Problem;
 use super::raw::RawData;
 use super::reader::{Level, Place, Reader, Reported};
+use super::ready;
 use super::schema::SectionKind;
 use super::value;
 use crate::engine::AutoRestart;
@@ -214,7 +215,8 @@ fn one(reader: &mut Reader<'_>, place: Place<'_>, scope: &mut Scope, common: &Co
         Err(Reported) => String::new(),
     };
     let name = name(reader, place, scope, &common.process_name)?;
-    Some(ProcessConfig {
+    let extras = Extras { ready: ready::ready(reader, place, scope), ..common.extras.clone() };
+    let process = ProcessConfig {
         name,
         section: place.section.to_owned(),
         command,
@@ -236,9 +238,11 @@ fn one(reader: &mut Reader<'_>, place: Place<'_>, scope: &mut Scope, common: &Co
         stderr,
         environment,
         serverurl: common.serverurl.clone(),
-        extras: common.extras.clone(),
+        extras,
         socket: None,
-    })
+    };
+    ready::refuse_without_log(reader, place, &process);
+    Some(process)
 }
 
 fn name(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope, template: &str) -> Option<String> {

@@ -139,6 +139,17 @@ the file of the command is being written, uses up neither: it is tried again unt
 `[supervisord]` lets a storm of failing programs start no more than 20 a second, after 100 at once; first starts, requests, updates, and the first restart after a run of 10 seconds
 (or `restart_delay_max`) are never slowed. `galaxyctl retry` starts what is FATAL and nothing else.
 
+```ini
+; Ready when it answers, twice in a row; a start waits for that, for two minutes at most.
+[program:galaxy]
+command = /srv/venv/bin/gunicorn --bind 127.0.0.1:8080 app
+ready = http://127.0.0.1:8080/api/version status=200 body=version_major
+ready_timeout = 2m
+ready_successes = 2
+```
+
+**`ready`.** [Ready, not merely running](readiness.md) says what each form means and what waits for it. Nobody is asked without the key.
+
 **`killtree`.** What a main process leaves behind is found among the orphans that the daemon adopts: those of its process group, and those whose
 environment names the program (`SUPERVISOR_PROCESS_NAME`, `SUPERVISOR_GROUP_NAME`, `SUPERVISOR_SERVER_URL`), with all their descendants. Where
 programs have cgroups of their own, everybody in there is found as well, and SIGKILL reaches them all at once (`cgroup.kill`, Linux 5.14). Without

@@ -158,6 +158,8 @@ pub enum ValueType {
     CountLimit,
     /// `ignore` or `shutdown`.
     OnEnd,
+    /// How readiness shows.
+    Readiness,
     /// `auto`, `none` or an absolute path.
     Cgroup,
     /// `package.module:attribute`
@@ -166,7 +168,7 @@ pub enum ValueType {
 
 impl ValueType {
     /// All types, in the order of the reference.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Text,
         Self::Command,
         Self::Integer,
@@ -200,6 +202,7 @@ impl ValueType {
         Self::CpuLimit,
         Self::CountLimit,
         Self::OnEnd,
+        Self::Readiness,
         Self::Cgroup,
         Self::PythonObject,
     ];
@@ -241,6 +244,7 @@ impl ValueType {
             Self::CpuLimit => "CPU limit",
             Self::CountLimit => "count limit",
             Self::OnEnd => "consequence",
+            Self::Readiness => "question",
             Self::Cgroup => "cgroup",
             Self::PythonObject => "Python object",
         }
@@ -285,6 +289,9 @@ impl ValueType {
             }
             Self::CountLimit => "a whole number or `max`",
             Self::OnEnd => "`ignore` or `shutdown`",
+            Self::Readiness => {
+                "`http://host:port/path`, `http+unix:/socket:/path`, `tcp:host:port`, `unix:/socket`, `log:REGEX`, `notify` or `uwsgi-stats:address`"
+            }
             Self::Cgroup => "`auto`, `none` or an absolute path",
             Self::PythonObject => "`package.module:attribute`",
         }
@@ -631,6 +638,16 @@ pub const KEYS: &[Key] = &[
         "`shutdown`: when it has become FATAL by its failures, the daemon stops everything in order and ends with its exit code (1 where that is 0 or there is none). Not in Supervisor."),
     key(S::Program, "on_exit", V::OnEnd, Text("ignore"), N::Section, E::Update,
         "`shutdown`: when it has ended by itself and is not started again, the daemon stops everything in order and ends with its exit code. Not in Supervisor."),
+    key(S::Program, "ready", V::Readiness, Absent("it is not asked"), N::ProcessOwn, E::Update,
+        "What shows that it is ready and not merely running; see above. Not in Supervisor."),
+    key(S::Program, "ready_timeout", V::Duration, Text("60"), N::Process, E::Update,
+        "Time from its start after which it counts as late; it is left running, and asked on. Not in Supervisor."),
+    key(S::Program, "ready_interval", V::Duration, Text("1"), N::Process, E::Update,
+        "Time between two questions, 100 ms or more. Not in Supervisor."),
+    key(S::Program, "ready_successes", V::Integer, Text("1"), N::Process, E::Update,
+        "How many good answers in a row are wanted. Not in Supervisor."),
+    key(S::Program, "ready_settle", V::Duration, Text("0"), N::Process, E::Update,
+        "How long it must live on after them. Not in Supervisor."),
     key(S::Program, "user_environment", V::Boolean, Text("false"), N::Section, E::Update,
         "Set `HOME`, `USER`, `LOGNAME` and `SHELL` from the account it runs as. Not in Supervisor."),
     key(S::Program, "environment_file", V::Files, Text(""), N::Section, E::Update,

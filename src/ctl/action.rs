@@ -6,7 +6,7 @@ use super::exit::ExitCode;
 use super::fact::{Action, Done, Fact, Outcome};
 use super::name;
 use super::selection::Selection;
-use super::shell::Shell;
+use super::shell::{Shell, Started};
 use super::target::Target;
 use super::trouble::Trouble;
 use crate::rpc::{FaultCode, Value};
@@ -131,6 +131,9 @@ impl Shell {
         let Some(outcome) = judge(action, code, description) else {
             return Err(Trouble::UnknownResult { code, name });
         };
+        if action == Action::Start {
+            self.started.push(Started { name: name.clone(), code });
+        }
         self.screen.show(&Fact::Done(Done { action, name, code, outcome }));
         self.set_exit_from(code, ignored);
         Ok(())
@@ -163,6 +166,10 @@ fn judge(action: Action, code: i64, description: &str) -> Option<Outcome> {
         Action::Stop | Action::Signal if is(FaultCode::NotRunning) => error("not running"),
         Action::Stop | Action::Signal if is(FaultCode::Failed) => Some(Outcome::Told(description.to_owned())),
         Action::Clear if is(FaultCode::Failed) => error("failed"),
+        Action::Wait(_) => {
+            let told = description.strip_prefix("FAILED: ").unwrap_or(description);
+            Some(Outcome::Told(told.to_owned()))
+        }
         Action::Start | Action::Stop | Action::Signal | Action::Clear => None,
     }
 }

@@ -48,7 +48,7 @@ impl Connection {
     /// Calls that wait for processes take as long as these need, unless a limit was asked for: an `upcheck` before them has
     /// shown that the daemon answers.
     fn limit(&self, method: &str) -> Option<Duration> {
-        let waits = ["supervisor.start", "supervisor.stop", "galaxyd.update", "galaxyd.stop"]
+        let waits = ["supervisor.start", "supervisor.stop", "galaxyd.update", "galaxyd.stop", "galaxyd.wait"]
             .iter()
             .any(|start| method.starts_with(start));
         if waits { self.timeout } else { Some(self.timeout.unwrap_or(DEFAULT_TIMEOUT)) }

@@ -45,6 +45,7 @@ mod tests {
             name: name.to_owned(),
             statename: statename.to_owned(),
             reason: reason.to_owned(),
+            readiness: String::new(),
             hindrances: Vec::new(),
             last_words: Vec::new(),
             left_behind: Vec::new(),

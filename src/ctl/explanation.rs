@@ -17,6 +17,8 @@ pub struct Explanation {
     pub name: String,
     pub statename: String,
     pub reason: String,
+    /// `waiting`, `late`, `settling` or `ready`; empty if nobody asks.
+    pub readiness: String,
     /// What keeps it from going on: a log that cannot be written, a stop by a signal.
     pub hindrances: Vec<String>,
     pub last_words: Vec<String>,
@@ -40,6 +42,8 @@ impl Explanation {
             name: answer::text(value, "name")?,
             statename: answer::text(value, "statename")?,
             reason: answer::text(value, "reason")?,
+            // Daemons of before do not know of it.
+            readiness: answer::text(value, "readiness").unwrap_or_default(),
             hindrances: answer::list(list("hindrances")?, word)?,
             last_words: answer::list(list("last_words")?, word)?,
             left_behind: answer::list(list("left_behind")?, survivor)?,
@@ -60,6 +64,7 @@ impl Explanation {
             "process": self.name,
             "state": self.statename,
             "reason": self.reason,
+            "readiness": Some(&self.readiness).filter(|word| !word.is_empty()),
             "hindrances": self.hindrances,
             "last_words": self.last_words,
             "left_behind": left_behind,

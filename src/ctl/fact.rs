@@ -54,6 +54,8 @@ pub(super) enum Action {
     Stop,
     Signal,
     Clear,
+    /// Waiting until it is this.
+    Wait(&'static str),
 }
 
 impl Action {
@@ -65,6 +67,7 @@ impl Action {
             Action::Stop => "stop",
             Action::Signal => "signal",
             Action::Clear => "clear",
+            Action::Wait(_) => "wait",
         }
     }
 
@@ -76,6 +79,7 @@ impl Action {
             Action::Stop => "stopped",
             Action::Signal => "signalled",
             Action::Clear => "cleared",
+            Action::Wait(condition) => condition,
         }
     }
 }

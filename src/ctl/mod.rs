@@ -28,6 +28,7 @@ mod target;
 mod terminal;
 mod trouble;
 mod updating;
+mod waiting;
 
 pub use answer::{Changes, ConfigInfo, ProcessInfo, ResultInfo};
 pub use daemon::{Call, CallError, Daemon, Follower};

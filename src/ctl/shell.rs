@@ -70,6 +70,13 @@ pub(super) enum Upcheck {
     Down,
 }
 
+/// A process that was to be started, and the code of what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Started {
+    pub(super) name: String,
+    pub(super) code: i64,
+}
+
 /// The session.
 pub(super) struct Shell {
     pub session: Session,
@@ -77,6 +84,8 @@ pub(super) struct Shell {
     pub screen: Screen,
     pub console: Box<dyn Console>,
     exit: ExitCode,
+    /// What the command has started, or tried to.
+    pub(super) started: Vec<Started>,
     /// What `getAllProcessInfo` said, for names; forgotten with every command.
     known: Option<Vec<ProcessInfo>>,
 }
@@ -84,7 +93,7 @@ pub(super) struct Shell {
 impl Shell {
     #[must_use]
     pub(super) fn new(session: Session, daemon: Box<dyn Daemon>, screen: Screen, console: Box<dyn Console>) -> Self {
-        Self { session, daemon, screen, console, exit: ExitCode::Success, known: None }
+        Self { session, daemon, screen, console, exit: ExitCode::Success, started: Vec::new(), known: None }
     }
 
     /// Talks to this daemon from now on; gives the one before.
@@ -128,6 +137,7 @@ impl Shell {
         let flow = self.run_command(command, &rest);
         self.screen.finish(self.exit);
         self.known = None;
+        self.started.clear();
         if let Some(form) = before {
             self.screen.set_form(form);
         }
@@ -182,7 +192,7 @@ impl Shell {
         Ok(())
     }
 
-    fn report(&mut self, trouble: &Trouble) -> Flow {
+    pub(super) fn report(&mut self, trouble: &Trouble) -> Flow {
         if self.is_galaxyctl() && matches!(trouble, Trouble::Call(CallError::TimedOut)) {
             self.exit = ExitCode::Unanswered;
             self.problem(explain::unanswered(&self.session), None);

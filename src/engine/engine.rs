@@ -32,9 +32,10 @@ impl Slot {
     fn deadline(&self, mood: Mood) -> Option<Moment> {
         let report = self.waits.iter().filter_map(|wait| match wait.want {
             Want::Stopped { report_at, .. } | Want::Restarted { report_at, .. } => Some(report_at),
+            Want::Condition { until, .. } => until,
             Want::Forked | Want::Running | Want::Delivered { .. } => None,
         });
-        report.chain(self.process.deadline(mood)).min()
+        report.chain(self.process.deadline(mood)).chain(self.process.readiness_deadline()).min()
     }
 }
 
@@ -60,6 +61,8 @@ pub struct Engine {
     pub(super) has_ender: bool,
     /// The rate of automatic starts.
     throttle: Throttle,
+    /// Processes whose child is to be asked whether it is ready.
+    pub(super) asked: BTreeSet<ProcessId>,
     /// Requests whose next stage is to be told when this input is done with.
     pub(super) staged: Vec<RequestId>,
     /// Kept for its allocation.
@@ -91,6 +94,7 @@ impl Engine {
             unconfirmed: BTreeMap::new(),
             has_ender: false,
             throttle: Throttle::default(),
+            asked: BTreeSet::new(),
             staged: Vec::new(),
             turns: Vec::new(),
         }
@@ -115,6 +119,7 @@ impl Engine {
             Input::KillFailed { process, pid, signal, text } => {
                 self.step(now, process, Step::KillFailed { pid, signal, text }, effects);
             }
+            Input::Answered { process, attempt } => self.step(now, process, Step::Answered { attempt }, effects),
             Input::Deadline => {
                 // A group whose listeners' time is over is stopped first: its members may be due at once.
                 self.advance_leaving(now, effects);
@@ -327,6 +332,7 @@ impl Engine {
         self.slots.insert(process, slot);
         self.dirty.insert(process);
         self.file_deadline(process);
+        self.note_asked(process);
     }
 
     /// These members by ascending priority, ties in their order.
@@ -344,6 +350,7 @@ impl Engine {
             self.deadlines.remove(&(at, process));
         }
         self.unconfirmed.remove(&process);
+        self.asked.remove(&process);
         self.dirty.insert(process);
     }
 
@@ -373,6 +380,8 @@ impl Engine {
         }
         turns.clear();
         self.turns = turns;
+        self.note_asked(process);
+        self.settle_conditions(now, process, effects);
         self.file_deadline(process);
         self.finish_change(now, process, effects);
     }

@@ -50,6 +50,7 @@ impl Process {
             _ => cx.now.mono + self.rules().stopwaitsecs,
         };
         self.record.sweeping = Some(Sweeping { exit, at, insist_at });
+        self.record.readiness = None;
         self.ask_to_sweep(cx, pid, insist_at);
     }
 

@@ -1,10 +1,12 @@
 //! What goes into the engine and what comes out: two closed enums.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::policy::{GroupSpec, MemberSpec};
+use super::readiness::Condition;
 use super::signal::signal_name;
 use super::size::size_text;
 use super::state::ProcessState;
@@ -126,6 +128,12 @@ pub enum Request {
     Retry {
         processes: Vec<ProcessId>,
         wait: bool,
+    },
+    /// Answered when each of the processes is what `condition` says, cannot become so by itself, or `within` is over.
+    Await {
+        processes: Vec<ProcessId>,
+        condition: Condition,
+        within: Option<Duration>,
     },
     /// `signal` is a number already understood; Supervisor's `signalProcess`. Never to a group of processes.
     Signal {
@@ -251,6 +259,11 @@ pub enum Input {
         pid: Pid,
         signal: i32,
         text: String,
+    },
+    /// The child of this attempt has shown that it is ready, as often as its program wants it.
+    Answered {
+        process: ProcessId,
+        attempt: u32,
     },
     /// A deadline may have passed. The worker hands in what the keeper told before this, so that an exit that
     /// came before a deadline is also judged before it.

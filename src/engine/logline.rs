@@ -58,6 +58,19 @@ impl LogLine {
         if expected { LogLine::info(text) } else { LogLine::warn(text) }
     }
 
+    /// Ours: Supervisor has no such thing.
+    pub(super) fn ready(name: &str, after: Duration) -> LogLine {
+        LogLine::info(format!("ready: {name}, {:.1} seconds after its start", after.as_secs_f64()))
+    }
+
+    /// Ours.
+    pub(super) fn not_ready(name: &str, timeout: Duration) -> LogLine {
+        let seconds = timeout.as_secs_f64();
+        LogLine::warn(format!(
+            "not ready: {name} has not become ready in {seconds} seconds (ready_timeout); it is left running"
+        ))
+    }
+
     pub(super) fn gave_up(name: &str) -> LogLine {
         LogLine::info(format!("gave up: {name} entered FATAL state, too many start retries too quickly"))
     }

@@ -73,6 +73,7 @@ impl Engine {
             self.deadlines.remove(&(at, process));
         }
         self.unconfirmed.remove(&process);
+        self.asked.remove(&process);
         self.dirty.insert(process);
         if let Some(group) = self.groups.get_mut(&slot.group) {
             group.members.retain(|member| *member != process);
@@ -106,6 +107,7 @@ mod tests {
             kind: Kind::Service,
             killtree: false,
             restarts: crate::engine::Restarts::default(),
+            ready: None,
         };
         MemberSpec { name: name.to_owned(), policy }
     }

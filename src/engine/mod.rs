@@ -15,6 +15,7 @@ mod ordered;
 mod pacing;
 mod policy;
 mod process;
+mod readiness;
 mod record;
 mod recovery;
 mod request;
@@ -36,6 +37,7 @@ pub use input::{
 };
 pub use pacing::{Delay, Limit, OnEnd, Restarts};
 pub use policy::{AutoRestart, GroupSpec, Kind, MemberSpec, Policy, UNLIMITED};
+pub use readiness::{Condition, Readiness, ReadyRule};
 pub use record::{LastExit, ProcessRecord, StopCause, Then};
 pub use signal::signal_name;
 pub use size::size_text;

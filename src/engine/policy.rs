@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::pacing::Restarts;
+use super::readiness::ReadyRule;
 
 /// A `startretries` that is never used up.
 pub const UNLIMITED: i64 = i64::MAX;
@@ -53,6 +54,9 @@ pub struct Policy {
     pub killtree: bool,
     #[serde(default)]
     pub restarts: Restarts,
+    /// When it counts as ready; `None`: it is not asked.
+    #[serde(default)]
+    pub ready: Option<ReadyRule>,
 }
 
 /// One process of a group.

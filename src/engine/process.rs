@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::input::{Effect, Event, ExecError, Exit, Kill, LogLine, Mood, Pid, SpawnError};
 use super::pacing::Throttle;
 use super::policy::{Kind, Policy};
+use super::readiness::Readiness;
 use super::record::{ProcessRecord, State, StopCause, Then};
 use super::signal::SIGKILL;
 use super::state::ProcessState;
@@ -53,6 +54,10 @@ pub(super) enum Step {
         pid: Pid,
         signal: i32,
         text: String,
+    },
+    /// The child of this attempt has shown that it is ready.
+    Answered {
+        attempt: u32,
     },
     /// Its deadline may have passed.
     Due,
@@ -153,6 +158,7 @@ impl Process {
         if let Some(sweeping) = self.record.sweeping {
             return self.handle_sweeping(cx, sweeping, step);
         }
+        let is_readier = self.readier(cx, &step);
         match (self.record.state, step) {
             (S::Stopped | S::Exited { .. } | S::Fatal, Step::Start) => {
                 self.record.restarted_at_once = false;
@@ -208,8 +214,8 @@ impl Process {
                 | S::Stopping { .. } | S::Exited { .. } | S::Fatal | S::Unknown { .. },
                 Step::Start | Step::Stop | Step::Halt | Step::Signal(_) | Step::Spawned { .. } | Step::SpawnFailed(_)
                 | Step::NeverSpawned | Step::LastSignal(_) | Step::ExecFailed { .. } | Step::Exited { .. }
-                | Step::Swept { .. } | Step::SweepAgain | Step::KillFailed { .. } | Step::Due,
-            ) => return false,
+                | Step::Swept { .. } | Step::SweepAgain | Step::KillFailed { .. } | Step::Answered { .. } | Step::Due,
+            ) => return is_readier,
         }
         true
     }
@@ -219,6 +225,9 @@ impl Process {
         let from = self.record.state.shown();
         let to = state.shown();
         self.record.state = state;
+        if !matches!(state, State::Starting { .. } | State::Running { .. }) {
+            self.record.readiness = None;
+        }
         if from == to {
             return;
         }
@@ -263,6 +272,7 @@ impl Process {
         self.note_forked(cx, pid, at);
         let up_at = at.mono + self.policy.startsecs;
         self.enter(cx, State::Starting { pid, up_at }, Extra::default());
+        self.record.readiness = self.policy.ready.map(|rule| Readiness::Awaited { until: at.mono + rule.timeout });
         // Any other start window is judged by its deadline, even when that has passed already: an exit that came
         // before it may be the next input.
         if self.policy.startsecs.is_zero() {
@@ -473,6 +483,7 @@ mod tests {
             kind: Kind::Service,
             killtree: false,
             restarts: Restarts::default(),
+            ready: None,
         }
     }
 

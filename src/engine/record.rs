@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::input::{Exit, Pid, ProcessId};
 use super::policy::Policy;
+use super::readiness::Readiness;
 use super::state::ProcessState;
 use super::time::{Moment, Now};
 
@@ -192,6 +193,9 @@ pub struct ProcessRecord {
     /// The daemon ends because of it, with this code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ends_daemon: Option<u8>,
+    /// How ready the present child is; `None` without one, and where nobody asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) readiness: Option<Readiness>,
     /// Set while an update waits for it to stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) change: Option<Change>,
@@ -226,6 +230,7 @@ impl ProcessRecord {
             starved: 0,
             exec_starved: false,
             ends_daemon: None,
+            readiness: None,
             change: None,
         }
     }

@@ -59,6 +59,13 @@ impl Engine {
                     engine.start(now, process, scope, wait, None, effects)
                 });
             }
+            Request::Await { processes, condition, within } => {
+                let meant = (processes, Scope::Several);
+                let until = within.map(|within| now.mono + within);
+                self.each_of(id, Pending::new(now.mono, true), meant, effects, |engine, process, _, _| {
+                    engine.awaits(process, condition, until)
+                });
+            }
             Request::Signal { target, signal } => {
                 self.each(id, Pending::new(now.mono, false), &target, effects, |engine, process, scope, effects| {
                     engine.signal(now, process, scope, signal, effects)

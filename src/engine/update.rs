@@ -93,6 +93,7 @@ impl Engine {
         for process in starts {
             self.step(now, process, Step::Start, effects);
         }
+        self.settle_all_conditions(now, effects);
         if pending.is_complete() {
             answer(effects, id, pending.into_answer());
         } else {
@@ -207,6 +208,9 @@ impl Engine {
     /// Gives a member its new rules; says what has to be done to it, if anything.
     fn judge(&mut self, process: ProcessId, policy: Policy, treatment: Treatment) -> Option<Then> {
         let starts = self.starts(process, treatment, policy.autostart);
+        if policy.ready.is_none() {
+            self.forget_readiness(process);
+        }
         let slot = self.slots.get_mut(&process)?;
         let former = std::mem::replace(&mut slot.process.policy, policy);
         let record = &mut slot.process.record;

@@ -6,6 +6,7 @@ use super::group::Group;
 use super::input::{Pid, ProcessId};
 use super::policy::Policy;
 use super::process::Process;
+use super::readiness::Readiness;
 use super::record::{LastExit, StopCause, Then};
 use super::state::ProcessState;
 use super::time::{Moment, Now};
@@ -40,6 +41,8 @@ pub struct ProcessView<'a> {
     pub sweeping: bool,
     /// What the engine waits for next here (RUNNING, retry, SIGKILL by state), and until when.
     pub deadline: Option<Moment>,
+    /// How ready its child is; `None` without one, and where nobody asks.
+    pub readiness: Option<Readiness>,
     /// What an update has in store for it once it is stopped.
     pub then: Option<Then>,
     pub policy: &'a Policy,
@@ -90,6 +93,7 @@ impl<'a> ProcessView<'a> {
             last_exit: record.last_exit,
             sweeping: record.sweeping.is_some(),
             deadline,
+            readiness: record.readiness,
             then: record.change.as_ref().map(|change| change.then),
             policy: &process.policy,
             rules: process.rules(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::input::{Answer, Outcome, ProcessId, Refusal, RequestId};
 use super::ordered::Stage;
+use super::readiness::Condition;
 use super::state::ProcessState;
 use super::time::Moment;
 
@@ -39,6 +40,8 @@ pub(super) enum Want {
     Stopped { signal: i32, delivered: bool, report_at: Moment },
     /// An update's restart, until it is stopped; then it becomes `Running`.
     Restarted { signal: i32, delivered: bool, report_at: Moment },
+    /// That the process is something; judged by its record, see `settle_conditions`.
+    Condition { condition: Condition, until: Option<Moment> },
 }
 
 impl Want {
@@ -49,7 +52,7 @@ impl Want {
             Want::Stopped { signal, delivered, .. } | Want::Restarted { signal, delivered, .. } => {
                 *signal == sent && !delivered
             }
-            Want::Forked | Want::Running => false,
+            Want::Forked | Want::Running | Want::Condition { .. } => false,
         }
     }
 
@@ -68,7 +71,8 @@ impl Want {
             }
             (Want::Stopped { .. }, Turn::Entered(state)) => state.is_stopped().then_some(Ok(())),
             // A restart that has stopped: the engine goes on from there, see `finish_change`.
-            (Want::Restarted { .. }, Turn::Entered(ProcessState::Stopped))
+            (Want::Condition { .. }, _)
+            | (Want::Restarted { .. }, Turn::Entered(ProcessState::Stopped))
             | (Want::Forked, Turn::Entered(_) | Turn::Undelivered { .. } | Turn::Reaped)
             | (Want::Running, Turn::Forked | Turn::NotForked | Turn::Undelivered { .. } | Turn::Reaped)
             | (Want::Delivered { .. }, Turn::Entered(_) | Turn::Forked | Turn::NotForked)

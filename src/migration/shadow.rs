@@ -96,6 +96,7 @@ impl Shadow {
             kind: Kind::Service,
             killtree: false,
             restarts: Restarts::default(),
+            ready: None,
             ..policy.clone()
         };
         let members = groups.iter().flat_map(|group| {
@@ -295,6 +296,7 @@ mod tests {
             kind: Kind::Service,
             killtree: false,
             restarts: crate::engine::Restarts::default(),
+            ready: None,
         }
     }
 

@@ -4,6 +4,7 @@
 use super::arguments::Arguments;
 use super::fault::{Fault, FaultCode};
 use super::value::Value;
+use crate::engine::Condition;
 
 /// One understood call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +40,19 @@ pub enum OwnMethod {
         /// Answer when they are RUNNING or have failed again, not when they are forked.
         wait: bool,
     },
+    /// Answers for each of the processes when it is what `condition` says, or cannot become so by itself: a result as of
+    /// `startAllProcesses`. Names as of `Update`; empty: all.
+    WaitFor {
+        names: Vec<String>,
+        condition: Condition,
+        /// Seconds; zero: for as long as it takes.
+        timeout: u32,
+    },
+    /// How ready the processes are, those only that are asked: structs of `name`, `group`, `readiness` (`waiting`, `late`,
+    /// `settling`, `ready`, or `none` without a child), `detail`. Names as of `Update`; empty: all.
+    GetReadiness { names: Vec<String> },
     /// Why a process is in its state, what it said last, and which processes it left behind: a struct of `name`,
-    /// `group`, `statename`, `reason`, `hindrances`, `last_words`, `left_behind`.
+    /// `group`, `statename`, `reason`, `readiness` (empty if it is not asked), `hindrances`, `last_words`, `left_behind`.
     ExplainProcess { name: String },
     /// The same for all, sorted by group and name.
     ExplainAllProcesses,
@@ -77,6 +89,8 @@ impl OwnMethod {
             "galaxyd.upgrade" => (1, args.text("path").map(|path| OwnMethod::Upgrade { path })),
             "galaxyd.getUpgrade" => (0, Ok(OwnMethod::GetUpgrade)),
             "galaxyd.retry" => (2, retry(&mut args)),
+            "galaxyd.waitFor" => (3, wait_for(&mut args)),
+            "galaxyd.getReadiness" => (1, args.texts("names").map(|names| OwnMethod::GetReadiness { names })),
             "galaxyd.explainProcess" => (1, args.text("name").map(|name| OwnMethod::ExplainProcess { name })),
             "galaxyd.explainAllProcesses" => (0, Ok(OwnMethod::ExplainAllProcesses)),
             "galaxyd.getListenerPools" => (0, Ok(OwnMethod::GetListenerPools)),
@@ -97,6 +111,8 @@ impl OwnMethod {
             OwnMethod::Upgrade { .. } => "galaxyd.upgrade",
             OwnMethod::GetUpgrade => "galaxyd.getUpgrade",
             OwnMethod::Retry { .. } => "galaxyd.retry",
+            OwnMethod::WaitFor { .. } => "galaxyd.waitFor",
+            OwnMethod::GetReadiness { .. } => "galaxyd.getReadiness",
             OwnMethod::ExplainProcess { .. } => "galaxyd.explainProcess",
             OwnMethod::ExplainAllProcesses => "galaxyd.explainAllProcesses",
             OwnMethod::GetListenerPools => "galaxyd.getListenerPools",
@@ -115,6 +131,8 @@ impl OwnMethod {
             | OwnMethod::Retry { .. }
             | OwnMethod::GetProcessPlan { redacted: false, .. } => true,
             OwnMethod::PlanUpdate { .. }
+            | OwnMethod::WaitFor { .. }
+            | OwnMethod::GetReadiness { .. }
             | OwnMethod::ExplainProcess { .. }
             | OwnMethod::ExplainAllProcesses
             | OwnMethod::GetListenerPools
@@ -131,6 +149,8 @@ impl OwnMethod {
             | OwnMethod::Update { names, .. }
             | OwnMethod::GetHistory { names, .. }
             | OwnMethod::Retry { names, .. }
+            | OwnMethod::WaitFor { names, .. }
+            | OwnMethod::GetReadiness { names }
             | OwnMethod::StopOrdered { names } => names.join(" "),
             OwnMethod::ExplainProcess { name } | OwnMethod::GetProcessPlan { name, .. } => name.clone(),
             OwnMethod::Upgrade { path } => path.clone(),
@@ -155,6 +175,18 @@ fn retry(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
     Ok(OwnMethod::Retry { names: args.texts("names")?, wait: args.switch() })
 }
 
+fn wait_for(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
+    let names = args.texts("names")?;
+    let word = args.text("condition")?;
+    let words = Condition::ALL.map(Condition::word).join(", ");
+    let unknown = || {
+        Fault::with(FaultCode::IncorrectParameters, format_args!("condition must be one of {words}, found '{word}'"))
+    };
+    let condition = Condition::named(&word).ok_or_else(unknown)?;
+    let timeout = args.whole("timeout")?.clamp(0, i64::from(u32::MAX));
+    Ok(OwnMethod::WaitFor { names, condition, timeout: u32::try_from(timeout).unwrap_or(u32::MAX) })
+}
+
 fn process_plan(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
     Ok(OwnMethod::GetProcessPlan { name: args.text("name")?, redacted: args.switch() })
 }
@@ -177,6 +209,15 @@ mod tests {
         }
         let retry = OwnMethod::Retry { names: Vec::new(), wait: true };
         assert_eq!(call("galaxyd.retry", &[]), Some(Ok(retry)));
+        let wait =
+            |condition: &str, seconds: i64| call("galaxyd.waitFor", &[names(), condition.into(), seconds.into()]);
+        let wanted = OwnMethod::WaitFor {
+            names: vec!["a".to_owned(), "g:p".to_owned()],
+            condition: Condition::Ready,
+            timeout: 0,
+        };
+        assert_eq!(wait("ready", -1), Some(Ok(wanted)));
+        assert!(wait("healthy", 0).unwrap().unwrap_err().text.contains("condition must be one of started, running"));
         assert_eq!(call("galaxyd.nothing", &[]), None);
     }
 

@@ -15,6 +15,7 @@ mod fork;
 pub mod heap;
 pub mod host;
 pub mod limits;
+pub mod mailbox;
 pub mod mounts;
 pub mod notify;
 pub mod peer;

@@ -79,6 +79,9 @@ impl Worker {
             Method::Restart => self.read_configuration(Purpose::Restart(Asker::Client(reply))),
             Method::Own(OwnMethod::StopOrdered { names }) => self.stop_ordered(&names, reply),
             Method::Own(OwnMethod::Retry { names, wait }) => self.retry(&names, wait, reply),
+            Method::Own(OwnMethod::WaitFor { names, condition, timeout }) => {
+                self.wait_for(&names, condition, timeout, reply);
+            }
             Method::Own(OwnMethod::PlanUpdate { names, restart }) => {
                 let wish = Wish { names, restart, wait: false, rehearsal: true };
                 self.read_configuration(Purpose::Update(wish, reply));
@@ -143,6 +146,7 @@ impl Worker {
             Method::Own(OwnMethod::ExplainAllProcesses) => {
                 Ok(Value::Array(self.engine.processes().map(|view| self.explanation(&view)).collect()))
             }
+            Method::Own(OwnMethod::GetReadiness { names }) => self.readiness(&names),
             Method::SendProcessStdin { name, chars } => self.send_stdin(&name, chars.as_bytes()),
             Method::Own(OwnMethod::GetListenerPools) => {
                 Ok(Value::Array(self.events.pools().map(|pool| describe::listener_pool(&pool)).collect()))
@@ -230,7 +234,7 @@ impl Worker {
     }
 
     /// The processes that are named, each once.
-    fn named(&self, names: &[String]) -> Result<Vec<ProcessId>, Fault> {
+    pub(super) fn named(&self, names: &[String]) -> Result<Vec<ProcessId>, Fault> {
         let targets: Result<Vec<Target>, Fault> = names.iter().map(|name| self.target(name)).collect();
         let targets = match targets? {
             none if none.is_empty() => vec![Target::All],

@@ -1,8 +1,9 @@
 //! Performing what the engine asks for.
 
 use super::scarcity;
-use super::spawning::{Prepared, Surroundings, Wanted};
+use super::spawning::{Prepared, Provision, Surroundings, Wanted};
 use super::worker::{Waiting, Worker, now};
+use crate::config::ReadyCheck;
 use crate::engine::{Answer, Effect, Input, Kill, LogLevel, LogLine, ProcessId, ProcessState, SpawnError};
 use crate::keeper::ToKeeper;
 use crate::logs::{Level, log};
@@ -70,7 +71,9 @@ impl Worker {
         };
         let wanted = Wanted { process, attempt };
         let socket = self.enter_socket(process);
-        let surroundings = Surroundings { heritage: self.heritage.clone(), socket, room: self.room(wanted) };
+        let is_telling = matches!(config.extras.ready.as_ref().map(|ready| &ready.check), Some(ReadyCheck::Log(_)));
+        let logs = if is_telling { self.telling_logs(process) } else { Vec::new() };
+        let surroundings = Surroundings { heritage: self.heritage.clone(), socket, room: self.room(wanted), logs };
         self.spawns.push(now().mono, wanted, group, config, surroundings);
     }
 
@@ -94,7 +97,7 @@ impl Worker {
     }
 
     fn send_spawn(&mut self, wanted: Wanted, prepared: Prepared) -> Result<(), SpawnError> {
-        let (plan, door) = prepared?;
+        let Provision { plan, door, tracks } = prepared?;
         let name = self.bare_name(wanted.process);
         if !self.has_descriptors_for_another() {
             return Err(scarcity::no_descriptors(&name, self.descriptors_needed()));
@@ -104,6 +107,7 @@ impl Worker {
             let starved = error.raw_os_error().is_some_and(scarcity::is_starved);
             if starved { SpawnError::Starved(text) } else { SpawnError::Failed(text) }
         };
+        self.keep_tracks(wanted, tracks).map_err(failed)?;
         let mut carried = vec![plan.encode().map_err(failed)?];
         carried.extend(self.socket_for(wanted.process)?);
         carried.extend(door);

@@ -2,7 +2,7 @@
 
 use super::post_mortem::{PostMortem, left_behind, reason};
 use super::worker::{Worker, now};
-use crate::engine::{Moment, ProcessState, ProcessView, StopCause};
+use crate::engine::{Moment, ProcessState, ProcessView, Readiness, StopCause};
 use crate::rpc::Value;
 
 impl Worker {
@@ -10,7 +10,10 @@ impl Worker {
     pub(super) fn explanation(&self, view: &ProcessView<'_>) -> Value {
         let known = self.morgue.get(view.process);
         let startsecs = self.process_config(view.process).map_or(0, |config| config.startsecs);
-        let reason = explain(view, known, u64::try_from(startsecs).unwrap_or(0), now().mono);
+        let mut reason = explain(view, known, u64::try_from(startsecs).unwrap_or(0), now().mono);
+        if let Some(readiness) = view.readiness {
+            reason = format!("{reason}; {}", self.readiness_text(view.process, readiness));
+        }
         let hindrances: Vec<Value> = self.hindrances(view).into_iter().map(Value::from).collect();
         // What an earlier child said is no news of this one.
         let is_last = known.is_some_and(|known| Some(known.last) == view.last_exit);
@@ -33,6 +36,7 @@ impl Worker {
             ("group".to_owned(), view.group.into()),
             ("statename".to_owned(), view.state.name().into()),
             ("reason".to_owned(), reason.into()),
+            ("readiness".to_owned(), view.readiness.map_or("", Readiness::word).into()),
             ("hindrances".to_owned(), Value::Array(hindrances)),
             ("last_words".to_owned(), Value::Array(last_words)),
             ("left_behind".to_owned(), Value::Array(left_behind)),
@@ -103,7 +107,7 @@ fn end(view: &ProcessView<'_>, known: Option<&PostMortem>, startsecs: u64) -> St
 }
 
 /// The time from `now` to `at`, whole seconds, rounded up: it is never over before it is said to be.
-fn seconds(at: Moment, now: Moment) -> String {
+pub(super) fn seconds(at: Moment, now: Moment) -> String {
     let left = at.since(now);
     let whole = left.as_secs() + u64::from(left.subsec_nanos() > 0);
     if whole == 1 { "1 second".to_owned() } else { format!("{whole} seconds") }

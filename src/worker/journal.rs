@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::ear::TapRecord;
 use super::framing::{self, Values};
 use super::launch::LaunchRecord;
+use super::probing::ProbeRecord;
 use super::state_files::StateFiles;
 use super::update::Growth;
 use crate::config::{Config, GroupConfig, ProcessConfig};
@@ -60,6 +61,9 @@ pub(super) struct Snapshot {
     pub(super) events: Vec<events::Record>,
     /// How far the output was heard that events depend on.
     pub(super) taps: Vec<TapRecord>,
+    /// Where the logs of programs ended when they were started.
+    #[serde(default)]
+    pub(super) probes: Vec<ProbeRecord>,
 }
 
 /// What changed together: a successor knows all of it or nothing.
@@ -72,11 +76,13 @@ pub(super) struct Change {
     pub(super) events: Vec<events::Record>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) taps: Vec<TapRecord>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) probes: Vec<ProbeRecord>,
 }
 
 impl Change {
     pub(super) fn is_empty(&self) -> bool {
-        self.processes.is_empty() && self.events.is_empty() && self.taps.is_empty()
+        self.processes.is_empty() && self.events.is_empty() && self.taps.is_empty() && self.probes.is_empty()
     }
 }
 
@@ -200,6 +206,7 @@ pub(super) fn parse(bytes: &[u8]) -> io::Result<(Snapshot, u64, u64)> {
         // Later records replace earlier ones of the same thing; whose they are is their rooms' business.
         snapshot.events.extend(change.events);
         snapshot.taps.extend(change.taps);
+        snapshot.probes.extend(change.probes);
     }
     for record in snapshot.engine.iter_mut().flat_map(|(_, records)| records) {
         if let Some(newer) = latest.swap_remove(&record.process()) {
@@ -247,6 +254,7 @@ mod tests {
             engine: specs.iter().map(|spec| (spec.clone(), records(spec))).collect(),
             events: Vec::new(),
             taps: Vec::new(),
+            probes: Vec::new(),
         };
         (engine, snapshot)
     }

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use super::children::Child;
 use super::scarcity;
 use super::worker::{Asker, Purpose, Worker, now};
-use crate::engine::{Channel, ExecError, Input, Mood, Pid, ProcessId, ProcessView, SpawnError, signal_name};
+use crate::engine::{Channel, ExecError, Input, Mood, Pid, ProcessId, ProcessView, Readiness, SpawnError, signal_name};
 use crate::events;
 use crate::keeper::{Ended, FromKeeper, Stage, ToKeeper};
 use crate::logs::{Command, Level, SourceId, log};
@@ -156,7 +156,10 @@ impl Worker {
     pub(super) fn tell_exits_that_are_due(&mut self) {
         let Worker { children, engine, .. } = self;
         let now = now().mono;
-        let is_due = |view: ProcessView<'_>| view.deadline.is_some_and(|deadline| deadline <= now);
+        let is_due = |view: ProcessView<'_>| {
+            let settles = view.readiness.and_then(Readiness::deadline);
+            view.deadline.into_iter().chain(settles).any(|deadline| deadline <= now)
+        };
         children.hurry(now, |process| engine.process(process).is_some_and(is_due));
         self.tell_exits();
     }

@@ -32,6 +32,7 @@ mod outbox;
 mod persistence;
 mod pidfile;
 mod post_mortem;
+mod probing;
 mod process_plan;
 mod program_socket;
 mod program_sockets;

@@ -9,6 +9,7 @@ use std::ffi::{CString, OsString};
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,9 @@ use tokio::sync::mpsc;
 use super::cgroups::Room;
 use super::environment_file;
 use super::launch::LaunchRecord;
+use super::probing::{self, Tracks};
 use super::program_sockets::SharedSocket;
+use super::scarcity;
 use crate::config::{Config, ProcessConfig, ServerConfig, find_command};
 use crate::engine::{Moment, ProcessId, SpawnError};
 use crate::sys::plan::{ExecPlan, SoftLimit, Stderr, Stdin, User};
@@ -53,8 +56,17 @@ impl FromStr for Wanted {
     }
 }
 
-/// A plan with the door to the cgroup that the child is to enter, or why there is none.
-pub(super) type Prepared = Result<(ExecPlan, Option<OwnedFd>), SpawnError>;
+/// What a run needs, made beforehand.
+#[derive(Debug)]
+pub(super) struct Provision {
+    pub(super) plan: ExecPlan,
+    /// Of the cgroup that the child is to enter.
+    pub(super) door: Option<OwnedFd>,
+    pub(super) tracks: Tracks,
+}
+
+/// What a run needs, or why there is none.
+pub(super) type Prepared = Result<Provision, SpawnError>;
 
 /// What all programs inherit from the daemon.
 #[derive(Debug, Clone)]
@@ -127,6 +139,22 @@ pub(super) fn prepare(group: &str, process: &ProcessConfig, heritage: &Heritage)
         enters_cgroup: false,
         is_confined: false,
     })
+}
+
+/// What shows that the run is ready, with the variable that the program needs for it.
+fn tracks(process: &ProcessConfig, logs: Vec<PathBuf>, plan: &mut ExecPlan) -> Result<Tracks, SpawnError> {
+    let failed = |error: std::io::Error| {
+        let text = format!("cannot make a socket for the messages of '{}': {error}", process.name);
+        let starved = error.raw_os_error().is_some_and(scarcity::is_starved);
+        if starved { SpawnError::Starved(text) } else { SpawnError::Failed(text) }
+    };
+    let (tracks, address) = probing::prepare(process.extras.ready.as_ref(), logs).map_err(failed)?;
+    if let Some(address) = address {
+        let named = variable(b"NOTIFY_SOCKET", address.as_bytes());
+        plan.environment.retain(|pair| !pair.to_bytes().starts_with(b"NOTIFY_SOCKET="));
+        plan.environment.extend(named);
+    }
+    Ok(tracks)
 }
 
 /// The child's environment, each variable once, in the order in which it is handed over; what comes later overrides.
@@ -202,6 +230,8 @@ pub(super) struct Surroundings {
     pub(super) socket: Option<SharedSocket>,
     /// For a cgroup of its own.
     pub(super) room: Option<Room>,
+    /// Files in which its output shows that it is ready.
+    pub(super) logs: Vec<PathBuf>,
 }
 
 /// Spawns wanted by the engine, waiting for their plans.
@@ -233,7 +263,7 @@ impl SpawnQueue {
         process: ProcessConfig,
         surroundings: Surroundings,
     ) {
-        let Surroundings { heritage, socket, room } = surroundings;
+        let Surroundings { heritage, socket, room, logs } = surroundings;
         self.waiting.push_back(Waiting { wanted, asked: now, prepared: None });
         let done = self.done.clone();
         tokio::task::spawn_blocking(move || {
@@ -244,11 +274,13 @@ impl SpawnQueue {
             // The receiver is gone only when the worker ends.
             let _ = done.send((
                 wanted,
-                made.and_then(|()| prepare(&group, &process, &heritage)).and_then(|mut plan| {
+                made.and_then(|()| {
+                    let mut plan = prepare(&group, &process, &heritage)?;
+                    let tracks = tracks(&process, logs, &mut plan)?;
                     plan.is_confined = room.as_ref().is_some_and(Room::is_required);
                     let door = room.map_or(Ok(None), |room| room.door())?;
                     plan.enters_cgroup = door.is_some();
-                    Ok((plan, door))
+                    Ok(Provision { plan, door, tracks })
                 }),
             ));
         });

@@ -26,6 +26,7 @@ use super::memory;
 use super::persistence::{self, Persistence};
 use super::pidfile::{self, Claim};
 use super::post_mortem::Morgue;
+use super::probing::Probes;
 use super::program_sockets::{ProgramSockets, test_sockets};
 use super::report;
 use super::scarcity;
@@ -271,6 +272,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         engine,
         events,
         taps,
+        probes,
     } = snapshot;
     // A daemon that goes on after a crash was launched anew.
     let launch = inventory.held.remove(launch::HELD_NAME).and_then(|launch| memory::read(launch).ok());
@@ -302,6 +304,8 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         activity,
     };
     let mut worker = assemble(state, keeper, inventory.held, pid, listeners)?;
+    worker.probes = Probes::resume(probes);
+    worker.take_mailboxes();
     worker.leaving = leaving;
     worker.growing = growing;
     worker.roll_is(inventory.unrecorded);
@@ -421,6 +425,7 @@ fn assemble(
         events,
         event_effects: Vec::new(),
         taps,
+        probes: Probes::default(),
         gone: Vec::new(),
         held,
         tap_records,

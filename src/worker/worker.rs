@@ -19,6 +19,7 @@ use super::journal::{self, Change, Journal, Snapshot};
 use super::launch::LaunchRecord;
 use super::persistence::Persistence;
 use super::post_mortem::{Case, Morgue};
+use super::probing::Probes;
 use super::program_sockets::ProgramSockets;
 use super::reply::Reply;
 use super::socket_watch::{Restored, SocketWatch};
@@ -67,6 +68,8 @@ pub(super) enum Done {
     Loaded { purpose: Purpose, loaded: Result<Box<Loaded>, NotFound> },
     /// The ends of children were looked into.
     Examined(Vec<(Case, Vec<Survivor>, Vec<String>)>),
+    /// Whether a child is ready, or why it is not.
+    Asked { process: ProcessId, attempt: u32, answer: Result<(), String> },
     /// What was left of a child's tree is ended.
     Swept { process: ProcessId, pid: Pid },
     /// These cgroups of former runs are removed.
@@ -118,6 +121,8 @@ pub(super) struct Worker {
     pub(super) event_effects: Vec<events::Effect>,
     /// Output that events depend on.
     pub(super) taps: Taps,
+    /// Children that are asked whether they are ready.
+    pub(super) probes: Probes,
     /// Children whose end is announced and whose output is all heard: news for the events room.
     pub(super) gone: Vec<u64>,
     /// What the keeper held for a predecessor and nobody has taken in hand yet.
@@ -313,6 +318,7 @@ impl Worker {
             }
         }
         self.write_journal();
+        self.ask_around();
     }
 
     /// Brings the journal up to what the engine and the configuration say now.
@@ -323,7 +329,12 @@ impl Worker {
         let written = match (&mut self.journal, begin) {
             (Some(journal), false) => {
                 let processes = dirty.iter().filter_map(|&process| self.engine.record(process)).collect();
-                let change = Change { processes, events: self.events.take_records(), taps: self.taps.changes() };
+                let change = Change {
+                    processes,
+                    events: self.events.take_records(),
+                    taps: self.taps.changes(),
+                    probes: self.probes.changes(),
+                };
                 match if change.is_empty() { Ok(()) } else { journal.append(&change) } {
                     // Its disk may be full: memory is not.
                     Err(_) if journal.is_on_disk => {
@@ -341,7 +352,10 @@ impl Worker {
             _ => self.begin_journal(),
         };
         match written {
-            Ok(()) => self.taps.journalled(),
+            Ok(()) => {
+                self.taps.journalled();
+                self.probes.journalled();
+            }
             Err(error) => {
                 log(
                     Level::Critical,
@@ -367,6 +381,7 @@ impl Worker {
             engine: self.records(),
             events: self.events.records(),
             taps: self.taps.records(),
+            probes: self.probes.records(),
         };
         let journal = self.persistence.begin_journal(&snapshot)?;
         let hold = ToKeeper::Hold { name: journal::HELD_NAME.to_owned() };

@@ -21,12 +21,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("logs", &["engine", "sys"]),
     ("migration", &["config", "engine"]),
     ("pidproxy", &["sys"]),
+    ("probe", &["config"]),
     ("rpc", &["config", "engine"]),
     ("sys", &[]),
     ("web", &["rpc"]),
     (
         "worker",
-        &["cli", "config", "engine", "events", "galaxy", "history", "http", "keeper", "logs", "pidproxy", "rpc", "sys"],
+        &[
+            "cli", "config", "engine", "events", "galaxy", "history", "http", "keeper", "logs", "pidproxy", "probe",
+            "rpc", "sys",
+        ],
     ),
     ("yaml", &[]),
 ];

@@ -29,6 +29,7 @@ mod listeners;
 mod notice;
 mod one_daemon;
 mod program_sockets;
+mod readiness;
 mod socket_file;
 mod subject;
 mod thousand_programs;

@@ -188,6 +188,10 @@ fn saw_everything(seen: &Seen, allowed: &Transitions) {
         "a renewal of one that stops",
         "a process leaving",
         "a group leaving",
+        "an awaited child",
+        "a late child",
+        "a settling child",
+        "a ready child",
     ] {
         assert!(seen.things.contains_key(thing), "no history had {thing}");
     }
@@ -211,6 +215,8 @@ fn saw_everything(seen: &Seen, allowed: &Transitions) {
         "signal: failed",
         "signal: not running",
         "retry: ok",
+        "wait: ok",
+        "wait: failed",
         "ordered stop: ok",
         "ordered stop: failed",
         "update: ok",

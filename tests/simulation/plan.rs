@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use galaxyd::engine::{AutoRestart, Delay, GroupChange, GroupSpec, Kind, Limit, MemberSpec, OnEnd, Policy, Restarts};
+use galaxyd::engine::{
+    AutoRestart, Condition, Delay, GroupChange, GroupSpec, Kind, Limit, MemberSpec, OnEnd, Policy, ReadyRule, Restarts,
+};
 
 use crate::dice::Dice;
 
@@ -40,6 +42,11 @@ pub(crate) enum Action {
     Signal {
         whom: Whom,
         signal: i32,
+    },
+    Await {
+        whom: Whom,
+        condition: Condition,
+        within: Option<Duration>,
     },
     Add(GroupSpec),
     Remove(u64),
@@ -181,7 +188,13 @@ fn policy(dice: &mut Dice) -> Policy {
         kind: if dice.chance(15) { Kind::Oneshot } else { Kind::Service },
         killtree: dice.chance(30),
         restarts: restarts(dice),
+        ready: dice.chance(40).then(|| ready(dice)),
     }
+}
+
+fn ready(dice: &mut Dice) -> ReadyRule {
+    let timeout = Duration::from_millis(dice.pick(&[0, 500, 2000, 10_000]));
+    ReadyRule { timeout, settle: Duration::from_millis(dice.pick(&[0, 0, 700])) }
 }
 
 fn restarts(dice: &mut Dice) -> Restarts {
@@ -222,7 +235,7 @@ fn update(dice: &mut Dice) -> Action {
 }
 
 fn action(dice: &mut Dice) -> Action {
-    match dice.below(48) {
+    match dice.below(52) {
         0..12 => Action::Start { whom: whom(dice), wait: dice.chance(60), found_wanting: dice.chance(8) },
         12..24 => Action::Stop { whom: whom(dice), wait: dice.chance(60) },
         24..28 => Action::Signal { whom: whom(dice), signal: dice.pick(&[1, 15, 10, 9, 0]) },
@@ -235,6 +248,10 @@ fn action(dice: &mut Dice) -> Action {
         35 | 36 => Action::HangUp,
         40..46 => update(dice),
         46 => Action::StopOrdered(whom(dice)),
+        48..52 => {
+            let within = dice.chance(50).then(|| dice.millis(4000));
+            Action::Await { whom: whom(dice), condition: dice.pick(&Condition::ALL), within }
+        }
         47 => Action::Retry { whom: whom(dice), wait: dice.chance(50) },
         _ => match dice.below(8) {
             0 => Action::AskShutdown,

@@ -30,6 +30,7 @@ pub(crate) fn policy() -> Policy {
         kind: Kind::Service,
         killtree: false,
         restarts: Restarts::default(),
+        ready: None,
     }
 }
 

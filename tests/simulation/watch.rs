@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use galaxyd::engine::{
-    Answer, AutoRestart, Engine, Event, Input, Limit, LogLine, Moment, Mood, ProcessId, ProcessState, Refusal, Request,
-    RequestId, Target, Then,
+    Answer, AutoRestart, Condition, Engine, Event, Input, Limit, LogLine, Moment, Mood, ProcessId, ProcessState,
+    ProcessView, Readiness, Refusal, Request, RequestId, Target, Then,
 };
 
 /// `Err` says which promise was broken.
@@ -101,6 +101,8 @@ pub(crate) struct Watch<'a> {
     counted: BTreeMap<ProcessId, (Limit, Vec<Duration>)>,
     /// An update starts them anew when they are stopped.
     renewing: BTreeSet<ProcessId>,
+    /// The attempts whose children are ready.
+    ready: BTreeMap<ProcessId, u32>,
     /// The most retries that a process ever had.
     retries: BTreeMap<ProcessId, i64>,
     pub(crate) seen: Seen,
@@ -127,6 +129,7 @@ impl<'a> Watch<'a> {
             restarts: BTreeMap::new(),
             counted: BTreeMap::new(),
             renewing: BTreeSet::new(),
+            ready: BTreeMap::new(),
             retries: BTreeMap::new(),
             seen: Seen::default(),
         }
@@ -337,6 +340,7 @@ impl<'a> Watch<'a> {
             Request::Signal { .. } => "signal",
             Request::StopOrdered { .. } => "ordered stop",
             Request::Retry { .. } => "retry",
+            Request::Await { .. } => "wait",
             Request::Update { wait, .. } => {
                 if wait {
                     "update"
@@ -362,11 +366,22 @@ impl<'a> Watch<'a> {
                 *self.seen.results.entry(format!("{kind}: refused, {}", word(refusal))).or_default() += 1;
             }
         }
-        self.answer_is_true(&asked.request, answer)
+        self.answer_is_true(engine, &asked.request, answer)
     }
 
     /// One process' answer tells what happened to it.
-    fn answer_is_true(&self, request: &Request, answer: &Answer) -> Kept {
+    fn answer_is_true(&self, engine: &Engine, request: &Request, answer: &Answer) -> Kept {
+        if let (Request::Await { condition, .. }, Answer::Processes(outcomes)) = (request, answer) {
+            // Others may have been decided in earlier turns.
+            if let [outcome] = outcomes.as_slice() {
+                let held = is_so(engine, outcome.process, *condition);
+                promise!(
+                    outcome.result.is_err() || held,
+                    "{:?} is said to be {condition:?}, but is not",
+                    outcome.process
+                );
+            }
+        }
         let (Request::Start { target, wait, .. } | Request::Stop { target, wait }) = request else { return Ok(()) };
         let (Target::One(process), Answer::Processes(outcomes)) = (target, answer) else { return Ok(()) };
         let [outcome] = outcomes.as_slice() else { return Err(format!("one process, {} outcomes", outcomes.len())) };
@@ -390,11 +405,14 @@ impl<'a> Watch<'a> {
         for view in engine.processes() {
             let shown = self.shown.get(&view.process).copied().unwrap_or(ProcessState::Stopped);
             promise!(shown == view.state, "{:?} is {:?}, but announced {shown:?}", view.process, view.state);
-            first = first.into_iter().chain(view.deadline).min();
+            let settles = view.readiness.and_then(Readiness::deadline);
+            first = first.into_iter().chain(view.deadline).chain(settles).min();
+            self.stays_ready(&view)?;
         }
         let deadline = engine.deadline();
         let reporting = engine.mood() != Mood::Running
-            || self.shown.values().any(|state| *state == ProcessState::Stopping) && !self.outstanding.is_empty();
+            || self.shown.values().any(|state| *state == ProcessState::Stopping) && !self.outstanding.is_empty()
+            || self.outstanding.values().any(|asked| matches!(asked.request, Request::Await { within: Some(_), .. }));
         promise!(
             deadline == first || (reporting && deadline.is_some_and(|at| first.is_none_or(|first| at <= first))),
             "the engine wakes at {deadline:?}, its processes at {first:?}"
@@ -406,6 +424,39 @@ impl<'a> Watch<'a> {
         for (process, since) in &self.stopping_since {
             promise!(now <= *since + STOPPING_MAX, "{process:?} stops since {since:?}, now it is {now:?}");
         }
+        Ok(())
+    }
+
+    /// Only living children have a readiness, and a ready one keeps it.
+    fn stays_ready(&mut self, view: &ProcessView<'_>) -> Kept {
+        let lives = matches!(view.state, ProcessState::Starting | ProcessState::Running) && view.pid.is_some();
+        promise!(
+            view.readiness.is_none() || (lives && !view.sweeping),
+            "{:?} is {:?} without a child",
+            view.process,
+            view.readiness
+        );
+        let is_ready = matches!(view.readiness, Some(Readiness::Ready { .. }));
+        let was_ready = self.ready.get(&view.process) == Some(&view.attempt);
+        let stays = lives && !view.sweeping && view.policy.ready.is_some();
+        promise!(
+            is_ready || !(was_ready && stays),
+            "{:?} is not ready any more, but {:?}",
+            view.process,
+            view.readiness
+        );
+        if is_ready {
+            self.ready.insert(view.process, view.attempt);
+        } else {
+            self.ready.remove(&view.process);
+        }
+        self.seen.saw(match view.readiness {
+            Some(Readiness::Ready { .. }) => "a ready child",
+            Some(Readiness::Late) => "a late child",
+            Some(Readiness::Settling { .. }) => "a settling child",
+            Some(Readiness::Awaited { .. }) => "an awaited child",
+            None => return Ok(()),
+        });
         Ok(())
     }
 
@@ -451,6 +502,22 @@ impl<'a> Watch<'a> {
     pub(crate) fn halted(&self) -> Kept {
         promise!(self.outstanding.is_empty(), "halted, but not answered: {:?}", self.outstanding);
         Ok(())
+    }
+}
+
+/// Whether a process is what somebody waited for.
+fn is_so(engine: &Engine, process: ProcessId, condition: Condition) -> bool {
+    let Some(view) = engine.process(process) else { return false };
+    match condition {
+        Condition::Started => {
+            matches!(view.state, ProcessState::Starting | ProcessState::Running | ProcessState::Exited)
+        }
+        Condition::Running => view.state == ProcessState::Running,
+        Condition::Ready => match view.readiness {
+            Some(readiness) => matches!(readiness, Readiness::Ready { .. }),
+            None => view.state == ProcessState::Running,
+        },
+        Condition::Exited => view.state == ProcessState::Exited,
     }
 }
 

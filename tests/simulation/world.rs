@@ -40,6 +40,8 @@ pub(crate) struct Worker {
     told_to_stop: BTreeSet<ChildId>,
     /// When what is left of a child's tree will have ended.
     sweeping: BTreeMap<(ProcessId, Pid), Duration>,
+    /// When children that are asked whether they are ready will have answered; `None`: never.
+    answering: BTreeMap<(ProcessId, u32), Option<Duration>>,
     /// How late it wakes for the next deadline.
     slip: Duration,
 }
@@ -52,6 +54,7 @@ impl Worker {
             preparing: Vec::new(),
             told_to_stop: BTreeSet::new(),
             sweeping: BTreeMap::new(),
+            answering: BTreeMap::new(),
             slip: Duration::ZERO,
         }
     }
@@ -141,6 +144,7 @@ impl World<'_> {
             times.push(self.from_keeper.front().map(|(at, _)| *at));
             times.push(worker.preparing.iter().map(|(at, _)| *at).min());
             times.push(worker.sweeping.values().copied().min());
+            times.push(worker.answering.values().flatten().copied().min());
             times.push(worker.engine.deadline().map(|Moment(at)| at + worker.slip));
             times.push((!self.daemon_signals.is_empty()).then_some(self.now));
         } else {
@@ -174,6 +178,8 @@ impl World<'_> {
             self.hand_over(child)?;
         } else if let Some((process, pid)) = self.swept() {
             self.turn(Turn::Input(Input::Swept { process, pid }))?;
+        } else if let Some((process, attempt)) = self.answers() {
+            self.turn(Turn::Input(Input::Answered { process, attempt }))?;
         } else if self.worker.is_some() && !self.daemon_signals.is_empty() {
             if let Some(signal) = self.daemon_signals.front().cloned() {
                 // Taken in hand once it is journalled and acted upon; a worker that dies before leaves it to the next.
@@ -230,6 +236,29 @@ impl World<'_> {
         worker.sweeping.remove(&swept);
         worker.known.remove(&swept.0);
         Some(swept)
+    }
+
+    /// A child has answered. What it was asked for may be over by now: the worker cannot know.
+    fn answers(&mut self) -> Option<(ProcessId, u32)> {
+        let now = self.now;
+        let worker = self.worker.as_mut()?;
+        let is_due = |at: &Option<Duration>| at.is_some_and(|at| at <= now);
+        let answered = worker.answering.iter().find(|(_, at)| is_due(at)).map(|(child, _)| *child)?;
+        worker.answering.insert(answered, None);
+        Some(answered)
+    }
+
+    /// Asks whom the engine wants to be asked.
+    fn ask_around(&mut self) -> Kept {
+        let Some(worker) = &mut self.worker else { return Ok(()) };
+        let asked: Vec<_> = worker.engine.to_be_asked().map(|view| (view.process, view.attempt, view.pid)).collect();
+        for (process, attempt, pid) in asked {
+            promise!(pid.is_some(), "{process:?} is asked and has no child");
+            let at = self.now + self.dice.millis(3000);
+            let at = self.dice.chance(80).then_some(at);
+            worker.answering.entry((process, attempt)).or_insert(at);
+        }
+        Ok(())
     }
 
     fn hand_over(&mut self, child: ChildId) -> Kept {
@@ -343,6 +372,10 @@ impl World<'_> {
                 let Some(target) = target(engine, whom) else { return Ok(()) };
                 Request::Retry { processes: all_of(engine, &target), wait }
             }
+            Action::Await { whom, condition, within } => {
+                let Some(target) = target(engine, whom) else { return Ok(()) };
+                Request::Await { processes: all_of(engine, &target), condition, within }
+            }
             Action::Add(spec) => Request::AddGroup(spec),
             Action::Remove(place) => Request::RemoveGroup(group_name(place)),
             Action::Update { changes, wait } => Request::Update { changes, wait },
@@ -408,6 +441,7 @@ impl World<'_> {
             }
             self.perform(cause, effect)?;
         }
+        self.ask_around()?;
         let Some(worker) = &self.worker else { return Ok(false) };
         self.watch.settled(self.now, &worker.engine)?;
         for view in worker.engine.processes() {

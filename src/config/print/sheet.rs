@@ -10,6 +10,7 @@ use crate::config::model::{
     Access, Accounts, CgroupChoice, Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind,
     LogConfig, LogFile, Owner, ProcessConfig, ServerAuth, ServerConfig, SocketConfig,
 };
+use crate::config::ready::Ready;
 use crate::config::schema::SectionKind;
 use crate::config::value;
 use crate::engine::{AutoRestart, Kind, OnEnd, Restarts, UNLIMITED};
@@ -479,6 +480,9 @@ fn extras(extras: &Extras, cells: &mut Cells) {
         cells.insert("type", text("oneshot"));
     }
     restarts(&extras.restarts, cells);
+    if let Some(asked) = &extras.ready {
+        ready(asked, cells);
+    }
     if let Some(rate) = extras.output_rate_max.and_then(|rate| i64::try_from(rate).ok()) {
         cells.insert("output_rate_max", Cell::Integer(rate));
     }
@@ -498,6 +502,14 @@ fn extras(extras: &Extras, cells: &mut Cells) {
         let shown = |file: &EnvironmentFile| escaped(&format!("{}{}", if file.optional { "-" } else { "" }, file.path));
         cells.insert("environment_file", Cell::Names(extras.environment_files.iter().map(shown).collect()));
     }
+}
+
+fn ready(ready: &Ready, cells: &mut Cells) {
+    cells.insert("ready", text(&ready.text));
+    cells.insert("ready_timeout", text(&value::duration_text(ready.rule.timeout)));
+    cells.insert("ready_interval", text(&value::duration_text(ready.interval)));
+    cells.insert("ready_successes", Cell::Integer(i64::from(ready.successes)));
+    cells.insert("ready_settle", text(&value::duration_text(ready.rule.settle)));
 }
 
 fn restarts(restarts: &Restarts, cells: &mut Cells) {

@@ -40,6 +40,7 @@ mod tests;
 pub(super) mod update;
 mod upgrade;
 mod version;
+mod wait;
 mod why;
 
 use super::shell::{Flow, Shell};
@@ -98,6 +99,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "update" => update::run,
         "upgrade" => upgrade::run,
         "version" => version::run,
+        "wait" => wait::run,
         "why" => why::run,
         _ => return None,
     })

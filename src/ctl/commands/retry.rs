@@ -18,5 +18,6 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     };
     let answer = shell.daemon.call("galaxyd.retry", &[names.into()]);
     shell.show_own(&START, answer, "retry")?;
+    shell.follow_up_starts();
     Ok(Flow::Continue)
 }

@@ -39,6 +39,7 @@ pub(super) fn start_named(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble
         shell.usage("Error: start requires a process name", "start", ExitCode::Usage);
     } else {
         shell.perform(&START, &selection)?;
+        shell.follow_up_starts();
     }
     Ok(Flow::Continue)
 }

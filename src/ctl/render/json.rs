@@ -123,7 +123,9 @@ fn list_of(command: &str) -> Option<&'static str> {
     Some(match command {
         "status" | "open" | "why" => "processes",
         "pid" => "pids",
-        "start" | "stop" | "restart" | "signal" | "clear" | "add" | "remove" | "shutdown" | "reload" => "results",
+        "start" | "stop" | "restart" | "wait" | "signal" | "clear" | "add" | "remove" | "shutdown" | "reload" => {
+            "results"
+        }
         "reread" | "update" | "apply" => "changes",
         "avail" => "available",
         "tail" | "maintail" => "logs",
@@ -155,6 +157,7 @@ fn process(process: &ProcessInfo) -> Value {
         "stdout_logfile": Some(&process.stdout_logfile).filter(|text| !text.is_empty()),
         "stderr_logfile": Some(&process.stderr_logfile).filter(|text| !text.is_empty()),
         "reason": process.explanation.as_ref().map(|explanation| &explanation.reason),
+        "readiness": explained("readiness"),
         "hindrances": explained("hindrances"),
         "last_words": explained("last_words"),
         "left_behind": explained("left_behind"),

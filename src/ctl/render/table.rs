@@ -44,13 +44,25 @@ fn line_colour(fact: &Fact) -> Option<Color> {
 
 fn statuses(processes: &[ProcessInfo], colour: Colour) -> String {
     let mut builder = Builder::default();
-    builder.push_record(["PROCESS", "STATE", "PID", "UPTIME", "NOTE"]);
+    // Only where somebody is asked.
+    let has_ready = processes.iter().any(|process| !readiness(process).is_empty());
+    let row = |first: [String; 2], ready: &str, rest: [String; 3]| {
+        let ready = has_ready.then(|| ready.to_owned());
+        first.into_iter().chain(ready).chain(rest).collect::<Vec<_>>()
+    };
+    let head = row(["PROCESS", "STATE"].map(str::to_owned), "READY", ["PID", "UPTIME", "NOTE"].map(str::to_owned));
+    builder.push_record(head);
     for process in processes {
         let (pid, uptime, note) = columns(process);
-        builder.push_record([process.namespec(), process.statename.clone(), pid, uptime, note]);
+        let ready = if readiness(process) == "ready" { "yes" } else { readiness(process) };
+        builder.push_record(row([process.namespec(), process.statename.clone()], ready, [pid, uptime, note]));
     }
     let paints = processes.iter().map(|process| state_colour(&process.statename)).collect();
     draw(builder, paints, colour)
+}
+
+fn readiness(process: &ProcessInfo) -> &str {
+    process.explanation.as_ref().map_or("", |explanation| explanation.readiness.as_str())
 }
 
 /// Takes `pid N, uptime T` apart; any other description is a note.
@@ -127,6 +139,7 @@ fn draw(builder: Builder, paints: Vec<Color>, colour: Colour) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ctl::explanation::Explanation;
     use crate::ctl::fake::process;
 
     #[test]
@@ -142,6 +155,37 @@ mod tests {
              galaxy:handler0   FATAL                             can't find command 'x'\n\
              galaxy:web        RUNNING   7299   1 day, 6:32:16\n"
         );
+    }
+
+    #[test]
+    fn readiness_has_a_column_where_somebody_is_asked() {
+        let asked = |name: &str, readiness: &str| {
+            let mut asked = process("g", name, "RUNNING");
+            asked.description = "pid 7, uptime 0:00:09".to_owned();
+            asked.explanation = Some(explanation(readiness));
+            asked
+        };
+        let shown = text(&Fact::Processes(vec![asked("a", "ready"), asked("b", "late"), asked("c", "")]), Colour::Off);
+        assert_eq!(
+            shown,
+            "PROCESS   STATE     READY   PID   UPTIME    NOTE\n\
+             g:a       RUNNING   yes     7     0:00:09\n\
+             g:b       RUNNING   late    7     0:00:09\n\
+             g:c       RUNNING           7     0:00:09\n"
+        );
+    }
+
+    fn explanation(readiness: &str) -> Explanation {
+        Explanation {
+            group: "g".to_owned(),
+            name: "p".to_owned(),
+            statename: "RUNNING".to_owned(),
+            reason: "runs".to_owned(),
+            readiness: readiness.to_owned(),
+            hindrances: Vec::new(),
+            last_words: Vec::new(),
+            left_behind: Vec::new(),
+        }
     }
 
     #[test]

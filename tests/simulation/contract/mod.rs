@@ -5,6 +5,7 @@ mod extras;
 mod groups;
 mod ordered;
 mod pacing;
+mod readiness;
 mod recovery;
 mod starting;
 mod stopping;
