@@ -12,6 +12,8 @@ mod rules;
 mod sarif;
 pub mod uwsgi;
 
+/// The configuration reads it too, so it is a room of its own.
+pub use crate::yaml;
 pub use deployment::Location;
 pub use finding::{Finding, Severity};
 pub use reference::reference_markdown;
