@@ -31,9 +31,9 @@ record:
 faults:
     cargo test --test faults 2>&1 | tee target/faults.log; .ci/faults SPECIFICATION.md target/faults.log
 
-# The same in their long forms: more programs, more bytes, longer waits.
+# The same in their long forms: more programs, more bytes, longer waits. One after the other, as each takes all of a machine.
 faults-long:
-    GALAXYD_FAULTS=long cargo test --test faults -- --nocapture 2>&1 | tee target/faults.log; .ci/faults SPECIFICATION.md target/faults.log
+    GALAXYD_FAULTS=long cargo test --test faults -- --nocapture --test-threads=1 2>&1 | tee target/faults.log; .ci/faults SPECIFICATION.md target/faults.log
 
 # An hour of everything at once.
 soak:

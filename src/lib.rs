@@ -21,6 +21,7 @@ pub mod rpc;
 pub mod sys;
 pub mod web;
 pub mod worker;
+pub mod yaml;
 
 /// The version of Supervisor whose contract is kept: what `supervisord -v`,
 /// `supervisorctl version` and `getSupervisorVersion` answer.

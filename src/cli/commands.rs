@@ -114,7 +114,10 @@ pub const COMMANDS: &[CommandLine] = &[
         name: "config",
         about: "print the effective configuration, every default filled in",
         forms: &[
-            ("config", "Print the configuration in use"),
+            (
+                "config",
+                "Print the configuration in use; of a galaxy.yml what it stands for, and where each value comes from",
+            ),
             ("config --sample", "Print a sample configuration to begin with"),
             ("config <file> --format ini|toml|json", "Print that of this file, in this dialect (default ini)"),
         ],
@@ -135,6 +138,17 @@ pub const COMMANDS: &[CommandLine] = &[
         origin: Origin::Galaxyd,
     },
     CommandLine {
+        name: "exec",
+        about: "run a service of galaxy.yml in the foreground, without the daemon",
+        forms: &[
+            ("exec [<instance>] <service>", "Run a service as the daemon would, in this terminal"),
+            ("exec -i <n> <service>", "The nth process of it, from 0"),
+            ("exec -n ...", "Only say what would be run"),
+        ],
+        words: Words::None,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
         name: "exit",
         about: "leave the prompt",
         forms: &[("exit", "Leave the prompt")],
@@ -147,6 +161,16 @@ pub const COMMANDS: &[CommandLine] = &[
         forms: &[("fg <process>", "Show the output of a process and send it what you type; Ctrl-C ends that")],
         words: Words::Processes,
         origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "follow",
+        about: "show what services of galaxy.yml write to their logs",
+        forms: &[
+            ("follow", "Show the last lines of all logs, and what is written from now on; Ctrl-C ends that"),
+            ("follow <name> [...]", "The same for these instances and services"),
+        ],
+        words: Words::None,
+        origin: Origin::Galaxyd,
     },
     CommandLine {
         name: "help",
@@ -168,6 +192,13 @@ pub const COMMANDS: &[CommandLine] = &[
             ("history --follow", "Show what happens from now on, too; Ctrl-C ends that"),
         ],
         words: Words::Processes,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
+        name: "list",
+        about: "list the instances of galaxy.yml",
+        forms: &[("list", "List the instances of galaxy.yml and their files")],
+        words: Words::None,
         origin: Origin::Galaxyd,
     },
     CommandLine {
@@ -221,6 +252,13 @@ pub const COMMANDS: &[CommandLine] = &[
         origin: Origin::Supervisor,
     },
     CommandLine {
+        name: "pm",
+        about: "run a command, as Gravity hands it to its process manager",
+        forms: &[("pm <command> [...]", "The same as the command alone")],
+        words: Words::Processes,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
         name: "quit",
         about: "leave the prompt",
         forms: &[("quit", "Leave the prompt")],
@@ -271,6 +309,13 @@ pub const COMMANDS: &[CommandLine] = &[
         origin: Origin::Galaxyd,
     },
     CommandLine {
+        name: "show",
+        about: "show an instance of galaxy.yml as JSON",
+        forms: &[("show [<instance>]", "Show files, directories and services of an instance of galaxy.yml as JSON")],
+        words: Words::None,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
         name: "shutdown",
         about: "stop everything and end the daemon",
         forms: &[("shutdown", "Stop all processes and end the daemon")],
@@ -295,6 +340,10 @@ pub const COMMANDS: &[CommandLine] = &[
             ("start <name> [...]", "Start these processes or groups"),
             ("start <group>:*", "Start all processes of a group"),
             ("start all", "Start all processes"),
+            (
+                "start [-f] [<name> ...]",
+                "With a galaxy.yml: update, or start the daemon first; -f runs it in the foreground",
+            ),
         ],
         words: Words::Processes,
         origin: Origin::Supervisor,

@@ -9,7 +9,7 @@ use super::reader::{Level, Place, Reader};
 use super::schema::SectionKind;
 use super::source::{ReadError, Source};
 use super::span::{FileId, Span};
-use super::{ini, native, path};
+use super::{gravity, ini, native, path};
 
 /// More files than this are not included.
 pub const FILES_MAX: usize = 10_000;
@@ -26,14 +26,16 @@ pub(crate) struct Assembly<'a> {
     pub(crate) problems: Problems,
     /// What Supervisor logs about included files.
     pub(crate) infos: Vec<String>,
+    /// Of values that were translated.
+    pub(crate) origins: gravity::Origins,
 }
 
-/// Whether the name is that of a file in the native dialect.
+/// The dialect of the file of this name: `.toml` is the native one, `.yml` is Galaxy's, everything else is Supervisor's ini.
 pub(crate) fn dialect_of(name: &str) -> Dialect {
-    if Path::new(name).extension().is_some_and(|extension| extension == "toml") {
-        Dialect::Native
-    } else {
-        Dialect::Ini
+    match Path::new(name).extension().and_then(|extension| extension.to_str()) {
+        Some("toml") => Dialect::Native,
+        Some("yml" | "yaml") => Dialect::Galaxy,
+        _ => Dialect::Ini,
     }
 }
 
@@ -46,6 +48,7 @@ impl<'a> Assembly<'a> {
             directories: Vec::new(),
             problems: Problems::default(),
             infos: Vec::new(),
+            origins: gravity::Origins::new(),
         }
     }
 
@@ -132,6 +135,18 @@ impl<'a> Assembly<'a> {
         }
     }
 
+    /// Adds what a galaxy.yml stands for; `false` if it cannot be read.
+    fn take_galaxy(&mut self, name: &str, text: &str) -> bool {
+        let Self { source, files, directories, problems, .. } = self;
+        let mut reading = gravity::Reading { source: *source, problems, files, directories };
+        let file = reading.add(name, text);
+        let (sections, origins) = gravity::read(&mut reading, &[(name, file, text)]);
+        let is_whole = sections.sections.keys().any(|name| name.starts_with("program:"));
+        self.sections.merge(sections);
+        self.origins = origins;
+        is_whole
+    }
+
     /// Adds a file's sections; `false` if they cannot be read.
     fn take(&mut self, name: &str, bytes: &[u8], directory: String, included_from: Option<&str>) -> bool {
         let file = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
@@ -148,6 +163,8 @@ impl<'a> Assembly<'a> {
         let read = match dialect_of(name) {
             Dialect::Ini => read_ini(name, &text, file, included_from),
             Dialect::Native => native::read(&text, file, included_from),
+            Dialect::Galaxy if included_from.is_none() => return self.take_galaxy(name, &text),
+            Dialect::Galaxy => (None, vec![not_included(name, file)]),
         };
         self.files.push((PathBuf::from(name), text));
         self.directories.push(directory);
@@ -159,6 +176,11 @@ impl<'a> Assembly<'a> {
         self.sections.merge(sections.unwrap_or_default());
         is_whole
     }
+}
+
+fn not_included(name: &str, file: FileId) -> Problem {
+    let problem = Problem::own_error(format!("{name} cannot be included: it is a whole configuration"));
+    problem.at(Span { file, start: 0, end: 0 }).help("give it to the daemon itself: galaxyd -c galaxy.yml")
 }
 
 fn expand_pattern(

@@ -96,7 +96,9 @@ pub fn load_ctl(path: &Path, plugins: Plugins, source: &dyn Source) -> CtlLoaded
         ctl_plugins(&mut reader);
     }
     problems.locate(&files);
-    CtlLoaded { config: config.filter(|_| !problems.has_errors()), problems, files }
+    // A mistake in a service must not keep anybody from the daemon that runs.
+    let is_usable = dialect_of(&name) == Dialect::Galaxy || !problems.has_errors();
+    CtlLoaded { config: config.filter(|_| is_usable), problems, files }
 }
 
 /// For the daemon, whom the client's plugins do not concern: the clients will refuse the file.

@@ -38,6 +38,7 @@ enum HistoryChoice {
 /// Reads the section in Supervisor's order and makes its variables known to the rest.
 pub(crate) fn section(reader: &mut Reader<'_>) -> DaemonSection {
     let scope = reader.scope();
+    let make_directories = make_directories(reader, &scope);
     let minfds = reader.integer(PLACE, "minfds", &scope);
     let minprocs = reader.integer(PLACE, "minprocs", &scope);
     let directory = reader.typed(PLACE, "directory", &scope, |text, lookup| lookup.directory(text));
@@ -86,11 +87,30 @@ pub(crate) fn section(reader: &mut Reader<'_>) -> DaemonSection {
         identifier: identifier.unwrap_or_else(|| "supervisor".to_owned()),
         cgroup,
         runtime_directory: runtime_directory.map(|path| path::resolve(&path, reader.lookup.source).into()),
+        make_directories,
         history_file: None,
         history_maxbytes,
         restart_rate,
     };
     DaemonSection { config, logfile, pidfile, user, history: history.unwrap_or_default() }
+}
+
+/// Reads what is to be made first: everything else may be in there.
+fn make_directories(reader: &mut Reader<'_>, scope: &Scope) -> Vec<PathBuf> {
+    let read = reader.typed(PLACE, "make_directories", scope, |text, lookup| {
+        let directories = value::list_of_strings(text).into_iter().map(|name| path::expand_user(&name, lookup.source));
+        let directories: Vec<String> = directories.collect();
+        match directories.iter().find(|name| !name.starts_with('/')) {
+            None => Ok(directories),
+            Some(name) => {
+                let help = "begin it with / or, for a path beside the configuration, with %(here)s/";
+                Err(Complaint::new(format!("'{name}' is not an absolute path"), help))
+            }
+        }
+    });
+    let directories: Vec<String> = read.unwrap_or_default().iter().map(|name| path::normalize(name)).collect();
+    reader.lookup.made.clone_from(&directories);
+    directories.into_iter().map(PathBuf::from).collect()
 }
 
 /// More a second than any machine can do.

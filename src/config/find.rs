@@ -42,10 +42,48 @@ pub fn find(argv0: &str, source: &dyn Source) -> Result<PathBuf, NotFound> {
     }
 }
 
+/// The same under our own names: first what `GRAVITY_CONFIG_FILE` names, then Supervisor's places, then the galaxy.yml that
+/// Galaxy and Gravity would take.
+///
+/// # Errors
+/// [`NotFound`], with all places.
+pub fn find_with_galaxy_yml(argv0: &str, source: &dyn Source) -> Result<PathBuf, NotFound> {
+    let named = |variable| source.variable(variable).filter(|path: &&str| !path.is_empty());
+    if let Some(path) = named("GRAVITY_CONFIG_FILE") {
+        return Ok(PathBuf::from(path));
+    }
+    let NotFound { mut searched } = match find(argv0, source) {
+        Err(not_found) => not_found,
+        found => return found,
+    };
+    if let Some(path) = named("GALAXY_CONFIG_FILE") {
+        return Ok(PathBuf::from(path));
+    }
+    let places = ["config/galaxy.yml", "galaxy.yml"];
+    if let Some(path) = places.iter().find(|path| source.exists(Path::new(path))) {
+        return Ok(PathBuf::from(path));
+    }
+    searched.extend(places.map(str::to_owned));
+    Err(NotFound { searched })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::made_up::MadeUp;
+
+    #[test]
+    fn a_galaxy_yml_is_found_where_gravity_finds_it() {
+        let found = |host: &MadeUp| find_with_galaxy_yml("galaxyd", host).map(|path| path.display().to_string());
+        let here = MadeUp::new().current_dir();
+        let host = || MadeUp::new().file(&format!("{here}/config/galaxy.yml"), "");
+        assert_eq!(found(&host()).as_deref(), Ok("config/galaxy.yml"));
+        assert_eq!(found(&host().variable("GALAXY_CONFIG_FILE", "/g.yml")).as_deref(), Ok("/g.yml"));
+        let host = || host().variable("GALAXY_CONFIG_FILE", "/g.yml").file("/etc/supervisord.conf", "");
+        assert_eq!(found(&host()).as_deref(), Ok("/etc/supervisord.conf"));
+        assert_eq!(found(&host().variable("GRAVITY_CONFIG_FILE", "/x.yml")).as_deref(), Ok("/x.yml"));
+        assert!(found(&MadeUp::new()).unwrap_err().searched.contains(&"galaxy.yml".to_owned()));
+    }
 
     #[test]
     fn the_places_follow_the_name_of_the_program() {

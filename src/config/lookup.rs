@@ -32,11 +32,13 @@ impl From<ValueError> for Complaint {
 pub(crate) struct Lookup<'a> {
     pub(crate) source: &'a dyn Source,
     accounts: RefCell<BTreeMap<String, Result<User, Complaint>>>,
+    /// Directories that will be there when they are needed.
+    pub(crate) made: Vec<String>,
 }
 
 impl<'a> Lookup<'a> {
     pub(crate) fn new(source: &'a dyn Source) -> Self {
-        Self { source, accounts: RefCell::default() }
+        Self { source, accounts: RefCell::default(), made: Vec::new() }
     }
 
     /// An account by name or number.
@@ -83,7 +85,7 @@ impl<'a> Lookup<'a> {
     /// A directory that exists, `~` expanded.
     pub(crate) fn directory(&self, text: &str) -> Result<String, Complaint> {
         let expanded = path::expand_user(text, self.source);
-        if self.source.is_dir(Path::new(&expanded)) {
+        if self.has_dir(&expanded) {
             return Ok(expanded);
         }
         Err(Complaint::new(
@@ -92,11 +94,19 @@ impl<'a> Lookup<'a> {
         ))
     }
 
+    /// Whether the directory is there, or will be.
+    fn has_dir(&self, name: &str) -> bool {
+        let name = path::absolute(name, self.source);
+        let is_above =
+            |made: &String| made.strip_prefix(&name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        self.source.is_dir(Path::new(&name)) || self.made.iter().any(is_above)
+    }
+
     /// A path whose directory exists, `~` expanded. A bare file name always passes.
     pub(crate) fn path(&self, text: &str) -> Result<String, Complaint> {
         let expanded = path::expand_user(text, self.source);
         let directory = path::dirname(&expanded);
-        if directory.is_empty() || self.source.is_dir(Path::new(directory)) {
+        if directory.is_empty() || self.has_dir(directory) {
             return Ok(expanded);
         }
         Err(Complaint::new(

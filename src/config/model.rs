@@ -52,6 +52,9 @@ pub struct DaemonConfig {
     /// Where the state files are; `None`: beside the pidfile. Not in Supervisor.
     #[serde(default)]
     pub runtime_directory: Option<PathBuf>,
+    /// Absolute; made if they are missing. Not in Supervisor.
+    #[serde(default)]
+    pub make_directories: Vec<PathBuf>,
     /// Where the event history is kept; `None`: nowhere. Not in Supervisor.
     #[serde(default)]
     pub history_file: Option<PathBuf>,

@@ -9,6 +9,8 @@ use super::span::Span;
 pub(crate) enum Dialect {
     Ini,
     Native,
+    /// galaxy.yml. Its values are translated, and those bear [`Dialect::Native`].
+    Galaxy,
 }
 
 /// A value as the dialect gives it. Texts are still to be %-expanded.

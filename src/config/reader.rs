@@ -241,7 +241,9 @@ impl<'a> Reader<'a> {
     fn here_of(&self, value: &RawValue) -> &'a str {
         match value.dialect {
             Dialect::Ini => self.here(),
-            Dialect::Native => self.directories.get(value.span.file.0 as usize).map_or(self.here(), String::as_str),
+            Dialect::Native | Dialect::Galaxy => {
+                self.directories.get(value.span.file.0 as usize).map_or(self.here(), String::as_str)
+            }
         }
     }
 

@@ -479,6 +479,8 @@ pub const KEYS: &[Key] = &[
         "Below which cgroup (v2) each program is started in one of its own, so that nothing it leaves behind is overlooked: `auto` the daemon's own, if systemd handed that over (`Delegate=yes`). Not in Supervisor."),
     key(S::Supervisord, "runtime_directory", V::Directory, Absent("`$RUNTIME_DIRECTORY`, else the pidfile's"), N::Here, E::Start,
         "Where the daemon keeps the files by which the next one finds the programs, should it be killed; on a local disk or in memory, writable for nobody else. Not in Supervisor."),
+    key(S::Supervisord, "make_directories", V::Files, Text(""), N::Here, E::Update,
+        "Directories that are made, with those above them, if they are missing: when the daemon starts and when it reads the configuration again. Files of this configuration may be in them. Not in Supervisor."),
     key(S::Supervisord, "history_file", V::Path, Absent("`NAME.history` in `$STATE_DIRECTORY`, else beside the state files"), N::Here, E::Reload,
         "Where it is kept what happened to programs and who asked for what; `NONE` for nowhere; see [History](history.md). Not in Supervisor."),
     key(S::Supervisord, "history_maxbytes", V::Bytes, Text("1MB"), N::Here, E::Reload,

@@ -8,6 +8,7 @@ mod common_cause;
 mod complete;
 mod console;
 mod daemon;
+mod deployment;
 mod exit;
 mod explain;
 mod explanation;

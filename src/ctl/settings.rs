@@ -25,6 +25,7 @@ impl Settings {
         let found = || match options.configuration {
             // An empty name is Supervisor's way of doing without a file.
             Some(_) => None,
+            None if personality == Personality::Galaxyctl => config::find_with_galaxy_yml(argv0, &host()).ok(),
             None => config::find(argv0, &host()).ok(),
         };
         let configuration = named.or_else(found);

@@ -28,12 +28,25 @@ impl Shell {
         let mut targets = Vec::new();
         for word in words {
             if self.is_galaxyctl() && needs_knowledge(word) {
-                targets.extend(expand(word, &self.known()?));
+                targets.extend(self.expanded(word)?);
             } else {
                 targets.push(literal(word));
             }
         }
         Ok(targets)
+    }
+
+    /// What galaxyctl takes a word for; with a galaxy.yml also the name of a service in all instances.
+    ///
+    /// # Errors
+    /// The daemon could not be asked.
+    pub(super) fn expanded(&mut self, word: &str) -> Result<Vec<Target>, Trouble> {
+        let known = self.known()?;
+        let targets = expand(word, &known);
+        let is_unknown =
+            targets == [literal(word)] && !word.contains(':') && !known.iter().any(|one| one.namespec() == word);
+        let named = if is_unknown { self.service_processes(word) } else { Vec::new() };
+        Ok(if named.is_empty() { targets } else { vec![Target::Matched(named)] })
     }
 
     /// The processes that these words stand for, one by one, for commands that have no form for a group.

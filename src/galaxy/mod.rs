@@ -3,4 +3,5 @@
 //! Everything here is pure: text in, values with their places out. Who opens files, asks databases or talks to Galaxy
 //! does so elsewhere, off the supervision path.
 
-pub mod yaml;
+/// The configuration reads it too, so it is a room of its own.
+pub use crate::yaml;

@@ -131,7 +131,8 @@ impl Call {
     pub(super) fn file(&self) -> Result<PathBuf, NotFound> {
         match &self.options.configuration {
             Some(file) => Ok(file.clone()),
-            None => config::find(&self.program, &self.source),
+            None if self.is_supervisord => config::find(&self.program, &self.source),
+            None => config::find_with_galaxy_yml(&self.program, &self.source),
         }
     }
 

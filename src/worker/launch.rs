@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 
+use super::directories::{self, NotMade};
 use super::inheritance::Estate;
 use super::invocation::{Asked, Call, Invocation};
 use super::pidfile::Claim;
@@ -60,6 +61,9 @@ enum Refused {
     /// The activity log cannot be opened: exit code 1, as with Supervisor.
     #[error("cannot open the activity log {file}: {error}", file = file.display())]
     Log { file: PathBuf, error: io::Error },
+    /// A directory of the configuration: exit code 1.
+    #[error(transparent)]
+    Directory(NotMade),
     /// The socket of a `FastCGI` program: exit code 1, as Supervisor ends with a traceback.
     #[error("{0}")]
     Socket(String),
@@ -71,7 +75,7 @@ impl Refused {
     fn code(&self) -> u8 {
         match self {
             Refused::Usage(_) | Refused::Report(_) => UsageError::EXIT_CODE,
-            Refused::Log { .. } | Refused::Socket(_) | Refused::System { .. } => 1,
+            Refused::Log { .. } | Refused::Directory(_) | Refused::Socket(_) | Refused::System { .. } => 1,
         }
     }
 
@@ -79,7 +83,9 @@ impl Refused {
         match self {
             Refused::Usage(message) => UsageError::new(message.as_str()).text(program),
             Refused::Report(report) => report.clone(),
-            Refused::Log { .. } | Refused::Socket(_) | Refused::System { .. } => format!("Error: {self}\n"),
+            Refused::Log { .. } | Refused::Directory(_) | Refused::Socket(_) | Refused::System { .. } => {
+                format!("Error: {self}\n")
+            }
         }
     }
 }
@@ -241,6 +247,7 @@ fn go_on_all_the_same(
 /// The process as the daemon's own settings want it.
 fn prepare(daemon: &DaemonConfig, record: &mut LaunchRecord) -> Result<(), Refused> {
     become_user(daemon.user.as_ref(), record)?;
+    directories::make(daemon).map_err(Refused::Directory)?;
     raise_limits(daemon, record)?;
     try_log(daemon)
 }

@@ -9,6 +9,7 @@ mod cgroups;
 mod children;
 mod confinement;
 mod describe;
+mod directories;
 mod ear;
 mod effects;
 mod ending;

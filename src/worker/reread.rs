@@ -1,5 +1,6 @@
 //! Reading the configuration again: reread, add, reload. A bad one changes nothing.
 
+use super::directories;
 use super::logfiles::make_auto_logs;
 use super::program_sockets::test_sockets;
 use super::reply::Reply;
@@ -18,6 +19,10 @@ impl Worker {
         let done = self.done_sender.clone();
         tokio::task::spawn_blocking(move || {
             let loaded = call.load().map(Box::new);
+            if let Ok(Loaded { config: Some(config), .. }) = loaded.as_deref() {
+                // What misses them says so: logs that cannot be opened are told and tried again.
+                directories::make(&config.daemon).unwrap_or_else(|error| log(Level::Warn, &error.to_string()));
+            }
             // The receiver is gone only when the worker ends.
             let _ = done.send(Done::Loaded { purpose, loaded });
         });

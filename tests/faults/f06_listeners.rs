@@ -42,9 +42,9 @@ fn has_python() -> bool {
     found
 }
 
-/// Takes its first event and never answers; the next process of it does.
-const WEDGED: &str = "import os, sys, time\nfirst = not os.path.exists('taken')\nopen('taken', 'a').close()\nwhile True:\n    \
-     print('READY', flush=True)\n    head = sys.stdin.readline()\n    body = sys.stdin.read(int(head.split('len:')[1].split()[0]))\n    \
+/// Never answers to the first event of all, and at once to others.
+const WEDGED: &str = "import os, sys, time\nwhile True:\n    print('READY', flush=True)\n    head = sys.stdin.readline()\n    \
+     body = sys.stdin.read(int(head.split('len:')[1].split()[0]))\n    first = not os.path.exists('heard')\n    \
      open('heard', 'a').write(body + '\\n')\n    while first: time.sleep(1)\n    print('RESULT 2\\nOK', end='', flush=True)\n";
 
 #[test]
@@ -55,27 +55,29 @@ fn f06_a_listener_over_its_deadline_is_started_anew_gets_its_event_again_and_is_
     let folder = World::folder(
         "",
         "[eventlistener:wedged]\ncommand=python3 wedged.py\ndirectory=%(here)s\nevents=REMOTE_COMMUNICATION\n\
-         startsecs=0\nautorestart=false\nanswer_timeout=1s\n",
+         startsecs=0\nautorestart=false\nanswer_timeout=3s\n",
     );
     fs::write(folder.path("wedged.py"), WEDGED).unwrap();
     let world = World::in_folder(folder);
     let first = world.process_pid("wedged");
     let text = |text: &str| format!("<param><value><string>{text}</string></value></param>");
     world.call("supervisor.sendRemoteCommEvent", &format!("{}{}", text("t"), text("once"))).unwrap();
-    world.wait_text("main.log", "BUSY for 1 seconds, with event 0 in its hands; it is started anew (answer_timeout)");
-    until("the event to be heard by another process", || {
-        let heard = world.text("heard").matches("once").count();
-        if heard == 2 { Ok(()) } else { Err(format!("heard {heard} times")) }
-    });
-    until("the second answer to count", || {
+    world.wait_text("main.log", "with event 0 in its hands; it is started anew (answer_timeout)");
+    until("another process to answer, and both to count", || {
         let answer = world.call("galaxyd.getListenerPools", "")?;
         let compact: String = answer.split_whitespace().collect();
-        let is = |name: &str, count: u32| compact.contains(&format!("<name>{name}</name><value><int>{count}</int>"));
-        if is("renewed", 1) && is("processed", 1) && is("requeued", 1) { Ok(()) } else { Err(answer.clone()) }
+        let count = |name: &str| {
+            let rest = compact.split(&format!("<name>{name}</name><value><int>")).nth(1)?;
+            rest.split('<').next()?.parse::<u32>().ok()
+        };
+        // More than one if Python was slow to start.
+        let is_renewed = count("renewed") > Some(0);
+        if is_renewed && count("processed") == Some(1) && count("requeued") == Some(1) { Ok(()) } else { Err(answer) }
     });
+    assert_eq!(world.text("heard").matches("once").count(), 2);
     assert_ne!(world.process_pid("wedged"), first);
     let shown = world.ctl(&["status"]);
-    assert!(shown.stderr.contains("wedged: a listener was started anew once"), "{shown:?}");
+    assert!(shown.stderr.contains("wedged: a listener was started anew "), "{shown:?}");
     world.end();
 }
 

@@ -10,11 +10,11 @@ use crate::tree::{files, root, short};
 /// whoever builds one decides here what it stands on.
 const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["config", "engine"]),
-    ("config", &["engine"]),
+    ("config", &["engine", "yaml"]),
     ("ctl", &["cli", "config", "engine", "galaxy", "history", "http", "migration", "rpc", "sys"]),
     ("engine", &[]),
     ("events", &["config", "engine"]),
-    ("galaxy", &["config", "engine"]),
+    ("galaxy", &["config", "engine", "yaml"]),
     ("history", &["logs", "sys"]),
     ("http", &["config", "engine", "logs", "rpc", "sys", "web"]),
     ("keeper", &["engine", "sys"]),
@@ -28,6 +28,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "worker",
         &["cli", "config", "engine", "events", "galaxy", "history", "http", "keeper", "logs", "pidproxy", "rpc", "sys"],
     ),
+    ("yaml", &[]),
 ];
 
 /// Constants of the crate itself, which any room may name.

@@ -17,6 +17,7 @@ mod automatic_starts;
 mod bad_configuration;
 mod cgroups;
 mod daemon_death;
+mod directories;
 mod history;
 mod household;
 mod idleness;

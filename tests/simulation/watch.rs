@@ -101,8 +101,6 @@ pub(crate) struct Watch<'a> {
     counted: BTreeMap<ProcessId, (Limit, Vec<Duration>)>,
     /// An update starts them anew when they are stopped.
     renewing: BTreeSet<ProcessId>,
-    /// The daemon has said that it ends. Of what is due at once some may have been started before that.
-    ending: bool,
     /// The most retries that a process ever had.
     retries: BTreeMap<ProcessId, i64>,
     pub(crate) seen: Seen,
@@ -129,7 +127,6 @@ impl<'a> Watch<'a> {
             restarts: BTreeMap::new(),
             counted: BTreeMap::new(),
             renewing: BTreeSet::new(),
-            ending: false,
             retries: BTreeMap::new(),
             seen: Seen::default(),
         }
@@ -146,7 +143,6 @@ impl<'a> Watch<'a> {
 
     /// Connections end with the worker; what was announced and not performed is not announced again.
     pub(crate) fn restored(&mut self, engine: &Engine) {
-        self.ending = engine.mood() != Mood::Running;
         self.outstanding.clear();
         self.failed.clear();
         self.restarts.clear();
@@ -166,7 +162,6 @@ impl<'a> Watch<'a> {
     }
 
     pub(crate) fn event(&mut self, now: Duration, cause: Cause, engine: &Engine, event: &Event) -> Kept {
-        self.ending |= *event == Event::SupervisorStopping;
         let Event::ProcessState { process, from, to, tries, .. } = event else { return Ok(()) };
         let (process, from, to) = (*process, *from, *to);
         let shown = self.shown.get(&process).copied().unwrap_or(ProcessState::Stopped);
@@ -216,7 +211,7 @@ impl<'a> Watch<'a> {
         from: ProcessState,
         tries: Option<u32>,
     ) -> Kept {
-        promise!(!self.ending, "{process:?} starts while the daemon ends");
+        promise!(engine.mood() == Mood::Running, "{process:?} starts while the daemon ends");
         let renewed = cause == Cause::Update || self.renewing.contains(&process);
         if cause == Cause::Start || renewed {
             self.restarts.remove(&process);

@@ -8,8 +8,10 @@ mod ini_text;
 mod sheet;
 mod template;
 mod toml_text;
+mod translated;
 
 pub(super) use sheet::values;
+pub use translated::print_translated;
 
 use std::path::{Path, PathBuf};
 

@@ -111,6 +111,10 @@ fn daemon(daemon: &DaemonConfig) -> Cells {
         cells.insert("user", text(&user.text));
     }
     cells.insert("history_maxbytes", Cell::Integer(daemon.history_maxbytes));
+    if !daemon.make_directories.is_empty() {
+        let directories = daemon.make_directories.iter().map(|directory| escaped(&directory.to_string_lossy()));
+        cells.insert("make_directories", Cell::Names(directories.collect()));
+    }
     cells.insert("history_file", daemon.history_file.as_deref().map_or_else(|| text("NONE"), path));
     if let Some(directory) = &daemon.directory {
         cells.insert("directory", path(directory));

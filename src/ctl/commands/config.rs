@@ -33,7 +33,12 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         let problems = config::render(&loaded.problems, &loaded.files, rendering(shell));
         shell.screen.complain(problems.trim_end());
     }
-    let text = loaded.config.map(|config| config::print(&config, format, &source));
+    let text = loaded.config.map(|config| match format {
+        Format::Ini => {
+            config::print_translated(&path, &config, &source).unwrap_or_else(|| config::print(&config, format, &source))
+        }
+        Format::Toml | Format::Json => config::print(&config, format, &source),
+    });
     match text {
         Some(Ok(text)) => shell.screen.write_instead(text.as_bytes()),
         Some(Err(error)) => {

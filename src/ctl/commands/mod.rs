@@ -9,20 +9,25 @@ mod clear;
 mod completions;
 mod config;
 mod env;
+mod exec;
 mod fg;
+mod follow;
 mod help;
 mod history;
+mod list;
 mod maintail;
 mod man;
 mod migrate;
 mod open;
 mod pid;
+mod pm;
 mod quit;
 mod reload;
 mod remove;
 mod reread;
 mod restart;
 mod retry;
+mod show;
 mod shutdown;
 mod signal;
 mod start;
@@ -31,7 +36,7 @@ mod stop;
 mod tail;
 #[cfg(test)]
 mod tests;
-mod update;
+pub(super) mod update;
 mod upgrade;
 mod version;
 mod why;
@@ -63,20 +68,25 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "completions" => completions::run,
         "config" => config::run,
         "env" => env::run,
+        "exec" => exec::run,
         "exit" | "quit" => quit::run,
         "fg" => fg::run,
+        "follow" => follow::run,
         "help" => help::run,
         "history" => history::run,
+        "list" => list::run,
         "maintail" => maintail::run,
         "man" => man::run,
         "migrate" => migrate::run,
         "open" => open::run,
         "pid" => pid::run,
+        "pm" => pm::run,
         "reload" => reload::run,
         "remove" => remove::run,
         "reread" => reread::run,
         "restart" => restart::run,
         "retry" => retry::run,
+        "show" => show::run,
         "shutdown" => shutdown::run,
         "signal" => signal::run,
         "start" => start::run,

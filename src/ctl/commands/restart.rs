@@ -7,19 +7,20 @@ use crate::ctl::trouble::Trouble;
 use crate::ctl::updating;
 
 pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
-    if shell.upcheck()? == Upcheck::Down {
+    if !shell.is_up_to_date()? || shell.upcheck()? == Upcheck::Down {
         return Ok(Flow::Continue);
     }
+    let rest = &shell.names_or_all(rest);
     if rest.split_whitespace().next().is_none() {
         shell.usage("Error: restart requires a process name", "restart", ExitCode::Generic);
         return Ok(Flow::Continue);
     }
-    stop::run(shell, rest)?;
+    stop::stop_named(shell, rest)?;
     // The start has no order of its own.
     let is_galaxyctl = shell.is_galaxyctl();
     let names: Vec<&str> = rest.split_whitespace().filter(|word| !is_galaxyctl || *word != "--ordered").collect();
     let names = names.join(" ");
-    let flow = start::run(shell, &names)?;
+    let flow = start::start_named(shell, &names)?;
     if is_galaxyctl {
         hint_at_changes(shell, &names)?;
     }

@@ -9,7 +9,7 @@ use crate::ctl::name;
 use crate::ctl::render::Form;
 use crate::ctl::selection::is_excluded;
 use crate::ctl::shell::{Flow, Shell, Upcheck};
-use crate::ctl::target::{Target, expand};
+use crate::ctl::target::Target;
 use crate::ctl::trouble::Trouble;
 use crate::rpc::{Value, printable};
 
@@ -27,7 +27,7 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         listed.clone_from(&known);
     } else {
         for word in selection.words {
-            let found = matching(shell, word, &known);
+            let found = matching(shell, word, &known)?;
             if found.is_empty() {
                 missing(shell, word);
             }
@@ -94,7 +94,7 @@ fn notices(shell: &mut Shell) {
     }
 }
 
-fn matching(shell: &Shell, word: &str, known: &[ProcessInfo]) -> Vec<ProcessInfo> {
+fn matching(shell: &mut Shell, word: &str, known: &[ProcessInfo]) -> Result<Vec<ProcessInfo>, Trouble> {
     let typed = name::split(word);
     let exact: Vec<ProcessInfo> = known
         .iter()
@@ -102,15 +102,15 @@ fn matching(shell: &Shell, word: &str, known: &[ProcessInfo]) -> Vec<ProcessInfo
         .cloned()
         .collect();
     if !exact.is_empty() || !shell.is_galaxyctl() {
-        return exact;
+        return Ok(exact);
     }
-    let targets = expand(word, known);
+    let targets = shell.expanded(word)?;
     let meant = |target: &Target, one: &ProcessInfo| match target {
         Target::Group(group) => one.group == *group,
         Target::Process(name) => one.namespec() == *name,
         Target::Matched(names) => names.contains(&one.namespec()),
     };
-    targets.iter().flat_map(|target| known.iter().filter(move |one| meant(target, one)).cloned()).collect()
+    Ok(targets.iter().flat_map(|target| known.iter().filter(move |one| meant(target, one)).cloned()).collect())
 }
 
 fn missing(shell: &mut Shell, word: &str) {

@@ -19,6 +19,13 @@ const STOP: Deed<'_> = Deed {
 };
 
 pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
+    let flow = stop_named(shell, &shell.names_or_all(rest))?;
+    shell.shut_down_if_idle()?;
+    Ok(flow)
+}
+
+/// Stops these; the daemon stays.
+pub(super) fn stop_named(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     if shell.upcheck()? == Upcheck::Down {
         return Ok(Flow::Continue);
     }

@@ -20,11 +20,16 @@ pub(super) enum Deed {
     Apply,
 }
 
-pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
+pub(in crate::ctl) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     if !shell.is_galaxyctl() {
         return by_group(shell, rest);
     }
-    let selection = shell.selection(rest, &["--dry-run"]);
+    if shell.galaxy_yml().is_some() && !shell.is_up() {
+        shell.screen.hint("galaxyctl: galaxyd does not run: it reads galaxy.yml when it starts");
+        return Ok(Flow::Continue);
+    }
+    // Gravity's, about files that are not there.
+    let selection = shell.selection(rest, &["--dry-run", "--force", "--clean"]);
     let mut names: Vec<String> = selection.words.iter().map(ToString::to_string).collect();
     if selection.words.contains(&"all") {
         names.clear();

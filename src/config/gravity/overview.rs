@@ -1,0 +1,74 @@
+//! What clients want to know of a galaxy.yml: its instances and services, by name.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::layout::{namespecs, shows_names};
+use super::{instances_of, service};
+use crate::config::assembly::dialect_of;
+use crate::config::gravity::Reading;
+use crate::config::ini;
+use crate::config::problem::Problems;
+use crate::config::raw::Dialect;
+use crate::config::source::Source;
+
+/// One Galaxy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GalaxyInstance {
+    pub instance_name: String,
+    /// The file with the `gravity:` section, as it was named.
+    pub gravity_config_file: String,
+    pub galaxy_config_file: String,
+    pub galaxy_root: Option<String>,
+    pub virtualenv: Option<String>,
+    pub gravity_data_dir: String,
+    pub log_dir: String,
+    pub services: Vec<GalaxyService>,
+}
+
+/// One service of a Galaxy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GalaxyService {
+    pub name: String,
+    /// As commands name them: `handler:handler_0`.
+    pub processes: Vec<String>,
+}
+
+/// Whether a configuration of this name is a galaxy.yml.
+#[must_use]
+pub fn is_galaxy_yml(path: &Path) -> bool {
+    dialect_of(&path.to_string_lossy()) == Dialect::Galaxy
+}
+
+/// The instances of a galaxy.yml, as far as they can be read; whoever loads it is told what is wrong.
+#[must_use]
+pub fn galaxy_instances(path: &Path, source: &dyn Source) -> Vec<GalaxyInstance> {
+    let name = path.to_string_lossy();
+    let Some(text) = source.read(path).ok().and_then(|bytes| ini::decode(&bytes).ok().map(str::to_owned)) else {
+        return Vec::new();
+    };
+    let (mut problems, mut files, mut directories) = (Problems::default(), Vec::new(), Vec::new());
+    let mut reading = Reading { source, problems: &mut problems, files: &mut files, directories: &mut directories };
+    let file = reading.add(&name, &text);
+    let instances = instances_of(&mut reading, &[(&name, file, &text)]);
+    let shows_names = shows_names(&instances);
+    let described = instances.iter().map(|instance| {
+        let services = service::services(&mut reading, instance);
+        let services = services.iter().map(|service| GalaxyService {
+            name: service.name.clone(),
+            processes: namespecs(instance, service, shows_names),
+        });
+        GalaxyInstance {
+            instance_name: instance.name.value.clone(),
+            gravity_config_file: instance.gravity_file.clone(),
+            galaxy_config_file: instance.galaxy_file.clone(),
+            galaxy_root: instance.root.clone(),
+            virtualenv: instance.virtualenv.as_ref().map(|virtualenv| virtualenv.value.clone()),
+            gravity_data_dir: instance.data.value.clone(),
+            log_dir: instance.logs.value.clone(),
+            services: services.collect(),
+        }
+    });
+    described.collect()
+}
