@@ -136,7 +136,7 @@ on_fatal = shutdown
 **Automatic starts.** `restart_delay` and its companions replace Supervisor's waits of 1, 2, 3 ... seconds; [states.md](states.md) says exactly how. The wait that
 is going on is told by `galaxyctl why`. `restart_limit` holds beside `startretries`. A start that fails because the daemon has no descriptors, processes or memory left, or because
 the file of the command is being written, uses up neither: it is tried again until there are some, and `status` says what is missing; `count_resource_errors = true`
-makes it a failed start as any other, as Supervisor does. The limit is judged when the next start is due, not before; until then the process waits in BACKOFF or EXITED. `restart_rate` of
+makes it a failed start as any other, as Supervisor does. `restart_rate` of
 `[supervisord]` lets a storm of failing programs start no more than 20 a second, after 100 at once; first starts, requests, updates, and the first restart after a run of 10 seconds
 (or `restart_delay_max`) are never slowed. `galaxyctl retry` starts what is FATAL and nothing else.
 

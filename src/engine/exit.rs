@@ -141,6 +141,9 @@ impl Process {
         if !restart {
             return self.note_finished();
         }
+        if let Some(limit) = self.limit_reached(cx.now.mono) {
+            return self.give_up_at(cx, limit);
+        }
         let own_wait = self.policy.restarts.delay.map(|_| at.mono + self.wait_after_failure(cx));
         match own_wait.max(self.hold_back(at.mono)) {
             Some(restart_at) if restart_at > cx.now.mono => {
@@ -170,6 +173,9 @@ impl Process {
             self.give_up(cx, StopCause::GaveUp);
             log(cx, LogLine::gave_up(&self.record.name));
             return;
+        }
+        if let Some(limit) = self.limit_reached(cx.now.mono) {
+            return self.give_up_at(cx, limit);
         }
         let restart_at = at.mono + self.wait_after_failure(cx);
         self.record.state = State::Exited { restart_at: Some(restart_at) };

@@ -352,6 +352,8 @@ impl Process {
         if is_exhausted(self.record.backoff, self.policy.startretries) {
             self.give_up(cx, StopCause::GaveUp);
             log(cx, LogLine::gave_up(&self.record.name));
+        } else if let Some(limit) = self.limit_reached(cx.now.mono) {
+            self.give_up_at(cx, limit);
         }
     }
 

@@ -38,12 +38,8 @@ impl Process {
         self.record.ends_daemon = None;
     }
 
-    /// An automatic start, if the limit lets it through now. The first in a row is free, the others are started at the
-    /// rate that all share.
+    /// An automatic start. The first in a row is free, the others are started at the rate that all share.
     pub(super) fn start_in_turn(&mut self, cx: &mut Context<'_>) {
-        if let Some(limit) = self.limit_reached(cx.now.mono) {
-            return self.give_up_at(cx, limit);
-        }
         if self.record.in_a_row > 0 && !self.record.booked {
             let turn = cx.throttle.book(cx.now.mono);
             if turn > cx.now.mono {
@@ -83,14 +79,14 @@ impl Process {
     }
 
     /// The limit, if another automatic start now were beyond it.
-    fn limit_reached(&self, now: Moment) -> Option<Limit> {
+    pub(super) fn limit_reached(&self, now: Moment) -> Option<Limit> {
         let limit = self.policy.restarts.limit?;
         let within = self.record.counted.iter().filter(|at| now.since(**at) < limit.window).count();
         (within >= limit.starts as usize).then_some(limit)
     }
 
     /// FATAL for its limit.
-    fn give_up_at(&mut self, cx: &mut Context<'_>, limit: Limit) {
+    pub(super) fn give_up_at(&mut self, cx: &mut Context<'_>, limit: Limit) {
         let why = self.record.spawnerr.take();
         self.record.spawnerr = Some(why.map_or_else(|| limit.to_string(), |why| format!("{why}; {limit}")));
         self.give_up(cx, StopCause::Limited);

@@ -101,8 +101,6 @@ pub(crate) struct Watch<'a> {
     counted: BTreeMap<ProcessId, (Limit, Vec<Duration>)>,
     /// An update starts them anew when they are stopped.
     renewing: BTreeSet<ProcessId>,
-    /// The daemon has said that it ends. Of what is due at once some may have been started before that.
-    ending: bool,
     /// The attempts whose children are ready.
     ready: BTreeMap<ProcessId, u32>,
     /// The most retries that a process ever had.
@@ -131,7 +129,6 @@ impl<'a> Watch<'a> {
             restarts: BTreeMap::new(),
             counted: BTreeMap::new(),
             renewing: BTreeSet::new(),
-            ending: false,
             ready: BTreeMap::new(),
             retries: BTreeMap::new(),
             seen: Seen::default(),
@@ -149,7 +146,6 @@ impl<'a> Watch<'a> {
 
     /// Connections end with the worker; what was announced and not performed is not announced again.
     pub(crate) fn restored(&mut self, engine: &Engine) {
-        self.ending = engine.mood() != Mood::Running;
         self.outstanding.clear();
         self.failed.clear();
         self.restarts.clear();
@@ -169,7 +165,6 @@ impl<'a> Watch<'a> {
     }
 
     pub(crate) fn event(&mut self, now: Duration, cause: Cause, engine: &Engine, event: &Event) -> Kept {
-        self.ending |= *event == Event::SupervisorStopping;
         let Event::ProcessState { process, from, to, tries, .. } = event else { return Ok(()) };
         let (process, from, to) = (*process, *from, *to);
         let shown = self.shown.get(&process).copied().unwrap_or(ProcessState::Stopped);
@@ -219,7 +214,7 @@ impl<'a> Watch<'a> {
         from: ProcessState,
         tries: Option<u32>,
     ) -> Kept {
-        promise!(!self.ending, "{process:?} starts while the daemon ends");
+        promise!(engine.mood() == Mood::Running, "{process:?} starts while the daemon ends");
         let renewed = cause == Cause::Update || self.renewing.contains(&process);
         if cause == Cause::Start || renewed {
             self.restarts.remove(&process);

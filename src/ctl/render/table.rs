@@ -187,6 +187,10 @@ mod tests {
             hindrances: Vec::new(),
             last_words: Vec::new(),
             left_behind: Vec::new(),
+            awaits: String::new(),
+            until: 0,
+            next: String::new(),
+            history: Vec::new(),
         }
     }
 

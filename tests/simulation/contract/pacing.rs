@@ -91,28 +91,6 @@ fn a_limit_lets_through_what_is_spread_out() {
 }
 
 #[test]
-fn a_limit_is_judged_when_the_start_is_due_and_not_before() {
-    let limit = Limit { starts: 1, window: Duration::from_secs(3) };
-    let delay = Delay { first: Duration::from_secs(2), factor: 100, ceiling: Duration::from_secs(2), jitter: 0 };
-    let restarts = Restarts { limit: Some(limit), delay: Some(delay), ..Restarts::default() };
-    let (mut stage, process) =
-        Stage::with_one(Policy { startretries: UNLIMITED, autostart: true, restarts, ..policy() });
-    stage.not_forked(process);
-    stage.wait_for_deadline();
-    stage.wait(millis(1100));
-    // One start within 3 seconds is all that is allowed, but the next one comes later.
-    stage.not_forked(process);
-    assert_eq!(stage.state(process), P::Backoff);
-    stage.wait_for_deadline();
-    assert_eq!(stage.state(process), P::Starting);
-    // Now the next one would come too early.
-    stage.not_forked(process);
-    assert_eq!(stage.state(process), P::Backoff);
-    stage.wait_for_deadline();
-    assert_eq!((stage.state(process), stage.view(process).stop_cause), (P::Fatal, Some(StopCause::Limited)));
-}
-
-#[test]
 fn want_of_resources_counts_where_that_is_wanted() {
     let restarts = Restarts { counts_want: true, ..Restarts::default() };
     let (mut stage, process) = Stage::with_one(Policy { startretries: 1, autostart: true, restarts, ..policy() });
