@@ -3,7 +3,7 @@
 //!
 //! Differs: Supervisor looks for a blank, a colon and a slash, and not in what `%(ENV_x)s` puts into `process_name`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::Config;
 use super::problem::Problem;
@@ -21,9 +21,12 @@ const KEY: &str = "process_name";
 /// Adds the errors and warnings, after everything that Supervisor would refuse.
 pub(crate) fn report(reader: &mut Reader<'_>, config: &Config) {
     let mut told = BTreeSet::new();
+    let mut makers: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
+    for section in reader.raw.sections.keys() {
+        makers.entry(group_made_by(section)).or_default().push(section);
+    }
     for group in &config.groups {
-        let sections: Vec<&String> = reader.raw.sections.keys().filter(|section| makes(section, &group.name)).collect();
-        for section in sections {
+        for section in makers.get(group.name.trim()).into_iter().flatten() {
             judge(reader, section, &group.name, &mut told);
         }
         for process in &group.processes {
@@ -32,10 +35,12 @@ pub(crate) fn report(reader: &mut Reader<'_>, config: &Config) {
     }
 }
 
-/// Whether the section makes a group of this name.
-fn makes(section: &str, group: &str) -> bool {
-    let kinds = ["group", "program", "eventlistener", "fcgi-program"];
-    section.split_once(':').is_some_and(|(kind, bare)| kinds.contains(&kind) && bare.trim() == group.trim())
+/// The name of the group that the section makes, empty if it makes none.
+fn group_made_by(section: &str) -> &str {
+    match section.split_once(':') {
+        Some(("group" | "program" | "eventlistener" | "fcgi-program", bare)) => bare.trim(),
+        _ => "",
+    }
 }
 
 fn judge(reader: &mut Reader<'_>, section: &str, name: &str, told: &mut BTreeSet<(String, String)>) {
