@@ -45,8 +45,8 @@ pub(super) struct Case {
     name: String,
     last: LastExit,
     traces: Traces,
-    /// The log of its standard error, or of what both go to, and what of it is this child's.
-    words: Option<(PathBuf, Since)>,
+    /// Its logs, that of standard error first, and what of each is this child's: the first one with anything to say counts.
+    words: Vec<(PathBuf, Since)>,
     /// For the line about survivors: what would help.
     hint: Option<String>,
     startsecs: u64,
@@ -111,12 +111,15 @@ impl Worker {
         let expected = view.policy.exitcodes.contains(&last.exit.status());
         let Some(traces) = self.traces(process, last.pid, cgroup) else { return };
         let Some(config) = self.process_config(process) else { return };
-        let channel = if config.redirect_stderr { Channel::Stdout } else { Channel::Stderr };
         let hint = hint(&config.command, config.stopasgroup, config.extras.killtree);
         let startsecs = u64::try_from(config.startsecs).unwrap_or(0);
         let is_interesting = last.too_quickly || !expected;
-        let since = self.children.said(process, last.pid, channel).map_or(Since::Time(started), Since::Bytes);
-        let words = self.log_path(process, channel).filter(|_| is_interesting).map(|path| (path, since));
+        let channels = if config.redirect_stderr { &[Channel::Stdout][..] } else { &[Channel::Stderr, Channel::Stdout] };
+        let log_of = |channel: &Channel| {
+            let since = self.children.said(process, last.pid, *channel).map_or(Since::Time(started), Since::Bytes);
+            Some((self.log_path(process, *channel)?, since))
+        };
+        let words = channels.iter().filter(|_| is_interesting).filter_map(log_of).collect();
         self.morgue.waiting.push(Case {
             process,
             name,
@@ -159,11 +162,13 @@ impl Worker {
             });
             let mut findings = Vec::new();
             for (case, survivors) in survey.await.unwrap_or_default() {
-                let words = match &case.words {
-                    Some((path, since)) => words(path.clone(), *since, &readers).await,
-                    None => Vec::new(),
-                };
-                findings.push((case, survivors, words));
+                let mut said = Vec::new();
+                for (path, since) in &case.words {
+                    if said.is_empty() {
+                        said = words(path.clone(), *since, &readers).await;
+                    }
+                }
+                findings.push((case, survivors, said));
             }
             // The receiver is gone only when the worker ends.
             let _ = done.send(Done::Examined(findings));

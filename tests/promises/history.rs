@@ -230,9 +230,11 @@ fn why_leads_from_the_cause_to_the_next_command() {
     let daemon = galaxyd(
         "",
         "[program:fatal]\ncommand=sh -c 'echo no database >&2; exit 3'\nstartretries=1\nrestart_delay=100ms\n\
+         [program:aloud]\ncommand=sh -c 'echo no room; exit 3'\nstartretries=0\n\
          [program:later]\ncommand=sh -c 'exit 3'\nstartretries=5\nrestart_delay=30\n",
     );
     daemon.wait_state("fatal", "FATAL");
+    daemon.wait_state("aloud", "FATAL");
     daemon.wait_state("later", "BACKOFF");
     let why = until("the whole chain", || {
         let why = daemon.ctl(&["why", "fatal"]).stdout;
@@ -241,6 +243,10 @@ fn why_leads_from_the_cause_to_the_next_command() {
     assert!(why.starts_with("fatal (FATAL): ended too quickly: exit status 3 after "), "{why}");
     assert!(why.contains("BACKOFF: exit status 3; ended too quickly (2 times since "), "{why}");
     assert!(why.ends_with("waits for: somebody to start it\n    next: galaxyctl retry fatal\n"), "{why}");
+    until("what it said on standard output", || {
+        let why = daemon.ctl(&["why", "aloud"]).stdout;
+        if why.contains("log: no room") { Ok(()) } else { Err(why) }
+    });
     let why = daemon.ctl(&["why", "later"]).stdout;
     assert!(why.contains("waits for: its next start, until 2"), "{why}");
     assert!(why.ends_with("next: galaxyctl tail later stderr\n"), "{why}");
