@@ -114,7 +114,8 @@ impl Worker {
         let hint = hint(&config.command, config.stopasgroup, config.extras.killtree);
         let startsecs = u64::try_from(config.startsecs).unwrap_or(0);
         let is_interesting = last.too_quickly || !expected;
-        let channels = if config.redirect_stderr { &[Channel::Stdout][..] } else { &[Channel::Stderr, Channel::Stdout] };
+        let channels =
+            if config.redirect_stderr { &[Channel::Stdout][..] } else { &[Channel::Stderr, Channel::Stdout] };
         let log_of = |channel: &Channel| {
             let since = self.children.said(process, last.pid, *channel).map_or(Since::Time(started), Since::Bytes);
             Some((self.log_path(process, *channel)?, since))

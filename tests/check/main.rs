@@ -141,7 +141,8 @@ fn nothing_is_said_about_the_examples() {
     let mut seen = 0;
     let mut files: Vec<_> =
         fs::read_dir(examples.join("supervisor-confs")).unwrap().map(|file| file.unwrap().path()).collect();
-    files.extend([examples.join("galaxy/galaxyd.conf.in"), examples.join("container/supervisord.conf")]);
+    files
+        .extend(["galaxy/galaxyd.conf.in", "container/supervisord.conf", "galaxy.yml"].map(|name| examples.join(name)));
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
         // Neither the account nor the folders are on this host.
@@ -150,11 +151,15 @@ fn nothing_is_said_about_the_examples() {
         for name in ["log", "var", "run", "server", "config"] {
             fs::create_dir_all(folder.path().join(name)).unwrap();
         }
-        let copy = folder.path().join("example.conf");
+        let root = format!("gravity:\n  galaxy_root: {}\n  galaxy_user: nobody\n", folder.path().display());
+        let text = text.replace("gravity:\n", &root);
+        let is_galaxy = file.extension().is_some_and(|extension| extension == "yml");
+        let copy = folder.path().join(if is_galaxy { "galaxy.yml" } else { "example.conf" });
         fs::write(&copy, text).unwrap();
         let source =
             HostSource::new(vec![("HOME".to_owned(), "/tmp".to_owned()), ("PATH".to_owned(), "/bin".to_owned())]);
         let loaded = config::load(&copy, &Overrides { ignore_plugins: true, ..Overrides::default() }, &source);
+        assert!(loaded.config.is_some() || !is_galaxy, "{:?}", loaded.problems);
         seen += usize::from(loaded.config.is_some());
         assert_eq!(shown(&galaxy::check(&loaded, &source)), [""; 0], "{}", file.display());
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::{LogFile, ServerConfig};
+use crate::config::{LogFile, ServerConfig, is_galaxy_yml};
 use crate::galaxy::deployment::{Deployment, Galaxy, Location, Program};
 use crate::galaxy::finding::Findings;
 use crate::galaxy::program::Role;
@@ -211,6 +211,8 @@ fn together(deployment: &Deployment<'_>, index: usize, findings: &mut Findings) 
     let daemon = &deployment.config.daemon;
     let umask = |program: &Program<'_>| program.process.umask.unwrap_or(daemon.umask);
     let user = |program: &Program<'_>| program.process.user.as_ref().or(daemon.user.as_ref()).map(|user| user.uid);
+    // Of a galaxy.yml nobody chooses them, and Gravity's commands without a name mean all of them.
+    let has_gravitys_groups = deployment.loaded.files.first().is_some_and(|(path, _)| is_galaxy_yml(path));
     for program in rest {
         if umask(program) != umask(first) {
             let text = format!("{} has another umask than {}", program.shown(), first.shown());
@@ -220,7 +222,7 @@ fn together(deployment: &Deployment<'_>, index: usize, findings: &mut Findings) 
             let text = format!("{} runs as another user than {}", program.shown(), first.shown());
             findings.add("GX100", deployment.place(program, "user"), text);
         }
-        if program.group != first.group {
+        if program.group != first.group && !has_gravitys_groups {
             let text =
                 format!("{} is in the group {}, {} in {}", program.shown(), program.group, first.shown(), first.group);
             findings.add("GX108", deployment.place(program, "command"), text);
