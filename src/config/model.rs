@@ -317,6 +317,7 @@ pub struct Extras {
     pub output_rate_max: Option<u64>,
     #[serde(default)]
     pub ready: Option<Ready>,
+    #[serde(default)]
     pub limits: Limits,
     /// In the order of the file; of two that set a variable the later one counts.
     pub environment_files: Vec<EnvironmentFile>,

@@ -83,6 +83,48 @@ fn journals() -> Vec<Vec<u8>> {
     vec![journal]
 }
 
+/// What a daemon wrote before limits, readiness and rates were known, in the versions of today: a program that knows these
+/// versions has to understand it, and finds in what is written today all that it knows. A field that comes is
+/// `#[serde(default)]`; if one goes or changes its meaning, the version does too, and so do these files.
+const EARLIER_JOURNAL: &str = include_str!("corpus/journal/earlier");
+const EARLIER_ROLL: &[u8] = include_bytes!("corpus/roll/earlier");
+
+/// What is in one and not in the other, or is something else there. Of lists the first members speak for all.
+fn lost(place: &str, earlier: &Value, today: Option<&Value>) -> Vec<String> {
+    match (earlier, today) {
+        (Value::Null, Some(_)) | (_, Some(Value::Null)) => Vec::new(),
+        (Value::Object(earlier), Some(Value::Object(today))) => {
+            earlier.iter().flat_map(|(key, value)| lost(&format!("{place}.{key}"), value, today.get(key))).collect()
+        }
+        (Value::Array(earlier), Some(Value::Array(today))) => match (earlier.first(), today.first()) {
+            (Some(earlier), Some(today)) => lost(&format!("{place}[0]"), earlier, Some(today)),
+            _ => Vec::new(),
+        },
+        (earlier, Some(today)) if std::mem::discriminant(earlier) == std::mem::discriminant(today) => Vec::new(),
+        (earlier, today) => vec![format!("{place}: {earlier} was written, and now {today:?}")],
+    }
+}
+
+#[test]
+fn what_an_earlier_daemon_left_is_understood() {
+    assert!(understood(EARLIER_JOURNAL.as_bytes()).is_some());
+    let mut records = vec![header()];
+    records.extend(parts(EARLIER_ROLL).into_iter().map(<[u8]>::to_vec));
+    let roll: Vec<u8> = records.iter().flat_map(|contents| record(contents)).collect();
+    assert_eq!(read(&roll), Some(entries()));
+}
+
+#[test]
+fn an_earlier_daemon_finds_all_that_it_knows() {
+    let today = String::from_utf8(journals().remove(0)).unwrap();
+    for (earlier, today) in EARLIER_JOURNAL.lines().zip(today.lines()) {
+        let [earlier, today]: [Value; 2] = [earlier, today].map(|line| serde_json::from_str(line).unwrap());
+        assert_eq!(lost("", &earlier, Some(&today)), [""; 0]);
+    }
+    let today: Vec<Vec<u8>> = entries().iter().map(contents).collect();
+    assert_eq!(today, parts(EARLIER_ROLL));
+}
+
 /// Stands between the contents of records.
 const BETWEEN: &[u8] = b"|--|";
 
@@ -108,7 +150,7 @@ fn contents(entry: &Entry) -> Vec<u8> {
     contents
 }
 
-fn rolls() -> Vec<Vec<u8>> {
+fn entries() -> Vec<Entry> {
     let program = |id: u64, ended, exec_failed| HeldProgram {
         id,
         tag: format!("{id}.1"),
@@ -120,18 +162,25 @@ fn rolls() -> Vec<Vec<u8>> {
         ended,
         exec_failed,
     };
-    let entries = [
+    let programs = [
         program(1, None, None),
         program(2, Some(Ended { exit: Exit::Code(3), at: at() }), None),
         program(3, None, Some((Stage::Exec, 2))),
-    ]
-    .map(|program| Entry { program, start: 77, pipes: [1, 2, 0] });
+    ];
+    programs.map(|program| Entry { program, start: 77, pipes: [1, 2, 0] }).to_vec()
+}
+
+fn header() -> Vec<u8> {
     let identity = host::identity();
     let length = u16::try_from(identity.len()).unwrap().to_le_bytes();
-    let header = [b"galaxyd\n", ROLL_VERSION.to_le_bytes().as_slice(), &[0], &length, identity.as_bytes()].concat();
-    let records: Vec<Vec<u8>> = std::iter::once(header).chain(entries.iter().map(contents)).collect();
+    [b"galaxyd\n", ROLL_VERSION.to_le_bytes().as_slice(), &[0], &length, identity.as_bytes()].concat()
+}
+
+fn rolls() -> Vec<Vec<u8>> {
+    let entries = entries();
+    let records: Vec<Vec<u8>> = std::iter::once(header()).chain(entries.iter().map(contents)).collect();
     let roll: Vec<u8> = records.iter().flat_map(|contents| record(contents)).collect();
-    assert_eq!(read(&roll), Some(entries.to_vec()));
+    assert_eq!(read(&roll), Some(entries));
     vec![records.join(BETWEEN)]
 }
 
