@@ -96,10 +96,13 @@ impl<'a> Lookup<'a> {
 
     /// Whether the directory is there, or will be.
     fn has_dir(&self, name: &str) -> bool {
+        if self.source.is_dir(Path::new(name)) {
+            return true;
+        }
         let name = path::absolute(name, self.source);
         let is_above =
             |made: &String| made.strip_prefix(&name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        self.source.is_dir(Path::new(&name)) || self.made.iter().any(is_above)
+        self.made.iter().any(is_above)
     }
 
     /// A path whose directory exists, `~` expanded. A bare file name always passes.

@@ -21,9 +21,13 @@ use super::reply::{self, Reply};
 use super::route::Route;
 use crate::engine::Channel;
 use crate::rpc::{self, Call, CallError, Dispatch, Fault, FaultCode, Interfaces, Method};
+use crate::sys::heap;
 
 /// Bytes of an unreadable request that the log looks at.
 const LOGGED_MAX: usize = 200;
+
+/// An answer of more bytes was made of so many small values that what they took is worth giving back.
+const LARGE_BYTES: usize = 256 * 1024;
 
 /// Tells nginx not to hold back a stream.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -110,7 +114,15 @@ impl Service {
             Err(reply) => return reply,
         };
         match rpc::parse_call(&body) {
-            Ok(call) => reply::xml(rpc::write_response(&self.caller(visitor).answer(call).await)),
+            Ok(call) => {
+                let answer = self.caller(visitor).answer(call).await;
+                let text = rpc::write_response(&answer);
+                drop(answer);
+                if text.len() > LARGE_BYTES {
+                    heap::give_back();
+                }
+                reply::xml(text)
+            }
             Err(error) => {
                 log_unreadable(&body, &error);
                 reply::error(StatusCode::BAD_REQUEST)

