@@ -359,7 +359,7 @@ pub const COMMANDS: &[CommandLine] = &[
             ("start all", "Start all processes"),
             (
                 "start [-f] [<name> ...]",
-                "With a galaxy.yml: update, or start the daemon first; -f runs it in the foreground",
+                "Only as galaxyctl, with a galaxy.yml: update, or start the daemon first; -f runs it in the foreground",
             ),
         ],
         words: Words::Processes,
