@@ -53,13 +53,14 @@ impl Engine {
     }
 
     /// Forgets one member, which must be stopped and without a child.
-    pub(super) fn remove_member(&mut self, id: RequestId, process: ProcessId, effects: &mut Vec<Effect>) {
+    pub(super) fn remove_member(&mut self, now: Now, id: RequestId, process: ProcessId, effects: &mut Vec<Effect>) {
         let answer = match self.slots.get(&process) {
             None => Answer::Refused(Refusal::BadName),
             Some(slot) if !slot.process.state().is_stopped() || slot.process.record.state.pid().is_some() => {
                 Answer::Refused(Refusal::StillRunning)
             }
             Some(_) => {
+                self.end_conditions(now, process, effects);
                 self.forget_member(process);
                 Answer::Done
             }

@@ -14,7 +14,7 @@ use super::record::{State, Then};
 use super::request::Verdict;
 use super::time::{Moment, Now};
 use super::view::ProcessView;
-use super::wait::Want;
+use super::wait::{Wait, Want};
 
 /// When a child counts as ready: `ready_timeout` and `ready_settle`, ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -264,6 +264,18 @@ impl Engine {
         }
         for (request, result) in decided {
             self.conclude(now, request, process, result, effects);
+        }
+    }
+
+    /// The process is about to be removed: whoever waits for it to be something waits in vain.
+    pub(super) fn end_conditions(&mut self, now: Now, process: ProcessId, effects: &mut Vec<Effect>) {
+        let Some(slot) = self.slots.get_mut(&process) else { return };
+        let text = format!("{} was removed", slot.process.record.name);
+        let waits = std::mem::take(&mut slot.waits).into_iter();
+        let (ended, others): (Vec<Wait>, _) = waits.partition(|wait| matches!(wait.want, Want::Condition { .. }));
+        slot.waits = others;
+        for wait in ended {
+            self.conclude(now, wait.request, process, Err(Refusal::Failed(text.clone())), effects);
         }
     }
 }

@@ -72,10 +72,10 @@ impl Engine {
                 });
             }
             Request::AddGroup(spec) => self.add_group(now, id, spec, effects),
-            Request::RemoveGroup(name) => self.remove_group(id, &name, effects),
+            Request::RemoveGroup(name) => self.remove_group(now, id, &name, effects),
             Request::Update { changes, wait } => self.update(now, id, changes, wait, effects),
             Request::AddMembers { group, members } => self.add_members(now, (id, &group), members, effects),
-            Request::RemoveMember(process) => self.remove_member(id, process, effects),
+            Request::RemoveMember(process) => self.remove_member(now, id, process, effects),
             Request::Shutdown => {
                 answer(effects, id, Answer::Done);
                 self.leave(now, Mood::Shutdown, effects);
@@ -273,7 +273,7 @@ impl Engine {
         }
     }
 
-    fn remove_group(&mut self, id: RequestId, name: &str, effects: &mut Vec<Effect>) {
+    fn remove_group(&mut self, now: Now, id: RequestId, name: &str, effects: &mut Vec<Effect>) {
         let Some(group) = self.group_named(name) else {
             answer(effects, id, Answer::Refused(Refusal::BadName));
             return;
@@ -282,12 +282,16 @@ impl Engine {
             answer(effects, id, Answer::Refused(Refusal::StillRunning));
             return;
         }
-        self.drop_group(name, effects);
+        self.drop_group(now, name, effects);
         answer(effects, id, Answer::Done);
     }
 
     /// Forgets a group whose members are all stopped.
-    pub(super) fn drop_group(&mut self, name: &str, effects: &mut Vec<Effect>) {
+    pub(super) fn drop_group(&mut self, now: Now, name: &str, effects: &mut Vec<Effect>) {
+        let members = self.group_named(name).map(|group| group.members.clone()).unwrap_or_default();
+        for process in members {
+            self.end_conditions(now, process, effects);
+        }
         let Some(group) = self.group_names.remove(name).and_then(|key| self.groups.remove(&key)) else { return };
         for process in &group.members {
             self.drop_slot(*process);

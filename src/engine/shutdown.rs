@@ -58,6 +58,8 @@ impl Engine {
         }
         effects.push(Effect::Event(Event::SupervisorStopping));
         self.begin_leaving();
+        // Who waited for a start that will not be any more is told so: nothing else happens to that process.
+        self.settle_all_conditions(now, effects);
         self.advance_leaving(now, effects);
     }
 

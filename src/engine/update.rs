@@ -72,7 +72,7 @@ impl Engine {
                 continue;
             }
             match change {
-                GroupChange::Leave(name) => self.plan_leave(&name, &mut deeds, effects),
+                GroupChange::Leave(name) => self.plan_leave(now, &name, &mut deeds, effects),
                 GroupChange::Reshape { spec, renewed, restarted } => {
                     let treatment = |name: &str| {
                         let named = |names: &[String]| names.iter().any(|one| one == name);
@@ -137,10 +137,10 @@ impl Engine {
         self.file_deadline(process);
     }
 
-    fn plan_leave(&mut self, name: &str, deeds: &mut Vec<Deed>, effects: &mut Vec<Effect>) {
+    fn plan_leave(&mut self, now: Now, name: &str, deeds: &mut Vec<Deed>, effects: &mut Vec<Effect>) {
         let Some(group) = self.group_named(name) else { return };
         if group.members.is_empty() {
-            self.drop_group(name, effects);
+            self.drop_group(now, name, effects);
             return;
         }
         for process in group.by_priority.clone() {
@@ -352,10 +352,11 @@ impl Engine {
         match then {
             _ if ending => self.forget_change(process),
             Then::LeaveWithGroup if stuck => members.into_iter().for_each(|member| self.forget_change(member)),
-            Then::LeaveWithGroup if unstopped == 0 => self.drop_group(&name, effects),
+            Then::LeaveWithGroup if unstopped == 0 => self.drop_group(now, &name, effects),
             Then::LeaveWithGroup => {}
             Then::Leave if stuck => self.forget_change(process),
             Then::Leave => {
+                self.end_conditions(now, process, effects);
                 if let Some(group) = self.groups.get_mut(&key) {
                     group.members.retain(|member| *member != process);
                     group.by_priority.retain(|member| *member != process);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use galaxyd::engine::{
-    Condition, Engine, GroupSpec, Input, MemberSpec, Mood, Policy, ProcessId, ProcessState as P, Readiness, ReadyRule,
-    Refusal, Request, Target,
+    Answer, AutoRestart, Condition, Delay, Engine, GroupSpec, Input, MemberSpec, Mood, Policy, ProcessId,
+    ProcessState as P, Readiness, ReadyRule, Refusal, Request, Restarts, Target,
 };
 
 use crate::stage::{Stage, code, millis, policy, result};
@@ -167,4 +167,42 @@ fn a_successor_knows_what_was_known() {
         assert_eq!(engine.to_be_asked().count(), usize::from(wanted == "waiting"));
         assert_eq!(engine.deadline().is_some(), wanted != "ready");
     }
+}
+
+/// EXITED, about to be started again, and waited for.
+fn waited_for_between_two_runs() -> Stage {
+    let delay = Delay { first: millis(2000), factor: 100, ceiling: millis(2000), jitter: 0 };
+    let restarts = Restarts { delay: Some(delay), ..Restarts::default() };
+    let (mut stage, process) = Stage::with_one(Policy { autorestart: AutoRestart::Always, restarts, ..asked(5000, 0) });
+    stage.start(Target::One(process), false);
+    stage.forked(process);
+    stage.exit(process, code(1));
+    assert_eq!(stage.state(process), P::Exited);
+    wait(&mut stage, process, Condition::Ready, None);
+    assert_eq!(stage.answers(), []);
+    stage
+}
+
+fn told_of_failure(stage: &Stage) -> Vec<String> {
+    let answers = stage.answers().into_iter().filter_map(|(_, answer)| match answer {
+        Answer::Processes(outcomes) => {
+            Some(format!("{:?}", outcomes.into_iter().map(|one| one.result).collect::<Vec<_>>()))
+        }
+        _ => None,
+    });
+    answers.collect()
+}
+
+#[test]
+fn who_waits_for_a_process_that_is_removed_is_told_so() {
+    let mut stage = waited_for_between_two_runs();
+    stage.request(Request::RemoveGroup("p".to_owned()));
+    assert_eq!(told_of_failure(&stage), ["[Err(Failed(\"p was removed\"))]"]);
+}
+
+#[test]
+fn who_waits_for_a_start_that_the_daemons_end_prevents_is_told_so() {
+    let mut stage = waited_for_between_two_runs();
+    stage.request(Request::Shutdown);
+    assert_eq!(told_of_failure(&stage), ["[Err(Failed(\"p is EXITED, not ready\"))]"]);
 }
