@@ -476,7 +476,8 @@ impl World<'_> {
     fn expected_judgement(&self, turn: &Turn) -> Option<(ProcessId, ProcessState)> {
         let Turn::Input(Input::Exited { process, at, .. }) = turn else { return None };
         let view = self.worker.as_ref()?.engine.process(*process)?;
-        if view.state != ProcessState::Starting || view.rules.killtree {
+        // What is being swept has ended already, and is told to a successor again: the sweep decides.
+        if view.state != ProcessState::Starting || view.rules.killtree || view.sweeping {
             return None;
         }
         let child = self.keeper.children.get(&(*process, view.attempt))?;
