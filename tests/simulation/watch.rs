@@ -374,7 +374,12 @@ impl<'a> Watch<'a> {
         if let (Request::Await { condition, .. }, Answer::Processes(outcomes)) = (request, answer) {
             // Others may have been decided in earlier turns.
             if let [outcome] = outcomes.as_slice() {
-                let held = is_so(engine, outcome.process, *condition);
+                // What it was when the answer was given: by the end of the turn it may be something else.
+                let was = self.shown.get(&outcome.process);
+                let held = match condition {
+                    Condition::Exited if was == Some(&ProcessState::Exited) => true,
+                    _ => is_so(engine, outcome.process, *condition),
+                };
                 promise!(
                     outcome.result.is_err() || held,
                     "{:?} is said to be {condition:?}, but is not",
