@@ -375,9 +375,20 @@ impl<'a> Watch<'a> {
             // Others may have been decided in earlier turns.
             if let [outcome] = outcomes.as_slice() {
                 // What it was when the answer was given: by the end of the turn it may be something else.
-                let was = self.shown.get(&outcome.process);
-                let held = match condition {
-                    Condition::Exited if was == Some(&ProcessState::Exited) => true,
+                let was = self.shown.get(&outcome.process).copied();
+                let held = match (condition, was) {
+                    (
+                        Condition::Started,
+                        Some(ProcessState::Starting | ProcessState::Running | ProcessState::Exited),
+                    )
+                    | (Condition::Running, Some(ProcessState::Running))
+                    | (Condition::Exited, Some(ProcessState::Exited)) => true,
+                    // Its readiness went with what it was.
+                    (Condition::Ready, Some(ProcessState::Running))
+                        if !is_so(engine, outcome.process, Condition::Running) =>
+                    {
+                        true
+                    }
                     _ => is_so(engine, outcome.process, *condition),
                 };
                 promise!(
