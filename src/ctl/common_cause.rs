@@ -40,20 +40,7 @@ mod tests {
     use super::*;
 
     fn failed(name: &str, statename: &str, reason: &str) -> Explanation {
-        Explanation {
-            group: "g".to_owned(),
-            name: name.to_owned(),
-            statename: statename.to_owned(),
-            reason: reason.to_owned(),
-            readiness: String::new(),
-            hindrances: Vec::new(),
-            last_words: Vec::new(),
-            left_behind: Vec::new(),
-            awaits: String::new(),
-            until: 0,
-            next: String::new(),
-            history: Vec::new(),
-        }
+        Explanation { name: name.to_owned(), ..Explanation::bare(statename, reason) }
     }
 
     #[test]

@@ -36,6 +36,27 @@ pub struct Explanation {
     pub(super) history: Vec<Happening>,
 }
 
+#[cfg(test)]
+impl Explanation {
+    /// With nothing known but that.
+    pub(super) fn bare(statename: &str, reason: &str) -> Self {
+        Self {
+            group: "g".to_owned(),
+            name: "p".to_owned(),
+            statename: statename.to_owned(),
+            reason: reason.to_owned(),
+            readiness: String::new(),
+            hindrances: Vec::new(),
+            last_words: Vec::new(),
+            left_behind: Vec::new(),
+            awaits: String::new(),
+            until: 0,
+            next: String::new(),
+            history: Vec::new(),
+        }
+    }
+}
+
 impl Explanation {
     /// Reads one struct.
     ///

@@ -5,6 +5,7 @@ mod activity_sink;
 mod allotment;
 mod auto;
 mod board;
+mod forwarding;
 mod lane;
 mod level;
 mod logfile;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
 use super::allotment::RATE_REASON;
+use super::forwarding::Forwarding;
 use super::logfile::{Bounds, Failure, Kind, LogFile};
 use super::loss::Loss;
 use super::marker::marker;
@@ -20,7 +21,7 @@ use super::outflow::Flow;
 use super::plane::{Notice, Sink, SourceId};
 use super::scratch::{Room, Scratch, make_room};
 use super::source::{Arming, Drain, Source};
-use super::syslog::{self, Syslog};
+use super::syslog::Syslog;
 use super::transit::Transit;
 use crate::sys::{clock, pipe};
 
@@ -32,9 +33,6 @@ pub const RETRY_EVERY: Duration = Duration::from_secs(1);
 
 /// What a reaped child left in its pipe waits this long for a file that cannot be written; then it is lost.
 pub const DRAIN_WAIT: Duration = Duration::from_secs(5);
-
-/// A log daemon that takes nothing for so long is treated as absent.
-const SYSLOG_WAIT: Duration = Duration::from_secs(2);
 
 /// How often a busy log daemon is tried, and what takes nothing but cannot be waited for.
 const BUSY_RETRY_EVERY: Duration = Duration::from_millis(50);
@@ -128,10 +126,7 @@ pub(super) struct Target {
     rotation_retry_at: Option<Duration>,
     unlinked_check_at: Duration,
     loss: Loss,
-    syslog: Syslog,
-    lines: VecDeque<Vec<u8>>,
-    lines_waiting_since: Option<Duration>,
-    syslog_lost: Option<u64>,
+    forwarding: Forwarding,
 }
 
 impl Target {
@@ -149,10 +144,7 @@ impl Target {
             rotation_retry_at: None,
             unlinked_check_at: Duration::ZERO,
             loss: Loss::default(),
-            syslog,
-            lines: VecDeque::new(),
-            lines_waiting_since: None,
-            syslog_lost: None,
+            forwarding: Forwarding::new(syslog),
         }
     }
 
@@ -200,7 +192,7 @@ impl Target {
         self.finish_overdue(&mut served, tools);
         self.arm(&mut served, tools);
         served.is_empty =
-            self.sources.is_empty() && self.loss.unmarked == 0 && self.trouble.is_none() && self.lines.is_empty();
+            self.sources.is_empty() && self.loss.unmarked == 0 && self.trouble.is_none() && self.forwarding.is_empty();
         served
     }
 
@@ -268,7 +260,7 @@ impl Target {
     /// A turn at the file: first what is left from before, then one chunk of each pipe, and all that reaped children
     /// left.
     fn run(&mut self, now: Duration, served: &mut Served, tools: &mut Tools) -> Result<(), Failure> {
-        self.send_lines(now, tools);
+        self.forwarding.send(now, &tools.teller);
         if !self.sources.is_empty() || !self.carry.is_empty() {
             self.make_ready(now)?;
             if clock::monotonic().saturating_sub(now) > SLOW {
@@ -313,7 +305,7 @@ impl Target {
                 }
                 answer => answer?,
             };
-            self.send_lines(now, tools);
+            self.forwarding.send(now, &tools.teller);
             self.blocked = flow == Flow::Blocked;
             served.starved |= flow == Flow::NoRoom;
             let Some(source) = self.sources.get_mut(index) else { return Ok(()) };
@@ -478,10 +470,8 @@ impl Target {
             let _written = self.write_carry();
         }
         if source.sink.syslog {
-            let before = self.lines.len();
-            source.splitter.finish(&mut self.lines);
-            prefix_lines(&mut self.lines, before, &source.prefix);
-            self.send_lines(clock::monotonic(), tools);
+            self.forwarding.finish(&mut source.splitter, &source.prefix);
+            self.forwarding.send(clock::monotonic(), &tools.teller);
         }
         if let Some(leftover) = source.leftover.take() {
             tools.freed.push(leftover.transit);
@@ -509,8 +499,9 @@ impl Target {
     /// Tells epoll, and through `served` the thread, when this target is to be served again.
     fn arm(&mut self, served: &mut Served, tools: &mut Tools) {
         let wanted = |source: &Source| {
-            let waits =
-                self.blocked || (served.starved && source.sink.copy) || (!self.lines.is_empty() && source.sink.syslog);
+            let waits = self.blocked
+                || (served.starved && source.sink.copy)
+                || (!self.forwarding.is_empty() && source.sink.syslog);
             match () {
                 () if source.ended => Arming::Off,
                 () if self.trouble.is_some() || source.is_exhausted() => Arming::Edge,
@@ -530,7 +521,7 @@ impl Target {
         let retry = self.trouble.as_ref().filter(|_| !self.sources.is_empty()).map(|trouble| trouble.retry_at);
         // No memory for epoll: the next attempt is made when there may be some.
         let rearm = failed.then(|| clock::monotonic() + RETRY_EVERY);
-        let lines = (!self.lines.is_empty()).then(|| clock::monotonic() + BUSY_RETRY_EVERY);
+        let lines = (!self.forwarding.is_empty()).then(|| clock::monotonic() + BUSY_RETRY_EVERY);
         let waits = self.blocked || self.trouble.is_some();
         let windows = self.sources.iter().filter(|_| !waits).filter_map(|source| source.allotment.as_ref()?.due());
         served.due = [served.due, retry, rearm, lines].into_iter().flatten().chain(deadlines).chain(windows).min();
@@ -550,52 +541,14 @@ impl Target {
             tools.teller.tell(Notice::Output { source: source.id, bytes: bytes.to_vec() });
         }
         if source.sink.syslog {
-            let before = self.lines.len();
-            source.splitter.split(bytes, &mut self.lines);
-            prefix_lines(&mut self.lines, before, &source.prefix);
+            self.forwarding.add(bytes, &mut source.splitter, &source.prefix);
         }
-    }
-
-    /// Sends lines to the log daemon. One that is absent, or takes nothing for long, is reported and its lines are
-    /// lost: the file has them.
-    fn send_lines(&mut self, now: Duration, tools: &Tools) {
-        while let Some(line) = self.lines.front() {
-            let lost = line.len() as u64;
-            match self.syslog.send("", line) {
-                Ok(()) => {
-                    self.lines_waiting_since = None;
-                    if let Some(lost) = self.syslog_lost.take() {
-                        tools.teller.tell(Notice::Recovered { file: PathBuf::from(syslog::SOCKET), lost });
-                    }
-                }
-                Err(error) => {
-                    let busy = error.kind() == std::io::ErrorKind::WouldBlock;
-                    let since = *self.lines_waiting_since.get_or_insert(now);
-                    if busy && self.syslog_lost.is_none() && now.saturating_sub(since) < SYSLOG_WAIT {
-                        return;
-                    }
-                    if self.syslog_lost.is_none() {
-                        let file = PathBuf::from(syslog::SOCKET);
-                        tools.teller.tell(Notice::Trouble { file, doing: "send", error });
-                    }
-                    self.syslog_lost = Some(self.syslog_lost.unwrap_or(0) + lost);
-                }
-            }
-            self.lines.pop_front();
-        }
-        self.lines_waiting_since = None;
     }
 
     /// Whether this source's bytes must wait for the log daemon or the worker.
     pub(super) fn must_wait(&self, source: &Source, tools: &Tools) -> bool {
         source.drain.is_none()
-            && ((source.sink.syslog && !self.lines.is_empty()) || (source.sink.copy && !tools.teller.has_room()))
-    }
-}
-
-fn prefix_lines(lines: &mut VecDeque<Vec<u8>>, from: usize, prefix: &str) {
-    for line in lines.iter_mut().skip(from) {
-        line.splice(0..0, prefix.bytes());
+            && ((source.sink.syslog && !self.forwarding.is_empty()) || (source.sink.copy && !tools.teller.has_room()))
     }
 }
 

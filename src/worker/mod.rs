@@ -1,5 +1,6 @@
 //! The shell around the engine: one loop that turns the world into inputs and effects into deeds.
 
+mod activity;
 mod announcing;
 mod answers;
 mod calendar;

@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use tokio::sync::mpsc;
 
 use super::Environment;
+use super::activity;
 use super::announcing::Announced;
 use super::calendar::Calendar;
 use super::cgroups::Cgroups;
@@ -37,14 +38,12 @@ use super::taps::Taps;
 use super::twiddling;
 use super::upgrade::Upgrades;
 use super::worker::{Worker, now};
-use crate::config::{Config, DaemonLog, GroupConfig, LogLevelName, ServerAuth, ServerConfig};
+use crate::config::{Config, GroupConfig, LogLevelName, ServerAuth, ServerConfig};
 use crate::engine::{Engine, Input};
 use crate::events::{self, Events};
 use crate::http::{self, BoundListener};
 use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ToKeeper};
-use crate::logs::{
-    self, Activity, ActivitySettings, ActivityTarget, Level, Plane, SourceId, Transits, clear_auto_logs, log,
-};
+use crate::logs::{self, Activity, Level, Plane, SourceId, Transits, clear_auto_logs, log};
 use crate::sys::heap;
 
 /// Requests of clients that may wait for the control loop; more wait in their connections.
@@ -164,12 +163,12 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let locked = inventory.held.remove(pidfile::HELD_NAME);
     launch.claim = Some(claim.clone());
 
-    let activity = open_activity(&config)?;
+    let activity = activity::open(&config)?;
     if nix::unistd::geteuid().is_root() && config.daemon.user.is_none() {
         log(Level::Critical, RUNNING_AS_ROOT);
     }
     if inventory.generation == 1 {
-        launch.messages.iter().for_each(|(level, text)| log(level_of(*level), text));
+        launch.messages.iter().for_each(|(level, text)| log(activity::level_of(*level), text));
     }
     for line in warnings {
         log(Level::Warn, &line);
@@ -277,7 +276,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let launch: LaunchRecord = launch.unwrap_or(journalled_launch);
     let locked = inventory.held.remove(pidfile::HELD_NAME);
     let files = persistence::resume(&config, &mut inventory.held);
-    let activity = open_activity(&config)?;
+    let activity = activity::open(&config)?;
     let listeners = adopt_listeners(&config, &mut inventory.held)?;
     let mut engine = Engine::restore(mood, engine, next_process);
     engine.set_restart_rate(config.daemon.restart_rate);
@@ -340,7 +339,7 @@ impl Worker {
             return self.record_daemon(&text);
         }
         for (level, text) in &self.launch.messages {
-            log(level_of(*level), text);
+            log(activity::level_of(*level), text);
             if *level <= LogLevelName::Warn {
                 self.record_daemon(text);
             }
@@ -400,7 +399,7 @@ fn assemble(
     let (done_sender, done) = mpsc::unbounded_channel();
     let transits = transits(&mut held, &mut keeper)?;
     let sockets = ProgramSockets::take_from(&mut held);
-    let options = logs::Options { syslog_tag: SYSLOG_TAG.to_owned(), transits };
+    let options = logs::Options { syslog_tag: activity::SYSLOG_TAG.to_owned(), transits };
     let (plane, notices) = Plane::start(options)
         .map_err(|error| Unable::System { doing: "cannot start the log plane".to_owned(), error })?;
     let interfaces = Arc::new(twiddling::interfaces(&config));
@@ -467,9 +466,6 @@ fn assemble(
         halted: None,
     })
 }
-
-/// The tag of our messages in the system's log.
-const SYSLOG_TAG: &str = "supervisord";
 
 /// What bytes wait in on their way to file systems that can hang: a predecessor's, or new ones for the keeper to hold.
 fn transits(held: &mut BTreeMap<String, OwnedFd>, keeper: &mut KeeperLink) -> Result<Option<Transits>, Unable> {
@@ -566,42 +562,6 @@ pub(super) fn section(server: &ServerConfig) -> &str {
     match server {
         ServerConfig::Unix(server) => &server.section,
         ServerConfig::Inet(server) => &server.section,
-    }
-}
-
-fn open_activity(config: &Config) -> Result<Activity, Unable> {
-    let daemon = &config.daemon;
-    let target = match &daemon.logfile {
-        DaemonLog::Syslog => ActivityTarget::Syslog,
-        DaemonLog::File(path) => ActivityTarget::File {
-            path: path.clone(),
-            maxbytes: daemon.logfile_maxbytes,
-            backups: daemon.logfile_backups,
-        },
-    };
-    let settings = ActivitySettings {
-        target,
-        level: level_of(daemon.loglevel),
-        echo: daemon.nodaemon && !daemon.silent,
-        syslog_tag: SYSLOG_TAG.to_owned(),
-    };
-    let (activity, layer) = Activity::start(&settings)
-        .map_err(|error| Unable::System { doing: "cannot open the activity log".to_owned(), error })?;
-    layer
-        .install()
-        .map_err(|error| Unable::System { doing: "cannot log".to_owned(), error: io::Error::other(error) })?;
-    Ok(activity)
-}
-
-fn level_of(level: LogLevelName) -> Level {
-    match level {
-        LogLevelName::Critical => Level::Critical,
-        LogLevelName::Error => Level::Error,
-        LogLevelName::Warn => Level::Warn,
-        LogLevelName::Info => Level::Info,
-        LogLevelName::Debug => Level::Debug,
-        LogLevelName::Trace => Level::Trace,
-        LogLevelName::Blather => Level::Blather,
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod broken;
 mod program;
+#[path = "../conformance/wait.rs"]
+mod wait;
 
 use std::collections::BTreeSet;
 use std::fs;

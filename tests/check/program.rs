@@ -3,14 +3,14 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use serde_json::Value;
 
+use crate::wait::{until, until_true};
 use crate::{copy, made};
 
 fn galaxyctl(words: &[&str], file: Option<&Path>) -> Output {
@@ -84,8 +84,24 @@ fn rules_are_explained() {
     assert_eq!(galaxyctl(&["explain", "GX999"], None).status.code(), Some(2));
 }
 
-/// How long the daemon may take for something, on however busy a machine.
-const BOUND: Duration = Duration::from_secs(60);
+/// A daemon that is ended whatever becomes of the test.
+struct Running(Child);
+
+impl Running {
+    fn end(&mut self) -> ExitStatus {
+        // One that has ended is a zombie until it is waited for: the number is its own.
+        kill(Pid::from_raw(self.0.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+        self.0.wait().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.0.try_wait().unwrap().is_none() {
+            self.end();
+        }
+    }
+}
 
 #[test]
 fn the_daemon_logs_what_it_finds_at_its_start() {
@@ -94,7 +110,7 @@ fn the_daemon_logs_what_it_finds_at_its_start() {
     fs::create_dir_all(&bin).unwrap();
     fs::write(bin.join("uwsgi"), "#!/bin/sh\nexec sleep 1000\n").unwrap();
     fs::set_permissions(bin.join("uwsgi"), fs::Permissions::from_mode(0o755)).unwrap();
-    let mut daemon = Command::new(env!("CARGO_BIN_EXE_galaxyd"))
+    let daemon = Command::new(env!("CARGO_BIN_EXE_galaxyd"))
         .args(["-n", "-c"])
         .arg(folder.path().join("supervisord.conf"))
         .env_clear()
@@ -105,14 +121,10 @@ fn the_daemon_logs_what_it_finds_at_its_start() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    let mut daemon = Running(daemon);
     let log = folder.path().join("supervisord.log");
-    let begin = Instant::now();
-    let mut told = String::new();
-    while begin.elapsed() < BOUND && !(told.contains("GX001: ") && told.contains("spawned: 'web'")) {
-        std::thread::sleep(Duration::from_millis(20));
-        told = fs::read_to_string(&log).unwrap_or_default();
-    }
-    kill(Pid::from_raw(daemon.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
-    assert!(daemon.wait().unwrap().success(), "{told}");
-    assert!(told.contains("GX001: ") && told.contains("spawned: 'web'"), "{told}");
+    let told = || fs::read_to_string(&log).unwrap_or_default();
+    until_true("the program to run", || told().contains("spawned: 'web'"));
+    let told = until("the findings", || if told().contains("GX001: ") { Ok(told()) } else { Err(told()) });
+    assert!(daemon.end().success(), "{told}");
 }

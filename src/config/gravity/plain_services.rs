@@ -78,15 +78,17 @@ fn is_list(instance: &Instance, name: &str) -> bool {
     instance.gravity.below(name).is_some_and(|part| part.items().is_some())
 }
 
+/// The sections of a service that may have several, each with its place among them all, that are not switched off.
+fn enabled(reading: &mut Reading<'_>, instance: &Instance, name: &str, keys: &'static [Key]) -> Vec<(usize, Section)> {
+    let sections = sections(reading, instance, name, keys).into_iter().enumerate();
+    sections.filter(|(_, section)| section.is_on("enable")).collect()
+}
+
 fn gunicorns(reading: &mut Reading<'_>, shop: &Workshop<'_>) -> Vec<Service> {
     let instance = shop.instance;
-    let enabled: Vec<(usize, Section)> = sections(reading, instance, "gunicorn", GUNICORN)
-        .into_iter()
-        .enumerate()
-        .filter(|(_, section)| section.is_on("enable"))
-        .collect();
-    let is_one_of_several = enabled.len() > 1;
-    let members = enabled.into_iter().map(|(number, section)| {
+    let sections = enabled(reading, instance, "gunicorn", GUNICORN);
+    let is_one_of_several = sections.len() > 1;
+    let members = sections.into_iter().map(|(number, section)| {
         let member = gunicorn(reading, shop, &section, is_one_of_several.then_some(number));
         (number, section, member)
     });
@@ -235,12 +237,7 @@ fn alone(kind: &'static str, section: &Section, member: Member) -> Service {
 
 fn tusds(reading: &mut Reading<'_>, shop: &Workshop<'_>) -> Vec<Service> {
     let instance = shop.instance;
-    let enabled: Vec<(usize, Section)> = sections(reading, instance, "tusd", TUSD)
-        .into_iter()
-        .enumerate()
-        .filter(|(_, section)| section.is_on("enable"))
-        .collect();
-    let members = enabled.into_iter().map(|(number, section)| {
+    let members = enabled(reading, instance, "tusd", TUSD).into_iter().map(|(number, section)| {
         let member = tusd(reading, shop, &section);
         (number, section, member)
     });

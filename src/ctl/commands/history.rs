@@ -191,7 +191,10 @@ fn since(text: &str, now: i64, zone: &TimeZone) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::entry;
     use super::*;
+    use crate::ctl::fake::Stage;
+    use crate::rpc::Value;
 
     fn read(rest: &str) -> Result<Question, String> {
         Question::read(rest, 1_000_000, &TimeZone::UTC)
@@ -224,5 +227,35 @@ mod tests {
         assert!(read("--limit 0").unwrap_err().contains("above 0"));
         assert!(read("--since").unwrap_err().contains("a time ago"));
         assert!(read("--sinec 1h").unwrap_err().contains("bad option --sinec"));
+    }
+
+    #[test]
+    fn history_follows_what_is_new_until_ctrl_c() {
+        let gone = || Err(CallError::Refused);
+        let stage = Stage::galaxyctl()
+            .answer(
+                "galaxyd.getHistory(Array([String(\"web\")]), 0, 100)",
+                Ok(Value::Array(vec![entry(7, 1, "FATAL")])),
+            )
+            .attention(Attention::TimeOver)
+            .answer("galaxyd.getHistory(Array([String(\"web\")]), 0, 1000)", gone())
+            .attention(Attention::TimeOver)
+            .answer(
+                "galaxyd.getHistory(Array([String(\"web\")]), 0, 1000)",
+                Ok(Value::Array(vec![entry(7, 1, "FATAL"), entry(9, 1, "RUNNING")])),
+            )
+            .attention(Attention::TimeOver)
+            .answer(
+                "galaxyd.getHistory(Array([String(\"web\")]), 9, 1000)",
+                Ok(Value::Array(vec![entry(9, 2, "RUNNING")])),
+            );
+        let shown = stage.run("history web --follow");
+        let texts: Vec<&str> =
+            shown.out.lines().filter_map(|line| line.split_once("web  ")).map(|(_, text)| text).collect();
+        assert_eq!(texts.len(), 3, "{shown:?}");
+        assert_eq!(texts[..2], ["FATAL", "RUNNING"]);
+        assert!(texts[2].starts_with("RUNNING (2 times since "), "{shown:?}");
+        assert!(shown.err.contains("cannot be reached") && shown.unused.is_empty(), "{shown:?}");
+        assert_eq!(Stage::json().run("history --follow").exit, 2);
     }
 }

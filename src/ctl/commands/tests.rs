@@ -1,7 +1,6 @@
 //! The commands against a scripted daemon: Supervisor's lines and exit codes, row by row of its table.
 
 use crate::ctl::answer::ProcessInfo;
-use crate::ctl::console::Attention;
 use crate::ctl::daemon::CallError;
 use crate::ctl::fake::{Shown, Stage, fault, process, result, values_of};
 use crate::rpc::Value;
@@ -567,7 +566,8 @@ fn version_in_json_tells_galaxyds_own() {
     check(&stage.run("version"), "4.3.0\n", 0);
 }
 
-fn entry(last: i64, count: i64, text: &str) -> Value {
+/// Of the history.
+pub(super) fn entry(last: i64, count: i64, text: &str) -> Value {
     Value::object([
         ("first", 5.into()),
         ("last", last.into()),
@@ -576,31 +576,4 @@ fn entry(last: i64, count: i64, text: &str) -> Value {
         ("kind", "state".into()),
         ("text", text.into()),
     ])
-}
-
-#[test]
-fn history_follows_what_is_new_until_ctrl_c() {
-    let gone = || Err(CallError::Refused);
-    let stage = Stage::galaxyctl()
-        .answer("galaxyd.getHistory(Array([String(\"web\")]), 0, 100)", Ok(Value::Array(vec![entry(7, 1, "FATAL")])))
-        .attention(Attention::TimeOver)
-        .answer("galaxyd.getHistory(Array([String(\"web\")]), 0, 1000)", gone())
-        .attention(Attention::TimeOver)
-        .answer(
-            "galaxyd.getHistory(Array([String(\"web\")]), 0, 1000)",
-            Ok(Value::Array(vec![entry(7, 1, "FATAL"), entry(9, 1, "RUNNING")])),
-        )
-        .attention(Attention::TimeOver)
-        .answer(
-            "galaxyd.getHistory(Array([String(\"web\")]), 9, 1000)",
-            Ok(Value::Array(vec![entry(9, 2, "RUNNING")])),
-        );
-    let shown = stage.run("history web --follow");
-    let texts: Vec<&str> =
-        shown.out.lines().filter_map(|line| line.split_once("web  ")).map(|(_, text)| text).collect();
-    assert_eq!(texts.len(), 3, "{shown:?}");
-    assert_eq!(texts[..2], ["FATAL", "RUNNING"]);
-    assert!(texts[2].starts_with("RUNNING (2 times since "), "{shown:?}");
-    assert!(shown.err.contains("cannot be reached") && shown.unused.is_empty(), "{shown:?}");
-    assert_eq!(Stage::json().run("history --follow").exit, 2);
 }

@@ -178,20 +178,7 @@ mod tests {
     }
 
     fn explanation(readiness: &str) -> Explanation {
-        Explanation {
-            group: "g".to_owned(),
-            name: "p".to_owned(),
-            statename: "RUNNING".to_owned(),
-            reason: "runs".to_owned(),
-            readiness: readiness.to_owned(),
-            hindrances: Vec::new(),
-            last_words: Vec::new(),
-            left_behind: Vec::new(),
-            awaits: String::new(),
-            until: 0,
-            next: String::new(),
-            history: Vec::new(),
-        }
+        Explanation { readiness: readiness.to_owned(), ..Explanation::bare("RUNNING", "runs") }
     }
 
     #[test]
