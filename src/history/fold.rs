@@ -29,7 +29,8 @@ impl Folding {
             ended.extend(self.add(entry));
             return ended;
         }
-        let known = self.0.entry(entry.subject.clone()).or_default();
+        // Most have one series, and there may be thousands of subjects.
+        let known = self.0.entry(entry.subject.clone()).or_insert_with(|| Vec::with_capacity(1));
         if let Some(series) = known.iter_mut().find(|series| series.entry.repeats(&entry)) {
             series.entry.count += 1;
             series.entry.last = entry.last;

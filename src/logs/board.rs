@@ -295,7 +295,7 @@ impl Board {
             target: Some(Box::new(target)),
             file,
             orders: Vec::new(),
-            pipes: Vec::new(),
+            pipes: Vec::with_capacity(1),
             pipe_held,
             device,
             remote: false,

@@ -134,7 +134,8 @@ impl Target {
         Target {
             name: log.as_ref().map_or_else(|| PathBuf::from("/dev/null"), |log| log.path.clone()),
             log,
-            sources: Vec::new(),
+            // A log of its own is the rule: there may be thousands.
+            sources: Vec::with_capacity(1),
             carry: VecDeque::new(),
             pipe_held,
             no_splice: false,

@@ -310,6 +310,10 @@ impl SpawnQueue {
             .take_while(|w| w.prepared.is_some() || now.since(w.asked) >= ORDER_PATIENCE)
             .position(|w| w.prepared.is_some())?;
         let waiting = self.waiting.remove(index)?;
+        if self.waiting.is_empty() {
+            // What a start of thousands took is not kept for the starts of one that follow.
+            self.waiting.shrink_to_fit();
+        }
         Some((waiting.wanted, waiting.prepared?))
     }
 

@@ -164,6 +164,7 @@ fn f22_a_stranger_who_gets_the_number_between_stop_and_kill_is_not_killed() {
     }
     end_orphan(pid);
     let mut stranger = Stranger::with_number(pid);
+    // Time itself is meant: stopwaitsecs is over, and nobody was there to see it.
     thread::sleep(Duration::from_millis(1200));
     for pid in both {
         kill_pid(pid, Signal::SIGCONT);

@@ -3,14 +3,12 @@
 use crate::household::{anonymous_kb, galaxyd, pss_kb, worker_of};
 use crate::wait::until;
 
-/// Keeper and worker together, kB.
+/// Keeper and worker together, kB, of the binary as it is shipped.
 const MEMORY_KB_MAX: u64 = 16 * 1024;
 
-/// The limit is for the binary as it is shipped. The code of one that is not optimised is many times as large, and its pages
-/// count for the more the fewer run it; of that one all but code counts.
-fn memory_kb(pid: i32) -> u64 {
-    if cfg!(debug_assertions) { anonymous_kb(pid) } else { pss_kb(pid) }
-}
+/// What of that may be theirs alone in a binary that is not optimised, whose code is many times as large and says nothing about
+/// the shipped one's: that takes 6 MB.
+const OWN_KB_MAX: u64 = 12 * 1024;
 
 #[test]
 fn a_thousand_programs_start_show_restart_and_stop_in_little_memory() {
@@ -28,9 +26,11 @@ fn a_thousand_programs_start_show_restart_and_stop_in_little_memory() {
     all_running("1000 programs to run");
     let keeper = daemon.pid();
     let worker = worker_of(keeper);
-    let (keeper_kb, worker_kb) = (memory_kb(keeper), memory_kb(worker));
+    let (measure, most): (fn(i32) -> u64, u64) =
+        if cfg!(debug_assertions) { (anonymous_kb, OWN_KB_MAX) } else { (pss_kb, MEMORY_KB_MAX) };
+    let (keeper_kb, worker_kb) = (measure(keeper), measure(worker));
     eprintln!("with 1000 programs: keeper {keeper_kb} kB, worker {worker_kb} kB");
-    assert!(keeper_kb + worker_kb < MEMORY_KB_MAX, "keeper {keeper_kb} kB, worker {worker_kb} kB");
+    assert!(keeper_kb + worker_kb < most, "keeper {keeper_kb} kB, worker {worker_kb} kB");
 
     let restarted = daemon.ctl(&["restart", "many:*"]);
     assert_eq!(restarted.stdout.lines().filter(|line| line.ends_with(": stopped")).count(), 1000);
