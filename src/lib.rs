@@ -17,6 +17,7 @@ pub mod logs;
 pub mod migration;
 pub mod pidproxy;
 pub mod probe;
+pub mod rollout;
 pub mod rpc;
 #[expect(unsafe_code, reason = "the one room where system calls without a safe wrapper are made")]
 pub mod sys;

@@ -39,13 +39,23 @@ pub enum Words {
     Program,
     /// An executable file, for the daemon.
     Executable,
+    /// The number of an operation, for the daemon.
+    Operation,
 }
 
 impl Words {
     /// Whether they are for a daemon.
     #[must_use]
     pub fn are_for_a_daemon(self) -> bool {
-        matches!(self, Words::Processes | Words::SignalAndProcesses | Words::Tail | Words::Env | Words::Executable)
+        matches!(
+            self,
+            Words::Processes
+                | Words::SignalAndProcesses
+                | Words::Tail
+                | Words::Env
+                | Words::Executable
+                | Words::Operation
+        )
     }
 }
 
@@ -84,6 +94,16 @@ pub const COMMANDS: &[CommandLine] = &[
         forms: &[("avail", "List the processes of the configuration file, active or not")],
         words: Words::None,
         origin: Origin::Supervisor,
+    },
+    CommandLine {
+        name: "cancel",
+        about: "end an operation after what it has begun",
+        forms: &[
+            ("cancel", "Begin with no further process in the operation that is under way"),
+            ("cancel <id>", "The same for this one"),
+        ],
+        words: Words::Operation,
+        origin: Origin::Galaxyd,
     },
     CommandLine {
         name: "check",
@@ -190,6 +210,19 @@ pub const COMMANDS: &[CommandLine] = &[
         origin: Origin::Galaxyd,
     },
     CommandLine {
+        name: "graceful",
+        about: "replace processes without failing requests, each as suits its program",
+        forms: &[
+            ("graceful", "Replace all processes that run, program by program; see `rollout` of the configuration"),
+            ("graceful <name> [...]", "The same for these processes or groups; Ctrl-C detaches"),
+            ("graceful --max-unavailable=<n> ...", "So many of a program at once, whatever is configured"),
+            ("graceful --start-if-stopped ...", "Start those too that do not run"),
+            ("graceful --detach ...", "Only begin; see operations, watch and cancel"),
+        ],
+        words: Words::Processes,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
         name: "help",
         about: "list the commands, or explain one",
         forms: &[("help", "List the commands"), ("help <command>", "Explain a command")],
@@ -258,6 +291,13 @@ pub const COMMANDS: &[CommandLine] = &[
         origin: Origin::Supervisor,
     },
     CommandLine {
+        name: "operations",
+        about: "list the operations that replace processes, and what came of them",
+        forms: &[("operations", "List the operations under way and the last ones that are over")],
+        words: Words::Operation,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
         name: "pid",
         about: "print process ids",
         forms: &[
@@ -311,6 +351,10 @@ pub const COMMANDS: &[CommandLine] = &[
             ("restart <group>:*", "The same for all processes of a group"),
             ("restart all", "The same for all processes, those too that were stopped before"),
             ("restart ...", "does not read the configuration again: see reread and update"),
+            (
+                "restart --rolling ...",
+                "Only as galaxyctl: one process after the other, each ready before the next; takes the options of graceful",
+            ),
         ],
         words: Words::Processes,
         origin: Origin::Supervisor,
@@ -446,6 +490,16 @@ pub const COMMANDS: &[CommandLine] = &[
             ),
         ],
         words: Words::Processes,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
+        name: "watch",
+        about: "follow an operation until it is over",
+        forms: &[
+            ("watch", "Follow the latest operation; Ctrl-C ends that, not the operation"),
+            ("watch <id>", "Follow this one"),
+        ],
+        words: Words::Operation,
         origin: Origin::Galaxyd,
     },
     CommandLine {

@@ -7,6 +7,7 @@ use super::lookup::Complaint;
 use super::model::{EnvironmentFile, Extras};
 use super::reader::{Place, Reader};
 use super::restarts;
+use super::rollout::Rollout;
 use super::schema::SectionKind;
 use super::value;
 use crate::engine::Kind;
@@ -25,8 +26,9 @@ pub(super) fn extras(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -
         kind,
         killtree: reader.boolean(place, "killtree", scope),
         restarts: restarts::restarts(reader, place, scope),
-        // Differs from process to process.
+        // Both differ from process to process.
         ready: None,
+        rollout: Rollout::default(),
         output_rate_max: reader.typed(place, "output_rate_max", scope, |text, _| rate(text)),
         limits: limits::limits(reader, place, scope),
         clear_environment: reader.boolean(place, "clear_environment", scope),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::Limits;
 use super::ready::Ready;
+use super::rollout::Rollout;
 use crate::engine::{AutoRestart, Kind, Restarts};
 
 /// A whole configuration.
@@ -317,6 +318,8 @@ pub struct Extras {
     pub output_rate_max: Option<u64>,
     #[serde(default)]
     pub ready: Option<Ready>,
+    #[serde(default)]
+    pub rollout: Rollout,
     #[serde(default)]
     pub limits: Limits,
     /// In the order of the file; of two that set a variable the later one counts.

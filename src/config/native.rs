@@ -290,6 +290,9 @@ fn spelling(wanted: ValueType) -> &'static str {
         | V::CpuLimit
         | V::OnEnd
         | V::Readiness
+        | V::Strategy
+        | V::FifoCommand
+        | V::Front
         | V::Cgroup
         | V::PythonObject => "a text",
     }
@@ -309,6 +312,9 @@ pub(crate) fn example(wanted: ValueType) -> &'static str {
         V::CountLimit => "100",
         V::OnEnd => "\"shutdown\"",
         V::Readiness => "\"tcp:127.0.0.1:8080\"",
+        V::Strategy => "\"rolling\"",
+        V::FifoCommand => "\"/run/galaxy/master.fifo:c\"",
+        V::Front => "\"http://127.0.0.1:8080/api/version\"",
         V::Bytes => "\"50MB\"",
         V::Signal => "\"TERM\"",
         V::Octal => "0o022 or \"022\"",

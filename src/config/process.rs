@@ -14,6 +14,7 @@ use super::problem::Problem;
 use super::raw::RawData;
 use super::reader::{Level, Place, Reader, Reported};
 use super::ready;
+use super::rollout;
 use super::schema::SectionKind;
 use super::value;
 use crate::engine::AutoRestart;
@@ -215,7 +216,8 @@ fn one(reader: &mut Reader<'_>, place: Place<'_>, scope: &mut Scope, common: &Co
         Err(Reported) => String::new(),
     };
     let name = name(reader, place, scope, &common.process_name)?;
-    let extras = Extras { ready: ready::ready(reader, place, scope), ..common.extras.clone() };
+    let (ready, rollout) = (ready::ready(reader, place, scope), rollout::rollout(reader, place, scope));
+    let extras = Extras { ready, rollout, ..common.extras.clone() };
     let process = ProcessConfig {
         name,
         section: place.section.to_owned(),

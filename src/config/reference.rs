@@ -147,9 +147,13 @@ command = /srv/venv/bin/gunicorn --bind 127.0.0.1:8080 app
 ready = http://127.0.0.1:8080/api/version status=200 body=version_major
 ready_timeout = 2m
 ready_successes = 2
+rollout = rolling
+rollout_front = http://127.0.0.1/api/version
 ```
 
 **`ready`.** [Ready, not merely running](readiness.md) says what each form means and what waits for it. Nobody is asked without the key.
+
+**`rollout`.** [Restarts without a failed request](zero-downtime.md) says what each strategy does, which one a program has without the key, and what is refused.
 
 **`killtree`.** What a main process leaves behind is found among the orphans that the daemon adopts: those of its process group, and those whose
 environment names the program (`SUPERVISOR_PROCESS_NAME`, `SUPERVISOR_GROUP_NAME`, `SUPERVISOR_SERVER_URL`), with all their descendants. Where

@@ -160,6 +160,12 @@ pub enum ValueType {
     OnEnd,
     /// How readiness shows.
     Readiness,
+    /// How processes are replaced.
+    Strategy,
+    /// A master FIFO and a command for it.
+    FifoCommand,
+    /// An address that answers HTTP.
+    Front,
     /// `auto`, `none` or an absolute path.
     Cgroup,
     /// `package.module:attribute`
@@ -168,7 +174,7 @@ pub enum ValueType {
 
 impl ValueType {
     /// All types, in the order of the reference.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 39] = [
         Self::Text,
         Self::Command,
         Self::Integer,
@@ -203,6 +209,9 @@ impl ValueType {
         Self::CountLimit,
         Self::OnEnd,
         Self::Readiness,
+        Self::Strategy,
+        Self::FifoCommand,
+        Self::Front,
         Self::Cgroup,
         Self::PythonObject,
     ];
@@ -245,6 +254,9 @@ impl ValueType {
             Self::CountLimit => "count limit",
             Self::OnEnd => "consequence",
             Self::Readiness => "question",
+            Self::Strategy => "strategy",
+            Self::FifoCommand => "FIFO command",
+            Self::Front => "front address",
             Self::Cgroup => "cgroup",
             Self::PythonObject => "Python object",
         }
@@ -291,6 +303,11 @@ impl ValueType {
             Self::OnEnd => "`ignore` or `shutdown`",
             Self::Readiness => {
                 "`http://host:port/path`, `http+unix:/socket:/path`, `tcp:host:port`, `unix:/socket`, `log:REGEX`, `notify` or `uwsgi-stats:address`"
+            }
+            Self::Strategy => "`rolling`, `restart`, `signal` or `keep`",
+            Self::FifoCommand => "an absolute path, a colon and one of the letters `r`, `c`, `w`, `R`, `W`",
+            Self::Front => {
+                "`http://host:port/path` or `http+unix:/socket:/path`, then `status=` and `body=` as in a question"
             }
             Self::Cgroup => "`auto`, `none` or an absolute path",
             Self::PythonObject => "`package.module:attribute`",
@@ -656,6 +673,16 @@ pub const KEYS: &[Key] = &[
         "How many good answers in a row are wanted. Not in Supervisor."),
     key(S::Program, "ready_settle", V::Duration, Text("0"), N::Process, E::Update,
         "How long it must live on after them. Not in Supervisor."),
+    key(S::Program, "rollout", V::Strategy, Absent("by what the program is"), N::Process, E::Update,
+        "How `graceful` replaces its processes; see [Restarts without a failed request](zero-downtime.md). Not in Supervisor."),
+    key(S::Program, "rollout_signal", V::Signal, Absent("HUP where the strategy is `signal`"), N::Process, E::Update,
+        "The signal that makes it replace its workers, with `rollout = signal`. Not in Supervisor."),
+    key(S::Program, "rollout_fifo", V::FifoCommand, Absent("a signal is sent"), N::ProcessOwn, E::Update,
+        "In place of a signal, a command to uWSGI's `master-fifo`, such as `c` for a chain reload. Not in Supervisor."),
+    key(S::Program, "max_unavailable", V::Integer, Absent("one"), N::Process, E::Update,
+        "How many of its processes `graceful` may take out of service at once. Not in Supervisor."),
+    key(S::Program, "rollout_front", V::Front, Absent("only its processes are asked"), N::Process, E::Update,
+        "Where users reach it: asked ten times a second while its processes are being replaced, and counted in the verdict. Not in Supervisor."),
     key(S::Program, "user_environment", V::Boolean, Text("false"), N::Section, E::Update,
         "Set `HOME`, `USER`, `LOGNAME` and `SHELL` from the account it runs as. Not in Supervisor."),
     key(S::Program, "environment_file", V::Files, Text(""), N::Section, E::Update,

@@ -17,6 +17,8 @@ mod fact;
 mod fake;
 mod happening;
 mod name;
+mod operation;
+mod operations;
 mod prompt;
 mod render;
 mod run;

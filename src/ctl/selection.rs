@@ -99,6 +99,16 @@ impl Shell {
         Ok(Some(names).filter(|names| !names.is_empty()))
     }
 
+    /// The same for calls whose names are those of processes: without a colon it is a group's name here, a process' there.
+    ///
+    /// # Errors
+    /// The daemon could not be asked.
+    pub(super) fn called_names(&mut self, selection: &Selection<'_>) -> Result<Option<Vec<String>>, Trouble> {
+        let names = self.chosen_names(selection)?;
+        let called = |name: String| if name.contains(':') { name } else { format!("{name}:*") };
+        Ok(names.map(|names| names.into_iter().map(called).collect()))
+    }
+
     /// The one process that a word means, for commands that show one; several are told.
     ///
     /// # Errors

@@ -68,7 +68,7 @@ impl Shell {
     }
 
     /// On standard error: why a process is in its state, and what it said last.
-    fn show_last_words(&mut self, name: &str) {
+    pub(super) fn show_last_words(&mut self, name: &str) {
         let explained: Result<Explanation, CallError> =
             self.daemon.call("galaxyd.explainProcess", &[name.into()]).and_then(|value| Explanation::read(&value));
         let Ok(explanation) = explained else { return };

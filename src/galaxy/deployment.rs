@@ -280,6 +280,21 @@ fn is_ini(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "ini")
 }
 
+/// The options of a uWSGI, its file's after those of its command line; `None` if the file cannot be read.
+pub(super) fn uwsgi_options(
+    invocation: &Invocation,
+    process: &ProcessConfig,
+    source: &dyn Source,
+) -> Option<UwsgiOptions> {
+    let mut options = invocation.uwsgi();
+    if let Some(named) = invocation.configuration(process) {
+        let path = absolute(named, process, source);
+        let text = read(&path, source).ok()?;
+        options.options.extend(section(&path, &text)?.options);
+    }
+    Some(options)
+}
+
 /// The uWSGI section of a file.
 fn section(path: &Path, text: &str) -> Option<UwsgiOptions> {
     if is_ini(path) { UwsgiOptions::from_ini(text) } else { UwsgiOptions::from_yaml(text) }

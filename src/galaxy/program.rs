@@ -71,6 +71,13 @@ impl Invocation {
     /// Takes a command line apart; `None` if it is not known to be of Galaxy.
     #[must_use]
     pub(super) fn of(command: &str) -> Option<Self> {
+        let (words, wrapper) = Self::unwrapped(command)?;
+        let role = role(&words)?;
+        Some(Self { role, words, wrapper })
+    }
+
+    /// The program and its arguments, and what runs it and stays its parent; `None` if there is no program.
+    pub(super) fn unwrapped(command: &str) -> Option<(Vec<String>, Option<String>)> {
         let mut words = shlex::split(command).ok()?;
         let mut wrapper = None;
         for _ in 0..WRAPPERS_DEEP_MAX {
@@ -89,8 +96,7 @@ impl Invocation {
                 wrapper.get_or_insert(name);
             }
         }
-        let role = role(&words)?;
-        Some(Self { role, words, wrapper })
+        Some((words, wrapper))
     }
 
     /// The value of the last of these options, `--name value`, `--name=value` or `-n value`.
@@ -145,7 +151,7 @@ impl Invocation {
 }
 
 /// The last part of a path.
-fn base(word: &str) -> &str {
+pub(super) fn base(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
 }
 

@@ -18,6 +18,8 @@ pub enum Kind {
     State,
     /// Something hinders a program, or does so no longer.
     Trouble,
+    /// An operation goes on: processes are being replaced.
+    Operation,
 }
 
 impl Kind {
@@ -29,6 +31,7 @@ impl Kind {
             Kind::Request => "request",
             Kind::State => "state",
             Kind::Trouble => "trouble",
+            Kind::Operation => "operation",
         }
     }
 }

@@ -10,9 +10,10 @@ mod uwsgi;
 
 use std::time::Duration;
 
-use crate::config::ReadyCheck;
+use crate::config::{Door, ReadyCheck};
 
 pub use log_lines::{LogMark, LogReader};
+pub use uwsgi::Worker as UwsgiWorker;
 
 /// An answer that takes longer is none.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -22,6 +23,14 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// # Errors
 /// Why it is not ready, in words that end a sentence.
 pub async fn ask(check: &ReadyCheck) -> Result<(), String> {
+    ask_within(check, ANSWER_MAX).await
+}
+
+/// The same, for somebody with more or less patience.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn ask_within(check: &ReadyCheck, patience: Duration) -> Result<(), String> {
     let asked = async {
         match check {
             ReadyCheck::Http(wanted) => http::ask(wanted).await,
@@ -30,7 +39,18 @@ pub async fn ask(check: &ReadyCheck) -> Result<(), String> {
             ReadyCheck::Log(_) | ReadyCheck::Notify => Ok(()),
         }
     };
-    match tokio::time::timeout(ANSWER_MAX, asked).await {
+    match tokio::time::timeout(patience, asked).await {
+        Ok(answer) => answer,
+        Err(_) => Err(format!("no answer within {} seconds", patience.as_secs())),
+    }
+}
+
+/// The workers of a uWSGI, by its stats server.
+///
+/// # Errors
+/// Nobody answers, or not as a stats server does.
+pub async fn uwsgi_workers(door: &Door) -> Result<Vec<UwsgiWorker>, String> {
+    match tokio::time::timeout(ANSWER_MAX, uwsgi::workers(door)).await {
         Ok(answer) => answer,
         Err(_) => Err(format!("no answer within {} seconds", ANSWER_MAX.as_secs())),
     }

@@ -17,6 +17,11 @@ impl<'a> Arguments<'a> {
         Arguments { rest: params.iter() }
     }
 
+    /// Whether all were taken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.len() == 0
+    }
+
     fn next(&mut self) -> Result<&'a Value, Fault> {
         self.rest.next().ok_or_else(|| Fault::new(FaultCode::IncorrectParameters))
     }

@@ -51,6 +51,31 @@ pub enum OwnMethod {
     /// How ready the processes are, those only that are asked: structs of `name`, `group`, `readiness` (`waiting`, `late`,
     /// `settling`, `ready`, or `none` without a child), `detail`. Names as of `Update`; empty: all.
     GetReadiness { names: Vec<String> },
+    /// Replaces processes, each by its program's strategy, and answers at once with the operation: a struct of `id`, `kind`,
+    /// `asker`, `began` (seconds since 1970), `seconds`, `state` (`active`, `cancelling`, `done`, `failed`, `cancelled`),
+    /// `verdict`, `requests`, `failed_requests`, and `steps`: structs of `name`, `program`, `strategy`, `reason`,
+    /// `phase`, `note`, `seconds`. Names as of `Update`; empty: all.
+    Roll {
+        names: Vec<String>,
+        /// A restart, one after the other, whatever the strategy is.
+        rolling: bool,
+        /// Zero: as configured.
+        max_unavailable: u32,
+        /// Those too that do not run.
+        start_stopped: bool,
+    },
+    /// The operations under way and the last ones that are over, the oldest first: structs as of `Roll`.
+    GetOperations,
+    /// One of them.
+    GetOperation {
+        /// Zero: the latest.
+        id: u64,
+    },
+    /// Begins with no further process; answers with the operation.
+    CancelOperation {
+        /// Zero: the only one under way.
+        id: u64,
+    },
     /// Why a process is in its state, what it said last, and which processes it left behind: a struct of `name`,
     /// `group`, `statename`, `reason`, `readiness` (empty if it is not asked), `hindrances`, `last_words`, `left_behind`, `awaits`, `until` (seconds since 1970, 0 for
     /// nobody knows), `next`.
@@ -94,6 +119,10 @@ impl OwnMethod {
             "galaxyd.retry" => (2, retry(&mut args)),
             "galaxyd.waitFor" => (3, wait_for(&mut args)),
             "galaxyd.getReadiness" => (1, args.texts("names").map(|names| OwnMethod::GetReadiness { names })),
+            "galaxyd.roll" => (4, roll(&mut args)),
+            "galaxyd.getOperations" => (0, Ok(OwnMethod::GetOperations)),
+            "galaxyd.getOperation" => (1, number(&mut args, "id").map(|id| OwnMethod::GetOperation { id })),
+            "galaxyd.cancelOperation" => (1, number(&mut args, "id").map(|id| OwnMethod::CancelOperation { id })),
             "galaxyd.explainProcess" => (1, args.text("name").map(|name| OwnMethod::ExplainProcess { name })),
             "galaxyd.explainAllProcesses" => (0, Ok(OwnMethod::ExplainAllProcesses)),
             "galaxyd.getListenerPools" => (0, Ok(OwnMethod::GetListenerPools)),
@@ -117,6 +146,10 @@ impl OwnMethod {
             OwnMethod::Retry { .. } => "galaxyd.retry",
             OwnMethod::WaitFor { .. } => "galaxyd.waitFor",
             OwnMethod::GetReadiness { .. } => "galaxyd.getReadiness",
+            OwnMethod::Roll { .. } => "galaxyd.roll",
+            OwnMethod::GetOperations => "galaxyd.getOperations",
+            OwnMethod::GetOperation { .. } => "galaxyd.getOperation",
+            OwnMethod::CancelOperation { .. } => "galaxyd.cancelOperation",
             OwnMethod::ExplainProcess { .. } => "galaxyd.explainProcess",
             OwnMethod::ExplainAllProcesses => "galaxyd.explainAllProcesses",
             OwnMethod::GetListenerPools => "galaxyd.getListenerPools",
@@ -134,10 +167,14 @@ impl OwnMethod {
             | OwnMethod::StopOrdered { .. }
             | OwnMethod::Upgrade { .. }
             | OwnMethod::Retry { .. }
+            | OwnMethod::Roll { .. }
+            | OwnMethod::CancelOperation { .. }
             | OwnMethod::GetProcessPlan { redacted: false, .. } => true,
             OwnMethod::PlanUpdate { .. }
             | OwnMethod::WaitFor { .. }
             | OwnMethod::GetReadiness { .. }
+            | OwnMethod::GetOperations
+            | OwnMethod::GetOperation { .. }
             | OwnMethod::ExplainProcess { .. }
             | OwnMethod::ExplainAllProcesses
             | OwnMethod::GetListenerPools
@@ -155,12 +192,15 @@ impl OwnMethod {
             | OwnMethod::Update { names, .. }
             | OwnMethod::GetHistory { names, .. }
             | OwnMethod::Retry { names, .. }
+            | OwnMethod::Roll { names, .. }
             | OwnMethod::WaitFor { names, .. }
             | OwnMethod::GetReadiness { names }
             | OwnMethod::StopOrdered { names } => names.join(" "),
             OwnMethod::ExplainProcess { name } | OwnMethod::GetProcessPlan { name, .. } => name.clone(),
             OwnMethod::Upgrade { path } => path.clone(),
-            OwnMethod::ExplainAllProcesses
+            OwnMethod::GetOperation { id } | OwnMethod::CancelOperation { id } => id.to_string(),
+            OwnMethod::GetOperations
+            | OwnMethod::ExplainAllProcesses
             | OwnMethod::GetListenerPools
             | OwnMethod::GetNotices
             | OwnMethod::GetUpgrade => String::new(),
@@ -196,6 +236,22 @@ fn wait_for(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
     Ok(OwnMethod::WaitFor { names, condition, timeout: u32::try_from(timeout).unwrap_or(u32::MAX) })
 }
 
+fn roll(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
+    let (names, rolling) = (args.texts("names")?, args.flag());
+    let max_unavailable = u32::try_from(number(args, "max_unavailable")?).unwrap_or(u32::MAX);
+    Ok(OwnMethod::Roll { names, rolling, max_unavailable, start_stopped: args.flag() })
+}
+
+/// A whole number of at least zero; zero when it was not sent.
+fn number(args: &mut Arguments<'_>, name: &str) -> Result<u64, Fault> {
+    if args.is_empty() {
+        return Ok(0);
+    }
+    let number = args.whole(name)?;
+    u64::try_from(number)
+        .map_err(|_| Fault::with(FaultCode::IncorrectParameters, format_args!("{name} must not be below zero")))
+}
+
 fn process_plan(args: &mut Arguments<'_>) -> Result<OwnMethod, Fault> {
     Ok(OwnMethod::GetProcessPlan { name: args.text("name")?, redacted: args.switch() })
 }
@@ -227,6 +283,15 @@ mod tests {
         };
         assert_eq!(wait("ready", -1), Some(Ok(wanted)));
         assert!(wait("healthy", 0).unwrap().unwrap_err().text.contains("condition must be one of started, running"));
+        let roll = |params: &[Value]| call("galaxyd.roll", params);
+        let all = OwnMethod::Roll { names: Vec::new(), rolling: false, max_unavailable: 0, start_stopped: false };
+        assert_eq!(roll(&[]), Some(Ok(all)));
+        let names_read = vec!["a".to_owned(), "g:p".to_owned()];
+        let rolling = OwnMethod::Roll { names: names_read, rolling: true, max_unavailable: 2, start_stopped: true };
+        assert_eq!(roll(&[names(), true.into(), 2.into(), true.into()]), Some(Ok(rolling)));
+        assert!(roll(&[names(), true.into(), (-1).into()]).unwrap().unwrap_err().text.contains("max_unavailable"));
+        assert_eq!(call("galaxyd.getOperation", &[3.into()]), Some(Ok(OwnMethod::GetOperation { id: 3 })));
+        assert_eq!(call("galaxyd.getOperation", &[]), Some(Ok(OwnMethod::GetOperation { id: 0 })));
         assert_eq!(call("galaxyd.nothing", &[]), None);
     }
 

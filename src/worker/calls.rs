@@ -7,6 +7,7 @@ use super::children::StdinError;
 use super::describe;
 use super::logfiles::ClearingFor;
 use super::reply::Reply;
+use super::rollouts::RollWish;
 use super::spawning::{LOOKUP_MAX, LOOKUP_TOO_LONG};
 use super::update::Wish;
 use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker, now};
@@ -35,7 +36,7 @@ impl Worker {
                     }
                     None => {}
                 }
-                self.call(method, reply);
+                self.call(method, &peer, reply);
             }
             Incoming::Follow { process: None, reply } => {
                 let _ = reply.send(self.activity_file());
@@ -47,7 +48,7 @@ impl Worker {
         }
     }
 
-    fn call(&mut self, method: Method, reply: Reply) {
+    fn call(&mut self, method: Method, peer: &Peer, reply: Reply) {
         if self.engine.mood() != Mood::Running && !matches!(method, Method::SendRemoteCommEvent { .. }) {
             reply.send(Err(Fault::new(FaultCode::ShutdownState)));
             return;
@@ -90,6 +91,11 @@ impl Worker {
                 let wish = Wish { names, restart, wait, rehearsal: false };
                 self.read_configuration(Purpose::Update(wish, reply));
             }
+            Method::Own(OwnMethod::Roll { names, rolling, max_unavailable, start_stopped }) => {
+                let wish = RollWish { names, rolling, max_unavailable, start_stopped, asker: peer.to_string() };
+                self.plan_operation(wish, reply);
+            }
+            Method::Own(OwnMethod::CancelOperation { id }) => self.cancel_operation(id, peer, reply),
             Method::ReloadConfig => self.read_configuration(Purpose::Reread(reply)),
             Method::ReadLog { offset, length } => {
                 let path = self.activity_file();
@@ -147,6 +153,8 @@ impl Worker {
                 Ok(Value::Array(self.engine.processes().map(|view| self.explanation(&view)).collect()))
             }
             Method::Own(OwnMethod::GetReadiness { names }) => self.readiness(&names),
+            Method::Own(OwnMethod::GetOperation { id }) => self.rollouts.value_of(id, now().mono),
+            Method::Own(OwnMethod::GetOperations) => Ok(self.rollouts.value(now().mono)),
             Method::SendProcessStdin { name, chars } => self.send_stdin(&name, chars.as_bytes()),
             Method::Own(OwnMethod::GetListenerPools) => {
                 Ok(Value::Array(self.events.pools().map(|pool| describe::listener_pool(&pool)).collect()))

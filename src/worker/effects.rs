@@ -18,6 +18,8 @@ impl Worker {
                 if let Some(waiting) = self.waiting.remove(&id) {
                     self.grow();
                     reply(waiting, answer);
+                } else {
+                    self.operation_answered(id, &answer);
                 }
             }
             Effect::Sweep { process, pid, signal, insist_at } => self.sweep(process, pid, signal, insist_at),

@@ -71,6 +71,11 @@ impl Worker {
         self.record_trouble(&subject, &format!("its log {} {text}", file.display()));
     }
 
+    /// An operation goes on.
+    pub(super) fn record_operation(&self, subject: &str, text: &str) {
+        self.record(Kind::Operation, subject, text);
+    }
+
     /// Somebody asks by a signal.
     pub(super) fn record_signal(&self, asked: &str, signal: &str, sender: &str) {
         self.record(Kind::Request, "", &format!("{asked} by {signal}{sender}"));

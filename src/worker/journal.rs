@@ -24,6 +24,7 @@ use crate::config::{Config, GroupConfig, ProcessConfig};
 use crate::engine::{GroupSpec, Mood, ProcessId, ProcessRecord};
 use crate::events;
 use crate::logs::{Level, log};
+use crate::rollout::Operation;
 
 /// The name under which the keeper holds the journal.
 pub(super) const HELD_NAME: &str = "journal";
@@ -64,6 +65,9 @@ pub(super) struct Snapshot {
     /// Where the logs of programs ended when they were started.
     #[serde(default)]
     pub(super) probes: Vec<ProbeRecord>,
+    /// Operations, those too that are over.
+    #[serde(default)]
+    pub(super) operations: Vec<Operation>,
 }
 
 /// What changed together: a successor knows all of it or nothing.
@@ -78,11 +82,17 @@ pub(super) struct Change {
     pub(super) taps: Vec<TapRecord>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) probes: Vec<ProbeRecord>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) operations: Vec<Operation>,
 }
 
 impl Change {
     pub(super) fn is_empty(&self) -> bool {
-        self.processes.is_empty() && self.events.is_empty() && self.taps.is_empty() && self.probes.is_empty()
+        self.processes.is_empty()
+            && self.events.is_empty()
+            && self.taps.is_empty()
+            && self.probes.is_empty()
+            && self.operations.is_empty()
     }
 }
 
@@ -207,6 +217,7 @@ pub(super) fn parse(bytes: &[u8]) -> io::Result<(Snapshot, u64, u64)> {
         snapshot.events.extend(change.events);
         snapshot.taps.extend(change.taps);
         snapshot.probes.extend(change.probes);
+        snapshot.operations.extend(change.operations);
     }
     for record in snapshot.engine.iter_mut().flat_map(|(_, records)| records) {
         if let Some(newer) = latest.swap_remove(&record.process()) {
@@ -255,6 +266,7 @@ mod tests {
             events: Vec::new(),
             taps: Vec::new(),
             probes: Vec::new(),
+            operations: Vec::new(),
         };
         (engine, snapshot)
     }

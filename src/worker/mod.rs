@@ -41,9 +41,11 @@ mod program_socket;
 mod program_sockets;
 mod recovery;
 mod rehearsal;
+mod replacing;
 mod reply;
 mod report;
 mod reread;
+mod rollouts;
 #[cfg(test)]
 mod sample;
 mod scarcity;

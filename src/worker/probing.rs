@@ -49,7 +49,14 @@ struct Asked {
 
 /// Ends with its value.
 #[derive(Debug)]
-struct Task(AbortHandle);
+pub(super) struct Task(AbortHandle);
+
+impl Task {
+    /// Begins one.
+    pub(super) fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Task {
+        Task(tokio::spawn(work).abort_handle())
+    }
+}
 
 impl Drop for Task {
     fn drop(&mut self) {

@@ -61,6 +61,8 @@ impl Worker {
                 self.begin_update(*prospect, reply);
             }
             Done::ProgramRead(read) => self.add_read(read),
+            Done::OperationPlanned(planned) => self.begin_operation(*planned),
+            Done::Replacing(what) => self.replacing(what),
             Done::ProgramOpened { opened, reply } => self.program_opened(opened, reply),
             Done::LogsMade { group, problems, reply } => {
                 for problem in problems {

@@ -30,6 +30,7 @@ use super::post_mortem::Morgue;
 use super::probing::Probes;
 use super::program_sockets::{ProgramSockets, test_sockets};
 use super::report;
+use super::rollouts::Rollouts;
 use super::scarcity;
 use super::serving::{self, Serving};
 use super::socket_watch::SocketWatch;
@@ -270,6 +271,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         events,
         taps,
         probes,
+        operations,
     } = snapshot;
     // A daemon that goes on after a crash was launched anew.
     let launch = inventory.held.remove(launch::HELD_NAME).and_then(|launch| memory::read(launch).ok());
@@ -301,6 +303,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     };
     let mut worker = assemble(state, keeper, inventory.held, pid, listeners)?;
     worker.probes = Probes::resume(probes);
+    worker.rollouts = Rollouts::resume(operations);
     worker.take_mailboxes();
     worker.leaving = leaving;
     worker.growing = growing;
@@ -423,6 +426,7 @@ fn assemble(
         event_effects: Vec::new(),
         taps,
         probes: Probes::default(),
+        rollouts: Rollouts::default(),
         gone: Vec::new(),
         held,
         tap_records,

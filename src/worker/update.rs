@@ -14,7 +14,7 @@ use super::worker::{Done, Shape, Waiting, Worker};
 use crate::config::{
     self, GroupConfig, GroupFate, GroupPlan, Limits, Loaded, LogFile, NotFound, ProcessConfig, ProcessFate,
 };
-use crate::engine::{Channel, GroupChange, Input, Mood, Request, Target, namespec};
+use crate::engine::{Channel, GroupChange, Input, Mood, Request, RequestId, Target, namespec};
 use crate::logs::{Command, Level, SourceId, log};
 use crate::rpc::{Fault, FaultCode};
 
@@ -236,11 +236,12 @@ impl Worker {
         }
     }
 
-    /// A request that nobody waits for.
-    fn request_of_ours(&mut self, request: Request) {
+    /// A request that no client waits for.
+    pub(super) fn request_of_ours(&mut self, request: Request) -> RequestId {
         self.next_request += 1;
         let id = self.next_request;
         self.feed(Input::Request { id, request });
+        id
     }
 
     /// What these plans come to, as things stand.

@@ -21,7 +21,9 @@ use super::persistence::Persistence;
 use super::post_mortem::{Case, Morgue};
 use super::probing::Probes;
 use super::program_sockets::ProgramSockets;
+use super::replacing::Replacing;
 use super::reply::Reply;
+use super::rollouts::{Planned, Rollouts};
 use super::socket_watch::{Restored, SocketWatch};
 use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
 use super::startup::Ended;
@@ -84,6 +86,10 @@ pub(super) enum Done {
     ProgramOpened { opened: Result<(OwnedFd, PathBuf), String>, reply: Reply },
     /// A program that a client described was read.
     ProgramRead(ReadProgram),
+    /// It is known how processes are to be replaced.
+    OperationPlanned(Box<Planned>),
+    /// Something happened in an operation.
+    Replacing(Replacing),
 }
 
 /// Why a configuration was read.
@@ -123,6 +129,8 @@ pub(super) struct Worker {
     pub(super) taps: Taps,
     /// Children that are asked whether they are ready.
     pub(super) probes: Probes,
+    /// Processes that are being replaced.
+    pub(super) rollouts: Rollouts,
     /// Children whose end is announced and whose output is all heard: news for the events room.
     pub(super) gone: Vec<u64>,
     /// What the keeper held for a predecessor and nobody has taken in hand yet.
@@ -199,6 +207,7 @@ impl Worker {
     /// Runs until everything is stopped; the code is for the keeper.
     pub(super) async fn run(mut self) -> Ended {
         self.grow();
+        self.resume_operations();
         self.settle();
         self.release_pools();
         self.announce_news();
@@ -297,6 +306,17 @@ impl Worker {
     /// Journals what changed, then performs the effects: a worker that dies in between has told nobody anything that
     /// its successor does not know.
     pub(super) fn settle(&mut self) {
+        loop {
+            self.settle_engine();
+            self.write_journal();
+            if !self.advance_operations() {
+                break;
+            }
+        }
+        self.ask_around();
+    }
+
+    fn settle_engine(&mut self) {
         while !(self.effects.is_empty() && self.event_effects.is_empty() && self.gone.is_empty()) {
             self.announced.outdate();
             let effects = std::mem::take(&mut self.effects);
@@ -319,8 +339,6 @@ impl Worker {
                 self.perform(effect);
             }
         }
-        self.write_journal();
-        self.ask_around();
     }
 
     /// Brings the journal up to what the engine and the configuration say now.
@@ -336,6 +354,7 @@ impl Worker {
                     events: self.events.take_records(),
                     taps: self.taps.changes(),
                     probes: self.probes.changes(),
+                    operations: self.rollouts.changes(),
                 };
                 match if change.is_empty() { Ok(()) } else { journal.append(&change) } {
                     // Its disk may be full: memory is not.
@@ -357,6 +376,7 @@ impl Worker {
             Ok(()) => {
                 self.taps.journalled();
                 self.probes.journalled();
+                self.rollouts.journalled();
             }
             Err(error) => {
                 log(
@@ -384,6 +404,7 @@ impl Worker {
             events: self.events.records(),
             taps: self.taps.records(),
             probes: self.probes.records(),
+            operations: self.rollouts.records(),
         };
         let journal = self.persistence.begin_journal(&snapshot)?;
         let hold = ToKeeper::Hold { name: journal::HELD_NAME.to_owned() };

@@ -22,6 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("migration", &["config", "engine"]),
     ("pidproxy", &["sys"]),
     ("probe", &["config"]),
+    ("rollout", &["config", "engine"]),
     ("rpc", &["config", "engine"]),
     ("sys", &[]),
     ("web", &["rpc"]),
@@ -29,7 +30,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "worker",
         &[
             "cli", "config", "engine", "events", "galaxy", "history", "http", "keeper", "logs", "pidproxy", "probe",
-            "rpc", "sys",
+            "rollout", "rpc", "sys",
         ],
     ),
     ("yaml", &[]),

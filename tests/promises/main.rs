@@ -31,6 +31,7 @@ mod notice;
 mod one_daemon;
 mod program_sockets;
 mod readiness;
+mod rolling;
 mod socket_file;
 mod subject;
 mod thousand_programs;

@@ -11,6 +11,7 @@ use crate::config::model::{
     LogConfig, LogFile, Owner, ProcessConfig, ServerAuth, ServerConfig, SocketConfig, TlsFiles,
 };
 use crate::config::ready::Ready;
+use crate::config::rollout::{Rollout, Trigger};
 use crate::config::schema::SectionKind;
 use crate::config::value;
 use crate::engine::{AutoRestart, Kind, OnEnd, Restarts, UNLIMITED};
@@ -487,6 +488,7 @@ fn extras(extras: &Extras, cells: &mut Cells) {
     if let Some(asked) = &extras.ready {
         ready(asked, cells);
     }
+    rollout(&extras.rollout, cells);
     if let Some(rate) = extras.output_rate_max.and_then(|rate| i64::try_from(rate).ok()) {
         cells.insert("output_rate_max", Cell::Integer(rate));
     }
@@ -514,6 +516,23 @@ fn ready(ready: &Ready, cells: &mut Cells) {
     cells.insert("ready_interval", text(&value::duration_text(ready.interval)));
     cells.insert("ready_successes", Cell::Integer(i64::from(ready.successes)));
     cells.insert("ready_settle", text(&value::duration_text(ready.rule.settle)));
+}
+
+fn rollout(rollout: &Rollout, cells: &mut Cells) {
+    if let Some(strategy) = rollout.strategy {
+        cells.insert("rollout", text(strategy.word()));
+    }
+    match &rollout.trigger {
+        Some(Trigger::Signal(number)) => cells.insert("rollout_signal", signal(*number)),
+        Some(Trigger::Fifo { path, command }) => cells.insert("rollout_fifo", text(&format!("{path}:{command}"))),
+        None => None,
+    };
+    if let Some(number) = rollout.max_unavailable {
+        cells.insert("max_unavailable", Cell::Integer(i64::from(number)));
+    }
+    if let Some(front) = &rollout.front {
+        cells.insert("rollout_front", text(&front.text));
+    }
 }
 
 fn restarts(restarts: &Restarts, cells: &mut Cells) {

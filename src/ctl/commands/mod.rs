@@ -4,6 +4,7 @@
 mod add;
 mod apply;
 mod avail;
+mod cancel;
 mod check;
 mod clear;
 mod completions;
@@ -13,6 +14,7 @@ mod exec;
 mod explain;
 mod fg;
 mod follow;
+mod graceful;
 mod help;
 mod history;
 mod list;
@@ -20,6 +22,7 @@ mod maintail;
 mod man;
 mod migrate;
 mod open;
+mod operations;
 mod pid;
 mod pm;
 mod quit;
@@ -41,6 +44,7 @@ pub(super) mod update;
 mod upgrade;
 mod version;
 mod wait;
+mod watch;
 mod why;
 
 use super::shell::{Flow, Shell};
@@ -65,6 +69,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "add" => add::run,
         "apply" => apply::run,
         "avail" => avail::run,
+        "cancel" => cancel::run,
         "check" => check::run,
         "clear" => clear::run,
         "completions" => completions::run,
@@ -75,6 +80,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "explain" => explain::run,
         "fg" => fg::run,
         "follow" => follow::run,
+        "graceful" => graceful::run,
         "help" => help::run,
         "history" => history::run,
         "list" => list::run,
@@ -82,6 +88,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "man" => man::run,
         "migrate" => migrate::run,
         "open" => open::run,
+        "operations" => operations::run,
         "pid" => pid::run,
         "pm" => pm::run,
         "reload" => reload::run,
@@ -100,6 +107,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "upgrade" => upgrade::run,
         "version" => version::run,
         "wait" => wait::run,
+        "watch" => watch::run,
         "why" => why::run,
         _ => return None,
     })

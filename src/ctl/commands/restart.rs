@@ -1,12 +1,15 @@
 //! `restart NAME...|all`: all that `stop` does for these names, then all that `start` does.
 
-use super::{start, stop};
+use super::{graceful, start, stop};
 use crate::ctl::exit::ExitCode;
 use crate::ctl::shell::{Flow, Shell, Upcheck};
 use crate::ctl::trouble::Trouble;
 use crate::ctl::updating;
 
 pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
+    if shell.is_galaxyctl() && rest.split_whitespace().any(|word| word == graceful::ROLLING) {
+        return graceful::restart_rolling(shell, rest);
+    }
     if !shell.is_up_to_date()? || shell.upcheck()? == Upcheck::Down {
         return Ok(Flow::Continue);
     }

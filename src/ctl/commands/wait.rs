@@ -33,10 +33,7 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         shell.usage("Error: wait requires a process name", "wait", ExitCode::Usage);
         return Ok(Flow::Continue);
     }
-    let Some(names) = shell.chosen_names(&selection)? else { return Ok(Flow::Continue) };
-    // Without a colon it is a group's name here, a process' in the call.
-    let names: Vec<String> =
-        names.into_iter().map(|name| if name.contains(':') { name } else { format!("{name}:*") }).collect();
+    let Some(names) = shell.called_names(&selection)? else { return Ok(Flow::Continue) };
     // The daemon counts whole seconds.
     let seconds = wish.within.map_or(0, |within| within.as_millis().div_ceil(1000));
     shell.wait_for(names, wish.condition, i64::try_from(seconds).unwrap_or(i64::MAX))?;

@@ -131,6 +131,7 @@ fn list_of(command: &str) -> Option<&'static str> {
         "tail" | "maintail" => "logs",
         "env" => "plans",
         "history" => "entries",
+        "graceful" | "operations" | "watch" | "cancel" => "operations",
         _ => return None,
     })
 }

@@ -1,0 +1,275 @@
+//! How a process is replaced by a new version of itself: by what it is, and what its servers do at signals.
+
+use super::deployment::uwsgi_options;
+use super::program::{Invocation, Role, base};
+use super::uwsgi::UwsgiOptions;
+use crate::config::{ProcessConfig, ReadyCheck, Source, Strategy, Trigger};
+
+/// How one process is replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement {
+    pub strategy: Strategy,
+    /// With `Strategy::Signal` only.
+    pub trigger: Option<Trigger>,
+    /// Why, as the end of a sentence; empty where it was written.
+    pub reason: String,
+}
+
+/// What is known of a process for this.
+enum Kind {
+    Gunicorn {
+        has_preload: bool,
+    },
+    Uwsgi {
+        options: Option<UwsgiOptions>,
+        is_pyuwsgi: bool,
+        /// Its workers are known by its stats server.
+        has_stats: bool,
+    },
+    ZergPool,
+    Handler,
+    CeleryBeat,
+    Tusd,
+    Other,
+}
+
+/// How this process of a program with so many is replaced. Reads the files that it names.
+///
+/// # Errors
+/// What is written makes it load nothing new, or would stop it; the whole sentence.
+pub fn replacement(process: &ProcessConfig, instances: usize, source: &dyn Source) -> Result<Replacement, String> {
+    let (kind, wrapper) = kind(process, source);
+    let rollout = &process.extras.rollout;
+    let strategy = rollout.strategy.or(rollout.trigger.as_ref().map(|_| Strategy::Signal));
+    let (strategy, reason) = strategy.map_or_else(
+        || {
+            let (strategy, reason) = usual(&kind, instances);
+            // What cannot be signalled is restarted, where nobody has asked for the signal.
+            match refused(&kind, wrapper.as_deref(), &Trigger::Signal(libc::SIGHUP)) {
+                Some(why) if strategy == Strategy::Signal => (Strategy::Rolling, why),
+                _ => (strategy, reason.to_owned()),
+            }
+        },
+        |strategy| (strategy, String::new()),
+    );
+    if strategy != Strategy::Signal {
+        return Ok(Replacement { strategy, trigger: None, reason });
+    }
+    let trigger = rollout.trigger.clone().unwrap_or(Trigger::Signal(libc::SIGHUP));
+    match refused(&kind, wrapper.as_deref(), &trigger) {
+        Some(why) => Err(format!("[{}] cannot be replaced by rollout=signal: {why}", process.section)),
+        None => Ok(Replacement { strategy, trigger: Some(trigger), reason }),
+    }
+}
+
+/// What processes of one group have in common that can stand in for each other: their section, or of gunicorns, which are
+/// often written one by one, the application.
+#[must_use]
+pub fn family(process: &ProcessConfig) -> String {
+    let words = Invocation::unwrapped(&process.command).map(|(words, _)| words).unwrap_or_default();
+    let is_application = |word: &&String| {
+        let Some((module, attribute)) = word.split_once(':') else { return false };
+        let is_name = |part: &str| part.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_');
+        module != "python" && is_name(module) && is_name(attribute) && !attribute.contains('/')
+    };
+    let application = words.iter().find(is_application).filter(|_| is_gunicorn(&words));
+    application.map_or_else(|| process.section.clone(), |application| format!("gunicorn {application}"))
+}
+
+/// Any gunicorn, also one that serves something else; `python -m gunicorn` is one too.
+fn is_gunicorn(words: &[String]) -> bool {
+    let name = words.first().map(|word| base(word)).unwrap_or_default();
+    let by_python = || {
+        let script = words.iter().skip(1).find(|word| !word.starts_with('-'));
+        script.is_some_and(|script| base(script) == "gunicorn")
+    };
+    name == "gunicorn" || (name.starts_with("python") && by_python())
+}
+
+fn kind(process: &ProcessConfig, source: &dyn Source) -> (Kind, Option<String>) {
+    let Some((words, wrapper)) = Invocation::unwrapped(&process.command) else { return (Kind::Other, None) };
+    let name = words.first().map(|word| base(word).to_owned()).unwrap_or_default();
+    if is_gunicorn(&words) {
+        let has_preload = words.iter().any(|word| word == "--preload" || word == "--preload-app");
+        return (Kind::Gunicorn { has_preload }, wrapper);
+    }
+    let Some(invocation) = Invocation::of(&process.command) else { return (Kind::Other, wrapper) };
+    let kind = match invocation.role {
+        Role::Uwsgi | Role::Zergling => {
+            let options = uwsgi_options(&invocation, process, source);
+            let check = process.extras.ready.as_ref().map(|ready| &ready.check);
+            let has_stats = matches!(check, Some(ReadyCheck::UwsgiStats(_)));
+            match &options {
+                Some(options) if options.has("zerg-pool") => Kind::ZergPool,
+                _ => Kind::Uwsgi { is_pyuwsgi: base(&name) == "pyuwsgi", has_stats, options },
+            }
+        }
+        Role::ZergPool => Kind::ZergPool,
+        Role::Handler => Kind::Handler,
+        Role::CeleryBeat => Kind::CeleryBeat,
+        Role::Tusd => Kind::Tusd,
+        Role::Gunicorn | Role::Reports | Role::CeleryWorker | Role::ItProxy | Role::RunScript => Kind::Other,
+    };
+    (kind, wrapper)
+}
+
+/// What is done where nothing is written.
+fn usual(kind: &Kind, instances: usize) -> (Strategy, &'static str) {
+    match kind {
+        Kind::Gunicorn { has_preload: false } if instances == 1 => {
+            (Strategy::Signal, "a gunicorn without --preload loads the new code at HUP and keeps its socket")
+        }
+        Kind::Uwsgi { .. } => (Strategy::Signal, "a uWSGI master reloads itself at HUP and keeps its sockets"),
+        Kind::ZergPool => (Strategy::Keep, "the pool holds the socket of its zerglings and runs no application"),
+        Kind::Tusd => (Strategy::Keep, "a tusd that is stopped breaks the uploads under way"),
+        Kind::CeleryBeat => (Strategy::Restart, "there must never be two beats"),
+        Kind::Gunicorn { .. } | Kind::Handler | Kind::Other => {
+            (Strategy::Rolling, "it is restarted, one process after the other")
+        }
+    }
+}
+
+/// Why the trigger would not put new code in force; `None` if nothing is known against it.
+fn refused(kind: &Kind, wrapper: Option<&str>, trigger: &Trigger) -> Option<String> {
+    let is_hup = *trigger == Trigger::Signal(libc::SIGHUP);
+    let why = match (kind, trigger) {
+        (Kind::Handler, Trigger::Signal(_)) => {
+            "galaxy-main ends at every signal that it handles; write rollout=rolling"
+        }
+        (Kind::Gunicorn { has_preload: true }, Trigger::Signal(_)) if is_hup => {
+            "a gunicorn with --preload does not import the application again at HUP; write rollout=rolling"
+        }
+        (Kind::Gunicorn { .. }, Trigger::Signal(_)) if !is_hup => {
+            "a gunicorn replaces its workers in place at HUP alone; write rollout_signal=HUP"
+        }
+        (Kind::Uwsgi { options, is_pyuwsgi: true, .. }, _)
+            if !options.as_ref().is_some_and(|options| options.has("binary-path")) =>
+        {
+            "pyuwsgi does not find itself again when it reloads; give it binary-path, or write rollout=rolling"
+        }
+        (Kind::Uwsgi { options: Some(options), .. }, _) if !options.is_on("master") => {
+            "a uWSGI without master=true cannot reload; write rollout=rolling"
+        }
+        (Kind::Uwsgi { .. }, Trigger::Signal(_)) if !is_hup => {
+            "a uWSGI reloads gracefully at HUP alone; write rollout_signal=HUP, or rollout_fifo"
+        }
+        (Kind::Uwsgi { options, has_stats, .. }, Trigger::Fifo { path, command }) => {
+            return fifo_refused(options.as_ref(), *has_stats, path, *command);
+        }
+        (_, Trigger::Fifo { .. }) => "rollout_fifo is for a uWSGI with master-fifo",
+        (_, Trigger::Signal(_)) => {
+            let wrapper = wrapper?;
+            let remedy = "begin its command with exec, or write rollout=rolling";
+            return Some(format!("the signal would reach {wrapper} and not the program; {remedy}"));
+        }
+    };
+    Some(why.to_owned())
+}
+
+/// Of what cannot be read nothing is held against it.
+fn fifo_refused(options: Option<&UwsgiOptions>, has_stats: bool, path: &str, command: char) -> Option<String> {
+    let is_for_workers = matches!(command, 'c' | 'w' | 'W');
+    if is_for_workers && !has_stats {
+        let text = format!("whether the command {command} has replaced every worker, only its stats server tells");
+        return Some(format!("{text}; write ready=uwsgi-stats:ADDRESS"));
+    }
+    let options = options?;
+    if !options.has("master-fifo") {
+        return Some(format!("its configuration has no master-fifo; write master-fifo: {path}"));
+    }
+    // Workers that are forked from a master with the application have the old one.
+    let is_lazy = options.is_on("lazy-apps") || options.is_on("lazy");
+    (is_for_workers && !is_lazy).then(|| {
+        let remedy = "write lazy-apps: true, or the command r";
+        format!("without lazy-apps the command {command} loads no new code; {remedy}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::made_up::MadeUp;
+    use crate::config::{Overrides, load};
+
+    /// What is done with a program of these keys, of which there are `instances`.
+    fn of(keys: &str, instances: usize) -> Result<Strategy, String> {
+        let text = format!("[supervisord]\n[program:a]\n{keys}\n");
+        let source = MadeUp::new()
+            .file("/etc/a.conf", &text)
+            .file("/lazy.yml", "uwsgi:\n  master: true\n  lazy-apps: true\n  master-fifo: /run/f\n")
+            .file("/plain.yml", "uwsgi:\n  master: true\n  master-fifo: /run/f\n")
+            .file("/bare.yml", "uwsgi:\n  http-socket: :80\n");
+        let loaded = load(Path::new("/etc/a.conf"), &Overrides::default(), &source);
+        let config = loaded.config.unwrap_or_else(|| panic!("{keys}: {:?}", loaded.problems));
+        replacement(&config.groups[0].processes[0], instances, &source).map(|found| found.strategy)
+    }
+
+    #[test]
+    fn each_program_is_replaced_by_what_it_is() {
+        use Strategy as S;
+        for (command, instances, wanted) in [
+            ("gunicorn app:app", 1, S::Signal),
+            ("/v/bin/python -m gunicorn app:app", 1, S::Signal),
+            ("gunicorn app:app", 2, S::Rolling),
+            ("gunicorn --preload app:app", 1, S::Rolling),
+            ("sh -c 'gunicorn app:app; true'", 1, S::Rolling),
+            ("sh -c 'exec gunicorn app:app'", 1, S::Signal),
+            ("uwsgi --yaml /plain.yml", 1, S::Signal),
+            ("uwsgi --yaml /plain.yml", 3, S::Signal),
+            ("uwsgi --yaml /bare.yml", 1, S::Rolling),
+            ("pyuwsgi --yaml /plain.yml", 1, S::Rolling),
+            ("uwsgi --master --zerg-pool /a:/b", 1, S::Keep),
+            ("galaxy-main -c g.yml", 3, S::Rolling),
+            ("celery --app galaxy.celery worker", 1, S::Rolling),
+            ("celery --app galaxy.celery beat", 1, S::Restart),
+            ("tusd -port 1", 1, S::Keep),
+            ("cat", 1, S::Rolling),
+        ] {
+            assert_eq!(of(&format!("command={command}"), instances), Ok(wanted), "{command}");
+        }
+    }
+
+    #[test]
+    fn gunicorns_of_one_application_stand_in_for_each_other() {
+        let family = |command: &str| {
+            let text = format!("[supervisord]\n[program:a]\ncommand={command}\n");
+            let source = MadeUp::new().file("/etc/a.conf", &text);
+            let loaded = load(Path::new("/etc/a.conf"), &Overrides::default(), &source);
+            family(&loaded.config.unwrap().groups[0].processes[0])
+        };
+        let galaxy = "gunicorn galaxy.webapps.galaxy.fast_factory:factory()";
+        assert_eq!(family("/v/bin/gunicorn 'galaxy.webapps.galaxy.fast_factory:factory()' -b localhost:8080"), galaxy);
+        assert_eq!(family("python -m gunicorn -b 127.0.0.1:1 app:app"), "gunicorn app:app");
+        assert_eq!(family("gunicorn -b h:1"), "program:a");
+        assert_eq!(family("uwsgi app:app"), "program:a");
+    }
+
+    #[test]
+    fn what_is_written_counts_unless_it_loads_nothing_new() {
+        assert_eq!(of("command=tusd\nrollout=rolling", 1), Ok(Strategy::Rolling));
+        assert_eq!(
+            of("command=uwsgi --yaml /lazy.yml\nrollout_fifo=/run/f:c\nready=uwsgi-stats:/s", 1),
+            Ok(Strategy::Signal)
+        );
+        assert_eq!(of("command=uwsgi --yaml /plain.yml\nrollout_fifo=/run/f:r", 1), Ok(Strategy::Signal));
+        for (keys, why) in [
+            ("command=galaxy-main -c g.yml\nrollout=signal", "galaxy-main ends at every signal"),
+            ("command=gunicorn --preload a:a\nrollout=signal", "does not import the application again"),
+            ("command=gunicorn a:a\nrollout_signal=USR2", "at HUP alone"),
+            ("command=uwsgi --yaml /plain.yml\nrollout_signal=TERM", "at HUP alone"),
+            ("command=uwsgi --yaml /bare.yml\nrollout=signal", "without master=true"),
+            ("command=uwsgi --yaml /plain.yml\nrollout_fifo=/run/f:c\nready=uwsgi-stats:/s", "without lazy-apps"),
+            ("command=uwsgi --yaml /lazy.yml\nrollout_fifo=/run/f:c", "only its stats server tells"),
+            ("command=uwsgi --master\nrollout_fifo=/run/f:r", "has no master-fifo"),
+            ("command=gunicorn a:a\nrollout_fifo=/run/f:r", "is for a uWSGI"),
+            ("command=cat\nrollout_fifo=/run/f:r", "is for a uWSGI"),
+            ("command=bash -c 'cat; true'\nrollout=signal", "would reach bash"),
+        ] {
+            let refused = of(keys, 1).unwrap_err();
+            assert!(refused.starts_with("[program:a] cannot be replaced by rollout=signal: "), "{refused}");
+            assert!(refused.contains(why), "{keys}: {refused}");
+        }
+    }
+}

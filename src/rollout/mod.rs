@@ -1,0 +1,12 @@
+//! Replacing the processes of programs without their users' noticing: which one is next, when to stop, what came of it.
+//!
+//! Time and what happened go in, deeds come out. Who carries them out, and asks whether somebody still answers, is the
+//! worker.
+
+mod operation;
+mod step;
+mod tally;
+
+pub use operation::{Deed, Effect, Kind, Operation, Outlook, Plan, State, Unit};
+pub use step::{Phase, Step};
+pub use tally::{Asked, Tally};

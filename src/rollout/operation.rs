@@ -1,0 +1,593 @@
+//! One operation: programs one after the other, and of each so many processes at once as may be out of service.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::step::{Phase, Step};
+use super::tally::{Asked, Tally};
+use crate::config::{Strategy, Trigger};
+use crate::engine::{Moment, Now, ProcessId};
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// Each program by its strategy.
+    Graceful,
+    /// A restart, one process after the other.
+    RollingRestart,
+}
+
+impl Kind {
+    /// As it is typed.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Graceful => "graceful",
+            Kind::RollingRestart => "restart --rolling",
+        }
+    }
+}
+
+/// Where an operation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    Active,
+    /// No further process is begun with.
+    Cancelling,
+    Done,
+    Failed,
+    Cancelled,
+}
+
+impl State {
+    /// As people and programs read it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Active => "active",
+            State::Cancelling => "cancelling",
+            State::Done => "done",
+            State::Failed => "failed",
+            State::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing comes any more.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        matches!(self, State::Done | State::Failed | State::Cancelled)
+    }
+}
+
+/// Processes that can stand in for each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// For people.
+    pub program: String,
+    pub strategy: Strategy,
+    /// Why this strategy; empty: it was asked for.
+    pub reason: String,
+    /// With `Strategy::Signal` what each is told, in the order of the steps.
+    pub triggers: Vec<Trigger>,
+    pub max_unavailable: u32,
+    pub steps: Vec<Step>,
+}
+
+/// What an operation is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    pub kind: Kind,
+    /// Who asked.
+    pub asker: String,
+    pub units: Vec<Unit>,
+    /// Users' way to the programs is asked, so that what their processes answer does not count.
+    pub has_front: bool,
+}
+
+/// One operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    /// From 1; never given to another one while the daemon lives.
+    pub id: u64,
+    pub kind: Kind,
+    pub asker: String,
+    pub began: Now,
+    pub ended: Option<Moment>,
+    pub state: State,
+    pub units: Vec<Unit>,
+    pub has_front: bool,
+    pub tally: Tally,
+    /// Grows with everything that a successor has to know.
+    pub revision: u64,
+}
+
+/// What an operation needs to know of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlook {
+    /// It does its work.
+    Up,
+    /// It will, or turns out not to.
+    Pending,
+    /// It does not, and nothing will come of it by itself.
+    Down,
+    /// There is no such process any more.
+    Gone,
+}
+
+/// What is to be done to one process. Each is answered by [`Operation::finished`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// Until it has stopped; one that is stopped already is no failure.
+    Stop,
+    /// Until it runs; one that does already is no failure.
+    Start,
+    /// Until it is ready; without a question, until it runs.
+    AwaitReady,
+    /// Until its workers are others, and answer.
+    Reload(Trigger),
+}
+
+/// A deed, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    pub process: ProcessId,
+    pub deed: Deed,
+}
+
+impl Operation {
+    #[must_use]
+    pub fn new(id: u64, now: Now, plan: Plan) -> Operation {
+        let Plan { kind, asker, units, has_front } = plan;
+        let tally = Tally::default();
+        Operation {
+            id,
+            kind,
+            asker,
+            began: now,
+            ended: None,
+            state: State::Active,
+            units,
+            has_front,
+            tally,
+            revision: 1,
+        }
+    }
+
+    /// All processes.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.units.iter().flat_map(|unit| &unit.steps)
+    }
+
+    /// Whether it may still touch this process.
+    #[must_use]
+    pub fn concerns(&self, process: ProcessId) -> bool {
+        !self.state.is_over() && self.steps().any(|step| step.process == process && step.phase != Phase::LeftAlone)
+    }
+
+    /// Goes on as far as it can. `outlook` says how each process stands now.
+    pub fn advance(&mut self, now: Moment, outlook: &impl Fn(ProcessId) -> Outlook, effects: &mut Vec<Effect>) {
+        if self.state.is_over() {
+            return;
+        }
+        let before = effects.len();
+        let is_cancelled = self.state == State::Cancelling;
+        let mut has_failed = self.steps().any(|step| step.phase == Phase::Failed);
+        for unit in &mut self.units {
+            if !has_failed && !is_cancelled {
+                unit.begin(now, outlook, effects);
+            }
+            has_failed |= unit.steps.iter().any(|step| step.phase == Phase::Failed);
+            if unit.steps.iter().any(|step| !step.phase.is_over()) {
+                break;
+            }
+        }
+        if effects.len() > before {
+            self.revision += 1;
+        }
+        if self.steps().any(|step| step.phase.is_active()) {
+            return;
+        }
+        let is_finished = self.steps().all(|step| step.phase.is_over());
+        if has_failed || is_cancelled || is_finished {
+            self.end(now, has_failed, is_finished);
+        }
+    }
+
+    fn end(&mut self, now: Moment, has_failed: bool, is_finished: bool) {
+        self.state = match (has_failed, is_finished) {
+            (true, _) => State::Failed,
+            (false, true) => State::Done,
+            (false, false) => State::Cancelled,
+        };
+        for step in self.units.iter_mut().flat_map(|unit| &mut unit.steps) {
+            if step.phase == Phase::Waiting {
+                step.enter(now, Phase::NotReached);
+            }
+        }
+        self.ended = Some(now);
+        self.revision += 1;
+    }
+
+    /// A deed was done, or failed with these words. What it leads to comes out of [`Operation::advance`], but for what is
+    /// next with this process.
+    pub fn finished(&mut self, now: Moment, process: ProcessId, result: Result<(), String>, effects: &mut Vec<Effect>) {
+        let steps = self.units.iter_mut().flat_map(|unit| &mut unit.steps);
+        let Some(step) = steps.into_iter().find(|step| step.process == process && step.phase.is_active()) else {
+            return;
+        };
+        self.revision += 1;
+        if let Err(why) = result {
+            return step.fail(now, &why);
+        }
+        let (phase, deed) = match step.phase {
+            Phase::Stopping => (Phase::Starting, Some(Deed::Start)),
+            Phase::Starting => (Phase::Readying, Some(Deed::AwaitReady)),
+            _ => (Phase::Done, None),
+        };
+        step.enter(now, phase);
+        effects.extend(deed.map(|deed| Effect { process, deed }));
+    }
+
+    /// After a successor took over: what is under way is asked for again. All of it can be: who is stopped is stopped, who
+    /// runs is started, and workers that are replaced twice are new as well.
+    pub fn resume(&self, effects: &mut Vec<Effect>) {
+        for unit in &self.units {
+            for (at, step) in unit.steps.iter().enumerate() {
+                let deed = match step.phase {
+                    Phase::Stopping => Some(Deed::Stop),
+                    Phase::Starting => Some(Deed::Start),
+                    Phase::Readying => Some(Deed::AwaitReady),
+                    Phase::Reloading => unit.triggers.get(at).cloned().map(Deed::Reload),
+                    _ => None,
+                };
+                effects.extend(deed.map(|deed| Effect { process: step.process, deed }));
+            }
+        }
+    }
+
+    /// Begins with no further process; what is begun is brought to its end. Takes effect with [`Operation::advance`].
+    pub fn cancel(&mut self) {
+        if self.state == State::Active {
+            self.state = State::Cancelling;
+            self.revision += 1;
+        }
+    }
+
+    /// Somebody was asked: this process, or for `None` the users' way to the programs.
+    pub fn asked(&mut self, now: Moment, whom: Option<ProcessId>, asked: &Asked) {
+        let since = Moment(now.0.saturating_sub(asked.took));
+        let counts = match whom {
+            None => true,
+            Some(process) => {
+                let step = self.steps().find(|step| step.process == process);
+                !self.has_front && step.is_some_and(|step| step.was_in_service(since))
+            }
+        };
+        if counts && !self.state.is_over() {
+            self.tally.count(asked);
+        }
+    }
+
+    /// How many processes are done, and how many are meant.
+    #[must_use]
+    pub fn progress(&self) -> (usize, usize) {
+        let meant = self.steps().filter(|step| step.phase != Phase::LeftAlone);
+        (self.steps().filter(|step| step.phase == Phase::Done).count(), meant.count())
+    }
+
+    /// What came of it, in a sentence without a full stop: `Rolled 3 of 3 in 41 s, 0 of 812 requests failed`.
+    #[must_use]
+    pub fn verdict(&self, now: Moment) -> String {
+        let (done, meant) = self.progress();
+        let took = duration_text(self.ended.unwrap_or(now).since(self.began.mono));
+        let Tally { asked, failed, slowest, first_failure } = &self.tally;
+        let done = match self.state {
+            State::Cancelled => format!("Cancelled after {done} of {meant} in {took}"),
+            _ if meant == 0 => return "Rolled nothing".to_owned(),
+            _ => format!("Rolled {done} of {meant} in {took}"),
+        };
+        if *asked == 0 {
+            return format!("{done}, nobody was asked meanwhile");
+        }
+        let slow =
+            if *slowest >= SLOW { format!(", the slowest took {}", duration_text(*slowest)) } else { String::new() };
+        let why = if first_failure.is_empty() { String::new() } else { format!(" (the first: {first_failure})") };
+        format!("{done}, {failed} of {asked} requests failed{slow}{why}")
+    }
+}
+
+/// An answer that takes longer is worth a word.
+const SLOW: Duration = Duration::from_secs(1);
+
+fn duration_text(time: Duration) -> String {
+    if time < Duration::from_secs(10) {
+        format!("{:.1} s", time.as_secs_f64())
+    } else {
+        format!("{} s", time.as_secs())
+    }
+}
+
+impl Unit {
+    /// Begins with as many processes as may be out of service.
+    fn begin(&mut self, now: Moment, outlook: &impl Fn(ProcessId) -> Outlook, effects: &mut Vec<Effect>) {
+        while let Some(at) = self.next(outlook) {
+            let missing = self.missing(at, outlook);
+            let allowed = match self.strategy {
+                Strategy::Restart | Strategy::Keep => usize::MAX,
+                Strategy::Rolling | Strategy::Signal => usize::try_from(self.max_unavailable).unwrap_or(usize::MAX),
+            };
+            let Some(step) = self.steps.get(at) else { return };
+            let is_up = outlook(step.process) == Outlook::Up;
+            if is_up && missing.len() >= allowed {
+                let is_hopeless = missing.iter().all(|one| {
+                    let is_active = self.steps.get(*one).is_some_and(|step| step.phase.is_active());
+                    let outlook = self.steps.get(*one).map_or(Outlook::Gone, |step| outlook(step.process));
+                    !is_active && outlook != Outlook::Pending
+                });
+                if is_hopeless {
+                    self.give_up(now, at, &missing);
+                }
+                return;
+            }
+            self.enter(now, at, outlook, effects);
+        }
+    }
+
+    /// Whose turn it is: those first that are down, which takes nothing out of service.
+    fn next(&self, outlook: &impl Fn(ProcessId) -> Outlook) -> Option<usize> {
+        let waiting = self.steps.iter().enumerate().filter(|(_, step)| step.phase == Phase::Waiting);
+        waiting.min_by_key(|(at, step)| (outlook(step.process) == Outlook::Up, *at)).map(|(at, _)| at)
+    }
+
+    /// The others that are out of service.
+    fn missing(&self, at: usize, outlook: &impl Fn(ProcessId) -> Outlook) -> Vec<usize> {
+        let is_missing = |(other, step): &(usize, &Step)| {
+            *other != at
+                && step.phase != Phase::LeftAlone
+                && (step.phase.is_active() || matches!(outlook(step.process), Outlook::Pending | Outlook::Down))
+        };
+        self.steps.iter().enumerate().filter(is_missing).map(|(other, _)| other).collect()
+    }
+
+    fn give_up(&mut self, now: Moment, at: usize, missing: &[usize]) {
+        let names: Vec<&str> =
+            missing.iter().filter_map(|one| self.steps.get(*one)).map(|step| step.name.as_str()).collect();
+        let are = if names.len() == 1 { "is" } else { "are" };
+        let why = format!("not begun with: {} {are} out of service already", names.join(", "));
+        if let Some(step) = self.steps.get_mut(at) {
+            step.fail(now, &why);
+        }
+    }
+
+    fn enter(&mut self, now: Moment, at: usize, outlook: &impl Fn(ProcessId) -> Outlook, effects: &mut Vec<Effect>) {
+        let trigger = self.triggers.get(at).cloned();
+        let strategy = self.strategy;
+        let Some(step) = self.steps.get_mut(at) else { return };
+        let process = step.process;
+        let (phase, deed) = match (outlook(process), strategy, trigger) {
+            (Outlook::Gone, ..) => return step.fail(now, "it was removed"),
+            (Outlook::Up | Outlook::Pending, Strategy::Keep, _) => {
+                "it runs and is kept".clone_into(&mut step.note);
+                return step.enter(now, Phase::LeftAlone);
+            }
+            (Outlook::Up, Strategy::Signal, Some(trigger)) => (Phase::Reloading, Deed::Reload(trigger)),
+            (Outlook::Down, Strategy::Keep, _) => (Phase::Starting, Deed::Start),
+            // Who is not up has nothing to reload, and is restarted.
+            _ => (Phase::Stopping, Deed::Stop),
+        };
+        step.enter(now, phase);
+        effects.push(Effect { process, deed });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
+
+    use super::*;
+
+    fn at(seconds: u64) -> Moment {
+        Moment(Duration::from_secs(seconds))
+    }
+
+    fn unit(strategy: Strategy, max_unavailable: u32, processes: &[u64]) -> Unit {
+        let steps = processes.iter().map(|id| Step::new(ProcessId(*id), format!("web_{id}"))).collect();
+        let triggers = processes.iter().map(|_| Trigger::Signal(libc::SIGHUP)).collect();
+        let program = "program:web".to_owned();
+        Unit { program, strategy, reason: String::new(), triggers, max_unavailable, steps }
+    }
+
+    fn operation(units: Vec<Unit>) -> Operation {
+        let plan = Plan { kind: Kind::Graceful, asker: "root".to_owned(), units, has_front: false };
+        Operation::new(1, Now { mono: at(0), wall: 0 }, plan)
+    }
+
+    /// A world in which every deed is done at once, and the most that were out of service together.
+    struct World {
+        states: BTreeMap<ProcessId, Outlook>,
+        broken: Option<ProcessId>,
+        deeds: Vec<(u64, &'static str)>,
+        most_down: usize,
+    }
+
+    impl World {
+        fn of(up: impl IntoIterator<Item = u64>) -> World {
+            let states = up.into_iter().map(|id| (ProcessId(id), Outlook::Up)).collect();
+            World { states, broken: None, deeds: Vec::new(), most_down: 0 }
+        }
+
+        fn outlook(&self) -> impl Fn(ProcessId) -> Outlook + use<> {
+            let states = self.states.clone();
+            move |process| states.get(&process).copied().unwrap_or(Outlook::Gone)
+        }
+
+        fn run(&mut self, operation: &mut Operation) {
+            let mut effects = Vec::new();
+            for turn in 1..1000 {
+                operation.advance(at(turn), &self.outlook(), &mut effects);
+                let down = self.states.values().filter(|one| **one != Outlook::Up).count();
+                self.most_down = self.most_down.max(down);
+                // The oldest first, so that several are under way together.
+                if effects.is_empty() {
+                    return;
+                }
+                let Effect { process, deed } = effects.remove(0);
+                let (word, outlook) = match deed {
+                    Deed::Stop => ("stop", Outlook::Down),
+                    Deed::Start => ("start", Outlook::Pending),
+                    Deed::AwaitReady => ("ready", Outlook::Up),
+                    Deed::Reload(_) => ("reload", Outlook::Up),
+                };
+                self.deeds.push((process.0, word));
+                self.states.insert(process, outlook);
+                let fails = self.broken == Some(process) && word == "ready";
+                let result = if fails { Err("it is late".to_owned()) } else { Ok(()) };
+                if fails {
+                    self.states.insert(process, Outlook::Down);
+                }
+                operation.finished(at(turn), process, result, &mut effects);
+            }
+            panic!("it does not end: {operation:?}");
+        }
+    }
+
+    fn phases(operation: &Operation) -> Vec<Phase> {
+        operation.steps().map(|step| step.phase).collect()
+    }
+
+    #[test]
+    fn one_is_ready_before_the_next_is_touched() {
+        let mut operation = operation(vec![unit(Strategy::Rolling, 1, &[1, 2])]);
+        let mut world = World::of([1, 2]);
+        world.run(&mut operation);
+        let wanted = [(1, "stop"), (1, "start"), (1, "ready"), (2, "stop"), (2, "start"), (2, "ready")];
+        assert_eq!((world.deeds.as_slice(), world.most_down, operation.state), (wanted.as_slice(), 1, State::Done));
+        assert!(operation.verdict(at(50)).starts_with("Rolled 2 of 2 in "), "{}", operation.verdict(at(50)));
+    }
+
+    #[test]
+    fn the_first_failure_ends_it_and_what_is_left_is_not_touched() {
+        let mut operation = operation(vec![unit(Strategy::Rolling, 1, &[1, 2, 3]), unit(Strategy::Restart, 1, &[4])]);
+        let mut world = World::of([1, 2, 3, 4]);
+        world.broken = Some(ProcessId(2));
+        world.run(&mut operation);
+        assert_eq!(phases(&operation), [Phase::Done, Phase::Failed, Phase::NotReached, Phase::NotReached]);
+        assert_eq!((operation.state, operation.progress()), (State::Failed, (1, 4)));
+        assert!(!world.deeds.iter().any(|(id, _)| *id > 2), "{:?}", world.deeds);
+    }
+
+    #[test]
+    fn nobody_is_taken_out_while_another_is_down_but_who_is_down_comes_first() {
+        let mut refused = operation(vec![unit(Strategy::Rolling, 1, &[1])]);
+        refused.units[0].steps.push(Step { phase: Phase::Done, ..Step::new(ProcessId(2), "web_2".to_owned()) });
+        let mut world = World::of([1]);
+        world.states.insert(ProcessId(2), Outlook::Down);
+        world.run(&mut refused);
+        assert_eq!((world.deeds.len(), refused.state), (0, State::Failed));
+        assert!(refused.units[0].steps[0].note.contains("web_2 is out of service already"));
+
+        let mut mended = operation(vec![unit(Strategy::Rolling, 1, &[1, 2])]);
+        let mut world = World::of([1]);
+        world.states.insert(ProcessId(2), Outlook::Down);
+        world.run(&mut mended);
+        assert_eq!((world.deeds[0], mended.state), ((2, "stop"), State::Done));
+    }
+
+    #[test]
+    fn who_may_yet_become_ready_is_waited_for() {
+        let mut operation = operation(vec![unit(Strategy::Signal, 1, &[1])]);
+        operation.units[0].steps.push(Step { phase: Phase::Done, ..Step::new(ProcessId(2), "web_2".to_owned()) });
+        let mut world = World::of([1]);
+        world.states.insert(ProcessId(2), Outlook::Pending);
+        world.run(&mut operation);
+        assert_eq!((world.deeds.len(), operation.state), (0, State::Active));
+        world.states.insert(ProcessId(2), Outlook::Up);
+        world.run(&mut operation);
+        assert_eq!((world.deeds.as_slice(), operation.state), ([(1, "reload")].as_slice(), State::Done));
+    }
+
+    #[test]
+    fn who_is_kept_is_started_where_it_is_down_and_else_left_alone() {
+        let mut operation = operation(vec![unit(Strategy::Keep, 1, &[1, 2])]);
+        let mut world = World::of([1]);
+        world.states.insert(ProcessId(2), Outlook::Down);
+        world.run(&mut operation);
+        assert_eq!(world.deeds, [(2, "start"), (2, "ready")]);
+        assert_eq!(phases(&operation), [Phase::LeftAlone, Phase::Done]);
+        assert_eq!((operation.state, operation.progress()), (State::Done, (1, 1)));
+    }
+
+    #[test]
+    fn a_cancelled_one_finishes_what_it_has_begun() {
+        let mut operation = operation(vec![unit(Strategy::Rolling, 1, &[1, 2])]);
+        let mut world = World::of([1, 2]);
+        let mut effects = Vec::new();
+        operation.advance(at(1), &world.outlook(), &mut effects);
+        operation.cancel();
+        operation.finished(at(2), ProcessId(1), Ok(()), &mut effects);
+        operation.finished(at(3), ProcessId(1), Ok(()), &mut effects);
+        operation.advance(at(3), &world.outlook(), &mut effects);
+        assert_eq!(operation.state, State::Cancelling);
+        operation.finished(at(4), ProcessId(1), Ok(()), &mut effects);
+        world.run(&mut operation);
+        assert_eq!((phases(&operation), operation.state), (vec![Phase::Done, Phase::NotReached], State::Cancelled));
+        assert_eq!(operation.verdict(at(9)), "Cancelled after 1 of 2 in 1.0 s, nobody was asked meanwhile");
+    }
+
+    #[test]
+    fn a_successor_asks_again_for_what_is_under_way() {
+        let mut operation = operation(vec![unit(Strategy::Rolling, 2, &[1, 2, 3])]);
+        let world = World::of([1, 2, 3]);
+        let mut effects = Vec::new();
+        operation.advance(at(1), &world.outlook(), &mut effects);
+        operation.finished(at(2), ProcessId(1), Ok(()), &mut effects);
+        let mut again = Vec::new();
+        operation.resume(&mut again);
+        let one = |id, deed| Effect { process: ProcessId(id), deed };
+        assert_eq!(again, [one(1, Deed::Start), one(2, Deed::Stop)]);
+        let text = serde_json::to_string(&operation).unwrap();
+        assert_eq!(serde_json::from_str::<Operation>(&text).unwrap(), operation);
+    }
+
+    #[test]
+    fn requests_count_where_somebody_was_meant_to_answer() {
+        let took = Duration::from_millis(100);
+        let good = Asked { took, result: Ok(()) };
+        let bad = Asked { took, result: Err("connection refused".to_owned()) };
+        let mut rolled = operation(vec![unit(Strategy::Rolling, 1, &[1, 2])]);
+        let world = World::of([1, 2]);
+        rolled.advance(at(1), &world.outlook(), &mut Vec::new());
+        // The first is being stopped; the second is not.
+        rolled.asked(at(2), Some(ProcessId(1)), &bad);
+        rolled.asked(at(2), Some(ProcessId(2)), &good);
+        assert_eq!((rolled.tally.asked, rolled.tally.failed), (1, 0));
+        rolled.asked(at(3), Some(ProcessId(2)), &bad);
+        assert!(rolled.verdict(at(41)).ends_with(", 1 of 2 requests failed (the first: connection refused)"));
+
+        let mut fronted = operation(vec![unit(Strategy::Rolling, 1, &[1, 2])]);
+        fronted.has_front = true;
+        fronted.asked(at(2), Some(ProcessId(2)), &bad);
+        fronted.asked(at(2), None, &Asked { took: Duration::from_secs(3), result: Ok(()) });
+        assert_eq!(fronted.verdict(at(41)), "Rolled 0 of 2 in 41 s, 0 of 1 requests failed, the slowest took 3.0 s");
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_allowed_are_out_of_service(
+            count in 1..8_u64, max in 1..4_u32, broken in proptest::option::of(1..8_u64)
+        ) {
+            let processes: Vec<u64> = (1..=count).collect();
+            let mut operation = operation(vec![unit(Strategy::Rolling, max, &processes)]);
+            let mut world = World::of(processes);
+            world.broken = broken.map(ProcessId);
+            world.run(&mut operation);
+            prop_assert!(world.most_down <= usize::try_from(max).unwrap());
+            prop_assert!(operation.state.is_over());
+            let fails = broken.is_some_and(|id| id <= count);
+            prop_assert_eq!(operation.state == State::Failed, fails);
+        }
+    }
+}

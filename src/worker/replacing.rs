@@ -1,0 +1,333 @@
+//! The deeds of operations: requests to the engine, signals and what follows from them, questions to those who are to answer.
+
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::probing::Task;
+use super::worker::{Done, Worker, now};
+use crate::config::{Door, ReadyCheck, Trigger};
+use crate::engine::{Answer, Condition, Pid, ProcessId, Refusal, Request, RequestId, Target};
+use crate::probe;
+use crate::rollout::{Asked, Deed, Effect};
+use crate::sys::proc_table::{self, Identity, Standing};
+
+/// How often the users' way is asked.
+const FRONT_EVERY: Duration = Duration::from_millis(100);
+
+/// How often a process is asked, where there is no such way.
+const PROCESS_EVERY: Duration = Duration::from_millis(500);
+
+/// A user waits so long for an answer: the time after which the usual proxies give up.
+const USERS_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two looks at workers that are being replaced.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long workers may take to be ready where the program has no `ready_timeout`.
+const READY_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What tasks of operations bring back.
+pub(super) enum Replacing {
+    FrontAsked(FrontAsked),
+    /// What is there before is known: now the process may be told.
+    Trigger {
+        id: u64,
+        process: ProcessId,
+        trigger: Trigger,
+        told: oneshot::Sender<()>,
+    },
+    /// The workers of a process are others and answer, or do not.
+    Reloaded {
+        id: u64,
+        process: ProcessId,
+        result: Result<(), String>,
+    },
+}
+
+/// Somebody was asked for an operation.
+pub(super) struct FrontAsked {
+    pub(super) id: u64,
+    /// `None`: the users' way to the programs.
+    pub(super) whom: Option<ProcessId>,
+    pub(super) asked: Asked,
+}
+
+impl Worker {
+    /// Does what an operation wants.
+    pub(super) fn replace(&mut self, id: u64, effects: Vec<Effect>) {
+        for Effect { process, deed } in effects {
+            let target = Target::One(process);
+            let request = match deed {
+                Deed::Stop => Request::Stop { target, wait: true },
+                Deed::Start => Request::Start { target, wait: true, checked: Vec::new() },
+                Deed::AwaitReady => {
+                    Request::Await { processes: vec![process], condition: Condition::Ready, within: None }
+                }
+                Deed::Reload(trigger) => {
+                    self.reload(id, process, trigger);
+                    continue;
+                }
+            };
+            self.ask_engine(id, process, request);
+        }
+    }
+
+    fn ask_engine(&mut self, id: u64, process: ProcessId, request: Request) {
+        self.tell_exits_of(|one| one == process);
+        let request = self.request_of_ours(request);
+        self.rollouts.requests.insert(request, (id, process));
+    }
+
+    /// The engine has answered a request that was no client's.
+    pub(super) fn operation_answered(&mut self, request: RequestId, answer: &Answer) {
+        let Some((id, process)) = self.rollouts.requests.remove(&request) else { return };
+        let refusal = match answer {
+            Answer::Refused(refusal) => Some(refusal.clone()),
+            Answer::Processes(outcomes) => outcomes.first().and_then(|outcome| outcome.result.clone().err()),
+            Answer::Done => None,
+        };
+        let result = match refusal {
+            // What was wanted was so already.
+            None | Some(Refusal::NotRunning | Refusal::AlreadyStarted) => Ok(()),
+            Some(refusal) => Err(self.failure(process, refusal)),
+        };
+        if self.rollouts.reloads.contains_key(&(id, process)) && result.is_ok() {
+            // It was signalled; whether that helps is watched.
+            return;
+        }
+        self.step_finished(id, process, result);
+    }
+
+    fn failure(&self, process: ProcessId, refusal: Refusal) -> String {
+        match refusal {
+            Refusal::Failed(text) => text,
+            Refusal::ShutdownState => "the daemon shuts down".to_owned(),
+            Refusal::BadName => "it was removed".to_owned(),
+            _ => {
+                let view = self.engine.process(process);
+                let explained = view.map(|view| self.explanation(&view));
+                let reason = explained.as_ref().and_then(|explained| explained.get("reason")?.as_str());
+                reason.unwrap_or("it could not be started").to_owned()
+            }
+        }
+    }
+
+    /// Has a process replace its workers.
+    fn reload(&mut self, id: u64, process: ProcessId, trigger: Trigger) {
+        let (view, config) = (self.engine.process(process), self.process_config(process));
+        let (Some(pid), Some(config)) = (view.and_then(|view| view.pid), config) else {
+            return self.step_finished(id, process, Err("it does not run".to_owned()));
+        };
+        let ready = config.extras.ready.as_ref();
+        let stopping = Duration::from_secs(u64::try_from(config.stopwaitsecs).unwrap_or(0));
+        let reload = Reload {
+            id,
+            process,
+            pid,
+            check: ready.map(|ready| ready.check.clone()),
+            patience: stopping + ready.map_or(READY_PATIENCE, |ready| ready.rule.timeout),
+            done: self.done_sender.clone(),
+        };
+        self.rollouts.reloads.insert((id, process), Task::spawn(reload.run(trigger)));
+    }
+
+    /// What tasks of operations have to tell.
+    pub(super) fn replacing(&mut self, what: Replacing) {
+        match what {
+            Replacing::FrontAsked(news) => self.front_asked(&news),
+            Replacing::Trigger { id, process, trigger, told } => {
+                // A successor must know of it.
+                self.write_journal();
+                if let Trigger::Signal(signal) = trigger {
+                    self.ask_engine(id, process, Request::Signal { target: Target::One(process), signal });
+                }
+                // The task ends with the operation.
+                let _ = told.send(());
+            }
+            Replacing::Reloaded { id, process, result } => self.step_finished(id, process, result),
+        }
+    }
+
+    /// Has those asked who are to answer all the time.
+    pub(super) fn ask_fronts(&mut self, id: u64) {
+        let Some(operation) = self.rollouts.operations.get(&id) else { return };
+        let mut fronts: Vec<ReadyCheck> = Vec::new();
+        let mut own: Vec<(ProcessId, ReadyCheck)> = Vec::new();
+        for step in operation.steps() {
+            let Some(extras) = self.process_config(step.process).map(|config| &config.extras) else { continue };
+            if let Some(front) = &extras.rollout.front {
+                let check = ReadyCheck::Http(front.check.clone());
+                if !fronts.contains(&check) {
+                    fronts.push(check);
+                }
+            }
+            let check = extras.ready.as_ref().map(|ready| ready.check.clone());
+            let is_asked = |check: &ReadyCheck| !matches!(check, ReadyCheck::Log(_) | ReadyCheck::Notify);
+            own.extend(check.filter(is_asked).map(|check| (step.process, check)));
+        }
+        let whom: Vec<(Option<ProcessId>, ReadyCheck)> = if fronts.is_empty() {
+            own.into_iter().map(|(process, check)| (Some(process), check)).collect()
+        } else {
+            fronts.into_iter().map(|check| (None, check)).collect()
+        };
+        let ask = |(whom, check)| Task::spawn(ask(id, whom, check, self.done_sender.clone()));
+        let tasks = whom.into_iter().map(ask).collect();
+        self.rollouts.askers.insert(id, tasks);
+    }
+}
+
+/// Asks until the task is ended.
+async fn ask(id: u64, whom: Option<ProcessId>, check: ReadyCheck, done: mpsc::UnboundedSender<Done>) {
+    let pause = if whom.is_none() { FRONT_EVERY } else { PROCESS_EVERY };
+    loop {
+        let began = now().mono;
+        let result = probe::ask_within(&check, USERS_PATIENCE).await;
+        let asked = Asked { took: now().mono.since(began), result };
+        // The receiver is gone only when the worker ends.
+        let _ = done.send(Done::Replacing(Replacing::FrontAsked(FrontAsked { id, whom, asked })));
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// One process whose workers are replaced.
+struct Reload {
+    id: u64,
+    process: ProcessId,
+    pid: Pid,
+    check: Option<ReadyCheck>,
+    /// From the signal to the last worker's being another.
+    patience: Duration,
+    done: mpsc::UnboundedSender<Done>,
+}
+
+/// The workers of a process.
+#[derive(Debug, PartialEq, Eq)]
+struct Workers {
+    known: BTreeSet<i64>,
+    /// Each of them does its work, as far as that is known.
+    are_ready: bool,
+}
+
+impl Reload {
+    async fn run(self, trigger: Trigger) {
+        let result = self.watch(trigger).await;
+        let Reload { id, process, done, .. } = self;
+        // The receiver is gone only when the worker ends.
+        let _ = done.send(Done::Replacing(Replacing::Reloaded { id, process, result }));
+    }
+
+    async fn watch(&self, trigger: Trigger) -> Result<(), String> {
+        let main = on_side(self.pid, |pid| proc_table::one(pid).ok().flatten().map(|entry| entry.identity)).await;
+        let Some(main) = main.flatten() else { return Err("it has ended".to_owned()) };
+        let former = self.workers().await?.known;
+        let (told, is_told) = oneshot::channel();
+        let (id, process) = (self.id, self.process);
+        let message = Replacing::Trigger { id, process, trigger: trigger.clone(), told };
+        let _ = self.done.send(Done::Replacing(message));
+        if is_told.await.is_err() {
+            return Err("the daemon ends".to_owned());
+        }
+        let mut patience = self.patience;
+        if let Trigger::Fifo { path, command } = trigger {
+            on_side((path, command), |(path, command)| write_to(&path, command)).await.unwrap_or(Ok(()))?;
+            if command == 'c' {
+                // One after the other.
+                patience *= u32::try_from(former.len()).unwrap_or(u32::MAX).max(1);
+            }
+        }
+        let mut why = "nothing has happened yet".to_owned();
+        let replaced = async {
+            while !self.are_others(main, &former, &mut why).await? {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            Ok(())
+        };
+        match tokio::time::timeout(patience, replaced).await {
+            Ok(result) => result,
+            Err(_) => Err(format!("its workers are not replaced after {} seconds: {why}", patience.as_secs())),
+        }
+    }
+
+    /// Whether none of the former workers is left, and those that are there answer.
+    async fn are_others(&self, main: Identity, former: &BTreeSet<i64>, why: &mut String) -> Result<bool, String> {
+        let present = on_side(main, |main| {
+            proc_table::one(main.pid).is_ok_and(|entry| {
+                entry.is_some_and(|entry| entry.identity == main && entry.standing != Standing::Ended)
+            })
+        });
+        if present.await == Some(false) {
+            return Err("it has ended".to_owned());
+        }
+        let workers = match self.workers().await {
+            Ok(workers) => workers,
+            // A stats server comes back with its master.
+            Err(error) => {
+                *why = error;
+                return Ok(false);
+            }
+        };
+        let left = workers.known.intersection(former).count();
+        if left > 0 || !workers.are_ready || (workers.known.is_empty() && !former.is_empty()) {
+            *why = format!("{left} of {} former workers are left, {} are there", former.len(), workers.known.len());
+            return Ok(false);
+        }
+        match &self.check {
+            Some(check) => match probe::ask(check).await {
+                Ok(()) => Ok(true),
+                Err(error) => {
+                    *why = error;
+                    Ok(false)
+                }
+            },
+            None => Ok(true),
+        }
+    }
+
+    /// By uWSGI's stats where they are configured, else the children of the process.
+    async fn workers(&self) -> Result<Workers, String> {
+        if let Some(ReadyCheck::UwsgiStats(door)) = &self.check {
+            return stats_workers(door).await;
+        }
+        let children = on_side(self.pid, |pid| {
+            let table = proc_table::all().map_err(|error| format!("/proc cannot be read: {error}"))?;
+            let is_child = |entry: &&proc_table::Entry| entry.parent == pid && entry.standing != Standing::Ended;
+            Ok(table.iter().filter(is_child).map(|entry| i64::from(entry.identity.pid)).collect())
+        });
+        let known = children.await.unwrap_or_else(|| Err("/proc cannot be read".to_owned()))?;
+        Ok(Workers { known, are_ready: true })
+    }
+}
+
+async fn stats_workers(door: &Door) -> Result<Workers, String> {
+    let workers = probe::uwsgi_workers(door).await?;
+    let known = workers.iter().map(|worker| worker.pid).filter(|pid| *pid > 0).collect();
+    Ok(Workers { known, are_ready: workers.iter().all(|worker| worker.is_ready()) })
+}
+
+/// What reads /proc or a FIFO; `None` if it panicked.
+async fn on_side<A: Send + 'static, T: Send + 'static>(
+    what: A,
+    work: impl FnOnce(A) -> T + Send + 'static,
+) -> Option<T> {
+    tokio::task::spawn_blocking(move || work(what)).await.ok()
+}
+
+/// One byte; a FIFO that nobody reads is an error and not waited for.
+fn write_to(path: &str, command: char) -> Result<(), String> {
+    let opened = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(path);
+    let written = opened.and_then(|mut fifo| {
+        if !fifo.metadata()?.file_type().is_fifo() {
+            return Err(io::Error::other("it is no FIFO"));
+        }
+        fifo.write_all(command.to_string().as_bytes())
+    });
+    written.map_err(|error| match error.raw_os_error() {
+        Some(libc::ENXIO) => format!("nobody reads the master FIFO {path}"),
+        _ => format!("the master FIFO {path} cannot be written to: {error}"),
+    })
+}

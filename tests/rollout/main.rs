@@ -1,0 +1,26 @@
+//! Replacing real servers under load: gunicorn and uWSGI, with users who count what fails.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected should fail")]
+#![expect(clippy::disallowed_methods, clippy::print_stderr, reason = "tests start programs and tell what they miss")]
+#![expect(dead_code, reason = "the harness is shared with the conformance tests, which use all of it")]
+
+#[path = "../conformance/daemon.rs"]
+mod daemon;
+#[path = "../fixture/notice.rs"]
+mod notice;
+#[path = "../promises/subject.rs"]
+mod subject;
+#[path = "../fixture/venv.rs"]
+mod venv;
+#[path = "../conformance/wait.rs"]
+mod wait;
+
+mod gunicorn;
+mod load;
+mod site;
+mod uwsgi;
+
+/// So many requests are made at least while processes are replaced; the long form wants 5,000.
+fn requests() -> usize {
+    std::env::var("ROLLOUT_REQUESTS").ok().and_then(|text| text.parse().ok()).unwrap_or(300)
+}

@@ -1,0 +1,94 @@
+//! A folder with an application that says which version it is, its servers, and users.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::symlink;
+
+use crate::daemon::Daemon;
+use crate::load::{Load, ask};
+use crate::notice::tell;
+use crate::subject::Subject;
+use crate::venv::environment;
+use crate::wait::until_true;
+
+/// Answers with its version, which is the contents of a file when it was imported.
+const APPLICATION: &str = "\
+import os, time
+version = open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'version')).read().strip()
+time.sleep(0.2)
+if version == 'broken':
+    raise ImportError('no module named galaxy')
+
+
+def application(environ, start_response):
+    body = version.encode()
+    start_response('200 OK', [('Content-Type', 'text/plain'), ('Content-Length', str(len(body)))])
+    return [body]
+";
+
+/// A port that nobody has.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The servers of one test.
+pub(crate) struct Site {
+    pub(crate) daemon: Daemon,
+    pub(crate) ports: Vec<u16>,
+}
+
+impl Site {
+    /// A daemon with these sections, in which `BIN` is the folder of the server's programs and `PORT0`, `PORT1` are ports; all
+    /// its programs ready. `None` when there is no such server, which is said.
+    pub(crate) fn start(server: &str, requirement: &str, files: &[(&str, &str)], sections: &str) -> Option<Site> {
+        let venv = match environment(&format!("venv-{server}"), requirement, server) {
+            Ok(venv) => venv,
+            Err(why) => {
+                let required = format!("{}_REQUIRED", server.to_uppercase());
+                assert!(std::env::var_os(required).is_none(), "no {server}: {why}");
+                tell(&format!("could not run: no {server}: {why}"));
+                return None;
+            }
+        };
+        let ports = vec![free_port(), free_port()];
+        let filled = |text: &str| {
+            text.replace("PORT0", &ports[0].to_string())
+                .replace("PORT1", &ports[1].to_string())
+                .replace("BIN", "%(here)s/venv/bin")
+        };
+        let mut daemon = Daemon::folder(Subject::GALAXYD, &filled(sections));
+        symlink(venv, daemon.path("venv")).unwrap();
+        fs::write(daemon.path("app.py"), APPLICATION).unwrap();
+        let here = daemon.dir().display().to_string();
+        for (name, text) in files {
+            fs::write(daemon.path(name), filled(text).replace("HERE", &here)).unwrap();
+        }
+        fs::write(daemon.path("version"), "one").unwrap();
+        daemon.run();
+        let ready = daemon.ctl(&["wait", "all"]);
+        assert_eq!(ready.code, Some(0), "{ready:?}");
+        Some(Site { daemon, ports })
+    }
+
+    /// What is deployed next.
+    pub(crate) fn deploy(&self, version: &str) {
+        fs::write(self.daemon.path("version"), version).unwrap();
+    }
+
+    /// Runs a command while users are at work, at least as many as are wanted; what it said, its code, and what failed.
+    pub(crate) fn under_load(&self, ports: usize, words: &[&str]) -> (String, Option<i32>, Vec<String>) {
+        let load = Load::start(&self.ports[..ports]);
+        let outcome = self.daemon.ctl(words);
+        load.wait_for(crate::requests());
+        let (made, failed) = load.end();
+        eprintln!("{words:?}: {made} requests, {} failed: {}", failed.len(), outcome.stdout.trim_end());
+        (format!("{}{}", outcome.stdout, outcome.stderr), outcome.code, failed)
+    }
+
+    /// Each of the first so many servers answers with this version.
+    pub(crate) fn wait_version(&self, ports: usize, version: &str) {
+        for port in &self.ports[..ports] {
+            until_true(version, || ask(*port).is_ok_and(|found| found == version));
+        }
+    }
+}
