@@ -107,8 +107,8 @@ impl Drop for Running {
     }
 }
 
-const GALAXY_YML: &str = "gravity:\n  virtualenv: VENV\n  gunicorn:\n  - {bind: 'localhost:8081', start_timeout: 0}\n  \
-    - {bind: 'localhost:8082', start_timeout: 0}\n  celery: {start_timeout: 0}\n  handlers:\n    \
+const GALAXY_YML: &str = "gravity:\n  virtualenv: VENV\n  gunicorn:\n  - {bind: 'localhost:8081', start_timeout: 0, restart_timeout: 1}\n  \
+    - {bind: 'localhost:8082', start_timeout: 0, restart_timeout: 1}\n  celery: {start_timeout: 0}\n  handlers:\n    \
     handler: {processes: 2, start_timeout: 0, pools: [job-handlers]}\ngalaxy:\n  job_config: {handling: {assign: [db-skip-locked]}}\n";
 
 const NAMES: [&str; 6] =
@@ -211,6 +211,16 @@ fn gravitys_commands_work_on_the_same_file() {
     checkout.ctl(&["restart", "gunicorn"]);
     checkout.until_all_run(&names);
     assert_ne!(checkout.pid("main:gunicorn0"), before);
+    // The stand-ins do not answer: the second one is not touched.
+    let (first, second) = (checkout.pid("main:gunicorn0"), checkout.pid("main:gunicorn1"));
+    let told = checkout.told(&["graceful", "gunicorn"]);
+    assert!(
+        told.contains("main:gunicorn0: failed by rolling in ") && told.contains("main:gunicorn1: not reached"),
+        "{told}"
+    );
+    assert!(checkout.pid("main:gunicorn0") != first && checkout.pid("main:gunicorn1") == second, "{told}");
+    let told = checkout.told(&["graceful", "handler", "celery"]);
+    assert!(told.contains("main:handler1: done by rolling in ") && told.contains("Rolled 3 of 3 in "), "{told}");
     let file = checkout.path("config/galaxy.yml");
     let told = checkout.told(&["list"]);
     assert!(told.ends_with(&format!("main                {}\n", file.display())), "{told}");

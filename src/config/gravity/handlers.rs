@@ -29,8 +29,17 @@ pub(super) fn static_handlers(reading: &mut Reading<'_>, shop: &Workshop<'_>) ->
         let wait = stop_time::handler(shop.instance, shop.jobs, None);
         let command = command(reading, shop, &name, &[], *span);
         let stop_goes_to = StopGoesTo::Main;
-        let member =
-            Member { command, environment, path, umask, start, stop: wait, stop_goes_to, server_name: Some(name) };
+        let member = Member {
+            command,
+            environment,
+            path,
+            umask,
+            start,
+            stop: wait,
+            stop_goes_to,
+            server_name: Some(name),
+            ready: None,
+        };
         Service { kind: KIND, name: id.clone(), span: *span, members: vec![member] }
     });
     made.collect()
@@ -140,6 +149,7 @@ fn member(reading: &Reading<'_>, shop: &Workshop<'_>, section: &Section, server_
         stop: stop_time::handler(shop.instance, shop.jobs, section.optional_int("stop_timeout")),
         stop_goes_to: StopGoesTo::Main,
         server_name: Some(server_name),
+        ready: None,
     }
 }
 

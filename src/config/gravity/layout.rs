@@ -209,6 +209,10 @@ impl<'l, 'r> Layout<'l, 'r> {
         } else {
             self.put_fixed(&mut keys, "killasgroup", "true", span, "workers must not outlive their main process");
         }
+        if let Some((question, patience)) = &member.ready {
+            self.put_text(&mut keys, "ready", question);
+            self.put_text(&mut keys, "ready_timeout", &patience.map(i64::to_string));
+        }
         let log = instance.logs.map(|directory| format!("{directory}/{}.log", names.log));
         self.put_text(&mut keys, "stdout_logfile", &log);
         self.put_fixed(&mut keys, "redirect_stderr", "true", span, "as Gravity has it");

@@ -133,7 +133,23 @@ fn gunicorn(reading: &mut Reading<'_>, shop: &Workshop<'_>, section: &Section, n
         stop: stop_time::gunicorn(section),
         stop_goes_to: StopGoesTo::Main,
         server_name,
+        ready: number.and_then(|_| ready(instance, section)),
     }
+}
+
+/// One of several is replaced while the others serve, so it must be known when it does: by Gravity's own question.
+fn ready(instance: &Instance, section: &Section) -> Option<(Sourced<String>, Sourced<i64>)> {
+    let bind = section.text("bind");
+    let prefix = instance.galaxy.text_of("galaxy_url_prefix").unwrap_or_default();
+    let path = format!("{}/api/version", prefix.trim_end_matches('/'));
+    let question = match bind.value.strip_prefix("unix:") {
+        Some(socket) if socket.starts_with('/') => format!("http+unix:{socket}:{path}"),
+        None if bind.value.contains(':') && !bind.value.contains("://") => format!("http://{}{path}", bind.value),
+        // A descriptor, or a socket whose place depends on the directory: nobody can be asked there.
+        _ => return None,
+    };
+    let why = "one of several gunicorns: `graceful` goes on when it answers, as Gravity does";
+    Some((Sourced::said(question, section.span, why), section.int("restart_timeout")))
 }
 
 /// The version that will run: the one in the virtualenv, else the one that Galaxy's checkout wants.
@@ -197,6 +213,7 @@ fn worker(reading: &mut Reading<'_>, shop: &Workshop<'_>, section: &Section, num
         stop: stop_time::celery(section),
         stop_goes_to: StopGoesTo::Main,
         server_name: None,
+        ready: None,
     }
 }
 
@@ -227,6 +244,7 @@ fn beat(reading: &Reading<'_>, shop: &Workshop<'_>, section: &Section) -> Servic
             stop: stop_time::other(section),
             stop_goes_to: StopGoesTo::Main,
             server_name: None,
+            ready: None,
         },
     )
 }
@@ -300,6 +318,7 @@ fn service_member(
         stop: stop_time::other(section),
         stop_goes_to,
         server_name: None,
+        ready: None,
     }
 }
 

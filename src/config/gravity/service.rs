@@ -35,6 +35,8 @@ pub(super) struct Member {
     pub(super) stop_goes_to: StopGoesTo,
     /// What Galaxy knows the process by, where no other may have the same.
     pub(super) server_name: Option<Sourced<String>>,
+    /// What shows that it is ready, and for how many seconds that is awaited.
+    pub(super) ready: Option<(Sourced<String>, Sourced<i64>)>,
 }
 
 /// Who gets the stop signal.

@@ -209,3 +209,17 @@ fn the_page_names_every_key() {
         }
     }
 }
+
+#[test]
+fn several_gunicorns_are_asked_whether_they_are_ready_and_one_is_not() {
+    let text = "gravity:\n  gunicorn:\n  - {bind: 'localhost:8081', restart_timeout: 90}\n  - {bind: 'unix:/run/g.sock'}\n  \
+                - {bind: 'fd://3'}\ngalaxy: {galaxy_url_prefix: /galaxy/}\n";
+    let config = config_on(host(), text);
+    let ready =
+        |name: &str| process(&config, name).extras.ready.map(|ready| (ready.text, ready.rule.timeout.as_secs()));
+    assert_eq!(ready("gunicorn_0"), Some(("http://localhost:8081/galaxy/api/version".to_owned(), 90)));
+    assert_eq!(ready("gunicorn_1"), Some(("http+unix:/run/g.sock:/galaxy/api/version".to_owned(), 300)));
+    assert_eq!(ready("gunicorn_2"), None);
+    let alone = config_on(host(), "gravity: {gunicorn: {bind: 'localhost:8081'}}\ngalaxy:\n");
+    assert_eq!(process(&alone, "gunicorn").extras.ready, None);
+}
