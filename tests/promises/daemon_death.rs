@@ -32,7 +32,7 @@ pub(crate) fn pids(daemon: &Daemon) -> Vec<i32> {
 }
 
 /// Waits until the keeper is another one than `old` and answers; gives its pid.
-fn next_keeper(daemon: &Daemon, old: i32) -> i32 {
+pub(crate) fn next_keeper(daemon: &Daemon, old: i32) -> i32 {
     until("another keeper", || {
         let text = fs::read_to_string(daemon.path("main.pid")).unwrap_or_default();
         let pid = text.trim().parse().map_err(|_| format!("{text:?}"))?;
