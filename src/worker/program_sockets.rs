@@ -142,7 +142,9 @@ impl Worker {
     /// A process of a predecessor goes on with the socket that it has.
     pub(super) fn enter_socket_again(&mut self, process: ProcessId) {
         let socket = self.process_config(process).and_then(|config| config.socket.clone());
-        socket.iter().for_each(|socket| self.sockets.enter_again(process, socket));
+        if let Some(socket) = socket {
+            self.sockets.enter_again(process, &socket);
+        }
     }
 
     /// The process ended or did not start. Supervisor's line comes after what is said about that, and before the next
@@ -286,7 +288,7 @@ mod tests {
             sockets.enter(process, config).make(config).unwrap();
             assert!(sockets.descriptor(process).is_some());
             assert_eq!(sockets.leave(process, |url| url == config.url), None);
-            assert_eq!(sockets.unused(), [config.url.clone()]);
+            assert_eq!(sockets.unused(), std::slice::from_ref(&config.url));
             UnixStream::connect(&file).unwrap();
             inode()
         };
