@@ -2,13 +2,13 @@
 
 use crate::site::Site;
 
-const REQUIREMENT: &str = "gunicorn==23.0.0";
+const REQUIREMENT: &str = "gunicorn==27.0.1";
 
 /// Two gunicorns; the address of each is made of its number.
 fn two() -> Option<Site> {
     let one = |number: u8| {
         format!(
-            "[program:web{number}]\ncommand=BIN/gunicorn --threads 2 --graceful-timeout 30 --bind 127.0.0.1:PORT{number} app:application\n\
+            "[program:web{number}]\ncommand=BIN/gunicorn --no-control-socket --threads 2 --graceful-timeout 30 --bind 127.0.0.1:PORT{number} app:application\n\
              directory=%(here)s\nready=http://127.0.0.1:PORT{number}/\nready_interval=100ms\nstartsecs=1\nstartretries=0\n\
              stopwaitsecs=40\nkillasgroup=true\n"
         )
@@ -57,9 +57,9 @@ fn a_broken_version_stops_the_roll_and_the_other_goes_on_serving() {
 
 #[test]
 fn one_gunicorn_replaces_its_workers_at_hup_and_is_told_so_only_where_that_helps() {
-    let sections = "[program:web]\ncommand=BIN/gunicorn --threads 2 --bind 127.0.0.1:PORT0 app:application\ndirectory=%(here)s\n\
+    let sections = "[program:web]\ncommand=BIN/gunicorn --no-control-socket --threads 2 --bind 127.0.0.1:PORT0 app:application\ndirectory=%(here)s\n\
                     ready=http://127.0.0.1:PORT0/\nready_interval=100ms\nstopwaitsecs=40\nkillasgroup=true\n\
-                    [program:preloaded]\ncommand=BIN/gunicorn --preload --bind 127.0.0.1:PORT1 app:application\n\
+                    [program:preloaded]\ncommand=BIN/gunicorn --no-control-socket --preload --bind 127.0.0.1:PORT1 app:application\n\
                     directory=%(here)s\nrollout=signal\nready=http://127.0.0.1:PORT1/\n";
     let Some(site) = Site::start("gunicorn", REQUIREMENT, &[], sections) else { return };
     let pid = site.daemon.process_pid("web");

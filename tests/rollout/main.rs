@@ -16,6 +16,7 @@ mod venv;
 mod wait;
 
 mod gunicorn;
+#[path = "../fixture/load.rs"]
 mod load;
 mod site;
 mod uwsgi;
