@@ -1,6 +1,6 @@
 //! How a process is replaced by a new version of itself: by what it is, and what its servers do at signals.
 
-use super::deployment::uwsgi_options;
+use super::deployment::{Program, uwsgi_options};
 use super::program::{Invocation, Role, base};
 use super::uwsgi::UwsgiOptions;
 use crate::config::{ProcessConfig, ReadyCheck, Source, Strategy, Trigger};
@@ -88,35 +88,51 @@ fn is_gunicorn(words: &[String]) -> bool {
 
 fn kind(process: &ProcessConfig, source: &dyn Source) -> (Kind, Option<String>) {
     let Some((words, wrapper)) = Invocation::unwrapped(&process.command) else { return (Kind::Other, None) };
-    let name = words.first().map(|word| base(word).to_owned()).unwrap_or_default();
-    if is_gunicorn(&words) {
+    let invocation = Invocation::of(&process.command);
+    let role = invocation.as_ref().map(|invocation| invocation.role);
+    let uwsgi = invocation.filter(|invocation| invocation.role.is_uwsgi());
+    let options = uwsgi.and_then(|invocation| uwsgi_options(&invocation, process, source));
+    (kind_of(&words, role, options, process), wrapper)
+}
+
+fn kind_of(words: &[String], role: Option<Role>, options: Option<UwsgiOptions>, process: &ProcessConfig) -> Kind {
+    if is_gunicorn(words) {
         let has_preload = words.iter().any(|word| word == "--preload" || word == "--preload-app");
-        return (Kind::Gunicorn { has_preload }, wrapper);
+        let is_config = |word: &String| word == "-c" || word.starts_with("--config");
+        let is_galaxys = words.iter().any(|word| word.ends_with("galaxy.web_stack.gunicorn_config"));
+        return Kind::Gunicorn { has_preload, has_own_file: words.iter().any(is_config) && !is_galaxys };
     }
-    let Some(invocation) = Invocation::of(&process.command) else { return (Kind::Other, wrapper) };
-    let kind = match invocation.role {
-        Role::Uwsgi | Role::Zergling => {
-            let options = uwsgi_options(&invocation, process, source);
+    match role {
+        Some(Role::Uwsgi | Role::Zergling) if !options.as_ref().is_some_and(|options| options.has("zerg-pool")) => {
             let check = process.extras.ready.as_ref().map(|ready| &ready.check);
             let has_stats = matches!(check, Some(ReadyCheck::UwsgiStats(_)));
-            match &options {
-                Some(options) if options.has("zerg-pool") => Kind::ZergPool,
-                _ => Kind::Uwsgi { is_pyuwsgi: base(&name) == "pyuwsgi", has_stats, options },
-            }
+            let is_pyuwsgi = words.first().is_some_and(|word| base(word) == "pyuwsgi");
+            Kind::Uwsgi { options, is_pyuwsgi, has_stats }
         }
-        Role::ZergPool => Kind::ZergPool,
-        Role::Handler => Kind::Handler,
-        Role::CeleryBeat => Kind::CeleryBeat,
-        Role::Tusd => Kind::Tusd,
-        Role::Gunicorn | Role::Reports | Role::CeleryWorker | Role::ItProxy | Role::RunScript => Kind::Other,
-    };
-    (kind, wrapper)
+        Some(Role::Uwsgi | Role::Zergling | Role::ZergPool) => Kind::ZergPool,
+        Some(Role::Handler) => Kind::Handler,
+        Some(Role::CeleryBeat) => Kind::CeleryBeat,
+        Some(Role::Tusd) => Kind::Tusd,
+        Some(Role::Gunicorn | Role::Reports | Role::CeleryWorker | Role::ItProxy | Role::RunScript) | None => {
+            Kind::Other
+        }
+    }
+}
+
+/// Why what is written about replacing a program puts no new code in force; `None` where nothing is known against it.
+pub(super) fn refusal(program: &Program<'_>) -> Option<String> {
+    let rollout = &program.process.extras.rollout;
+    let is_by_signal = rollout.strategy == Some(Strategy::Signal) || rollout.trigger.is_some();
+    let trigger = rollout.trigger.clone().unwrap_or(Trigger::Signal(libc::SIGHUP));
+    let Invocation { words, wrapper, .. } = &program.invocation;
+    let kind = kind_of(words, Some(program.role), program.uwsgi.clone(), program.process);
+    refused(&kind, wrapper.as_deref(), &trigger).filter(|_| is_by_signal)
 }
 
 /// What is done where nothing is written.
 fn usual(kind: &Kind, instances: usize) -> (Strategy, &'static str) {
     match kind {
-        Kind::Gunicorn { has_preload: false } if instances == 1 => {
+        Kind::Gunicorn { has_preload: false, has_own_file: false } if instances == 1 => {
             (Strategy::Signal, "a gunicorn without --preload loads the new code at HUP and keeps its socket")
         }
         Kind::Uwsgi { .. } => (Strategy::Signal, "a uWSGI master reloads itself at HUP and keeps its sockets"),
@@ -136,7 +152,7 @@ fn refused(kind: &Kind, wrapper: Option<&str>, trigger: &Trigger) -> Option<Stri
         (Kind::Handler, Trigger::Signal(_)) => {
             "galaxy-main ends at every signal that it handles; write rollout=rolling"
         }
-        (Kind::Gunicorn { has_preload: true }, Trigger::Signal(_)) if is_hup => {
+        (Kind::Gunicorn { has_preload: true, .. }, Trigger::Signal(_)) if is_hup => {
             "a gunicorn with --preload does not import the application again at HUP; write rollout=rolling"
         }
         (Kind::Gunicorn { .. }, Trigger::Signal(_)) if !is_hup => {
@@ -213,6 +229,8 @@ mod tests {
             ("gunicorn app:app", 1, S::Signal),
             ("/v/bin/python -m gunicorn app:app", 1, S::Signal),
             ("gunicorn app:app", 2, S::Rolling),
+            ("gunicorn -c own.py app:app", 1, S::Rolling),
+            ("gunicorn --config python:galaxy.web_stack.gunicorn_config app:app", 1, S::Signal),
             ("gunicorn --preload app:app", 1, S::Rolling),
             ("sh -c 'gunicorn app:app; true'", 1, S::Rolling),
             ("sh -c 'exec gunicorn app:app'", 1, S::Signal),

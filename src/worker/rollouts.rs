@@ -289,6 +289,9 @@ impl Worker {
         self.rollouts.reloads.remove(&(id, process));
         let mut effects: Vec<Effect> = Vec::new();
         let Some(operation) = self.rollouts.operations.get_mut(&id) else { return };
+        if !operation.steps().any(|step| step.process == process && step.phase.is_active()) {
+            return;
+        }
         operation.finished(now().mono, process, result, &mut effects);
         let step = operation.steps().find(|step| step.process == process && step.phase.is_over());
         let news = step.map(|step| (step.name.clone(), step.phase, step.note.clone()));

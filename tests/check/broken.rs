@@ -127,6 +127,9 @@ pub(crate) const BROKEN: &[Broken] = &[
     broken(&["GX026"], "allinone", &[(YML, "master: true", "master: true\n  daemonize: galaxy.log")]),
     broken(&["GX026"], "static", &[(CONF, "--server-name", "--daemonize --server-name")]),
     broken(&["GX026"], "dynamic", &[(CONF, "worker --concurrency 2", "worker --detach --concurrency 2")]),
+    broken(&["GX020"], "static", &[(CONF, "stopwaitsecs = 215", "stopwaitsecs = 215\nrollout = signal")]),
+    broken(&["GX021"], "rolling", &[(CONF, "--no-control-socket", "--no-control-socket --preload\nrollout = signal")]),
+    broken(&["GX021"], "allinone", &[(CONF, "stopwaitsecs = 65", "stopwaitsecs = 65\nrollout_signal = USR1")]),
     broken(&["GX026"], "rolling", &[(CONF, "--no-control-socket", "--no-control-socket --daemon")]),
     broken(
         &["GX026", "GX027"],

@@ -3,6 +3,7 @@
 use crate::galaxy::deployment::{Deployment, Location, Program};
 use crate::galaxy::finding::Findings;
 use crate::galaxy::program::Role;
+use crate::galaxy::replacing;
 use crate::galaxy::uwsgi::UwsgiOptions;
 
 const SIGINT: i32 = 2;
@@ -11,6 +12,10 @@ const SIGTERM: i32 = 15;
 
 pub(super) fn apply(deployment: &Deployment<'_>, findings: &mut Findings) {
     for program in &deployment.programs {
+        if let Some(why) = replacing::refusal(program) {
+            let code = if program.role == Role::Handler { "GX020" } else { "GX021" };
+            findings.add(code, deployment.place(program, "rollout"), format!("{}: {why}", program.shown()));
+        }
         if let Some(options) = program.options() {
             stop_signal(deployment, program, options, findings);
             quotes(program, options, findings);

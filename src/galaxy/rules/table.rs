@@ -171,6 +171,22 @@ pub const RULES: &[Rule] = &[
         reference: "Galaxy's scaling page, Configuration",
     },
     Rule {
+        code: "GX020",
+        severity: Severity::Error,
+        title: "a job handler is to be replaced by a signal",
+        consequence: "the handler ends at it; `galaxyctl graceful` refuses",
+        remedy: "write rollout = rolling, or leave it out",
+        reference: "Galaxy 26.1, galaxy-main",
+    },
+    Rule {
+        code: "GX021",
+        severity: Severity::Warning,
+        title: "a signal or FIFO command that puts no new code in force",
+        consequence: "the old code would run on, so `galaxyctl graceful` refuses",
+        remedy: "write what the finding says, or rollout = rolling",
+        reference: "gunicorn, HUP with preload; uWSGI, lazy-apps and master-fifo",
+    },
+    Rule {
         code: "GX023",
         severity: Severity::Warning,
         title: "the stop signal goes to the workers too",
