@@ -40,6 +40,9 @@ pub enum OwnMethod {
         /// Answer when they are RUNNING or have failed again, not when they are forked.
         wait: bool,
     },
+    /// Starts another child of a running process, which takes its place when it is ready, and stops the former one: true when that
+    /// has ended. A successor that ends or is late is ended, and the process stays: FAILED, with the reason.
+    Succeed { name: String },
     /// Answers for each of the processes when it is what `condition` says, or cannot become so by itself: a result as of
     /// `startAllProcesses`. Names as of `Update`; empty: all.
     WaitFor {
@@ -92,6 +95,7 @@ impl OwnMethod {
             "galaxyd.upgrade" => (1, args.text("path").map(|path| OwnMethod::Upgrade { path })),
             "galaxyd.getUpgrade" => (0, Ok(OwnMethod::GetUpgrade)),
             "galaxyd.retry" => (2, retry(&mut args)),
+            "galaxyd.succeed" => (1, args.text("name").map(|name| OwnMethod::Succeed { name })),
             "galaxyd.waitFor" => (3, wait_for(&mut args)),
             "galaxyd.getReadiness" => (1, args.texts("names").map(|names| OwnMethod::GetReadiness { names })),
             "galaxyd.explainProcess" => (1, args.text("name").map(|name| OwnMethod::ExplainProcess { name })),
@@ -115,6 +119,7 @@ impl OwnMethod {
             OwnMethod::Upgrade { .. } => "galaxyd.upgrade",
             OwnMethod::GetUpgrade => "galaxyd.getUpgrade",
             OwnMethod::Retry { .. } => "galaxyd.retry",
+            OwnMethod::Succeed { .. } => "galaxyd.succeed",
             OwnMethod::WaitFor { .. } => "galaxyd.waitFor",
             OwnMethod::GetReadiness { .. } => "galaxyd.getReadiness",
             OwnMethod::ExplainProcess { .. } => "galaxyd.explainProcess",
@@ -134,6 +139,7 @@ impl OwnMethod {
             | OwnMethod::StopOrdered { .. }
             | OwnMethod::Upgrade { .. }
             | OwnMethod::Retry { .. }
+            | OwnMethod::Succeed { .. }
             | OwnMethod::GetProcessPlan { redacted: false, .. } => true,
             OwnMethod::PlanUpdate { .. }
             | OwnMethod::WaitFor { .. }
@@ -158,7 +164,9 @@ impl OwnMethod {
             | OwnMethod::WaitFor { names, .. }
             | OwnMethod::GetReadiness { names }
             | OwnMethod::StopOrdered { names } => names.join(" "),
-            OwnMethod::ExplainProcess { name } | OwnMethod::GetProcessPlan { name, .. } => name.clone(),
+            OwnMethod::Succeed { name }
+            | OwnMethod::ExplainProcess { name }
+            | OwnMethod::GetProcessPlan { name, .. } => name.clone(),
             OwnMethod::Upgrade { path } => path.clone(),
             OwnMethod::ExplainAllProcesses
             | OwnMethod::GetListenerPools
