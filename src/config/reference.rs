@@ -85,6 +85,11 @@ command = /srv/galaxy/manage_db.sh upgrade
 type = oneshot
 startretries = 3
 
+; It goes into the background, and cannot be told not to.
+[program:licences]
+command = /opt/licences/bin/lmgrd -c /etc/licences
+type = forking
+
 ; A wrapper that leaves its workers behind when it is stopped.
 [program:client]
 command = npm run serve

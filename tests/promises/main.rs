@@ -19,6 +19,7 @@ mod cgroups;
 mod container;
 mod daemon_death;
 mod directories;
+mod forking;
 mod history;
 mod household;
 mod idleness;

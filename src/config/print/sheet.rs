@@ -493,8 +493,13 @@ fn socket(socket: &SocketConfig, cells: &mut Cells) {
 
 /// What Supervisor does not have; printed where it is used, so that the printed file serves Supervisor as well.
 fn extras(extras: &Extras, cells: &mut Cells) {
-    if extras.kind == Kind::Oneshot {
-        cells.insert("type", text("oneshot"));
+    let kind = match extras.kind {
+        Kind::Service => None,
+        Kind::Oneshot => Some("oneshot"),
+        Kind::Forking => Some("forking"),
+    };
+    if let Some(kind) = kind {
+        cells.insert("type", text(kind));
     }
     restarts(&extras.restarts, cells);
     if let Some(asked) = &extras.ready {
