@@ -33,7 +33,7 @@ impl Slot {
         let report = self.waits.iter().filter_map(|wait| match wait.want {
             Want::Stopped { report_at, .. } | Want::Restarted { report_at, .. } => Some(report_at),
             Want::Condition { until, .. } => until,
-            Want::Forked | Want::Running | Want::Delivered { .. } => None,
+            Want::Forked | Want::Running | Want::Delivered { .. } | Want::Succeeded => None,
         });
         report.chain(self.process.deadline(mood)).chain(self.process.readiness_deadline()).min()
     }
@@ -195,6 +195,11 @@ impl Engine {
         groups.flat_map(|group| group.by_name.values()).filter_map(|process| self.process(*process))
     }
 
+    /// All processes and those beside them (see [`ProcessView::role`]), in the order in which they were made.
+    pub fn everybody(&self) -> impl Iterator<Item = ProcessView<'_>> {
+        self.slots.keys().filter_map(|process| self.process(*process))
+    }
+
     /// All processes, groups by ascending priority, members by ascending priority: the order of requests to all.
     pub fn processes_by_priority(&self) -> impl Iterator<Item = ProcessView<'_>> {
         self.members_of_all().into_iter().filter_map(|process| self.process(process))
@@ -292,6 +297,7 @@ impl Engine {
         }
         let key = GroupKey(self.next_group);
         self.next_group += 1;
+        let (beside, records): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record.beside.is_some());
         let mut records: BTreeMap<String, ProcessRecord> =
             records.into_iter().map(|record| (record.name.clone(), record)).collect();
         let mut group = Group {
@@ -301,6 +307,7 @@ impl Engine {
             members: Vec::new(),
             by_priority: Vec::new(),
             by_name: BTreeMap::new(),
+            beside: Vec::new(),
             unstopped: 0,
         };
         for member in spec.members {
@@ -315,6 +322,15 @@ impl Engine {
             group.members.push(record.process);
             group.by_name.insert(member.name, record.process);
             self.place_member(key, member.policy, record);
+        }
+        for record in beside {
+            let Some(policy) = record.beside.as_ref().map(|beside| beside.policy.clone()) else { continue };
+            if self.slots.contains_key(&record.process) {
+                continue;
+            }
+            group.unstopped += usize::from(!record.state.shown().is_stopped());
+            group.beside.push(record.process);
+            self.place_member(key, policy, record);
         }
         group.by_priority = self.by_priority(&group.members);
         self.group_names.insert(group.name.clone(), key);
@@ -360,6 +376,9 @@ impl Engine {
     /// Lets one step happen to one process and tells those who wait for it. An unknown process is none of ours any
     /// more: its group was removed.
     pub(super) fn step(&mut self, now: Now, process: ProcessId, step: Step, effects: &mut Vec<Effect>) {
+        if matches!(step, Step::Stop | Step::Halt) {
+            self.call_off_succession(now, process, effects);
+        }
         let Some(slot) = self.slots.get_mut(&process) else { return };
         let Some(group) = self.groups.get_mut(&slot.group) else { return };
         if matches!(step, Step::Spawned { .. } | Step::SpawnFailed(_) | Step::Followed { .. } | Step::Exited { .. }) {
@@ -387,6 +406,7 @@ impl Engine {
         self.settle_conditions(now, process, effects);
         self.file_deadline(process);
         self.finish_change(now, process, effects);
+        self.advance_overlap(now, process, effects);
     }
 
     /// A signal is known to have been sent: that ends the first wait for it, or is noted by a waiting stop.

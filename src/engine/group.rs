@@ -21,6 +21,25 @@ pub(super) struct Group {
     /// backwards.
     pub(super) by_priority: Vec<ProcessId>,
     pub(super) by_name: BTreeMap<String, ProcessId>,
+    /// Successors and predecessors of members, which have their names and are no members; see `overlap`.
+    pub(super) beside: Vec<ProcessId>,
     /// How many members are not in a stopped state.
     pub(super) unstopped: usize,
+}
+
+impl Group {
+    /// All that are in it, those beside the members too.
+    pub(super) fn everybody(&self) -> impl Iterator<Item = ProcessId> {
+        self.members.iter().chain(&self.beside).copied()
+    }
+
+    /// Puts one who stands beside into the place of a member, and the member beside.
+    pub(super) fn replace(&mut self, member: ProcessId, other: ProcessId) {
+        let exchange = |list: &mut Vec<ProcessId>, from, to| {
+            list.iter_mut().filter(|process| **process == from).for_each(|process| *process = to);
+        };
+        exchange(&mut self.members, member, other);
+        exchange(&mut self.by_priority, member, other);
+        exchange(&mut self.beside, other, member);
+    }
 }

@@ -135,6 +135,12 @@ pub enum Request {
         condition: Condition,
         within: Option<Duration>,
     },
+    /// Starts another child under the name of this running process; when it is ready (RUNNING, without a rule for that) it takes
+    /// the name over and the former one is stopped. Answered when that has ended, or when a successor that ended, did not become
+    /// ready in its time or was called off is gone, with the reason; then the process is what it was.
+    Succeed {
+        process: ProcessId,
+    },
     /// `signal` is a number already understood; Supervisor's `signalProcess`. Never to a group of processes.
     Signal {
         target: Target,
@@ -381,6 +387,8 @@ pub enum Event {
         pid: Option<Pid>,
         /// `expected:` of EXITED.
         expected: Option<bool>,
+        /// Of a successor or a predecessor of the process that has the name: no news of that one.
+        beside: bool,
     },
     GroupAdded {
         group: String,

@@ -76,6 +76,22 @@ impl LogLine {
         ))
     }
 
+    /// Ours.
+    pub(super) fn succeeding(name: &str) -> LogLine {
+        LogLine::info(format!("succeeding: {name}, a successor is started beside it"))
+    }
+
+    /// Ours.
+    pub(super) fn succeeded(name: &str, successor: Option<Pid>, former: Option<Pid>) -> LogLine {
+        let (successor, former) = (successor.unwrap_or(0), former.unwrap_or(0));
+        LogLine::info(format!("succeeded: {name}, pid {successor} took the place of pid {former}, which is stopped"))
+    }
+
+    /// Ours.
+    pub(super) fn not_succeeded(name: &str, why: &str) -> LogLine {
+        LogLine::warn(format!("not succeeded: {name} stays, its successor is ended: {why}"))
+    }
+
     pub(super) fn gave_up(name: &str) -> LogLine {
         LogLine::info(format!("gave up: {name} entered FATAL state, too many start retries too quickly"))
     }

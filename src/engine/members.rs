@@ -59,6 +59,7 @@ impl Engine {
             Some(slot) if !slot.process.state().is_stopped() || slot.process.record.state.pid().is_some() => {
                 Answer::Refused(Refusal::StillRunning)
             }
+            Some(_) if self.has_beside(process) => Answer::Refused(Refusal::StillRunning),
             Some(_) => {
                 self.end_conditions(now, process, effects);
                 self.forget_member(process);

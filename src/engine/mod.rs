@@ -13,6 +13,7 @@ mod input;
 mod logline;
 mod members;
 mod ordered;
+mod overlap;
 mod pacing;
 mod policy;
 mod process;

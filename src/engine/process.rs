@@ -248,6 +248,7 @@ impl Process {
             tries: extra.tries,
             pid: extra.pid,
             expected: extra.expected,
+            beside: self.record.beside.is_some(),
         }));
     }
 

@@ -272,7 +272,8 @@ impl Engine {
         let Some(slot) = self.slots.get_mut(&process) else { return };
         let text = format!("{} was removed", slot.process.record.name);
         let waits = std::mem::take(&mut slot.waits).into_iter();
-        let (ended, others): (Vec<Wait>, _) = waits.partition(|wait| matches!(wait.want, Want::Condition { .. }));
+        let (ended, others): (Vec<Wait>, _) =
+            waits.partition(|wait| matches!(wait.want, Want::Condition { .. } | Want::Succeeded));
         slot.waits = others;
         for wait in ended {
             self.conclude(now, wait.request, process, Err(Refusal::Failed(text.clone())), effects);

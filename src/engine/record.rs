@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::input::{Exit, Pid, ProcessId};
+use super::overlap::Beside;
 use super::policy::Policy;
 use super::readiness::Readiness;
 use super::state::ProcessState;
@@ -202,6 +203,9 @@ pub struct ProcessRecord {
     /// Set while an update waits for it to stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) change: Option<Change>,
+    /// Set while it stands beside the member of its name; see `overlap`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) beside: Option<Beside>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if hands in a reference")]
@@ -236,6 +240,7 @@ impl ProcessRecord {
             ends_daemon: None,
             readiness: None,
             change: None,
+            beside: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::engine::Engine;
+use super::group::Group;
 use super::input::{Answer, Effect, Event, LogLine, Mood, ProcessId, Refusal, Request, RequestId, SpawnError, Target};
 use super::policy::GroupSpec;
 use super::process::Step;
@@ -64,6 +65,12 @@ impl Engine {
                 let until = within.map(|within| now.mono + within);
                 self.each_of(id, Pending::new(now.mono, true), meant, effects, |engine, process, _, _| {
                     engine.awaits(process, condition, until)
+                });
+            }
+            Request::Succeed { process } => {
+                let (pending, target) = (Pending::new(now.mono, true), Target::One(process));
+                self.each(id, pending, &target, effects, |engine, process, _, effects| {
+                    engine.succeed(now, process, effects)
                 });
             }
             Request::Signal { target, signal } => {
@@ -288,15 +295,17 @@ impl Engine {
 
     /// Forgets a group whose members are all stopped.
     pub(super) fn drop_group(&mut self, now: Now, name: &str, effects: &mut Vec<Effect>) {
-        let members = self.group_named(name).map(|group| group.members.clone()).unwrap_or_default();
-        for process in members {
-            self.end_conditions(now, process, effects);
+        let members: Vec<_> = self.group_named(name).into_iter().flat_map(Group::everybody).collect();
+        for process in &members {
+            self.end_conditions(now, *process, effects);
         }
-        let Some(group) = self.group_names.remove(name).and_then(|key| self.groups.remove(&key)) else { return };
-        for process in &group.members {
+        if self.group_names.remove(name).and_then(|key| self.groups.remove(&key)).is_none() {
+            return;
+        }
+        for process in &members {
             self.drop_slot(*process);
         }
-        effects.push(Effect::GroupRemoved { group: name.to_owned(), processes: group.members });
+        effects.push(Effect::GroupRemoved { group: name.to_owned(), processes: members });
         effects.push(Effect::Event(Event::GroupRemoved { group: name.to_owned() }));
     }
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::engine::Engine;
-use super::group::GroupKey;
+use super::group::{Group, GroupKey};
 use super::input::{Effect, Event, LogLine, Mood};
 use super::process::Step;
 use super::state::ProcessState;
@@ -110,7 +110,8 @@ impl Engine {
                 }
                 self.leaving.iter_mut().for_each(|leaving| leaving.told = true);
                 let members = self.groups.get(&key).map(|group| group.by_priority.clone()).unwrap_or_default();
-                for process in members.into_iter().rev() {
+                let beside = self.groups.get(&key).map(|group| group.beside.clone()).unwrap_or_default();
+                for process in members.into_iter().rev().chain(beside) {
                     self.step(now, process, Step::Halt, effects);
                 }
             }
@@ -168,8 +169,8 @@ impl Engine {
             return;
         }
         leaving.report_at = Some(now.mono + DIE_REPORT_SPACING);
-        let members = self.groups.values().filter(|group| group.unstopped > 0).flat_map(|group| &group.members);
-        let unstopped = members.filter_map(|process| self.slots.get(process).map(|slot| &slot.process));
+        let members = self.groups.values().filter(|group| group.unstopped > 0).flat_map(Group::everybody);
+        let unstopped = members.filter_map(|process| self.slots.get(&process).map(|slot| &slot.process));
         let names: Vec<&str> = unstopped
             .filter(|process| !process.state().is_stopped())
             .map(|process| process.record.name.as_str())

@@ -355,6 +355,8 @@ impl Engine {
             Then::LeaveWithGroup if unstopped == 0 => self.drop_group(now, &name, effects),
             Then::LeaveWithGroup => {}
             Then::Leave if stuck => self.forget_change(process),
+            // `end_overlap` comes back to it.
+            Then::Leave if self.has_beside(process) => {}
             Then::Leave => {
                 self.end_conditions(now, process, effects);
                 if let Some(group) = self.groups.get_mut(&key) {

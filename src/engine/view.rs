@@ -45,6 +45,8 @@ pub struct ProcessView<'a> {
     pub readiness: Option<Readiness>,
     /// What an update has in store for it once it is stopped.
     pub then: Option<Then>,
+    /// Its part in an overlap where it is not the member of its name: `successor`, `failed successor`, `retired`.
+    pub role: Option<&'static str>,
     pub policy: &'a Policy,
     /// What its present child is stopped and judged by: the former policy while an update waits for its end.
     pub rules: &'a Policy,
@@ -57,6 +59,8 @@ pub struct GroupView<'a> {
     pub priority: i64,
     /// In creation order.
     pub members: &'a [ProcessId],
+    /// Successors and predecessors of members, which have their names and are no members.
+    pub beside: &'a [ProcessId],
 }
 
 /// `getProcessInfo`'s description (`supervisor.md` section 18), but for the local time.
@@ -69,7 +73,7 @@ pub enum Description {
 
 impl<'a> GroupView<'a> {
     pub(super) fn new(group: &'a Group) -> GroupView<'a> {
-        GroupView { name: &group.name, priority: group.priority, members: &group.members }
+        GroupView { name: &group.name, priority: group.priority, members: &group.members, beside: &group.beside }
     }
 }
 
@@ -95,6 +99,7 @@ impl<'a> ProcessView<'a> {
             deadline,
             readiness: record.readiness,
             then: record.change.as_ref().map(|change| change.then),
+            role: record.beside.as_ref().map(|beside| beside.role.word()),
             policy: &process.policy,
             rules: process.rules(),
         }

@@ -42,6 +42,8 @@ pub(super) enum Want {
     Restarted { signal: i32, delivered: bool, report_at: Moment },
     /// That the process is something; judged by its record, see `settle_conditions`.
     Condition { condition: Condition, until: Option<Moment> },
+    /// The end of an overlap; see `overlap`.
+    Succeeded,
 }
 
 impl Want {
@@ -52,7 +54,7 @@ impl Want {
             Want::Stopped { signal, delivered, .. } | Want::Restarted { signal, delivered, .. } => {
                 *signal == sent && !delivered
             }
-            Want::Forked | Want::Running | Want::Condition { .. } => false,
+            Want::Forked | Want::Running | Want::Condition { .. } | Want::Succeeded => false,
         }
     }
 
@@ -71,7 +73,7 @@ impl Want {
             }
             (Want::Stopped { .. }, Turn::Entered(state)) => state.is_stopped().then_some(Ok(())),
             // A restart that has stopped: the engine goes on from there, see `finish_change`.
-            (Want::Condition { .. }, _)
+            (Want::Condition { .. } | Want::Succeeded, _)
             | (Want::Restarted { .. }, Turn::Entered(ProcessState::Stopped))
             | (Want::Forked, Turn::Entered(_) | Turn::Undelivered { .. } | Turn::Reaped)
             | (Want::Running, Turn::Forked | Turn::NotForked | Turn::Undelivered { .. } | Turn::Reaped)
@@ -131,6 +133,13 @@ impl Pending {
 
     pub(super) fn wait_for(&mut self, rank: usize, process: ProcessId) {
         self.open.insert(process, rank);
+    }
+
+    /// Another one has the place of somebody who is waited for.
+    pub(super) fn waits_for(&mut self, former: ProcessId, other: ProcessId) {
+        if let Some(rank) = self.open.remove(&former) {
+            self.open.insert(other, rank);
+        }
     }
 
     /// One who was waited for is decided.

@@ -130,7 +130,8 @@ mod tests {
 
     fn change(from: S, to: S, tries: Option<u32>, pid: Option<Pid>, expected: Option<bool>) -> Notification {
         let (group, name) = ("g".to_owned(), "p".to_owned());
-        Notification::of(&Event::ProcessState { process: ProcessId(1), group, name, from, to, tries, pid, expected })
+        let (process, beside) = (ProcessId(1), false);
+        Notification::of(&Event::ProcessState { process, group, name, from, to, tries, pid, expected, beside })
     }
 
     /// Recorded from supervisord 4.3.0, names apart.

@@ -40,6 +40,9 @@ pub enum OwnMethod {
         /// Answer when they are RUNNING or have failed again, not when they are forked.
         wait: bool,
     },
+    /// Starts another child of a running process, which takes its place when it is ready, and stops the former one: true when that
+    /// has ended. A successor that ends or is late is ended, and the process stays: FAILED, with the reason.
+    Succeed { name: String },
     /// Answers for each of the processes when it is what `condition` says, or cannot become so by itself: a result as of
     /// `startAllProcesses`. Names as of `Update`; empty: all.
     WaitFor {
@@ -117,6 +120,7 @@ impl OwnMethod {
             "galaxyd.upgrade" => (1, args.text("path").map(|path| OwnMethod::Upgrade { path })),
             "galaxyd.getUpgrade" => (0, Ok(OwnMethod::GetUpgrade)),
             "galaxyd.retry" => (2, retry(&mut args)),
+            "galaxyd.succeed" => (1, args.text("name").map(|name| OwnMethod::Succeed { name })),
             "galaxyd.waitFor" => (3, wait_for(&mut args)),
             "galaxyd.getReadiness" => (1, args.texts("names").map(|names| OwnMethod::GetReadiness { names })),
             "galaxyd.roll" => (4, roll(&mut args)),
@@ -144,6 +148,7 @@ impl OwnMethod {
             OwnMethod::Upgrade { .. } => "galaxyd.upgrade",
             OwnMethod::GetUpgrade => "galaxyd.getUpgrade",
             OwnMethod::Retry { .. } => "galaxyd.retry",
+            OwnMethod::Succeed { .. } => "galaxyd.succeed",
             OwnMethod::WaitFor { .. } => "galaxyd.waitFor",
             OwnMethod::GetReadiness { .. } => "galaxyd.getReadiness",
             OwnMethod::Roll { .. } => "galaxyd.roll",
@@ -169,6 +174,7 @@ impl OwnMethod {
             | OwnMethod::Retry { .. }
             | OwnMethod::Roll { .. }
             | OwnMethod::CancelOperation { .. }
+            | OwnMethod::Succeed { .. }
             | OwnMethod::GetProcessPlan { redacted: false, .. } => true,
             OwnMethod::PlanUpdate { .. }
             | OwnMethod::WaitFor { .. }
@@ -196,7 +202,9 @@ impl OwnMethod {
             | OwnMethod::WaitFor { names, .. }
             | OwnMethod::GetReadiness { names }
             | OwnMethod::StopOrdered { names } => names.join(" "),
-            OwnMethod::ExplainProcess { name } | OwnMethod::GetProcessPlan { name, .. } => name.clone(),
+            OwnMethod::Succeed { name }
+            | OwnMethod::ExplainProcess { name }
+            | OwnMethod::GetProcessPlan { name, .. } => name.clone(),
             OwnMethod::Upgrade { path } => path.clone(),
             OwnMethod::GetOperation { id } | OwnMethod::CancelOperation { id } => id.to_string(),
             OwnMethod::GetOperations

@@ -79,6 +79,7 @@ impl Worker {
             }
             Method::Restart => self.read_configuration(Purpose::Restart(Asker::Client(reply))),
             Method::Own(OwnMethod::StopOrdered { names }) => self.stop_ordered(&names, reply),
+            Method::Own(OwnMethod::Succeed { name }) => self.succeed(name, reply),
             Method::Own(OwnMethod::Retry { names, wait }) => self.retry(&names, wait, reply),
             Method::Own(OwnMethod::WaitFor { names, condition, timeout }) => {
                 self.wait_for(&names, condition, timeout, reply);
@@ -197,7 +198,7 @@ impl Worker {
     }
 
     /// The process or group that `name` means: `process`, `group:process`, `group:*`, `group:`.
-    fn target(&self, name: &str) -> Result<Target, Fault> {
+    pub(super) fn target(&self, name: &str) -> Result<Target, Fault> {
         match name.split_once(':') {
             Some((group, "" | "*")) if self.engine.group(group).is_some() => Ok(Target::Group(group.to_owned())),
             Some((_, "" | "*")) => Err(Fault::with(FaultCode::BadName, name)),

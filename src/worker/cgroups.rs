@@ -255,7 +255,7 @@ impl Worker {
         let Some(directory) = self.cgroups.directory() else { return };
         let in_use: BTreeSet<PathBuf> = self
             .engine
-            .processes()
+            .everybody()
             .filter(|view| view.pid.is_some() || matches!(view.state, ProcessState::Starting | ProcessState::Stopping))
             .filter_map(|view| self.cgroup(view.process, view.attempt))
             .collect();

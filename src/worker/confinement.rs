@@ -142,7 +142,7 @@ impl Worker {
 
     /// As [`Worker::confine_anew`], for all that have limits: after a crash the kernel may have lost them.
     pub(super) fn confine_all(&self) {
-        let all = self.engine.processes().map(|view| view.process);
+        let all = self.engine.everybody().map(|view| view.process);
         self.confine_anew(all.filter(|process| self.limits_of(*process).is_some_and(|limits| !limits.is_none())));
     }
 

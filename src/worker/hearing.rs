@@ -46,6 +46,8 @@ impl Worker {
                     self.hear(Input::Group(spec));
                 }
             }
+            // For listeners the name goes on being what it is.
+            engine::Effect::Event(engine::Event::ProcessState { beside: true, .. }) => {}
             engine::Effect::Event(event) => self.hear(Input::State(event.clone())),
             _ => {}
         }

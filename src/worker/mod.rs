@@ -32,6 +32,7 @@ mod logfiles;
 mod memory;
 mod orphan_news;
 mod outbox;
+mod overlapping;
 mod passed;
 mod persistence;
 mod pidfile;

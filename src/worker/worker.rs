@@ -430,7 +430,8 @@ impl Worker {
         self.engine
             .groups()
             .filter_map(|group| {
-                let records = group.members.iter().filter_map(|process| self.engine.record(*process)).collect();
+                let records = group.members.iter().chain(group.beside);
+                let records = records.filter_map(|process| self.engine.record(*process)).collect();
                 Some((self.engine.spec(group.name)?, records))
             })
             .collect()

@@ -194,6 +194,7 @@ fn saw_everything(seen: &Seen, allowed: &Transitions) {
         "a late child",
         "a settling child",
         "a ready child",
+        "a succession",
     ] {
         assert!(seen.things.contains_key(thing), "no history had {thing}");
     }
@@ -219,6 +220,9 @@ fn saw_everything(seen: &Seen, allowed: &Transitions) {
         "retry: ok",
         "wait: ok",
         "wait: failed",
+        "succession: ok",
+        "succession: failed",
+        "succession: not running",
         "ordered stop: ok",
         "ordered stop: failed",
         "update: ok",

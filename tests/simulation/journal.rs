@@ -34,7 +34,8 @@ impl Journal {
                 }
                 Effect::GroupChanged { group, .. } => {
                     let Some(spec) = engine.spec(group) else { continue };
-                    let members = engine.group(group).ok_or("a changed group is not there")?.members.to_vec();
+                    let view = engine.group(group).ok_or("a changed group is not there")?;
+                    let members = [view.members, view.beside].concat();
                     for known in self.groups.iter_mut().filter(|(known, _)| known.name == *group) {
                         *known = (spec.clone(), members.clone());
                     }

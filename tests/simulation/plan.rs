@@ -48,6 +48,7 @@ pub(crate) enum Action {
         condition: Condition,
         within: Option<Duration>,
     },
+    Succeed(Whom),
     Add(GroupSpec),
     Remove(u64),
     Update {
@@ -247,7 +248,7 @@ fn update(dice: &mut Dice) -> Action {
 }
 
 fn action(dice: &mut Dice) -> Action {
-    match dice.below(52) {
+    match dice.below(58) {
         0..12 => Action::Start { whom: whom(dice), wait: dice.chance(60), found_wanting: dice.chance(8) },
         12..24 => Action::Stop { whom: whom(dice), wait: dice.chance(60) },
         24..28 => Action::Signal { whom: whom(dice), signal: dice.pick(&[1, 15, 10, 9, 0]) },
@@ -264,6 +265,7 @@ fn action(dice: &mut Dice) -> Action {
             let within = dice.chance(50).then(|| dice.millis(4000));
             Action::Await { whom: whom(dice), condition: dice.pick(&Condition::ALL), within }
         }
+        52..58 => Action::Succeed(Whom::One(dice.below(GROUPS), dice.below(MEMBERS))),
         47 => Action::Retry { whom: whom(dice), wait: dice.chance(50) },
         _ => match dice.below(8) {
             0 => Action::AskShutdown,

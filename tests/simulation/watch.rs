@@ -39,7 +39,9 @@ pub(crate) enum Cause {
 impl Cause {
     pub(crate) fn of(input: &Input) -> Cause {
         match input {
-            Input::Request { request: Request::Start { .. } | Request::Retry { .. }, .. } => Cause::Start,
+            Input::Request {
+                request: Request::Start { .. } | Request::Retry { .. } | Request::Succeed { .. }, ..
+            } => Cause::Start,
             Input::Request { request: Request::Update { .. }, .. } => Cause::Update,
             Input::Request { request: Request::Signal { .. }, .. } => Cause::Signal,
             Input::Request { request: Request::AddGroup(_), .. } | Input::Begin { .. } => Cause::Begin,
@@ -151,7 +153,7 @@ impl<'a> Watch<'a> {
         self.restarts.clear();
         // A start that somebody asked for begins a new count, also if it was not announced any more.
         self.counted.clear();
-        self.shown = engine.processes().map(|view| (view.process, view.state)).collect();
+        self.shown = engine.everybody().map(|view| (view.process, view.state)).collect();
         self.note_rules(engine);
         self.stopping_since.retain(|process, _| self.shown.get(process) == Some(&ProcessState::Stopping));
     }
@@ -193,6 +195,7 @@ impl<'a> Watch<'a> {
                     self.leaves_in_order(engine, process)?;
                 }
                 self.stopping_since.insert(process, now);
+                self.keeps_its_name(engine, process, from)?;
             }
             _ => {}
         }
@@ -201,6 +204,16 @@ impl<'a> Watch<'a> {
         }
         self.shown.insert(process, to);
         self.entered.push((process, to));
+        Ok(())
+    }
+
+    /// Whoever gives its place up while it runs has somebody ready in it.
+    fn keeps_its_name(&mut self, engine: &Engine, process: ProcessId, from: ProcessState) -> Kept {
+        let Some(view) = engine.process(process).filter(|view| view.role == Some("retired")) else { return Ok(()) };
+        let other = engine.find(view.group, view.name).and_then(|other| engine.process(other));
+        let is_up = other.is_some_and(|other| is_so(engine, other.process, Condition::Ready));
+        promise!(from != ProcessState::Running || is_up, "{process:?} is stopped, and {other:?} is not ready");
+        self.seen.saw("a succession");
         Ok(())
     }
 
@@ -341,6 +354,7 @@ impl<'a> Watch<'a> {
             Request::StopOrdered { .. } => "ordered stop",
             Request::Retry { .. } => "retry",
             Request::Await { .. } => "wait",
+            Request::Succeed { .. } => "succession",
             Request::Update { wait, .. } => {
                 if wait {
                     "update"
@@ -398,6 +412,19 @@ impl<'a> Watch<'a> {
                 );
             }
         }
+        if let Request::Succeed { process } = request {
+            let alone = engine.group(&name_of(answer)).is_none_or(|group| {
+                group.beside.iter().all(|other| {
+                    let view = engine.process(*other);
+                    view.is_none_or(|view| view.state == ProcessState::Unknown || !is_of(answer, view.name))
+                })
+            });
+            promise!(
+                alone
+                    || matches!(answer, Answer::Processes(outcomes) if outcomes.iter().any(|one| one.result.is_err())),
+                "the succession of {process:?} is over, and somebody stands beside"
+            );
+        }
         let (Request::Start { target, wait, .. } | Request::Stop { target, wait }) = request else { return Ok(()) };
         let (Target::One(process), Answer::Processes(outcomes)) = (target, answer) else { return Ok(()) };
         let [outcome] = outcomes.as_slice() else { return Err(format!("one process, {} outcomes", outcomes.len())) };
@@ -418,7 +445,7 @@ impl<'a> Watch<'a> {
     /// After a turn was performed whole.
     pub(crate) fn settled(&mut self, now: Duration, engine: &Engine) -> Kept {
         let mut first: Option<Moment> = None;
-        for view in engine.processes() {
+        for view in engine.everybody() {
             let shown = self.shown.get(&view.process).copied().unwrap_or(ProcessState::Stopped);
             promise!(shown == view.state, "{:?} is {:?}, but announced {shown:?}", view.process, view.state);
             let settles = view.readiness.and_then(Readiness::deadline);
@@ -478,7 +505,7 @@ impl<'a> Watch<'a> {
 
     fn note_rules(&mut self, engine: &Engine) {
         self.renewing.clear();
-        for view in engine.processes() {
+        for view in engine.everybody() {
             let most = self.retries.entry(view.process).or_insert(view.policy.startretries);
             *most = (*most).max(view.policy.startretries);
             if view.then == Some(Then::Start) {
@@ -495,9 +522,19 @@ impl<'a> Watch<'a> {
             let stopping =
                 |process: &ProcessId| engine.process(*process).is_some_and(|view| view.state == ProcessState::Stopping);
             if then == Then::LeaveWithGroup {
-                promise!(group.members.iter().any(stopping), "{:?} waits for its group for ever", view.process);
+                promise!(
+                    group.members.iter().chain(group.beside).any(stopping),
+                    "{:?} waits for its group for ever",
+                    view.process
+                );
             } else {
-                promise!(stopping(&view.process), "{:?} is {:?} and waits to {then:?}", view.process, view.state);
+                let waits = then == Then::Leave && !group.beside.is_empty();
+                promise!(
+                    waits || stopping(&view.process),
+                    "{:?} is {:?} and waits to {then:?}",
+                    view.process,
+                    view.state
+                );
             }
             self.seen.saw(match then {
                 Then::Start => "a renewal under way",
@@ -535,6 +572,16 @@ fn is_so(engine: &Engine, process: ProcessId, condition: Condition) -> bool {
         },
         Condition::Exited => view.state == ProcessState::Exited,
     }
+}
+
+/// The group of the first outcome.
+fn name_of(answer: &Answer) -> String {
+    let Answer::Processes(outcomes) = answer else { return String::new() };
+    outcomes.first().map(|outcome| outcome.group.clone()).unwrap_or_default()
+}
+
+fn is_of(answer: &Answer, name: &str) -> bool {
+    matches!(answer, Answer::Processes(outcomes) if outcomes.iter().any(|outcome| outcome.name == name))
 }
 
 fn word(refusal: &Refusal) -> &'static str {

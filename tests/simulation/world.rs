@@ -373,6 +373,10 @@ impl World<'_> {
                 let Some(target) = target(engine, whom) else { return Ok(()) };
                 Request::Await { processes: all_of(engine, &target), condition, within }
             }
+            Action::Succeed(whom) => {
+                let Some(Target::One(process)) = target(engine, whom) else { return Ok(()) };
+                Request::Succeed { process }
+            }
             Action::Add(spec) => Request::AddGroup(spec),
             Action::Remove(place) => Request::RemoveGroup(group_name(place)),
             Action::Update { changes, wait } => Request::Update { changes, wait },
@@ -423,7 +427,10 @@ impl World<'_> {
         let (cause, specs) = decide(&mut worker.engine, now, turn, &mut effects);
         if cause == Cause::Deadline {
             let next = worker.engine.deadline();
-            promise!(next.is_none_or(|at| at > now.mono), "the next deadline has passed: {next:?}");
+            // With `stopwaitsecs=0`, who was told to stop is due at once.
+            let told = effects.iter().any(|effect| matches!(effect, Effect::Kill { .. }));
+            let passed = next.is_some_and(|at| at < now.mono || (at == now.mono && !told));
+            promise!(!passed, "the next deadline has passed: {next:?}");
         }
         if self.strike(death, plan::Moment::BeforeJournalling) {
             return Ok(false);
@@ -440,7 +447,7 @@ impl World<'_> {
         self.ask_around()?;
         let Some(worker) = &self.worker else { return Ok(false) };
         self.watch.settled(self.now, &worker.engine)?;
-        for view in worker.engine.processes() {
+        for view in worker.engine.everybody() {
             let known = worker.known.get(&view.process).map(|(_, pid)| *pid);
             promise!(
                 view.sweeping || view.pid == known,
@@ -592,7 +599,7 @@ impl World<'_> {
             promise!(unknown || !child.is_alive(), "{process:?} outlives the daemon");
         }
         promise!(engine.deadline().is_none(), "something is still due");
-        promise!(engine.processes().all(|view| view.state.is_stopped()), "someone is not stopped");
+        promise!(engine.everybody().all(|view| view.state.is_stopped()), "someone is not stopped");
         let mut effects = Vec::new();
         for input in [Input::Deadline, Input::Shutdown, Input::Restart] {
             engine.handle(now, input, &mut effects);

@@ -348,6 +348,7 @@ fn a_start_is_told_in_events_and_lines() {
         tries: None,
         pid: Some(pid),
         expected: None,
+        beside: false,
     };
     assert_eq!(event, Some(expected));
 }
