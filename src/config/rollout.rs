@@ -14,6 +14,8 @@ const UNAVAILABLE_MAX: i64 = 10_000;
 /// How processes are replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Strategy {
+    /// A successor beside each: when it is ready it takes the name over, and the former one is stopped.
+    Overlap,
     /// One after the other: stopped, started, ready, the next.
     Rolling,
     /// All of a program together: for processes of which an old and a new one must not run side by side.
@@ -26,12 +28,14 @@ pub enum Strategy {
 
 impl Strategy {
     /// All that there are.
-    pub const ALL: [Strategy; 4] = [Strategy::Rolling, Strategy::Restart, Strategy::Signal, Strategy::Keep];
+    pub const ALL: [Strategy; 5] =
+        [Strategy::Overlap, Strategy::Rolling, Strategy::Restart, Strategy::Signal, Strategy::Keep];
 
     /// As it is written.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
+            Strategy::Overlap => "overlap",
             Strategy::Rolling => "rolling",
             Strategy::Restart => "restart",
             Strategy::Signal => "signal",

@@ -50,7 +50,7 @@ pub(super) struct Beside {
 
 /// The rules of a successor: one try, and its end ends nobody.
 fn on_probation(policy: &Policy) -> Policy {
-    let restarts = Restarts { limit: None, on_fatal: OnEnd::Ignore, on_exit: OnEnd::Ignore, ..policy.restarts.clone() };
+    let restarts = Restarts { limit: None, on_fatal: OnEnd::Ignore, on_exit: OnEnd::Ignore, ..policy.restarts };
     Policy { autorestart: AutoRestart::Never, startretries: -1, restarts, ..policy.clone() }
 }
 

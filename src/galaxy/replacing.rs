@@ -3,7 +3,7 @@
 use super::deployment::{Program, uwsgi_options};
 use super::program::{Invocation, Role, base};
 use super::uwsgi::UwsgiOptions;
-use crate::config::{ProcessConfig, ReadyCheck, Source, Strategy, Trigger};
+use crate::config::{Passing, ProcessConfig, ReadyCheck, Source, Strategy, Trigger};
 
 /// How one process is replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Replacement {
 enum Kind {
     Gunicorn {
         has_preload: bool,
+        /// A file that may say anything, preload too.
+        has_own_file: bool,
     },
     Uwsgi {
         options: Option<UwsgiOptions>,
@@ -43,6 +45,10 @@ pub fn replacement(process: &ProcessConfig, instances: usize, source: &dyn Sourc
     let strategy = rollout.strategy.or(rollout.trigger.as_ref().map(|_| Strategy::Signal));
     let (strategy, reason) = strategy.map_or_else(
         || {
+            if cannot_overlap(&kind, process).is_none() && process.extras.ready.is_some() {
+                let reason = "the daemon has its socket, so a successor can begin beside it";
+                return (Strategy::Overlap, reason.to_owned());
+            }
             let (strategy, reason) = usual(&kind, instances);
             // What cannot be signalled is restarted, where nobody has asked for the signal.
             match refused(&kind, wrapper.as_deref(), &Trigger::Signal(libc::SIGHUP)) {
@@ -52,6 +58,11 @@ pub fn replacement(process: &ProcessConfig, instances: usize, source: &dyn Sourc
         },
         |strategy| (strategy, String::new()),
     );
+    if strategy == Strategy::Overlap
+        && let Some(why) = cannot_overlap(&kind, process)
+    {
+        return Err(format!("[{}] cannot be replaced by rollout=overlap: {why}", process.section));
+    }
     if strategy != Strategy::Signal {
         return Ok(Replacement { strategy, trigger: None, reason });
     }
@@ -142,6 +153,26 @@ fn usual(kind: &Kind, instances: usize) -> (Strategy, &'static str) {
         Kind::Gunicorn { .. } | Kind::Handler | Kind::Other => {
             (Strategy::Rolling, "it is restarted, one process after the other")
         }
+    }
+}
+
+/// Why no successor can begin beside a process; `None` if one can.
+fn cannot_overlap(kind: &Kind, process: &ProcessConfig) -> Option<&'static str> {
+    let socket = process.socket.as_ref().filter(|socket| socket.passing == Passing::Listen);
+    let check = process.extras.ready.as_ref().map(|ready| &ready.check);
+    match (kind, socket, check) {
+        (Kind::Handler, ..) => {
+            Some("two job handlers of one server name would run the same jobs; write rollout=rolling")
+        }
+        (Kind::CeleryBeat, ..) => Some("there must never be two beats; write rollout=restart"),
+        (_, None, _) => Some(
+            "a successor cannot listen where it listens itself; have the daemon listen, by socket=tcp:HOST:PORT or unix:/PATH",
+        ),
+        (_, _, Some(ReadyCheck::Http(_) | ReadyCheck::Connect(_) | ReadyCheck::UwsgiStats(_))) => Some(
+            "its ready key asks at an address where the present process answers as well; use ready=log:... or ready=notify, \
+             which tell of the successor alone",
+        ),
+        (_, Some(_), Some(ReadyCheck::Log(_) | ReadyCheck::Notify) | None) => None,
     }
 }
 
@@ -267,6 +298,11 @@ mod tests {
     #[test]
     fn what_is_written_counts_unless_it_loads_nothing_new() {
         assert_eq!(of("command=tusd\nrollout=rolling", 1), Ok(Strategy::Rolling));
+        // Whose socket the daemon has, and who can be told from the successor.
+        assert_eq!(of("command=gunicorn a:a\nsocket=tcp::81\nready=log:up", 1), Ok(Strategy::Overlap));
+        assert_eq!(of("command=uwsgi --master\nsocket=tcp::81\nready=notify", 1), Ok(Strategy::Overlap));
+        assert_eq!(of("command=gunicorn a:a\nsocket=tcp::81\nready=tcp:h:81", 1), Ok(Strategy::Signal));
+        assert_eq!(of("command=cat\nsocket=tcp::81\nrollout=overlap", 1), Ok(Strategy::Overlap));
         assert_eq!(
             of("command=uwsgi --yaml /lazy.yml\nrollout_fifo=/run/f:c\nready=uwsgi-stats:/s", 1),
             Ok(Strategy::Signal)
@@ -284,9 +320,16 @@ mod tests {
             ("command=gunicorn a:a\nrollout_fifo=/run/f:r", "is for a uWSGI"),
             ("command=cat\nrollout_fifo=/run/f:r", "is for a uWSGI"),
             ("command=bash -c 'cat; true'\nrollout=signal", "would reach bash"),
+            ("command=cat\nrollout=overlap", "have the daemon listen"),
+            (
+                "command=cat\nrollout=overlap\nsocket=tcp::81\nready=tcp:h:81",
+                "where the present process answers as well",
+            ),
+            ("command=galaxy-main -c g.yml\nrollout=overlap\nsocket=tcp::81", "would run the same jobs"),
+            ("command=celery --app galaxy.celery beat\nrollout=overlap", "never be two beats"),
         ] {
             let refused = of(keys, 1).unwrap_err();
-            assert!(refused.starts_with("[program:a] cannot be replaced by rollout=signal: "), "{refused}");
+            assert!(refused.starts_with("[program:a] cannot be replaced by rollout="), "{refused}");
             assert!(refused.contains(why), "{keys}: {refused}");
         }
     }

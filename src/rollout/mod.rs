@@ -4,6 +4,8 @@
 //! worker.
 
 mod operation;
+#[cfg(test)]
+mod operation_tests;
 mod step;
 mod tally;
 

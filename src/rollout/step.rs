@@ -14,6 +14,8 @@ pub enum Phase {
     Readying,
     /// It was told to replace its workers.
     Reloading,
+    /// A successor starts beside it, or has taken over and it ends.
+    Overlapping,
     Done,
     Failed,
     /// It was not meant, for the reason that is said.
@@ -32,6 +34,7 @@ impl Phase {
             Phase::Starting => "starting",
             Phase::Readying => "not ready yet",
             Phase::Reloading => "reloading",
+            Phase::Overlapping => "overlapping",
             Phase::Done => "done",
             Phase::Failed => "failed",
             Phase::LeftAlone => "left alone",
@@ -42,7 +45,7 @@ impl Phase {
     /// Whether something is being done to the process.
     #[must_use]
     pub fn is_active(self) -> bool {
-        matches!(self, Phase::Stopping | Phase::Starting | Phase::Readying | Phase::Reloading)
+        matches!(self, Phase::Stopping | Phase::Starting | Phase::Readying | Phase::Reloading | Phase::Overlapping)
     }
 
     /// Whether nothing is done any more.
@@ -98,8 +101,8 @@ impl Step {
     pub(super) fn was_in_service(&self, since: Moment) -> bool {
         match self.phase {
             Phase::Done => self.ended.is_none_or(|ended| ended <= since),
-            // Whoever reloads keeps its socket, and is meant to answer.
-            Phase::Waiting | Phase::Reloading | Phase::LeftAlone | Phase::NotReached => true,
+            // Whoever reloads or is overlapped keeps its socket, and is meant to answer.
+            Phase::Waiting | Phase::Reloading | Phase::Overlapping | Phase::LeftAlone | Phase::NotReached => true,
             Phase::Stopping | Phase::Starting | Phase::Readying | Phase::Failed => false,
         }
     }

@@ -13,7 +13,7 @@ use super::worker::{Done, Worker, now};
 use crate::config::{Door, ReadyCheck, Trigger};
 use crate::engine::{Answer, Condition, Pid, ProcessId, Refusal, Request, RequestId, Target};
 use crate::probe;
-use crate::rollout::{Asked, Deed, Effect};
+use crate::rollout::{Asked, Deed, Effect, Phase};
 use crate::sys::proc_table::{self, Identity, Standing};
 
 /// How often the users' way is asked.
@@ -30,6 +30,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long workers may take to be ready where the program has no `ready_timeout`.
 const READY_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How far a process is with being succeeded.
+enum Succession {
+    None,
+    UnderWay,
+    /// Another one has its name.
+    Taken,
+}
 
 /// What tasks of operations bring back.
 pub(super) enum Replacing {
@@ -66,10 +74,16 @@ impl Worker {
                 Deed::Stop => Request::Stop { target, wait: true },
                 Deed::Start => Request::Start { target, wait: true, checked: Vec::new() },
                 Deed::AwaitReady => {
+                    let attempt = self.engine.process(process).map_or(0, |view| view.attempt);
+                    self.rollouts.awaited.insert((id, process), attempt);
                     Request::Await { processes: vec![process], condition: Condition::Ready, within: None }
                 }
                 Deed::Reload(trigger) => {
                     self.reload(id, process, trigger);
+                    continue;
+                }
+                Deed::Succeed => {
+                    self.overlap(id, process);
                     continue;
                 }
             };
@@ -88,12 +102,17 @@ impl Worker {
         let Some((id, process)) = self.rollouts.requests.remove(&request) else { return };
         let refusal = match answer {
             Answer::Refused(refusal) => Some(refusal.clone()),
-            Answer::Processes(outcomes) => outcomes.first().and_then(|outcome| outcome.result.clone().err()),
+            Answer::Processes(outcomes) => match outcomes.first() {
+                Some(outcome) => outcome.result.clone().err(),
+                None => Some(Refusal::BadName),
+            },
             Answer::Done => None,
         };
+        let is_overlap = self.is_in_phase(id, process, Phase::Overlapping);
         let result = match refusal {
             // What was wanted was so already.
-            None | Some(Refusal::NotRunning | Refusal::AlreadyStarted) => Ok(()),
+            None => Ok(()),
+            Some(Refusal::NotRunning | Refusal::AlreadyStarted) if !is_overlap => Ok(()),
             Some(refusal) => Err(self.failure(process, refusal)),
         };
         if self.rollouts.reloads.contains_key(&(id, process)) && result.is_ok() {
@@ -101,6 +120,57 @@ impl Worker {
             return;
         }
         self.step_finished(id, process, result);
+    }
+
+    fn is_in_phase(&self, id: u64, process: ProcessId, phase: Phase) -> bool {
+        let operation = self.rollouts.operations.get(&id);
+        operation.is_some_and(|operation| operation.steps().any(|step| step.process == process && step.phase == phase))
+    }
+
+    /// Has a successor take a process's place, unless that is under way for a predecessor of this worker.
+    fn overlap(&mut self, id: u64, process: ProcessId) {
+        match self.succession(id, process) {
+            Succession::Taken => self.step_finished(id, process, Ok(())),
+            Succession::UnderWay => _ = self.rollouts.unattended.insert((id, process)),
+            Succession::None => self.ask_engine(id, process, Request::Succeed { process }),
+        }
+    }
+
+    /// Overlaps whose end nobody tells, as their request was a predecessor's: looks for it.
+    pub(super) fn attend_overlaps(&mut self) {
+        for (id, process) in self.rollouts.unattended.clone() {
+            let result = match self.succession(id, process) {
+                Succession::UnderWay => continue,
+                Succession::Taken => Ok(()),
+                Succession::None => Err("its successor did not take over; the log says why".to_owned()),
+            };
+            self.rollouts.unattended.remove(&(id, process));
+            self.step_finished(id, process, result);
+        }
+    }
+
+    /// Processes that have ended while their readiness was awaited: that they are started anew, as often as they end, makes
+    /// none of them ready.
+    pub(super) fn attend_starts(&mut self) {
+        for ((id, process), attempt) in self.rollouts.awaited.clone() {
+            let view = self.engine.process(process).filter(|view| view.attempt != attempt);
+            let Some(last) = view.map(|view| view.last_exit) else { continue };
+            let how = last.map_or_else(String::new, |last| format!(": {}", last.exit));
+            self.step_finished(id, process, Err(format!("it ended before it was ready{how}")));
+        }
+    }
+
+    fn succession(&self, id: u64, process: ProcessId) -> Succession {
+        let operation = self.rollouts.operations.get(&id);
+        let step = operation.and_then(|operation| operation.steps().find(|step| step.process == process));
+        let Some(member) = step.and_then(|step| self.process_of(&step.name)) else { return Succession::None };
+        if member != process {
+            return Succession::Taken;
+        }
+        let Some(view) = self.engine.process(process) else { return Succession::None };
+        let beside = self.engine.group(view.group).map(|group| group.beside).unwrap_or_default();
+        let is_its = |other: &ProcessId| self.engine.process(*other).is_some_and(|other| other.name == view.name);
+        if beside.iter().any(is_its) { Succession::UnderWay } else { Succession::None }
     }
 
     fn failure(&self, process: ProcessId, refusal: Refusal) -> String {

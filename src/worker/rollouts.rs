@@ -62,6 +62,10 @@ pub(super) struct Rollouts {
     pub(super) requests: BTreeMap<RequestId, (u64, ProcessId)>,
     /// Who watches the workers of a process being replaced.
     pub(super) reloads: BTreeMap<(u64, ProcessId), Task>,
+    /// Whose readiness is awaited, and in which run: another run is none that was begun here.
+    pub(super) awaited: BTreeMap<(u64, ProcessId), u32>,
+    /// Overlaps that a predecessor of this worker began.
+    pub(super) unattended: BTreeSet<(u64, ProcessId)>,
     /// Who asks whether somebody answers.
     pub(super) askers: BTreeMap<u64, Vec<Task>>,
 }
@@ -259,6 +263,8 @@ impl Worker {
     /// Goes on with every operation as far as it can; whether anything was done.
     pub(super) fn advance_operations(&mut self) -> bool {
         let mut has_acted = false;
+        self.attend_overlaps();
+        self.attend_starts();
         for id in self.rollouts.active() {
             let engine = &self.engine;
             let Some(operation) = self.rollouts.operations.get_mut(&id) else { continue };
@@ -282,11 +288,14 @@ impl Worker {
         self.record_operation("", &text);
         self.rollouts.askers.remove(&id);
         self.rollouts.reloads.retain(|(of, _), _| *of != id);
+        self.rollouts.unattended.retain(|(of, _)| *of != id);
+        self.rollouts.awaited.retain(|(of, _), _| *of != id);
     }
 
     /// A deed was done, or was not.
     pub(super) fn step_finished(&mut self, id: u64, process: ProcessId, result: Result<(), String>) {
         self.rollouts.reloads.remove(&(id, process));
+        self.rollouts.awaited.remove(&(id, process));
         let mut effects: Vec<Effect> = Vec::new();
         let Some(operation) = self.rollouts.operations.get_mut(&id) else { return };
         if !operation.steps().any(|step| step.process == process && step.phase.is_active()) {

@@ -18,6 +18,7 @@ mod wait;
 mod gunicorn;
 #[path = "../fixture/load.rs"]
 mod load;
+mod overlap;
 mod site;
 mod uwsgi;
 

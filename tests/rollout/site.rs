@@ -11,16 +11,20 @@ use crate::subject::Subject;
 use crate::venv::environment;
 use crate::wait::until_true;
 
-/// Answers with its version, which is the contents of a file when it was imported.
+/// Answers with its version, which is the contents of a file when it was imported. It takes its time as applications do:
+/// a uWSGI worker that is told to end in the instant between accepting a request and beginning with it drops that, and one
+/// that does nothing but accept would be in that instant often enough to be seen.
 const APPLICATION: &str = "\
-import os, time
+import os, sys, time
 version = open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'version')).read().strip()
 time.sleep(0.2)
 if version == 'broken':
     raise ImportError('no module named galaxy')
+print('application loaded', file=sys.stderr, flush=True)
 
 
 def application(environ, start_response):
+    time.sleep(0.02)
     body = version.encode()
     start_response('200 OK', [('Content-Type', 'text/plain'), ('Content-Length', str(len(body)))])
     return [body]
