@@ -135,8 +135,8 @@ pub enum Request {
         condition: Condition,
         within: Option<Duration>,
     },
-    /// Starts another child under the name of this running process; when it is ready (RUNNING, without a rule for that) it takes
-    /// the name over and the former one is stopped. Answered when that has ended, or when a successor that ended, did not become
+    /// Starts another child under the name of this running process; when it is RUNNING, and ready where there is a
+    /// rule for that, it takes the name over and the former one is stopped. Answered when that has ended, or when a successor that ended, did not become
     /// ready in its time or was called off is gone, with the reason; then the process is what it was.
     Succeed {
         process: ProcessId,

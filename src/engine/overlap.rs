@@ -16,6 +16,7 @@ use super::process::Step;
 use super::readiness::{Condition, Standing};
 use super::record::State;
 use super::request::Verdict;
+use super::state::ProcessState;
 use super::time::Now;
 use super::wait::Want;
 
@@ -65,7 +66,7 @@ impl Engine {
         let (key, record, policy) = (slot.group, &slot.process.record, &slot.process.policy);
         let Some(group) = self.groups.get(&key) else { return Verdict::Absent };
         let refused = |text: &str| Verdict::Now(Err(Refusal::Failed(format!("{} {text}", record.name))));
-        if group.listens || policy.kind == Kind::Oneshot {
+        if group.listens || policy.kind != Kind::Service {
             return refused("is no service: nobody can take over from it");
         }
         if record.beside.is_some() || self.beside(key, &record.name).is_some() {
@@ -128,9 +129,12 @@ impl Engine {
                 self.end_successor(now, process, self.reason(process), effects);
             }
             Role::Successor => match slot.process.standing(Condition::Ready, self.mood) {
-                Standing::Met => self.take_place(now, process, effects),
+                // For the world, the name is RUNNING all along.
+                Standing::Met if slot.process.state() == ProcessState::Running => {
+                    self.take_place(now, process, effects);
+                }
                 Standing::Missed => self.end_successor(now, process, self.reason(process), effects),
-                Standing::Pending => {}
+                Standing::Met | Standing::Pending => {}
             },
             Role::Failed { .. } | Role::Retired if is_over => self.end_overlap(now, process, effects),
             Role::Failed { .. } | Role::Retired => {}

@@ -84,7 +84,7 @@ impl Worker {
     fn ask_for_time(&mut self) {
         let now = now().mono;
         let Worker { engine, announced, .. } = self;
-        let stopping = engine.processes().filter(|view| view.state == ProcessState::Stopping);
+        let stopping = engine.everybody().filter(|view| view.state == ProcessState::Stopping);
         let asked = stopping.filter(|view| announced.extended.insert(view.process));
         let Some(latest) = asked.filter_map(|view| view.deadline).max() else { return };
         let time = latest.since(now) + MARGIN;

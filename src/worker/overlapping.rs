@@ -3,7 +3,7 @@
 use super::reply::Reply;
 use super::worker::{Shape, Waiting, Worker};
 use crate::config::ReadyCheck;
-use crate::engine::{ProcessId, Request, Target};
+use crate::engine::{ProcessId, ProcessView, Request, Target};
 use crate::rpc::{Fault, FaultCode};
 
 impl Worker {
@@ -17,6 +17,22 @@ impl Worker {
             return reply.send(Err(Fault::with(FaultCode::Failed, format!("{name}: {text}"))));
         }
         self.request_for(Request::Succeed { process }, Waiting { reply, shape: Shape::Single { name } });
+    }
+
+    /// Who stands beside a process, in words.
+    pub(super) fn standing_beside(&self, view: &ProcessView<'_>) -> Vec<String> {
+        let beside = self.engine.group(view.group).map_or(&[][..], |group| group.beside);
+        let others =
+            beside.iter().filter_map(|other| self.engine.process(*other)).filter(|other| other.name == view.name);
+        let told = others.map(|other| {
+            let pid = other.pid.map_or_else(|| "being started".to_owned(), |pid| format!("pid {pid}"));
+            match other.role {
+                Some("successor") => format!("its successor ({pid}) takes its place when it is ready"),
+                Some("retired") => format!("it took the place of a former one ({pid}), which is being stopped"),
+                _ => format!("a successor ({pid}) was of no use and is being stopped"),
+            }
+        });
+        told.collect()
     }
 
     /// Why nobody could tell whether a successor is ready: where it is asked, the present child answers too.

@@ -31,6 +31,7 @@ mod listening;
 #[path = "../fixture/notice.rs"]
 mod notice;
 mod one_daemon;
+mod overlap;
 mod program_sockets;
 mod readiness;
 mod rolling;

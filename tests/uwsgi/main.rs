@@ -28,7 +28,8 @@ use std::fs;
 
 use server::{Server, children_of, worker_of};
 use sockets::{
-    gunicorn_is_restarted_at_its_socket_and_nobody_is_refused, uwsgi_is_restarted_at_its_socket_and_nobody_is_refused,
+    gunicorn_is_restarted_at_its_socket_and_nobody_is_refused, successors_of_gunicorn_fail_no_request,
+    successors_of_uwsgi_fail_no_request, uwsgi_is_restarted_at_its_socket_and_nobody_is_refused,
 };
 use subject::Subject;
 
@@ -37,6 +38,8 @@ ours_alone![
     the_deployment_outlives_the_worker,
     gunicorn_is_restarted_at_its_socket_and_nobody_is_refused,
     uwsgi_is_restarted_at_its_socket_and_nobody_is_refused,
+    successors_of_gunicorn_fail_no_request,
+    successors_of_uwsgi_fail_no_request,
 ];
 
 const NAMES: [&str; 4] = ["galaxy:web", "galaxy:handler0", "galaxy:handler1", "galaxy:handler2"];

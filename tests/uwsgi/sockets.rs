@@ -11,15 +11,15 @@ use crate::subject::Subject;
 use crate::venv::environment;
 use crate::wait::until;
 
-/// Answers with the pid of its master and its version.
+/// Answers with the pid of its master.
 const APPLICATION: &str = "\
 import os
 
-VERSION = 1
+print('application loaded', flush=True)
 
 
 def application(environ, start_response):
-    body = b'%d %d\\n' % (os.getppid(), VERSION)
+    body = b'%d\\n' % os.getppid()
     start_response('200 OK', [('Content-Type', 'text/plain'), ('Content-Length', str(len(body)))])
     return [body]
 ";
@@ -41,7 +41,7 @@ pub(crate) const GUNICORN: Kind = Kind {
 pub(crate) const UWSGI: Kind = Kind {
     package: "uwsgi==2.0.31",
     program: "uwsgi",
-    arguments: "--master --processes 2 --protocol http --pythonpath %(here)s --module app:application --die-on-term \
+    arguments: "--master --processes 2 --protocol http --need-app --pythonpath %(here)s --module app:application --die-on-term \
                 --hook-master-start \"unix_signal:15 gracefully_kill_them_all\"",
 };
 
@@ -65,15 +65,14 @@ pub(crate) fn start(kind: &Kind) -> Option<(Daemon, u16)> {
 fn section(kind: &Kind, venv: &Path, port: u16) -> String {
     let (folder, Kind { program, arguments, .. }) = (venv.display(), kind);
     format!(
-        "[program:web]\ncommand={folder}/bin/{program} {arguments}\nsocket=tcp:127.0.0.1:{port}\nready=http://127.0.0.1:{port}/\n\
+        "[program:web]\ncommand={folder}/bin/{program} {arguments}\nsocket=tcp:127.0.0.1:{port}\nready=log:application loaded\n\
          ready_interval=100ms\nkillasgroup=true\nstopwaitsecs=60\n"
     )
 }
 
 /// The pid of the master that answers.
 pub(crate) fn master(port: u16) -> i32 {
-    let body = until("an answer", || ask(port));
-    body.split(' ').next().unwrap().parse().unwrap()
+    until("an answer", || ask(port)?.parse().map_err(|_| "no pid".to_owned()))
 }
 
 fn a_restart_refuses_nobody(kind: &Kind) {
@@ -88,6 +87,49 @@ fn a_restart_refuses_nobody(kind: &Kind) {
     let (made, failed) = load.end();
     assert_eq!(failed, [""; 0], "of {made}");
     assert_eq!(master(port), daemon.process_pid("web"));
+}
+
+/// So many requests are made at least while one server after the other takes the place of the one before.
+fn wanted() -> usize {
+    let text = std::env::var("GALAXYD_OVERLAP_REQUESTS").ok();
+    text.map_or(300, |text| text.parse().expect("GALAXYD_OVERLAP_REQUESTS is a whole number"))
+}
+
+fn succeed(daemon: &Daemon) -> String {
+    daemon.call("galaxyd.succeed", "<param><value><string>web</string></value></param>").unwrap()
+}
+
+fn successors_fail_no_request(kind: &Kind) {
+    let Some((daemon, port)) = start(kind) else { return };
+    let load = Load::start(port);
+    let mut rolls = 0;
+    while rolls < 2 || load.made() < wanted() {
+        let (former, so_far) = (daemon.process_pid("web"), load.made());
+        let told = succeed(&daemon);
+        assert!(told.contains("<boolean>1</boolean>"), "{told}");
+        assert_ne!(daemon.process_pid("web"), former);
+        until_true("some requests", || load.made() > so_far + 20);
+        rolls += 1;
+    }
+    // A new version that does not load changes nothing.
+    let present = daemon.process_pid("web");
+    fs::write(daemon.path("app.py"), "import nothing_of_that_name\n").unwrap();
+    let told = succeed(&daemon);
+    assert!(told.contains("the successor of web ended: exit status"), "{told}");
+    let so_far = load.made();
+    until_true("some requests", || load.made() > so_far + 20);
+    let (made, failed) = load.end();
+    eprintln!("{}: {made} requests through {rolls} successors", kind.program);
+    assert_eq!(failed, [""; 0], "of {made}");
+    assert_eq!((master(port), daemon.process_pid("web")), (present, present));
+}
+
+pub(crate) fn successors_of_gunicorn_fail_no_request(_: Subject) {
+    successors_fail_no_request(&GUNICORN);
+}
+
+pub(crate) fn successors_of_uwsgi_fail_no_request(_: Subject) {
+    successors_fail_no_request(&UWSGI);
 }
 
 pub(crate) fn gunicorn_is_restarted_at_its_socket_and_nobody_is_refused(_: Subject) {

@@ -4,6 +4,7 @@ mod ending;
 mod extras;
 mod groups;
 mod ordered;
+mod overlap;
 mod pacing;
 mod readiness;
 mod recovery;
