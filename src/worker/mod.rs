@@ -48,6 +48,7 @@ mod reread;
 #[cfg(test)]
 mod sample;
 mod scarcity;
+mod server_names;
 mod serving;
 mod socket_watch;
 mod spawning;
