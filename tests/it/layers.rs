@@ -11,7 +11,8 @@ use crate::tree::{files, root, short};
 const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["config", "engine"]),
     ("config", &["engine", "yaml"]),
-    ("ctl", &["cli", "config", "engine", "galaxy", "history", "http", "migration", "rpc", "sys"]),
+    ("ctl", &["cli", "config", "database", "engine", "galaxy", "history", "http", "migration", "rpc", "sys"]),
+    ("database", &["sys"]),
     ("engine", &[]),
     ("events", &["config", "engine"]),
     ("galaxy", &["config", "engine", "yaml"]),
