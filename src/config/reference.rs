@@ -111,6 +111,15 @@ environment = PATH=\"/srv/venv/bin:/usr/bin:/bin\"
 ```
 
 ```ini
+; The daemon listens at port 80 and gives the socket to a program that is not root. Who connects while it restarts waits, and
+; is not refused. See sockets.md.
+[program:front]
+command = /srv/venv/bin/gunicorn app
+socket = tcp::80
+user = galaxy
+```
+
+```ini
 ; A tool that is not to take the machine with it: 8 GB, two CPUs, 500 processes and threads, all of its children included.
 [program:tool]
 command = /srv/tool/run

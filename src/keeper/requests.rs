@@ -225,11 +225,15 @@ fn fork(mut carried: impl Iterator<Item = OwnedFd>, buffer: &mut PlanBuffer) -> 
     let memory = PlanMemory::map(plan).map_err(SpawnError::Pipes)?;
     let Some(plan) = PlanView::decode(memory.bytes(), buffer) else { return Err(refusal(libc::EINVAL)) };
     let given = if plan.stdin == Stdin::Given { carried.next() } else { None };
+    let listener = if plan.listens() { carried.next() } else { None };
     let cgroup = if plan.enters_cgroup { carried.next() } else { None };
-    if (plan.stdin == Stdin::Given && given.is_none()) || (plan.enters_cgroup && cgroup.is_none()) {
+    let is_short = (plan.stdin == Stdin::Given && given.is_none())
+        || (plan.listens() && listener.is_none())
+        || (plan.enters_cgroup && cgroup.is_none());
+    if is_short {
         return Err(refusal(libc::EMFILE));
     }
-    spawn::spawn(&plan, given, cgroup.as_ref())
+    spawn::spawn(&plan, given, listener.as_ref(), cgroup.as_ref())
 }
 
 /// When the kernel started a child that was not reaped.

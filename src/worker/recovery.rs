@@ -36,7 +36,7 @@ impl Worker {
             self.children.note_signal(id, last_signal);
         }
         if current {
-            self.enter_socket(process);
+            self.enter_socket_again(process);
         }
         if current && awaited {
             self.feed(Input::Spawned { process, pid, at: started });

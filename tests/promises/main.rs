@@ -27,6 +27,7 @@ mod late_output;
 mod left_behind;
 mod limits;
 mod listeners;
+mod listening;
 #[path = "../fixture/notice.rs"]
 mod notice;
 mod one_daemon;
