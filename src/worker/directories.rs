@@ -95,7 +95,9 @@ impl Worker {
                 let (known, above) = (known.clone(), above.clone());
                 let trouble = side::run(move || restore_all(&known, above)).await.unwrap_or_default();
                 if trouble != told {
-                    trouble.iter().for_each(|trouble| log(Level::Warn, trouble));
+                    if let Some(trouble) = &trouble {
+                        log(Level::Warn, trouble);
+                    }
                     told = trouble;
                 }
                 tokio::time::sleep(RETRY_EVERY).await;
