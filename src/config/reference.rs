@@ -214,7 +214,8 @@ cgroup = /sys/fs/cgroup/galaxy
 ```
 
 **`make_directories`.** Absolute paths, comma separated. What is missing is made with mode 0755, after the change to `user`, before any log is opened, and again when
-a running daemon reads the configuration. A directory that cannot be made refuses the start; later it is a warning. Paths of `[supervisord]` and logs of programs
+a running daemon reads the configuration. One that is removed while it runs is made again, with the owner and mode that it had, as soon as a log in it cannot be opened;
+a link that was put in its place is not followed. A directory that cannot be made refuses the start; later it is a warning. Paths of `[supervisord]` and logs of programs
 may lie in such a directory before it exists.
 
 ```ini

@@ -40,6 +40,7 @@ mod probing;
 mod process_plan;
 mod program_socket;
 mod program_sockets;
+mod reachability;
 mod recovery;
 mod rehearsal;
 mod reply;

@@ -26,6 +26,7 @@ use super::server_names;
 use crate::config::{Config, Passing, ProcessConfig, ServerConfig, find_command};
 use crate::engine::{Moment, ProcessId, SpawnError};
 use crate::sys::plan::{ExecPlan, SoftLimit, Stderr, Stdin, User};
+use crate::sys::side;
 
 /// How long a spawn waits for the look-up of an earlier one.
 const ORDER_PATIENCE: Duration = Duration::from_millis(250);
@@ -280,7 +281,7 @@ impl SpawnQueue {
         let Surroundings { heritage, socket, room, logs } = surroundings;
         self.waiting.push_back(Waiting { wanted, asked: now, prepared: None });
         let done = self.done.clone();
-        tokio::task::spawn_blocking(move || {
+        side::run(move || {
             let made = match socket.zip(process.socket.as_ref()) {
                 Some((socket, config)) => socket.make(config),
                 None => Ok(()),

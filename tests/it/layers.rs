@@ -22,7 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("logs", &["engine", "sys"]),
     ("migration", &["config", "engine"]),
     ("pidproxy", &["sys"]),
-    ("probe", &["config"]),
+    ("probe", &["config", "sys"]),
     ("rpc", &["config", "engine"]),
     ("sys", &[]),
     ("web", &["rpc"]),
