@@ -3,7 +3,7 @@
 use super::deployment::{Program, uwsgi_options};
 use super::program::{Invocation, Role, base};
 use super::uwsgi::UwsgiOptions;
-use crate::config::{Passing, ProcessConfig, ReadyCheck, Source, Strategy, Trigger};
+use crate::config::{Passing, ProcessConfig, ReadyCheck, Source, Strategy, Trigger, shlex};
 
 /// How one process is replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub fn replacement(process: &ProcessConfig, instances: usize, source: &dyn Sourc
 /// often written one by one, the application.
 #[must_use]
 pub fn family(process: &ProcessConfig) -> String {
-    let words = Invocation::unwrapped(&process.command).map(|(words, _)| words).unwrap_or_default();
+    let words = unwrapped(process).map(|(words, _)| words).unwrap_or_default();
     let is_application = |word: &&String| {
         let Some((module, attribute)) = word.split_once(':') else { return false };
         let is_name = |part: &str| part.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_');
@@ -85,6 +85,10 @@ pub fn family(process: &ProcessConfig) -> String {
     };
     let application = words.iter().find(is_application).filter(|_| is_gunicorn(&words));
     application.map_or_else(|| process.section.clone(), |application| format!("gunicorn {application}"))
+}
+
+fn unwrapped(process: &ProcessConfig) -> Option<(Vec<String>, Option<String>)> {
+    Invocation::unwrapped(shlex::split(&process.command).ok()?)
 }
 
 /// Any gunicorn, also one that serves something else; `python -m gunicorn` is one too.
@@ -98,7 +102,7 @@ fn is_gunicorn(words: &[String]) -> bool {
 }
 
 fn kind(process: &ProcessConfig, source: &dyn Source) -> (Kind, Option<String>) {
-    let Some((words, wrapper)) = Invocation::unwrapped(&process.command) else { return (Kind::Other, None) };
+    let Some((words, wrapper)) = unwrapped(process) else { return (Kind::Other, None) };
     let invocation = Invocation::of(&process.command);
     let role = invocation.as_ref().map(|invocation| invocation.role);
     let uwsgi = invocation.filter(|invocation| invocation.role.is_uwsgi());

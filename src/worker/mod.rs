@@ -41,6 +41,7 @@ mod probing;
 mod process_plan;
 mod program_socket;
 mod program_sockets;
+mod reachability;
 mod recovery;
 mod rehearsal;
 mod replacing;
@@ -51,6 +52,7 @@ mod rollouts;
 #[cfg(test)]
 mod sample;
 mod scarcity;
+mod server_names;
 mod serving;
 mod socket_watch;
 mod spawning;

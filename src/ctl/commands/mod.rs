@@ -9,6 +9,7 @@ mod check;
 mod clear;
 mod completions;
 mod config;
+mod drain;
 mod env;
 mod exec;
 mod explain;
@@ -17,6 +18,7 @@ mod follow;
 mod graceful;
 mod help;
 mod history;
+mod jobs;
 mod list;
 mod maintail;
 mod man;
@@ -26,15 +28,17 @@ mod operations;
 mod pid;
 mod pm;
 mod quit;
+mod reassign;
 mod reload;
 mod remove;
 mod reread;
 mod restart;
 mod retry;
+mod scale;
 mod show;
 mod shutdown;
 mod signal;
-mod start;
+pub(super) mod start;
 mod status;
 mod stop;
 mod tail;
@@ -74,6 +78,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "clear" => clear::run,
         "completions" => completions::run,
         "config" => config::run,
+        "drain" => drain::run,
         "env" => env::run,
         "exec" => exec::run,
         "exit" | "quit" => quit::run,
@@ -83,6 +88,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "graceful" => graceful::run,
         "help" => help::run,
         "history" => history::run,
+        "jobs" => jobs::run,
         "list" => list::run,
         "maintail" => maintail::run,
         "man" => man::run,
@@ -91,11 +97,13 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "operations" => operations::run,
         "pid" => pid::run,
         "pm" => pm::run,
+        "reassign" => reassign::run,
         "reload" => reload::run,
         "remove" => remove::run,
         "reread" => reread::run,
         "restart" => restart::run,
         "retry" => retry::run,
+        "scale" => scale::run,
         "show" => show::run,
         "shutdown" => shutdown::run,
         "signal" => signal::run,
