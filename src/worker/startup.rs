@@ -15,6 +15,7 @@ use super::announcing::Announced;
 use super::calendar::Calendar;
 use super::cgroups::Cgroups;
 use super::children::Children;
+use super::clients;
 use super::ear::TapRecord;
 use super::galaxy_rules;
 use super::hearing::{SERIAL_HELD_NAME, latest};
@@ -275,6 +276,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let launch = inventory.held.remove(launch::HELD_NAME).and_then(|launch| memory::read(launch).ok());
     let launch: LaunchRecord = launch.unwrap_or(journalled_launch);
     let locked = inventory.held.remove(pidfile::HELD_NAME);
+    let clients = clients::take_from(&mut inventory.held);
     let files = persistence::resume(&config, &mut inventory.held);
     let activity = activity::open(&config)?;
     let listeners = adopt_listeners(&config, &mut inventory.held)?;
@@ -324,6 +326,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     engine.resume(now(), effects);
     worker.close_unused_sockets();
     worker.tell_keeper(&ToKeeper::Ready);
+    worker.welcome_clients(clients);
     worker.note_upgrade(upgrade);
     Ok(worker)
 }
@@ -431,6 +434,7 @@ fn assemble(
         journal,
         persistence,
         keeper,
+        signals: Vec::new(),
         pid,
         children: Children::default(),
         next_child,
