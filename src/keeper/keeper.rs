@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::adoption::WATCH;
+use super::bequest::{SIGNALS_HELD_NAME, read_signals};
 use super::codec::MESSAGE_BYTES_MAX;
 use super::enrolment::ROLL_HELD_NAME;
 use super::herald::{Due, Herald};
@@ -223,6 +224,9 @@ impl Keeper {
             for (name, descriptor) in inherited(&list) {
                 self.table.hold(name, descriptor);
             }
+        }
+        for received in self.table.take(SIGNALS_HELD_NAME).map(read_signals).into_iter().flatten() {
+            self.table.remember_signal(received, clock::monotonic());
         }
         let has_all = self.table.named(ROLL_HELD_NAME).is_some();
         let cut = || io::Error::new(io::ErrorKind::UnexpectedEof, "the sender ended before all was handed over");

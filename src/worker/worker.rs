@@ -41,6 +41,7 @@ use crate::http::{Endpoint, Incoming, SocketFile};
 use crate::keeper::{FromKeeper, KeeperLink, LinkError, ToKeeper};
 use crate::logs::{Activity, Level, Notice, Notices, Plane, SourceId, log};
 use crate::sys::clock;
+use crate::sys::signals::Received;
 
 /// A client that waits for the engine's answer.
 #[derive(Debug)]
@@ -136,6 +137,8 @@ pub(super) struct Worker {
     pub(super) journal: Option<Journal>,
     pub(super) persistence: Persistence,
     pub(super) keeper: KeeperLink,
+    /// To the daemon, and not dealt with yet.
+    pub(super) signals: Vec<Received>,
     /// The daemon's pid as the world knows it: the keeper's.
     pub(super) pid: u32,
     pub(super) children: Children,
