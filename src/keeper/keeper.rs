@@ -281,9 +281,9 @@ impl Keeper {
         due.map(|due| due.saturating_sub(clock::monotonic()))
     }
 
-    /// When the worker has to have taken all signals in hand.
+    /// When the worker has to have taken all signals in hand that it takes in hand at once.
     fn answer_due(&self, worker: &Tenure) -> Option<Duration> {
-        let first = self.table.signals.iter().map(|pending| pending.since).min()?;
+        let first = self.table.unanswered_since()?;
         (worker.pid != 0 && !worker.killed).then(|| first.max(worker.since) + ANSWER_WAIT)
     }
 

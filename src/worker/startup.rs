@@ -195,6 +195,7 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let mut engine = Engine::new();
     engine.set_restart_rate(config.daemon.restart_rate);
     let state = State {
+        persistence: Persistence::of(&call, files),
         call,
         environment: invocation.environment,
         cgroups: Cgroups::start(&config.daemon.cgroup, pid, inventory.generation),
@@ -206,7 +207,6 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         events,
         tap_records: BTreeMap::new(),
         journal: None,
-        persistence: Persistence::new(files),
         next_child: next_child(&inventory.programs),
         activity,
     };
@@ -286,8 +286,10 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let specs: Vec<_> =
         active.values().map(|group| events::GroupSpec::of(group, |name| engine.find(&group.name, name))).collect();
     let events = Events::restore(config.daemon.identifier.clone(), &specs, events);
+    let call = call(&invocation, &launch)?;
     let state = State {
-        call: call(&invocation, &launch)?,
+        persistence: Persistence::of(&call, files),
+        call,
         environment: invocation.environment,
         launch,
         cgroups: Cgroups::resume(cgroups),
@@ -298,7 +300,6 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         events,
         tap_records: latest(taps),
         journal: Some(journal),
-        persistence: Persistence::new(files),
         next_child: journalled.max(next_child(&inventory.programs)),
         activity,
     };

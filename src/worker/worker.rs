@@ -391,7 +391,9 @@ impl Worker {
             taps: self.taps.records(),
             probes: self.probes.records(),
         };
-        let journal = self.persistence.begin_journal(&snapshot)?;
+        let journal = self.persistence.begin_journal(&snapshot);
+        self.tell_of_persistence();
+        let journal = journal?;
         let hold = ToKeeper::Hold { name: journal::HELD_NAME.to_owned() };
         self.keeper.send(&hold, vec![journal.descriptor()?]).map_err(std::io::Error::other)?;
         self.journal = Some(journal);

@@ -139,11 +139,8 @@ fn a_keepers_death_loses_no_signal_to_the_daemon_that_its_worker_has_not_dealt_w
     daemon.wait_running(&["p"]);
     let (keeper, pid) = (daemon.pid(), daemon.process_pid("p"));
     // Reading this takes a while.
-    let filling = "; nothing\n".repeat(350_000);
-    for number in 0..4 {
-        fs::write(daemon.path(&format!("large{number}.conf")), &filling).unwrap();
-    }
-    daemon.rewrite(&format!("{sections}[include]\nfiles=%(here)s/large*.conf\n"));
+    fs::write(daemon.path("large.conf"), "; nothing\n".repeat(350_000)).unwrap();
+    daemon.rewrite(&format!("{sections}[include]\nfiles=%(here)s/large.conf\n"));
     kill_pid(keeper, Signal::SIGHUP);
     daemon.wait_text("main.log", "received SIGHUP indicating restart request");
     kill_pid(keeper, Signal::SIGKILL);
@@ -293,7 +290,8 @@ fn three_hundred_programs_are_taken_over_at_once() {
         galaxyd("", "[program:p]\ncommand=sleep 1000\nprocess_name=p%(process_num)03d\nnumprocs=300\nstartsecs=0\n");
     let running = || {
         let answer = daemon.call("supervisor.getAllProcessInfo", "").unwrap();
-        let pids = answer.split("<name>pid</name>").skip(1).map(|rest| rest.split("</value>").next().unwrap().to_owned());
+        let pids =
+            answer.split("<name>pid</name>").skip(1).map(|rest| rest.split("</value>").next().unwrap().to_owned());
         (answer.matches("RUNNING").count(), pids.collect::<Vec<_>>())
     };
     until_true("all to run", || running().0 == 300);
@@ -311,6 +309,27 @@ fn three_hundred_programs_are_taken_over_at_once() {
     let (ticks, worker_ticks) = (activity(keeper).0, activity(worker_of(keeper)).0);
     eprintln!("300 programs taken over, and a client answered, after {elapsed:?}, with {ticks} + {worker_ticks} ticks");
     assert!(ticks + worker_ticks < 100, "{ticks} + {worker_ticks} hundredths of a second of processor time");
+    end(child);
+}
+
+#[test]
+fn files_of_state_that_were_not_to_be_had_at_the_start_are_made_as_soon_as_they_can_be() {
+    let daemon = galaxyd(
+        "runtime_directory=%(here)s/later\nhistory_file=%(here)s/history\n",
+        "[program:p]\ncommand=sleep 1000\nstartsecs=0\n",
+    );
+    daemon.wait_running(&["p"]);
+    daemon.wait_text("main.log", "running without persistence");
+    let pid = daemon.process_pid("p");
+    fs::create_dir(daemon.path("later")).unwrap();
+    daemon.wait_text("main.log", "persistence is back");
+    assert_eq!(daemon.ctl(&["status"]).stderr, "");
+    let told = daemon.ctl(&["history"]).stdout;
+    assert!(told.contains("persistence is back"), "{told}");
+    let keeper = kill_both(&daemon);
+    let child = again(&daemon);
+    next_keeper(&daemon, keeper);
+    assert_eq!(daemon.process_pid("p"), pid, "it was found, and not started twice");
     end(child);
 }
 

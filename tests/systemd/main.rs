@@ -4,6 +4,7 @@
 //! `GALAXYD_SYSTEMD_MODE` and `GALAXYD_SYSTEMD_SUITE` choose another systemd than this machine's (the recipe's `tree`, `vm`).
 
 #![expect(clippy::disallowed_methods, reason = "tests start programs")]
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected should fail")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,6 +12,7 @@ use std::sync::OnceLock;
 
 #[path = "../fixture/notice.rs"]
 mod notice;
+mod units;
 
 /// How long the whole play may take, seconds. It takes about 40 on an idle machine.
 const BOUND_SECS: &str = "420";
