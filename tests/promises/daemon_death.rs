@@ -313,27 +313,6 @@ fn three_hundred_programs_are_taken_over_at_once() {
 }
 
 #[test]
-fn files_of_state_that_were_not_to_be_had_at_the_start_are_made_as_soon_as_they_can_be() {
-    let daemon = galaxyd(
-        "runtime_directory=%(here)s/later\nhistory_file=%(here)s/history\n",
-        "[program:p]\ncommand=sleep 1000\nstartsecs=0\n",
-    );
-    daemon.wait_running(&["p"]);
-    daemon.wait_text("main.log", "running without persistence");
-    let pid = daemon.process_pid("p");
-    fs::create_dir(daemon.path("later")).unwrap();
-    daemon.wait_text("main.log", "persistence is back");
-    assert_eq!(daemon.ctl(&["status"]).stderr, "");
-    let told = daemon.ctl(&["history"]).stdout;
-    assert!(told.contains("persistence is back"), "{told}");
-    let keeper = kill_both(&daemon);
-    let child = again(&daemon);
-    next_keeper(&daemon, keeper);
-    assert_eq!(daemon.process_pid("p"), pid, "it was found, and not started twice");
-    end(child);
-}
-
-#[test]
 fn without_a_place_for_its_files_a_daemon_says_so_and_runs() {
     let daemon = galaxyd("runtime_directory=/proc/self\n", "[program:p]\ncommand=sleep 1000\nstartsecs=0\n");
     daemon.wait_running(&["p"]);
