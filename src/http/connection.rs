@@ -2,7 +2,8 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::os::fd::OwnedFd;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -25,14 +26,19 @@ enum End {
     Said,
     /// The client was too slow or silent, or its place is needed: nothing was said that it could miss.
     Cut,
+    /// The endpoint asked for an end while nothing of a request had come, and nothing of an answer was left to be sent.
+    Unasked,
 }
 
-/// Serves requests until the client is done, is too slow, or the endpoint asks for an end.
-pub(super) async fn serve(stream: Stream, service: Service) {
+/// Serves requests until the client is done, is too slow, or the endpoint asks for an end; gives the connection if somebody
+/// else can go on with it.
+pub(super) async fn serve(stream: Stream, service: Service) -> Option<OwnedFd> {
     let stream = Arc::new(stream);
     let phases = Arc::clone(&service.phases);
-    if talk(Arc::clone(&stream), Arc::clone(&phases), service).await == End::Cut {
-        return;
+    match talk(Arc::clone(&stream), Arc::clone(&phases), service).await {
+        End::Cut => return None,
+        End::Unasked => return Arc::into_inner(stream)?.into_descriptor(),
+        End::Said => {}
     }
     // Closing now would reset the connection if the client is still sending, and the answer that says why it should stop
     // would be lost.
@@ -42,24 +48,25 @@ pub(super) async fn serve(stream: Stream, service: Service) {
     let gone = poll_fn(|cx| stream.poll_gone(cx, &mut allowance));
     // A client that goes on all the same loses the answer.
     drop(timeout(phases.times.linger, gone).await);
+    None
 }
 
 /// The same behind TLS. Who does not come to terms within the time for a request's headers is closed.
-pub(super) async fn serve_tls(socket: TcpStream, identity: Arc<Identity>, service: Service) {
+pub(super) async fn serve_tls(socket: TcpStream, identity: Arc<Identity>, service: Service) -> Option<OwnedFd> {
     let phases = Arc::clone(&service.phases);
     let agreed = tokio::select! {
         agreed = timeout(phases.times.header, identity.accept(socket)) => agreed,
-        () = phases.end.notified() => return,
+        () = phases.end.notified() => return None,
     };
     // Whoever talks nonsense, or trusts nobody we know, is told so by TLS itself.
-    let Ok(Ok(stream)) = agreed else { return };
+    let Ok(Ok(stream)) = agreed else { return None };
     phases.enter(Phase::Idle);
-    serve(Stream::Tls(stream), service).await;
+    serve(Stream::Tls(stream), service).await
 }
 
 async fn talk(stream: Arc<Stream>, phases: Arc<Phases>, service: Service) -> End {
     let link = Link { stream: Arc::clone(&stream), phases: Arc::clone(&phases) };
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // Ours distinguishes a slow client from a silent one.
         .header_read_timeout(None)
@@ -73,21 +80,23 @@ async fn talk(stream: Arc<Stream>, phases: Arc<Phases>, service: Service) -> End
                 async move { Ok::<_, Infallible>(service.respond(request).await) }
             }),
         );
-    let mut connection = pin!(connection);
     let mut end = pin!(phases.end.notified());
     let mut ending = false;
     let mut alarm = pin!(sleep_until(Instant::now()));
     let mut allowance = FOLLOW_JUNK_MAX;
-    poll_fn(|cx| {
+    let ended = poll_fn(|cx| {
         if !ending && end.as_mut().poll(cx).is_ready() {
             ending = true;
-            connection.as_mut().graceful_shutdown();
+            if phases.phase() == Phase::Idle {
+                return Poll::Ready(End::Unasked);
+            }
+            Pin::new(&mut connection).graceful_shutdown();
         }
         if ending && matches!(phases.phase(), Phase::Idle | Phase::Following) {
             return Poll::Ready(End::Cut);
         }
         // An error is the client's: it went away or talked nonsense, which hyper has answered.
-        if connection.as_mut().poll(cx).is_ready() {
+        if Pin::new(&mut connection).poll(cx).is_ready() {
             return Poll::Ready(End::Said);
         }
         // While it sends a body hyper does not notice that the client is gone if it has sent more than its request, as
@@ -101,5 +110,8 @@ async fn talk(stream: Arc<Stream>, phases: Arc<Phases>, service: Service) -> End
         }
         alarm.as_mut().poll(cx).map(|()| End::Cut)
     })
-    .await
+    .await;
+    // What came together with the request before would be lost.
+    let has_more = ended == End::Unasked && !connection.into_parts().read_buf.is_empty();
+    if has_more { End::Cut } else { ended }
 }

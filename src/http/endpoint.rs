@@ -1,15 +1,17 @@
 //! Accepts connections of one endpoint and keeps their number in bounds.
 
 use std::io;
-use std::pin::pin;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::geteuid;
-use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::admission::{Admission, Role};
 use super::bind::BoundListener;
@@ -33,18 +35,51 @@ use crate::sys::peer;
 /// A served endpoint. Dropping it ends all connections at once.
 #[derive(Debug)]
 pub struct Endpoint {
-    task: JoinHandle<()>,
-    /// How long the connections may go on once accepting ends; `None` while it goes on.
-    stop: watch::Sender<Option<Duration>>,
+    /// Ends with the connections that somebody else can go on with.
+    task: JoinHandle<Vec<OwnedFd>>,
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+/// What an endpoint is told.
+#[derive(Debug)]
+enum Order {
+    /// Serve this connection as well.
+    Welcome(OwnedFd),
+    End(Farewell),
+}
+
+/// What becomes of the connections of an endpoint that ends. In both cases requests under way have so long to be answered.
+#[derive(Debug, Clone, Copy)]
+enum Farewell {
+    /// Those without a request are closed.
+    Close(Duration),
+    /// Those without a request are for another endpoint.
+    HandOver(Duration),
 }
 
 impl Endpoint {
     /// Accepts no more connections, ends the idle ones and the streams, and gives requests under way `grace` to be
     /// answered. Returns when all are closed. The socket itself stays open where another descriptor of it is held.
-    pub async fn close(mut self, grace: Duration) {
-        self.stop.send_replace(Some(grace));
-        // It fails only when the task was ended from outside, and then it is closed as well.
-        drop((&mut self.task).await);
+    pub async fn close(self, grace: Duration) {
+        self.end(Farewell::Close(grace)).await;
+    }
+
+    /// As [`close`](Self::close), but gives the idle connections, for another endpoint of the same socket to
+    /// [`welcome`](Self::welcome): their clients notice nothing. Those that speak TLS are closed.
+    pub async fn hand_over(self, grace: Duration) -> Vec<OwnedFd> {
+        self.end(Farewell::HandOver(grace)).await
+    }
+
+    async fn end(mut self, farewell: Farewell) -> Vec<OwnedFd> {
+        // Both fail only when the task was ended from outside, and then all is closed as well.
+        let _ = self.orders.send(Order::End(farewell));
+        (&mut self.task).await.unwrap_or_default()
+    }
+
+    /// Serves a client that was let in by another endpoint of the same socket and awaits no answer.
+    pub fn welcome(&self, connection: OwnedFd) {
+        // Without a task nobody is served.
+        let _ = self.orders.send(Order::Welcome(connection));
     }
 }
 
@@ -101,7 +136,7 @@ pub fn serve_with(
         ServerConfig::Inet(server) => server.tls.as_ref().map(|files| Arc::new(Identity::of(files))),
         ServerConfig::Unix(_) => None,
     };
-    let (stop, stopped) = watch::channel(None);
+    let (orders, ordered) = mpsc::unbounded_channel();
     let admission = Arc::new(Admission::of(server));
     let site = Arc::new(Site::open(page_of(server), admission.has_password())?);
     let (refusals, strangers) = (Arc::new(Refusals::new()), Arc::new(Semaphore::new(STRANGERS_MAX)));
@@ -121,7 +156,7 @@ pub fn serve_with(
         open,
         tasks,
     };
-    Ok(Endpoint { task: tokio::spawn(server.run(stopped)), stop })
+    Ok(Endpoint { task: tokio::spawn(server.run(ordered)), orders })
 }
 
 fn page_of(server: &ServerConfig) -> &PageConfig {
@@ -142,25 +177,45 @@ impl Acceptor {
         match self {
             Acceptor::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                let credentials = stream.peer_cred()?;
-                let pid = credentials.pid().unwrap_or(0);
-                let peer = Peer::Unix { pid, uid: credentials.uid(), command: command_of(pid), user: None };
-                let mut groups = vec![credentials.gid()];
-                if admission.wants_groups() {
-                    // Who cannot be asked has none: that gives no rights away.
-                    groups.extend(peer::groups(&stream).unwrap_or_default());
-                }
-                let role = admission.role_of(&peer, &groups);
-                Ok((Socket::Unix(stream), peer, role))
+                local(stream, admission)
             }
             Acceptor::Inet(listener) => {
                 let (stream, address) = listener.accept().await?;
-                let peer = Peer::Inet { address, user: None };
-                let role = admission.role_of(&peer, &[]);
-                Ok((Socket::Inet(prepared(stream)?), peer, role))
+                remote(stream, address, admission)
             }
         }
     }
+
+    /// The same for a connection that was accepted before.
+    fn adopt(&self, connection: OwnedFd, admission: &Admission) -> io::Result<(Socket, Peer, Role)> {
+        match self {
+            Acceptor::Unix(_) => local(UnixStream::from_std(StdUnixStream::from(connection))?, admission),
+            Acceptor::Inet(_) => {
+                let stream = TcpStream::from_std(connection.into())?;
+                let address = stream.peer_addr()?;
+                remote(stream, address, admission)
+            }
+        }
+    }
+}
+
+fn local(stream: UnixStream, admission: &Admission) -> io::Result<(Socket, Peer, Role)> {
+    let credentials = stream.peer_cred()?;
+    let pid = credentials.pid().unwrap_or(0);
+    let peer = Peer::Unix { pid, uid: credentials.uid(), command: command_of(pid), user: None };
+    let mut groups = vec![credentials.gid()];
+    if admission.wants_groups() {
+        // Who cannot be asked has none: that gives no rights away.
+        groups.extend(peer::groups(&stream).unwrap_or_default());
+    }
+    let role = admission.role_of(&peer, &groups);
+    Ok((Socket::Unix(stream), peer, role))
+}
+
+fn remote(stream: TcpStream, address: SocketAddr, admission: &Admission) -> io::Result<(Socket, Peer, Role)> {
+    let peer = Peer::Inet { address, user: None };
+    let role = admission.role_of(&peer, &[]);
+    Ok((Socket::Inet(prepared(stream)?), peer, role))
 }
 
 /// The name of a process's program, for people; empty if it cannot be told. The kernel knows it without waiting.
@@ -208,24 +263,22 @@ struct Server {
     times: Times,
     /// The phases of every open connection; those of closed ones are swept out when one is accepted.
     open: Vec<Arc<Phases>>,
-    tasks: JoinSet<()>,
+    /// Each ends with its connection if somebody else can go on with it.
+    tasks: JoinSet<Option<OwnedFd>>,
 }
 
 impl Server {
-    async fn run(mut self, mut stopped: watch::Receiver<Option<Duration>>) {
+    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) -> Vec<OwnedFd> {
         let mut failing = false;
-        let grace = loop {
+        let farewell = loop {
             let resume = self.handshakes.resume();
             tokio::select! {
-                changed = stopped.changed() => {
+                order = orders.recv() => match order {
+                    Some(Order::Welcome(connection)) => self.welcome(connection),
+                    Some(Order::End(farewell)) => break farewell,
                     // Without a sender the endpoint was dropped, and this task with it.
-                    if changed.is_err() {
-                        break Duration::ZERO;
-                    }
-                    if let Some(grace) = *stopped.borrow_and_update() {
-                        break grace;
-                    }
-                }
+                    None => break Farewell::Close(Duration::ZERO),
+                },
                 Some(_) = self.tasks.join_next() => {}
                 () = sleep_until(resume.unwrap_or_else(Instant::now)), if resume.is_some() => {}
                 accepted = self.acceptor.accept(&self.admission), if resume.is_none() => match accepted {
@@ -244,7 +297,14 @@ impl Server {
                 },
             }
         };
-        self.finish(grace).await;
+        self.finish(farewell).await
+    }
+
+    fn welcome(&mut self, connection: OwnedFd) {
+        // One that cannot be served is closed.
+        if let Ok((socket, peer, role)) = self.acceptor.adopt(connection, &self.admission) {
+            self.admit(socket, peer, role);
+        }
     }
 
     fn admit(&mut self, socket: Socket, peer: Peer, role: Role) {
@@ -310,6 +370,7 @@ impl Server {
         self.tasks.spawn(async move {
             connection::serve(stream, service).await;
             drop(slot);
+            None
         });
     }
 
@@ -331,22 +392,35 @@ impl Server {
         true
     }
 
-    async fn finish(mut self, grace: Duration) {
+    /// Gives the connections for somebody else, if there is one.
+    async fn finish(mut self, farewell: Farewell) -> Vec<OwnedFd> {
         drop(self.acceptor);
-        let (fresh, known): (Vec<_>, Vec<_>) = self.open.into_iter().partition(|phases| phases.is_fresh());
-        let mut all = pin!(async { while self.tasks.join_next().await.is_some() {} });
+        let (grace, hands_over) = match farewell {
+            Farewell::Close(grace) => (grace, false),
+            Farewell::HandOver(grace) => (grace, self.handshakes.identity.is_none()),
+        };
+        // Whoever has just come is about to ask, and would have to ask again.
+        let must_ask_now = |phases: &Arc<Phases>| !hands_over && phases.is_fresh();
+        let (mut fresh, known): (Vec<_>, Vec<_>) = self.open.into_iter().partition(must_ask_now);
         for phases in &known {
             phases.end.notify_one();
         }
-        // Whoever has just come is about to ask, and would have to ask again.
-        let patience = if fresh.is_empty() { Duration::ZERO } else { grace.min(FIRST_REQUEST_WAIT) };
-        if timeout(patience, &mut all).await.is_err() {
-            for phases in &fresh {
-                phases.end.notify_one();
+        let begin = Instant::now();
+        let mut left = Vec::new();
+        loop {
+            tokio::select! {
+                ended = self.tasks.join_next() => match ended {
+                    Some(ended) => left.extend(ended.ok().flatten().filter(|_| hands_over)),
+                    None => break,
+                },
+                () = sleep_until(begin + grace.min(FIRST_REQUEST_WAIT)), if !fresh.is_empty() => {
+                    fresh.drain(..).for_each(|phases| phases.end.notify_one());
+                }
+                // What is left is ended with the set.
+                () = sleep_until(begin + grace) => break,
             }
-            // What is left is ended with the set.
-            drop(timeout(grace.saturating_sub(patience), all).await);
         }
+        left
     }
 }
 

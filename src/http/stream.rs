@@ -1,7 +1,7 @@
 //! One client's socket, unix or inet, and how hyper reads and writes it.
 
 use std::io::{self, IoSlice};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -147,6 +147,15 @@ impl Stream {
                     None => return Poll::Ready(()),
                 },
             }
+        }
+    }
+
+    /// The connection itself, for another process to go on with. `None`: it means nothing without what this one knows.
+    pub(super) fn into_descriptor(self) -> Option<OwnedFd> {
+        match self {
+            Stream::Plain(Socket::Unix(stream)) => Some(stream.into_std().ok()?.into()),
+            Stream::Plain(Socket::Inet(stream)) => Some(stream.into_std().ok()?.into()),
+            Stream::Tls(_) => None,
         }
     }
 

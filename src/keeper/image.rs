@@ -13,11 +13,13 @@ use std::path::Path;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::bequest::{SIGNALS_HELD_NAME, write_signals};
 use super::keeper::{self, Inheritance};
 use super::protocol::ToKeeper;
 use super::upgrade::Images;
 use crate::engine::Pid;
 use crate::sys::exec::{self, Executable};
+use crate::sys::signals::Received;
 use crate::sys::{descriptors, process};
 
 const STAGE: &str = "GALAXYD_STAGE";
@@ -90,17 +92,24 @@ pub fn become_keeper(held: &[(String, BorrowedFd<'_>)], inheritance: Inheritance
 }
 
 /// The last act of a worker whose keeper was killed: starts another one, which holds these descriptors under these names,
-/// takes over the children on the roll among them, and starts a worker as soon as this process has ended. The roll has to
+/// has received these signals, takes over the children on the roll among them, and starts a worker as soon as this process has ended. The roll has to
 /// come behind all that must not be missing, should this process be killed on the way.
 ///
 /// # Errors
 ///
 /// EMFILE, ENFILE, EAGAIN, ENOMEM; EPIPE if the new keeper ended. Nothing is lost then, and nobody is in charge.
-pub fn start_keeper<'a>(held: impl Iterator<Item = (&'a str, BorrowedFd<'a>)>) -> io::Result<Pid> {
+pub fn start_keeper<'a>(
+    held: impl Iterator<Item = (&'a str, BorrowedFd<'a>)>,
+    signals: &[Received],
+) -> io::Result<Pid> {
     let (mine, theirs) = descriptors::packet_pair()?;
     let environment = environment("keeper", theirs.as_fd());
     let pid = Executable::of_this_process().start(&exec::arguments(), &environment, theirs.as_fd(), &[])?;
     drop(theirs);
+    if !signals.is_empty() {
+        let message = ToKeeper::Hold { name: SIGNALS_HELD_NAME.to_owned() };
+        send_all(&mine, &message, &[write_signals(signals)?.as_fd()])?;
+    }
     for (name, descriptor) in held {
         send_all(&mine, &ToKeeper::Hold { name: name.to_owned() }, &[descriptor])?;
     }

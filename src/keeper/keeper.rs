@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::adoption::WATCH;
+use super::bequest::{SIGNALS_HELD_NAME, read_signals};
 use super::codec::MESSAGE_BYTES_MAX;
 use super::enrolment::ROLL_HELD_NAME;
 use super::herald::{Due, Herald};
@@ -224,6 +225,9 @@ impl Keeper {
                 self.table.hold(name, descriptor);
             }
         }
+        for received in self.table.take(SIGNALS_HELD_NAME).map(read_signals).into_iter().flatten() {
+            self.table.remember_signal(received, clock::monotonic());
+        }
         let has_all = self.table.named(ROLL_HELD_NAME).is_some();
         let cut = || io::Error::new(io::ErrorKind::UnexpectedEof, "the sender ended before all was handed over");
         inheritance.or(has_all.then_some(Inheritance::Daemon)).ok_or_else(cut)
@@ -277,9 +281,9 @@ impl Keeper {
         due.map(|due| due.saturating_sub(clock::monotonic()))
     }
 
-    /// When the worker has to have taken all signals in hand.
+    /// When the worker has to have taken all signals in hand that it takes in hand at once.
     fn answer_due(&self, worker: &Tenure) -> Option<Duration> {
-        let first = self.table.signals.iter().map(|pending| pending.since).min()?;
+        let first = self.table.unanswered_since()?;
         (worker.pid != 0 && !worker.killed).then(|| first.max(worker.since) + ANSWER_WAIT)
     }
 

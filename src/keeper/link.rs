@@ -39,6 +39,8 @@ pub struct KeeperLink {
     queue: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
     buffer: Box<[u8]>,
     holdings: Holdings,
+    /// A message could not be sent because nobody is there.
+    gone: bool,
 }
 
 impl KeeperLink {
@@ -50,7 +52,7 @@ impl KeeperLink {
     pub fn new(socket: OwnedFd) -> Result<Self, LinkError> {
         let socket = Watched::new(socket).map_err(LinkError::Socket)?;
         let buffer = vec![0; MESSAGE_BYTES_MAX].into_boxed_slice();
-        Ok(Self { socket, queue: VecDeque::new(), buffer, holdings: Holdings::default() })
+        Ok(Self { socket, queue: VecDeque::new(), buffer, holdings: Holdings::default(), gone: false })
     }
 
     /// Sends at once or queues; queued messages leave, in order, while [`receive`](Self::receive) is awaited.
@@ -97,10 +99,35 @@ impl KeeperLink {
         }
     }
 
+    /// What a keeper that has ended said before and nobody has read.
+    pub fn last_words(&mut self) -> Vec<FromKeeper> {
+        let mut words = Vec::new();
+        loop {
+            match descriptors::receive(&self.socket, &mut self.buffer) {
+                Ok((length @ 1.., carried)) => {
+                    let message = FromKeeper::decode(self.buffer.get(..length).unwrap_or_default());
+                    if let Ok(message) = message {
+                        self.holdings.heard(&message, &carried);
+                        words.push(message);
+                    }
+                }
+                // That it left something unread is told once, and before what it said.
+                Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted) => {}
+                Ok(_) | Err(_) => return words,
+            }
+        }
+    }
+
     /// Whether everything given to [`send`](Self::send) has left this process.
     #[must_use]
     pub fn is_flushed(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// Whether something was sent to a keeper that had ended: what was sent last need not have reached it either.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.gone
     }
 
     /// Everything the keeper holds, with the pipes of its children: for the next keeper.
@@ -127,7 +154,11 @@ impl KeeperLink {
                 Ok(()) => drop(self.queue.pop_front()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(trouble(error)),
+                Err(error) => {
+                    let error = trouble(error);
+                    self.gone |= matches!(error, LinkError::Gone);
+                    return Err(error);
+                }
             }
         }
         Ok(())
@@ -193,6 +224,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_keeper_said_before_it_ended_with_unread_messages_is_found() {
+        let (worker, keeper) = descriptors::packet_pair().unwrap();
+        on_a_runtime(async {
+            let mut link = KeeperLink::new(worker).unwrap();
+            link.send(&ToKeeper::Ready, vec![]).unwrap();
+            let words = [15, 1].map(|signal| FromKeeper::Signal { signal, pid: 7, uid: 0 });
+            for message in &words {
+                let mut bytes = Vec::new();
+                message.encode(&mut bytes).unwrap();
+                descriptors::send(&keeper, &bytes, &[]).unwrap();
+            }
+            drop(keeper);
+            assert!(matches!(link.receive().await, Err(LinkError::Gone)), "the reset comes first");
+            assert_eq!(link.last_words(), words);
+        });
+    }
+
+    #[test]
     fn a_keeper_that_ended_is_told_to_both_directions() {
         let (worker, keeper) = descriptors::packet_pair().unwrap();
         on_a_runtime(async {
@@ -201,7 +250,10 @@ mod tests {
             assert_eq!(next(&keeper), (ToKeeper::Ready, 0));
             drop(keeper);
             assert!(matches!(link.receive().await, Err(LinkError::Gone)));
+            assert_eq!(link.last_words(), []);
+            assert!(!link.is_gone(), "nothing was lost yet");
             assert!(matches!(link.send(&ToKeeper::Ready, vec![]), Err(LinkError::Gone)));
+            assert!(link.is_gone());
         });
     }
 }

@@ -1,6 +1,7 @@
 //! The programs' parent: spawns, signals, reaps, holds descriptors and exit statuses.
 
 mod adoption;
+mod bequest;
 mod checksum;
 mod codec;
 mod enrolment;

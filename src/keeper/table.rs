@@ -130,4 +130,31 @@ impl Table {
     pub(super) fn signal_taken(&mut self, number: i32) {
         self.signals.retain(|pending| pending.received.signal != number);
     }
+
+    /// Since when the oldest signal waits that a worker takes in hand at once. HUP is in hand when the configuration was read,
+    /// and that takes as long as its file system does.
+    pub(super) fn unanswered_since(&self) -> Option<Duration> {
+        let answered = self.signals.iter().filter(|pending| pending.received.signal != libc::SIGHUP);
+        answered.map(|pending| pending.since).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reload_may_take_its_time_and_nothing_else_may() {
+        let mut table = Table::default();
+        let receive = |table: &mut Table, signal, seconds| {
+            table.remember_signal(Received { signal, pid: 0, uid: 0 }, Duration::from_secs(seconds))
+        };
+        assert!(receive(&mut table, libc::SIGHUP, 1));
+        assert_eq!(table.unanswered_since(), None);
+        assert!(receive(&mut table, libc::SIGUSR2, 7) && receive(&mut table, libc::SIGTERM, 5));
+        assert!(!receive(&mut table, libc::SIGTERM, 9), "it waits already");
+        assert_eq!(table.unanswered_since(), Some(Duration::from_secs(5)));
+        table.signal_taken(libc::SIGTERM);
+        assert_eq!(table.unanswered_since(), Some(Duration::from_secs(7)));
+    }
 }

@@ -17,6 +17,8 @@ use nix::fcntl::{AtFlags, OFlag, openat, readlinkat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
+use crate::sys::beneath;
+
 /// Links behind links, at most; the kernel's number is 40.
 const LINKS_MAX: usize = 16;
 
@@ -148,8 +150,8 @@ impl Place {
         if is_special(&self.path) {
             return purpose.plainly(&self.path).map(Found::File);
         }
-        let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        match openat(&self.directory, self.name.as_os_str(), flags | purpose.flags(), purpose.mode()) {
+        let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY | purpose.flags();
+        match beneath::open(&self.directory, &self.name, flags, purpose.mode()) {
             Ok(file) => {
                 let file = File::from(file);
                 self.judge(&file)?;
@@ -181,8 +183,7 @@ impl Place {
     }
 
     fn behind_the_link(&self) -> io::Result<Place> {
-        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let link = openat(&self.directory, self.name.as_os_str(), flags, Mode::empty())?;
+        let link = beneath::open(&self.directory, &self.name, OFlag::O_PATH, Mode::empty())?;
         let stat = fstat(&link)?;
         let made_by_us = is_ours(stat.st_uid) && stat.st_nlink == 1;
         if !made_by_us && !self.is_trusted() {

@@ -83,9 +83,11 @@ mod tests {
         let program = ServiceManager::at(OsStr::new(&address)).unwrap();
         let file = tempfile::tempfile().unwrap();
         program.tell("STATUS=loading", &[file.as_fd()]).unwrap();
+        program.tell("", &[]).unwrap();
         program.tell("READY=1", &[]).unwrap();
         let uid = nix::unistd::geteuid().as_raw();
         assert_eq!(receive(&mailbox).unwrap(), Message { text: b"STATUS=loading".to_vec(), uid });
+        assert_eq!(receive(&mailbox).unwrap(), Message { text: Vec::new(), uid }, "nobody is confused by nothing");
         assert_eq!(receive(&mailbox).unwrap(), Message { text: b"READY=1".to_vec(), uid });
         assert_ne!(open().unwrap().1, address);
     }

@@ -3,6 +3,7 @@
 //! Knows no policy and imports no other room. What can be said with a safe wrapper of `nix`
 //! is; the rest is one small `unsafe` block at a time.
 
+pub mod beneath;
 pub mod cgroup;
 mod child;
 pub mod child_pipes;

@@ -14,6 +14,8 @@ impl Worker {
             Effect::Spawn { process, attempt } => self.spawn(process, attempt),
             Effect::Kill { process, kill } => self.kill(process, kill),
             Effect::Log(line) => write(&line),
+            // The keeper may have died before it did what the client would be told is done: he asks the next worker.
+            Effect::Answer { .. } if self.keeper.is_gone() => {}
             Effect::Answer { id, answer } => {
                 if let Some(waiting) = self.waiting.remove(&id) {
                     self.grow();
@@ -84,7 +86,9 @@ impl Worker {
     /// Sends to the keeper what is prepared.
     pub(super) fn send_spawns(&mut self) {
         while let Some((wanted, prepared)) = self.spawns.pop(now().mono) {
-            if let Err(error) = self.send_spawn(wanted, prepared) {
+            let sent = self.send_spawn(wanted, prepared);
+            // Whoever takes over from a keeper that is gone finds in the journal what was wanted.
+            if let Err(error) = sent.or_else(|error| if self.keeper.is_gone() { Ok(()) } else { Err(error) }) {
                 self.spawn_failed(wanted.process, error);
             }
         }
@@ -143,7 +147,9 @@ impl Worker {
         }
         self.children.note_signal(id, kill.signal);
         let message = ToKeeper::Signal { id, signal: kill.signal, group: kill.group };
-        if let Err(error) = self.keeper.send(&message, Vec::new()) {
+        if let Err(error) = self.keeper.send(&message, Vec::new())
+            && !self.keeper.is_gone()
+        {
             let text = format!("cannot ask the keeper to signal pid {}: {error}", kill.pid);
             self.feed(Input::KillFailed { process, pid: kill.pid, signal: kill.signal, text });
         }

@@ -10,6 +10,7 @@ use crate::events;
 use crate::keeper::{Ended, FromKeeper, Stage, ToKeeper};
 use crate::logs::{Command, Level, SourceId, log};
 use crate::sys::errno;
+use crate::sys::signals::Received;
 
 impl Worker {
     pub(super) fn on_keeper(&mut self, message: &FromKeeper, mut descriptors: Vec<OwnedFd>) {
@@ -38,6 +39,7 @@ impl Worker {
             FromKeeper::Followed { id, pid, errno } => self.followed(id, pid, errno),
             FromKeeper::Signalled { id, signal, errno } => self.signalled(id, signal, errno),
             FromKeeper::Signal { signal, pid, uid } => {
+                self.signals.push(Received { signal, pid, uid });
                 self.on_signal(signal, pid, uid);
             }
             FromKeeper::OrphanReaped { pid, exit } => {
@@ -215,6 +217,12 @@ impl Worker {
             }
             _ => log(Level::Blather, &format!("received {name} indicating nothing")),
         }
+        self.signal_taken(signal);
+    }
+
+    /// What it means is decided; the keeper hears that when it is journalled.
+    pub(super) fn signal_taken(&mut self, signal: i32) {
+        self.signals.retain(|received| received.signal != signal);
         self.after_settling.push(ToKeeper::SignalTaken { signal });
     }
 

@@ -8,6 +8,7 @@ mod calls;
 mod cause;
 mod cgroups;
 mod children;
+mod clients;
 mod confinement;
 mod describe;
 mod directories;

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use super::inheritance;
+use super::invocation::Call;
 use super::journal::{Journal, Snapshot};
 use super::state_files::{self, StateFiles};
 use super::worker::{Worker, now};
@@ -20,27 +21,33 @@ use crate::sys::errno;
 pub(super) const NONE: &str =
     "running without persistence: should the daemon be killed, its programs would not be found";
 
-/// How long after a failure the journal is tried in its file again.
+const BACK: &str = "persistence is back: should the daemon be killed, its programs are found";
+
+/// How long after a failure the files are tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// The files, and what is wrong with them.
 #[derive(Debug, Default)]
 pub(super) struct Persistence {
-    /// `None`: they were not to be had at the start.
+    is_wanted: bool,
+    /// `None`: they have not been to be had yet.
     files: Option<StateFiles>,
     /// Why the journal is in memory.
     journal: Option<String>,
     /// Why the roll is in the keeper's memory.
     roll: Option<String>,
     retry_at: Option<Moment>,
+    /// What has changed and nobody was told yet.
+    news: Option<(Level, String)>,
 }
 
 impl Persistence {
-    pub(super) fn new(files: Option<StateFiles>) -> Persistence {
-        Persistence { files, ..Persistence::default() }
+    /// Without a keeper there is nobody to go on, and nothing is wanted.
+    pub(super) fn of(call: &Call, files: Option<StateFiles>) -> Persistence {
+        Persistence { files, is_wanted: !call.alone, ..Persistence::default() }
     }
 
-    /// When to try the journal's file again.
+    /// When to try the files again.
     pub(super) fn deadline(&self) -> Option<Moment> {
         self.retry_at
     }
@@ -60,8 +67,16 @@ impl Persistence {
                     self.retry_at = Some(now().mono + RETRY_AFTER);
                 }
             }
+        } else if self.is_wanted {
+            self.retry_at = Some(now().mono + RETRY_AFTER);
         }
         Journal::begin(snapshot)
+    }
+
+    /// There are files where there were none.
+    fn found(&mut self, files: StateFiles) {
+        self.files = Some(files);
+        self.announce(true);
     }
 
     fn journal_is(&mut self, problem: Option<String>) {
@@ -82,6 +97,7 @@ impl Persistence {
     /// What an administrator should know.
     pub(super) fn notice(&self) -> Option<String> {
         match self.problem() {
+            _ if !self.is_wanted => None,
             Some(problem) => Some(format!("{NONE} ({problem})")),
             None => self.files.is_none().then(|| NONE.to_owned()),
         }
@@ -91,12 +107,10 @@ impl Persistence {
         self.roll.as_deref().or(self.journal.as_deref())
     }
 
-    fn announce(&self, before: bool) {
+    fn announce(&mut self, before: bool) {
         match self.problem() {
-            Some(problem) if !before => log(Level::Critical, &format!("{NONE} ({problem})")),
-            None if before => {
-                log(Level::Warn, "persistence is back: should the daemon be killed, its programs are found");
-            }
+            Some(problem) if !before => self.news = Some((Level::Critical, format!("{NONE} ({problem})"))),
+            None if before => self.news = Some((Level::Warn, BACK.to_owned())),
             Some(_) | None => {}
         }
     }
@@ -125,21 +139,27 @@ pub(super) fn renew(
     }
     // The first time, the launcher has said why there are none.
     directory?;
-    match inheritance::found(&config.daemon) {
-        Ok(held) => {
-            for (name, descriptor) in held {
-                if let Err(error) = keeper.send(&ToKeeper::Hold { name }, vec![descriptor]) {
-                    log(Level::Warn, &format!("cannot hand the state files to the keeper: {error}"));
-                }
-            }
+    match make(config, keeper) {
+        Ok(files) => {
             roll.iter().for_each(state_files::remove_moved);
-            wanted.ok()
+            Some(files)
         }
         Err(problem) => {
             log(Level::Critical, &format!("{NONE} ({problem})"));
             None
         }
     }
+}
+
+/// New files, which the keeper holds from now on.
+fn make(config: &Config, keeper: &mut KeeperLink) -> Result<StateFiles, String> {
+    let held = inheritance::found(&config.daemon)?;
+    for (name, descriptor) in held {
+        if let Err(error) = keeper.send(&ToKeeper::Hold { name }, vec![descriptor]) {
+            log(Level::Warn, &format!("cannot hand the state files to the keeper: {error}"));
+        }
+    }
+    StateFiles::open(&config.daemon).map_err(|error| error.to_string())
 }
 
 /// Those that a predecessor had, or a daemon that was killed.
@@ -157,9 +177,15 @@ fn take_from(held: &mut BTreeMap<String, OwnedFd>) -> (Option<OwnedFd>, Option<F
 }
 
 impl Worker {
-    /// Tries to bring the journal back to its file if that is due.
+    /// Tries to bring roll and journal to their files if that is due.
     pub(super) fn retry_persistence(&mut self) {
         if self.persistence.deadline().is_some_and(|at| at <= now().mono) {
+            // Why not was said at the start.
+            if self.persistence.files.is_none()
+                && let Ok(files) = make(&self.config, &mut self.keeper)
+            {
+                self.persistence.found(files);
+            }
             self.restructured = true;
             self.write_journal();
         }
@@ -167,11 +193,19 @@ impl Worker {
 
     pub(super) fn roll_is(&mut self, errno: i32) {
         self.persistence.roll_is(errno);
+        self.tell_of_persistence();
     }
 
-    /// What an administrator should know of the daemon itself. Without a keeper there is nobody to go on.
+    pub(super) fn tell_of_persistence(&mut self) {
+        if let Some((level, text)) = self.persistence.news.take() {
+            log(level, &text);
+            self.record_daemon(&text);
+        }
+    }
+
+    /// What an administrator should know of the daemon itself.
     pub(super) fn notices(&self) -> Vec<String> {
-        let persistence = self.persistence.notice().filter(|_| !self.call.alone);
+        let persistence = self.persistence.notice();
         let log = self.activity.trouble().map(|trouble| format!("running without its own log: {trouble}"));
         persistence.into_iter().chain(log).collect()
     }

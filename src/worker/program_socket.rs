@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, open, openat};
+use nix::fcntl::{AtFlags, OFlag, open};
 use nix::sys::socket::{
     AddressFamily, Backlog, Shutdown, SockFlag, SockType, SockaddrStorage, UnixAddr, bind, listen, setsockopt,
     shutdown, socket, sockopt,
@@ -19,6 +19,7 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, geteuid, unlinkat};
 use crate::config::{Owner, Passing, SocketConfig};
 use crate::http;
 use crate::logs::{Level, log};
+use crate::sys::beneath;
 
 /// Why there is no socket; the reasons are worded as by Python, whose texts people search for.
 #[derive(Debug, thiserror::Error)]
@@ -175,8 +176,7 @@ impl<'a> Place<'a> {
     /// Sets owner and mode of the socket that was just bound here, and of nothing else that somebody may have put in
     /// its place.
     fn give(&self, file: &Path, config: &SocketConfig) -> Result<(), Failure> {
-        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let bound = openat(&self.directory, self.name, flags, Mode::empty())?;
+        let bound = beneath::open(&self.directory, self.name, OFlag::O_PATH, Mode::empty())?;
         let status = fstat(&bound)?;
         if !is_socket(&status) || status.st_uid != geteuid().as_raw() {
             return Err(Failure::Replaced(file.to_owned()));

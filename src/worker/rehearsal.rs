@@ -55,12 +55,14 @@ impl State {
         Ok(memory.into())
     }
 
-    /// The version of the program that said this, if it has understood the state; else why not.
-    pub(super) fn verdict(&self, ended_well: bool, said: &[u8]) -> Result<String, String> {
+    /// Which program said this, if it has understood the state; else why not.
+    pub(super) fn verdict(&self, ended_well: bool, said: &[u8]) -> Result<Successor, String> {
         let said = String::from_utf8_lossy(said);
         let version = said.strip_prefix(BEFORE_VERSION).and_then(|rest| rest.split_once(&before_proof(&self.0)));
         match version {
-            Some((version, _)) if ended_well && !version.contains(char::is_whitespace) => Ok(version.to_owned()),
+            Some((version, further)) if ended_well && !version.contains(char::is_whitespace) => {
+                Ok(Successor { version: version.to_owned(), takes_clients: further.starts_with(TAKES_CLIENTS) })
+            }
             _ => {
                 let line = said.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
                 let excuse: String = printable(line.trim()).chars().take(EXCUSE_MAX_CHARS).collect();
@@ -68,6 +70,14 @@ impl State {
             }
         }
     }
+}
+
+/// A program that can go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Successor {
+    pub(super) version: String,
+    /// It goes on with connections that are left to it.
+    pub(super) takes_clients: bool,
 }
 
 /// How the program is run. A program of ours that knows of no rehearsals shows its version and ends.
@@ -86,7 +96,7 @@ pub(super) fn plan(path: CString, name: CString) -> ExecPlan {
 #[must_use]
 pub fn rehearse() -> ExitCode {
     let (text, code) = match understood() {
-        Ok(state) => (format!("{BEFORE_VERSION}{VERSION}{}\n", before_proof(&state)), ExitCode::SUCCESS),
+        Ok(state) => (format!("{BEFORE_VERSION}{VERSION}{}{TAKES_CLIENTS}\n", before_proof(&state)), ExitCode::SUCCESS),
         Err(error) => (format!("galaxyd {VERSION} cannot go on with this daemon: {error}\n"), ExitCode::FAILURE),
     };
     // Who does not listen takes it for a failure.
@@ -95,6 +105,9 @@ pub fn rehearse() -> ExitCode {
 }
 
 const BEFORE_VERSION: &str = "galaxyd ";
+
+/// What follows the proof. Programs from before there was anything to follow take no notice of it.
+const TAKES_CLIENTS: &str = " and with its clients";
 
 /// What follows the version: shows that the state was read.
 fn before_proof(state: &[u8]) -> String {
@@ -142,7 +155,10 @@ mod tests {
     fn only_the_proof_that_the_state_was_read_counts() {
         let state = State(vec![1, 2, 3]);
         let good = format!("{BEFORE_VERSION}1.2.3{}\n", before_proof(&state.0));
-        assert_eq!(state.verdict(true, good.as_bytes()), Ok("1.2.3".to_owned()));
+        let successor = |takes_clients| Ok(Successor { version: "1.2.3".to_owned(), takes_clients });
+        assert_eq!(state.verdict(true, good.as_bytes()), successor(false));
+        let present = format!("{}{TAKES_CLIENTS}\n", good.trim_end());
+        assert_eq!(state.verdict(true, present.as_bytes()), successor(true));
         assert!(state.verdict(false, good.as_bytes()).is_err());
         assert!(State(vec![1, 2]).verdict(true, good.as_bytes()).is_err());
         assert_eq!(state.verdict(true, b""), Err("it said nothing".to_owned()));

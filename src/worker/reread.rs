@@ -8,7 +8,6 @@ use super::report;
 use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker};
 use crate::config::{self, Config, DaemonConfig, GroupConfig, Loaded, NotFound};
 use crate::engine::{Input, Refusal, Request};
-use crate::keeper::ToKeeper;
 use crate::logs::{Command, Level, log};
 use crate::rpc::{Fault, FaultCode, Value};
 use crate::sys::side;
@@ -43,7 +42,7 @@ impl Worker {
                 match asker {
                     Asker::Client(reply) => reply.send(answer),
                     // Until now a successor would have been told of the signal.
-                    Asker::Signal => self.after_settling.push(ToKeeper::SignalTaken { signal: libc::SIGHUP }),
+                    Asker::Signal => self.signal_taken(libc::SIGHUP),
                 }
                 if restart {
                     self.tell_exits_of(|_| true);

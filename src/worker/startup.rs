@@ -15,6 +15,7 @@ use super::announcing::Announced;
 use super::calendar::Calendar;
 use super::cgroups::Cgroups;
 use super::children::Children;
+use super::clients;
 use super::directories::Directories;
 use super::ear::TapRecord;
 use super::galaxy_rules;
@@ -185,6 +186,7 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let mut engine = Engine::new();
     engine.set_restart_rate(config.daemon.restart_rate);
     let state = State {
+        persistence: Persistence::of(&call, files),
         call,
         environment: invocation.environment,
         cgroups: Cgroups::start(&config.daemon.cgroup, pid, inventory.generation),
@@ -196,7 +198,6 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         events,
         tap_records: BTreeMap::new(),
         journal: None,
-        persistence: Persistence::new(files),
         next_child: next_child(&inventory.programs),
         activity,
     };
@@ -268,6 +269,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let launch = inventory.held.remove(launch::HELD_NAME).and_then(|launch| memory::read(launch).ok());
     let launch: LaunchRecord = launch.unwrap_or(journalled_launch);
     let locked = inventory.held.remove(pidfile::HELD_NAME);
+    let clients = clients::take_from(&mut inventory.held);
     let files = persistence::resume(&config, &mut inventory.held);
     let activity = activity::open(&config)?;
     let listeners = adopt_listeners(&config, &mut inventory.held)?;
@@ -276,8 +278,10 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let specs: Vec<_> =
         active.values().map(|group| events::GroupSpec::of(group, |name| engine.find(&group.name, name))).collect();
     let events = Events::restore(config.daemon.identifier.clone(), &specs, events);
+    let call = call(&invocation, &launch)?;
     let state = State {
-        call: call(&invocation, &launch)?,
+        persistence: Persistence::of(&call, files),
+        call,
         environment: invocation.environment,
         launch,
         cgroups: Cgroups::resume(cgroups),
@@ -288,7 +292,6 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         events,
         tap_records: latest(taps),
         journal: Some(journal),
-        persistence: Persistence::new(files),
         next_child: journalled.max(next_child(&inventory.programs)),
         activity,
     };
@@ -318,6 +321,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     engine.resume(now(), effects);
     worker.close_unused_sockets();
     worker.tell_keeper(&ToKeeper::Ready);
+    worker.welcome_clients(clients);
     worker.note_upgrade(upgrade);
     Ok(worker)
 }
@@ -429,6 +433,7 @@ fn assemble(
         journal,
         persistence,
         keeper,
+        signals: Vec::new(),
         pid,
         children: Children::default(),
         next_child,

@@ -12,12 +12,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, FcntlArg, OFlag, fcntl, open, openat, renameat};
+use nix::fcntl::{AtFlags, FcntlArg, OFlag, fcntl, open, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 use super::pidfile::whole_file;
 use crate::config::DaemonConfig;
+use crate::sys::beneath;
 
 /// The name under which the keeper holds the runtime directory.
 pub(super) const HELD_NAME: &str = "runtime-directory";
@@ -158,8 +159,8 @@ impl StateFiles {
             Ok(()) | Err(Errno::ENOENT) => {}
             Err(errno) => return Err(errno.into()),
         }
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        Ok(File::from(openat(&self.directory, name.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?))
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
+        Ok(File::from(beneath::open(&self.directory, &name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?))
     }
 
     /// Puts the new journal in the place of the former one.
@@ -197,8 +198,8 @@ impl StateFiles {
     }
 
     fn existing(&self, name: &str, more: OFlag) -> Result<Option<File>, Unusable> {
-        let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | more;
-        let file = match openat(&self.directory, name, flags, Mode::S_IRUSR | Mode::S_IWUSR) {
+        let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | more;
+        let file = match beneath::open(&self.directory, name, flags, Mode::S_IRUSR | Mode::S_IWUSR) {
             Ok(file) => File::from(file),
             Err(Errno::ENOENT) => return Ok(None),
             Err(Errno::ELOOP | Errno::EISDIR | Errno::ENXIO) => return Err(Unusable::NotAFile),

@@ -8,8 +8,9 @@ use super::memory;
 use super::startup::Ended;
 use super::worker::Worker;
 use crate::config::LogLevelName;
-use crate::keeper::{self, LinkError, ROLL_HELD_NAME};
+use crate::keeper::{self, FromKeeper, LinkError, ROLL_HELD_NAME};
 use crate::logs::{Level, log};
+use crate::sys::signals::Received;
 
 /// Set by systemd, which starts the unit again: a second daemon beside it would be in its way.
 const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
@@ -42,7 +43,8 @@ impl Worker {
         }
     }
 
-    fn start_keeper(&self) -> std::io::Result<i32> {
+    fn start_keeper(&mut self) -> std::io::Result<i32> {
+        let signals = self.pending_signals();
         let text = format!("this keeper takes the place of process {}, which was killed", self.pid);
         let launch = LaunchRecord { messages: vec![(LogLevelName::Warn, text)], ..self.launch.clone() };
         let launch = memory::document(c"galaxyd-launch", &launch)?;
@@ -53,6 +55,15 @@ impl Worker {
             .partition(|(name, _)| *name == ROLL_HELD_NAME);
         // Should this worker be killed before the roll is handed over, the next start finds it; and without the record
         // nobody begins afresh.
-        keeper::start_keeper(others.into_iter().chain(roll).chain([(launch::HELD_NAME, launch.as_fd())]))
+        keeper::start_keeper(others.into_iter().chain(roll).chain([(launch::HELD_NAME, launch.as_fd())]), &signals)
+    }
+
+    /// Those that were not dealt with, and those of which this worker has not even read.
+    fn pending_signals(&mut self) -> Vec<Received> {
+        let unread = self.keeper.last_words().into_iter().filter_map(|message| match message {
+            FromKeeper::Signal { signal, pid, uid } => Some(Received { signal, pid, uid }),
+            _ => None,
+        });
+        std::mem::take(&mut self.signals).into_iter().chain(unread).collect()
     }
 }

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use super::memory;
-use super::rehearsal::{self, State};
+use super::rehearsal::{self, State, Successor};
 use super::reply::Reply;
-use super::startup::Ended;
+use super::startup::{Ended, listener_name};
 use super::worker::{Done, Worker, now};
 use crate::VERSION;
 use crate::engine::{Exit, Moment};
@@ -31,7 +31,8 @@ const HELD_NAME: &str = "upgrade";
 /// So long a rehearsal may take.
 const REHEARSAL_MAX: Duration = Duration::from_secs(10);
 
-/// So long connections with a request under way hold an upgrade back. New ones wait in the meantime.
+/// So long connections with a request under way hold an upgrade back. New ones wait in the meantime, and so do those
+/// without a request.
 const CONNECTIONS_MAX: Duration = Duration::from_millis(150);
 
 /// So much of what a program in rehearsal says is read, in bytes.
@@ -75,6 +76,8 @@ pub(super) enum Upgrades {
     Agreed {
         program: OwnedFd,
         record: Record,
+        /// It goes on with clients that are connected.
+        takes_clients: bool,
         reply: Reply,
     },
     /// This worker ends.
@@ -198,9 +201,9 @@ impl Worker {
             (None, Some(exit)) => state.verdict(exit == Exit::Code(0), &said(output.as_ref())),
         };
         match verdict {
-            Ok(next) => {
-                let record = Record { former: VERSION.to_owned(), next, path, number: id };
-                self.upgrades = Upgrades::Agreed { program, record, reply };
+            Ok(Successor { version, takes_clients }) => {
+                let record = Record { former: VERSION.to_owned(), next: version, path, number: id };
+                self.upgrades = Upgrades::Agreed { program, record, takes_clients, reply };
             }
             Err(reason) => {
                 let text = format!("{} cannot take the place of galaxyd {VERSION}: {reason}", path.display());
@@ -235,7 +238,7 @@ impl Worker {
             return None;
         }
         let agreed = std::mem::replace(&mut self.upgrades, Upgrades::MakingWay);
-        let Upgrades::Agreed { program, record, reply } = agreed else { return None };
+        let Upgrades::Agreed { program, record, takes_clients, reply } = agreed else { return None };
         let answer = record.answer(None);
         let Record { former, next, path, .. } = &record;
         log(Level::Warn, &format!("upgrading from galaxyd {former} to galaxyd {next} ({})", path.display()));
@@ -244,15 +247,18 @@ impl Worker {
             Err(error) => log(Level::Warn, &format!("the next galaxyd will not know where it comes from: {error}")),
         }
         self.stop_socket_watch().await;
-        let endpoints: Vec<_> = self.endpoints.drain(..).chain(self.former_endpoints.drain(..)).collect();
-        let mut closing: JoinSet<()> = endpoints.into_iter().map(|endpoint| endpoint.close(CONNECTIONS_MAX)).collect();
+        let mut closing = self.leave_endpoints(takes_clients);
         // The connections hear of their end before the answer.
         tokio::task::yield_now().await;
         reply.send(Ok(answer));
         // Whoever was let in is answered, as far as that needs nobody else.
+        let mut clients = Vec::new();
         loop {
             tokio::select! {
-                closed = closing.join_next() => if closed.is_none() { break },
+                closed = closing.join_next() => match closed {
+                    Some(left) => clients.extend(left.into_iter().flatten()),
+                    None => break,
+                },
                 Some(incoming) = self.requests.recv() => {
                     self.on_request(incoming);
                     self.settle();
@@ -260,11 +266,37 @@ impl Worker {
             }
         }
         self.settle();
+        self.leave_clients(clients);
         if let Err(error) = self.keeper.send(&ToKeeper::Upgrade, vec![program]) {
             log(Level::Critical, &format!("cannot tell the keeper of the upgrade: {error}"));
         }
         while !self.keeper.is_flushed() && self.keeper.receive().await.is_ok() {}
         Some(Ended::Exit(ExitCode::SUCCESS))
+    }
+
+    /// Lets in nobody any more; each endpoint gives the clients for the next worker, with the name of its socket.
+    fn leave_endpoints(&mut self, takes_clients: bool) -> JoinSet<Vec<(String, OwnedFd)>> {
+        let mut closing = JoinSet::new();
+        // Their sockets have no name any more.
+        let mut nameless: Vec<_> = self.former_endpoints.drain(..).collect();
+        let names: Vec<_> = self.config.servers.iter().map(listener_name).collect();
+        for (endpoint, name) in self.endpoints.drain(..).zip(names) {
+            if takes_clients {
+                closing.spawn(async move {
+                    let clients = endpoint.hand_over(CONNECTIONS_MAX).await;
+                    clients.into_iter().map(|client| (name.clone(), client)).collect()
+                });
+            } else {
+                nameless.push(endpoint);
+            }
+        }
+        for endpoint in nameless {
+            closing.spawn(async move {
+                endpoint.close(CONNECTIONS_MAX).await;
+                Vec::new()
+            });
+        }
+        closing
     }
 
     /// An upgrade by which this worker came, or which failed. It is noted when this worker is ready.

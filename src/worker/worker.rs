@@ -45,6 +45,7 @@ use crate::keeper::{self, FromKeeper, KeeperLink, LinkError, ToKeeper};
 use crate::logs::{Activity, Level, Notice, Notices, Plane, SourceId, log};
 use crate::sys::clock;
 use crate::sys::proc_table::Identity;
+use crate::sys::signals::Received;
 
 /// A client that waits for the engine's answer.
 #[derive(Debug)]
@@ -150,6 +151,8 @@ pub(super) struct Worker {
     pub(super) journal: Option<Journal>,
     pub(super) persistence: Persistence,
     pub(super) keeper: KeeperLink,
+    /// To the daemon, and not dealt with yet.
+    pub(super) signals: Vec<Received>,
     /// The daemon's pid as the world knows it: the keeper's.
     pub(super) pid: u32,
     pub(super) children: Children,
@@ -412,7 +415,9 @@ impl Worker {
             probes: self.probes.records(),
             operations: self.rollouts.records(),
         };
-        let journal = self.persistence.begin_journal(&snapshot)?;
+        let journal = self.persistence.begin_journal(&snapshot);
+        self.tell_of_persistence();
+        let journal = journal?;
         let hold = ToKeeper::Hold { name: journal::HELD_NAME.to_owned() };
         self.keeper.send(&hold, vec![journal.descriptor()?]).map_err(std::io::Error::other)?;
         self.journal = Some(journal);

@@ -254,8 +254,12 @@ impl Daemon {
 
     /// One field of a process's information, as text.
     pub(crate) fn info(&self, process: &str, field: &str) -> Result<String, String> {
-        let answer = self
-            .call("supervisor.getProcessInfo", &format!("<param><value><string>{process}</string></value></param>"))?;
+        self.field("supervisor.getProcessInfo", process, field)
+    }
+
+    /// One field of what a method answers about a process, as text.
+    pub(crate) fn field(&self, method: &str, process: &str, field: &str) -> Result<String, String> {
+        let answer = self.call(method, &format!("<param><value><string>{process}</string></value></param>"))?;
         let after = answer.split(&format!("<name>{field}</name>")).nth(1).ok_or_else(|| answer.clone())?;
         let value = after.split("<value>").nth(1).and_then(|rest| rest.split("</value>").next()).ok_or("no value")?;
         Ok(value.split_once('>').and_then(|(_, rest)| rest.rsplit_once("</")).map_or("", |(text, _)| text).to_string())

@@ -35,10 +35,12 @@ fn give(path: &Path) {
     fchownat(AT_FDCWD, path, Some(Uid::from_raw(NOBODY)), None, AtFlags::AT_SYMLINK_NOFOLLOW).unwrap();
 }
 
+/// It is theirs before it has its name: one of root's is followed.
 fn plant_symlink(victim: &Path, name: &Path) {
-    let _ = fs::remove_file(name);
-    symlink(victim, name).unwrap();
-    give(name);
+    let made = name.with_extension("planted");
+    symlink(victim, &made).unwrap();
+    give(&made);
+    fs::rename(made, name).unwrap();
 }
 
 fn needs_root() -> bool {

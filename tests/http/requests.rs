@@ -2,7 +2,7 @@
 
 use galaxyd::rpc::base64;
 
-use crate::world::{Build, auth, post, with, with_world, xml};
+use crate::world::{Build, World, auth, post, with, with_world, xml};
 
 const STATE: &str = "<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param>\n<value><struct>\n<member>\n\
     <name>statecode</name>\n<value><int>1</int></value>\n</member>\n<member>\n<name>statename</name>\n\
@@ -219,4 +219,35 @@ fn closing_ends_idle_connections_and_lets_requests_finish() {
         assert!(tokio::net::UnixStream::connect(socket).await.is_err());
         world.given_up.recv().await.unwrap();
     });
+}
+
+#[test]
+fn idle_connections_are_handed_over_and_their_clients_notice_nothing() {
+    for inet in [false, true] {
+        let build = || Build { inet, ..Build::default() };
+        with(build(), async |mut world| {
+            let request = post(&xml("supervisor.getState"), "");
+            let mut silent = world.connect().await;
+            let mut known = world.connect().await;
+            let mut begun = world.connect().await;
+            known.send(request.as_bytes()).await;
+            // What comes along with a request has been taken from the socket, and nobody else would see it.
+            begun.send(format!("{request}POST /RPC2 HT").as_bytes()).await;
+            for line in [&mut known, &mut begun] {
+                assert_eq!(line.response().await.status, 200);
+            }
+            let handed_over = world.endpoint.take().unwrap().hand_over(crate::world::PATIENCE).await;
+            assert_eq!(handed_over.len(), 2);
+            assert_eq!(begun.until_closed().await, b"");
+            let next = World::open(build());
+            for connection in handed_over {
+                next.endpoint.as_ref().unwrap().welcome(connection);
+            }
+            for line in [&mut silent, &mut known] {
+                line.send(request.as_bytes()).await;
+                assert_eq!(line.response().await.status, 200);
+            }
+            assert_eq!((world.asked.borrow().len(), next.asked.borrow().len()), (2, 2));
+        });
+    }
 }

@@ -62,7 +62,7 @@ fn launch(setup: &str) -> i32 {
             ("cut", _) => {
                 let dies = std::iter::from_fn(|| -> Option<_> { leave(0) });
                 let handed = held.iter().map(|(name, descriptor)| (name.as_str(), *descriptor));
-                panic!("{:?}", start_keeper(handed.chain(dies)));
+                panic!("{:?}", start_keeper(handed.chain(dies), &[]));
             }
             ("ignored", number) => signals::ignore(number.parse().unwrap()),
             ("held", name) => held.push((name.to_owned(), reader.as_fd())),

@@ -1,12 +1,14 @@
 //! `galaxyctl upgrade`: another program takes the daemon's place and nothing stops; one that cannot leaves everything as it was.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use crate::daemon::Daemon;
 use crate::daemon_death::{assert_every_line_once, pids, talkers, wait_all_ended};
@@ -68,6 +70,65 @@ fn upgrades_under_full_output_lose_nothing_and_refuse_nobody() {
     assert_eq!(daemon.info("talker:t00", "start").unwrap(), started, "the uptime goes on");
     wait_all_ended(&daemon);
     assert_every_line_once(&daemon);
+}
+
+/// A connection on which one can ask again and again.
+struct Line(BufReader<UnixStream>);
+
+impl Line {
+    fn open(daemon: &Daemon) -> Line {
+        let stream = UnixStream::connect(daemon.path("s.sock")).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        Line(BufReader::new(stream))
+    }
+
+    /// The daemon's answer to a request for its pid.
+    fn ask(&mut self) -> Result<String, String> {
+        let body = "<methodCall><methodName>supervisor.getPID</methodName></methodCall>";
+        let head = format!("POST /RPC2 HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+        self.0.get_mut().write_all(format!("{head}{body}").as_bytes()).map_err(|error| error.to_string())?;
+        let mut length = 0;
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            if self.0.read_line(&mut line).map_err(|error| error.to_string())? == 0 {
+                return Err("the connection was closed without an answer".to_owned());
+            }
+            length = line.strip_prefix("Content-Length: ").map_or(length, |text| text.trim().parse().unwrap());
+        }
+        let mut answer = vec![0; length];
+        self.0.read_exact(&mut answer).map_err(|error| error.to_string())?;
+        Ok(String::from_utf8(answer).unwrap())
+    }
+}
+
+#[test]
+fn clients_that_are_connected_and_ask_nothing_are_answered_after_upgrades_on_the_same_connection() {
+    let daemon = galaxyd("", "[program:p]\ncommand=sleep 1000\nstartsecs=0\n");
+    daemon.wait_running(&["p"]);
+    let keeper = daemon.pid();
+    let program = copy(&daemon, "next");
+    let before = sockets_of(keeper);
+    let mut silent = Line::open(&daemon);
+    // Clients are let in in their order: when this one is answered, that one was.
+    let mut known = Line::open(&daemon);
+    known.ask().unwrap();
+    for _ in 0..2 {
+        let outcome = upgrade(&daemon, &program);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    }
+    for (who, line) in [("silent", &mut silent), ("known", &mut known)] {
+        let answer = line.ask().unwrap_or_else(|error| panic!("{who}: {error}"));
+        assert!(answer.contains(&format!("<int>{keeper}</int>")), "{who}: {answer}");
+    }
+    // Else nobody would notice when the worker closes them.
+    until_true("the keeper to let go of them", || sockets_of(keeper) == before);
+}
+
+fn sockets_of(pid: i32) -> usize {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let targets = descriptors.filter_map(|entry| fs::read_link(entry.path()).ok());
+    targets.filter(|target| target.to_str().is_some_and(|target| target.starts_with("socket:"))).count()
 }
 
 #[test]

@@ -144,6 +144,70 @@ wait_for 60 sh -c "p=\$(systemctl show -P MainPID $UNIT); [ \$p != 0 ] && [ \$p 
 promise a_keeper_that_hangs_is_replaced_by_systemd_and_programs_survive 'wait_for 20 runs steady' '[ "$(pid_of steady)" = "$first" ]' \
   '[ "$(prop NRestarts)" -ge 1 ]' 'journalctl -u $UNIT | grep -qi watchdog'
 
+# --- an upgrade
+again
+drop_in "WatchdogSec=3"
+rm -f /run/knocked /run/knocking
+cat >/run/knock.py <<'X'
+import os, socket, sys, time
+refused = count = 0
+while not os.path.exists("/run/knocked"):
+    for path in sys.argv[1:]:
+        with socket.socket(socket.AF_UNIX) as s:
+            try:
+                s.connect(path)
+            except OSError:
+                refused += 1
+    count += 1
+    if count == 20:
+        open("/run/knocking", "w").close()
+    time.sleep(0.002)
+print(refused, count)
+X
+# Package managers replace the file; the running program keeps its own.
+install_next() { cp /usr/bin/galaxyd /usr/bin/galaxyd.next && mv /usr/bin/galaxyd.next /usr/bin/galaxyd; }
+executes() { [ "$(readlink /proc/"$1"/exe)" = "$2" ]; }
+systemctl start $UNIT
+wait_for 20 runs steady
+main=$(prop MainPID); first=$(pid_of steady); former=$(worker "$main")
+python3 /run/knock.py $RUN/supervisor.sock >/run/knocks & knocker=$!
+wait_for 20 [ -e /run/knocking ]
+install_next
+replaced=$(readlink "/proc/$main/exe")
+galaxyctl -c $CONF upgrade >/run/upgrade.out 2>&1; code=$?
+touch /run/knocked; wait $knocker
+read -r refused count </run/knocks
+promise an_upgrade_keeps_the_main_process_and_the_programs '[ $code = 0 ]' '[[ $replaced = *deleted* ]]' '[ "$(prop MainPID)" = "$main" ]' \
+  'executes $main /usr/bin/galaxyd' 'wait_for 20 executes "$(worker $main)" /usr/bin/galaxyd' '[ "$(worker $main)" != "$former" ]' \
+  '[ "$(pid_of steady)" = "$first" ]' '[ "$(prop NRestarts)" = 0 ]' 'systemctl -q is-active $UNIT' '[ $refused = 0 ]' '[ $count -gt 20 ]'
+# Signs of life of the new program, and its status.
+signs() { prop WatchdogTimestampMonotonic; }
+first_sign=$(signs); galaxyctl -c $CONF start later >/dev/null 2>&1
+wait_for 20 eval '[ "$(signs)" -gt "$first_sign" ]'
+second_sign=$(signs)
+promise the_new_program_goes_on_speaking_to_systemd 'wait_for 10 status_is "4 of 5 *"' '[ "$second_sign" -gt "$first_sign" ]' \
+  'wait_for 20 eval "[ \$(signs) -gt $second_sign ]"' \
+  '[ "$(prop NRestarts)" = 0 ]' '[ "$(prop MainPID)" = "$main" ]' '[ "$(prop Result)" = success ]' 'systemctl -q is-active $UNIT'
+galaxyctl -c $CONF upgrade /bin/true >/run/upgrade.out 2>&1; code=$?
+promise a_program_that_is_no_successor_changes_nothing_for_systemd '[ $code = 1 ]' 'grep -q "stays in charge" /run/upgrade.out' \
+  '[ "$(prop MainPID)" = "$main" ]' '[ "$(pid_of steady)" = "$first" ]' 'systemctl -q is-active $UNIT'
+hung=$(worker "$main")
+kill -STOP "$hung"
+promise the_new_keeper_replaces_a_worker_that_hangs 'wait_for 30 eval "! alive $hung"' 'wait_for 20 runs steady' \
+  '[ "$(pid_of steady)" = "$first" ]' '[ "$(prop MainPID)" = "$main" ]' '[ "$(prop NRestarts)" = 0 ]'
+systemctl reload $UNIT; code=$?
+promise the_new_program_is_reloaded '[ $code = 0 ]' 'systemctl -q is-active $UNIT' '[ "$(pid_of steady)" = "$first" ]'
+kill -KILL "$main" "$(worker "$main")"
+wait_for 60 sh -c "p=\$(systemctl show -P MainPID $UNIT); [ \$p != 0 ] && [ \$p != $main ] && systemctl -q is-active $UNIT"
+promise what_the_new_program_left_is_taken_over 'wait_for 20 runs steady' '[ "$(pid_of steady)" = "$first" ]' '[ "$(prop NRestarts)" = 1 ]'
+systemctl restart $UNIT
+promise a_restart_after_an_upgrade_begins_anew 'systemctl -q is-active $UNIT' 'wait_for 20 runs steady' '! alive $first'
+install_next
+galaxyctl -c $CONF upgrade >/run/upgrade.out 2>&1; code=$?
+systemctl stop $UNIT
+promise a_stop_after_an_upgrade_leaves_nothing '[ $code = 0 ]' '[ "$(prop Result)" = success ]' '! pgrep -f "sleep 100000"' '! pgrep -x galaxyd'
+rm -f /run/knocked /run/knocking
+
 # --- limits
 again
 HAS=$(cat /sys/fs/cgroup/cgroup.controllers 2>/dev/null)
@@ -228,22 +292,6 @@ cp $CONF /run/plain.conf
 printf '[fcgi-program:pool]\ncommand=sleep 100000\nsocket=unix://%s/pool.sock\nstartsecs=0\n' $RUN >>$CONF
 listening() { awk -v path="$RUN/$1" 'index($8, path) == 1 && $4 == "00010000" { print $7 }' /proc/net/unix; }
 stored() { [ "$(prop NFileDescriptorStore)" = "$1" ]; }
-cat >/run/knock.py <<'X'
-import os, socket, sys, time
-refused = count = 0
-while not os.path.exists("/run/knocked"):
-    for path in sys.argv[1:]:
-        with socket.socket(socket.AF_UNIX) as s:
-            try:
-                s.connect(path)
-            except OSError:
-                refused += 1
-    count += 1
-    if count == 20:
-        open("/run/knocking", "w").close()
-    time.sleep(0.002)
-print(refused, count)
-X
 systemctl start $UNIT
 wait_for 20 runs pool
 main=$(prop MainPID); pool=$(pid_of pool)

@@ -4,6 +4,7 @@
 //! `GALAXYD_SYSTEMD_MODE` and `GALAXYD_SYSTEMD_SUITE` choose another systemd than this machine's (the recipe's `tree`, `vm`).
 
 #![expect(clippy::disallowed_methods, reason = "tests start programs")]
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected should fail")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,6 +12,7 @@ use std::sync::OnceLock;
 
 #[path = "../fixture/notice.rs"]
 mod notice;
+mod units;
 
 /// How long the whole play may take, seconds. It takes about 40 on an idle machine.
 const BOUND_SECS: &str = "420";
@@ -97,6 +99,14 @@ promises! {
     an_orderly_stop_may_take_longer_than_the_units
     a_worker_that_hangs_is_replaced_before_systemd_acts
     a_keeper_that_hangs_is_replaced_by_systemd_and_programs_survive
+    an_upgrade_keeps_the_main_process_and_the_programs
+    the_new_program_goes_on_speaking_to_systemd
+    a_program_that_is_no_successor_changes_nothing_for_systemd
+    the_new_keeper_replaces_a_worker_that_hangs
+    the_new_program_is_reloaded
+    what_the_new_program_left_is_taken_over
+    a_restart_after_an_upgrade_begins_anew
+    a_stop_after_an_upgrade_leaves_nothing
     limits_that_cannot_be_enforced_refuse_the_start
     limits_hold_from_the_first_instruction
     an_update_moves_the_limits_of_a_running_program
