@@ -1,7 +1,7 @@
 //! Programs that go into the background (`type=forking`): their first child ends well, and what it left behind is the
 //! program from then on.
 //!
-//! Whether something was left, and what, the worker finds out before it tells an exit: [`Engine::may_go_on`] says of which
+//! Whether something was left, and what, the worker finds out before it tells an exit: [`Engine::seek`] says of which
 //! exits that is to be asked.
 
 use super::engine::Engine;
@@ -12,11 +12,16 @@ use super::record::State;
 use super::time::Now;
 
 impl Engine {
-    /// Whether this end of a process's child may mean that the program goes on in the background. One of which something
-    /// goes on is told by `Input::Followed`, any other by `Input::Exited`.
+    /// Whether this end of a process's child may mean that the program goes on in the background. If so, no deadline of the
+    /// process counts until it is told that something goes on (`Input::Followed`) or that nothing does (`Input::Exited`). Not
+    /// part of the record: a successor of the worker is told of the end, too.
     #[must_use]
-    pub fn may_go_on(&self, process: ProcessId, pid: Pid, exit: Exit) -> bool {
-        self.slots.get(&process).is_some_and(|slot| slot.process.may_go_on(pid, exit))
+    pub fn seek(&mut self, process: ProcessId, pid: Pid, exit: Exit) -> bool {
+        let Some(slot) = self.slots.get_mut(&process) else { return false };
+        let may = slot.process.may_go_on(pid, exit);
+        slot.process.seeking |= may;
+        self.file_deadline(process);
+        may
     }
 }
 

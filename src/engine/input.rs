@@ -249,7 +249,7 @@ pub enum Input {
         at: Now,
     },
     /// The child has ended, and its program goes on in the background as `heir`, which is the child from now on; see
-    /// [`super::Engine::may_go_on`].
+    /// [`super::Engine::seek`].
     Followed {
         process: ProcessId,
         pid: Pid,

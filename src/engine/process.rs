@@ -85,6 +85,8 @@ pub(super) struct Context<'a> {
 pub(super) struct Process {
     pub(super) policy: Policy,
     pub(super) record: ProcessRecord,
+    /// Its child has ended, and what goes on as it in the background is looked for.
+    pub(super) seeking: bool,
 }
 
 /// What the announcement of a state says beside the names.
@@ -107,7 +109,7 @@ impl Extra {
 
 impl Process {
     pub(super) fn new(policy: Policy, record: ProcessRecord) -> Process {
-        Process { policy, record }
+        Process { policy, record, seeking: false }
     }
 
     pub(super) fn state(&self) -> ProcessState {
@@ -130,7 +132,7 @@ impl Process {
     /// When `Step::Due` is due; `None` while only events can move the process. Nothing is started while the daemon
     /// ends, so BACKOFF and a held back restart have no deadline then.
     pub(super) fn deadline(&self, mood: Mood) -> Option<Moment> {
-        if self.record.sweeping.is_some() {
+        if self.record.sweeping.is_some() || self.seeking {
             return None;
         }
         match self.record.state {
@@ -165,6 +167,13 @@ impl Process {
             return self.handle_sweeping(cx, sweeping, step);
         }
         let is_readier = self.readier(cx, &step);
+        match step {
+            Step::Due if self.seeking => return is_readier,
+            Step::Followed { pid, .. } | Step::Exited { pid, .. } if self.record.state.pid() == Some(pid) => {
+                self.seeking = false;
+            }
+            _ => {}
+        }
         match (self.record.state, step) {
             (S::Stopped | S::Exited { .. } | S::Fatal, Step::Start) => {
                 self.record.restarted_at_once = false;

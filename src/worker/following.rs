@@ -36,7 +36,7 @@ impl Worker {
     /// Looks for what goes on as the child; false if nothing can.
     fn seek_heir(&mut self, id: u64, ended: Ended) -> bool {
         let Some((process, pid)) = self.children.get(id).map(|child| (child.process, child.pid)) else { return false };
-        if !self.engine.may_go_on(process, pid, ended.exit) {
+        if !self.engine.seek(process, pid, ended.exit) {
             return false;
         }
         let Some(view) = self.engine.process(process) else { return false };

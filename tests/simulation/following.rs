@@ -20,9 +20,9 @@ impl World<'_> {
     /// Whether it has left something behind that goes on as it, if it may; then the keeper is told.
     pub(crate) fn goes_on(&mut self, child: ChildId, exit: Exit) -> bool {
         let (process, attempt) = child;
-        let Some(worker) = &self.worker else { return false };
-        let known = worker.known.get(&process).filter(|(current, _)| *current == attempt);
-        let may = known.is_some_and(|(_, pid)| worker.engine.may_go_on(process, *pid, exit));
+        let Some(worker) = &mut self.worker else { return false };
+        let known = worker.known.get(&process).copied().filter(|(current, _)| *current == attempt);
+        let may = known.is_some_and(|(_, pid)| worker.engine.seek(process, pid, exit));
         let goes_on = may && self.dice.chance(70);
         if goes_on {
             self.watch.seen.saw("a program in the background");

@@ -86,16 +86,30 @@ fn what_a_forking_program_left_behind_is_up_when_it_has_lived_for_startsecs() {
 }
 
 #[test]
+fn no_deadline_counts_while_what_goes_on_is_looked_for() {
+    let (mut stage, process) = Stage::with_one(Policy { startretries: 0, ..forking() });
+    stage.start(Target::One(process), false);
+    let pid = stage.forked(process);
+    let ended = stage.now();
+    assert!(stage.engine.seek(process, pid, code(0)));
+    assert_eq!(stage.engine.deadline(), None);
+    stage.wait(millis(5000));
+    assert_eq!(stage.state(process), P::Starting);
+    stage.exit_at(process, code(0), ended);
+    assert_eq!(stage.announced(), [P::Backoff, P::Fatal], "it is judged by when it ended");
+}
+
+#[test]
 fn a_stop_reaches_what_goes_on_in_the_background_though_it_came_before() {
     let (mut stage, process) = Stage::with_one(forking());
     stage.start(Target::One(process), false);
     let first = stage.forked(process);
     stage.stop(Target::One(process), true);
     assert_eq!(stage.kills().iter().map(|kill| kill.pid).collect::<Vec<_>>(), [first]);
-    assert!(stage.engine.may_go_on(process, first, code(0)));
+    assert!(stage.engine.seek(process, first, code(0)));
     let heir = stage.followed(process);
     assert_eq!(stage.kills().iter().map(|kill| (kill.pid, kill.signal)).collect::<Vec<_>>(), [(heir, SIGTERM)]);
-    assert!(!stage.engine.may_go_on(process, heir, code(0)));
+    assert!(!stage.engine.seek(process, heir, code(0)));
     stage.exit(process, TERMINATED);
     assert_eq!((stage.announced(), result(&stage)), (vec![P::Stopped], Ok(())));
 }
@@ -111,20 +125,20 @@ fn only_the_good_end_of_a_forking_programs_first_child_may_mean_that_it_goes_on(
         (oneshot(1), code(0), false),
     ] {
         let (mut stage, process) = Stage::with_one(rules);
-        assert!(!stage.engine.may_go_on(process, 77, exit), "it has no child");
+        assert!(!stage.engine.seek(process, 77, exit), "it has no child");
         stage.start(Target::One(process), false);
         let pid = stage.forked(process);
-        assert_eq!(stage.engine.may_go_on(process, pid, exit), may, "{exit:?}");
-        assert!(!stage.engine.may_go_on(process, pid + 1, exit), "another one's end");
+        assert_eq!(stage.engine.seek(process, pid, exit), may, "{exit:?}");
+        assert!(!stage.engine.seek(process, pid + 1, exit), "another one's end");
     }
     let (mut stage, process) = Stage::with_one(forking());
     stage.start(Target::One(process), false);
     stage.forked(process);
     let between = stage.followed(process);
-    assert!(stage.engine.may_go_on(process, between, code(0)), "it may fork again");
+    assert!(stage.engine.seek(process, between, code(0)), "it may fork again");
     let heir = stage.followed(process);
     stage.wait(millis(1000));
-    assert!(!stage.engine.may_go_on(process, heir, code(0)), "it was up");
+    assert!(!stage.engine.seek(process, heir, code(0)), "it was up");
 }
 
 #[test]
@@ -136,9 +150,9 @@ fn a_successor_of_the_worker_knows_that_a_program_is_in_the_background() {
     stage.wait(millis(1000));
     let spec = crate::stage::group("p", 999, &[("p", forking())]);
     let record = stage.engine.record(process).unwrap();
-    let engine = Engine::restore(stage.engine.mood(), vec![(spec, vec![record])], stage.engine.next_id());
+    let mut engine = Engine::restore(stage.engine.mood(), vec![(spec, vec![record])], stage.engine.next_id());
     assert_eq!(engine.process(process).unwrap().pid, Some(heir));
-    assert!(!engine.may_go_on(process, heir, code(0)));
+    assert!(!engine.seek(process, heir, code(0)));
 }
 
 fn sweeping() -> (Stage, ProcessId) {
