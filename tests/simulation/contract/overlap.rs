@@ -14,7 +14,7 @@ fn succeeding() -> (Stage, ProcessId, ProcessId) {
 }
 
 fn beside(stage: &Stage) -> Vec<ProcessId> {
-    stage.engine.group("p").unwrap().beside.to_vec()
+    stage.engine.group("p").map(|group| group.beside.to_vec()).unwrap_or_default()
 }
 
 /// Whether all news were of those who stand beside.
