@@ -14,7 +14,7 @@ fn succeeding() -> (Stage, ProcessId, ProcessId) {
 }
 
 fn beside(stage: &Stage) -> Vec<ProcessId> {
-    stage.engine.group("p").map(|group| group.beside.to_vec()).unwrap_or_default()
+    stage.engine.group("p").expect("the group of the stage").beside.to_vec()
 }
 
 /// Whether all news were of those who stand beside.
