@@ -237,7 +237,8 @@ impl Worker {
                 }
             }
             let check = extras.ready.as_ref().map(|ready| ready.check.clone());
-            let is_asked = |check: &ReadyCheck| !matches!(check, ReadyCheck::Log(_) | ReadyCheck::Notify);
+            // No user asks a stats server, which is away while its master replaces itself.
+            let is_asked = |check: &ReadyCheck| matches!(check, ReadyCheck::Http(_) | ReadyCheck::Connect(_));
             own.extend(check.filter(is_asked).map(|check| (step.process, check)));
         }
         let whom: Vec<(Option<ProcessId>, ReadyCheck)> = if fronts.is_empty() {

@@ -154,7 +154,9 @@ impl Stage {
         let (group, name) = self.find(id);
         let pid = Some(pid(process));
         let (tries, expected) = (Some(0), Some(false));
-        self.feed(Input::State(Event::ProcessState { process: id, group, name, from, to, tries, pid, expected }));
+        let beside = false;
+        let state = Event::ProcessState { process: id, group, name, from, to, tries, pid, expected, beside };
+        self.feed(Input::State(state));
     }
 
     /// A process is started and has a child.

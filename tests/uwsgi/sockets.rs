@@ -101,14 +101,14 @@ fn succeed(daemon: &Daemon) -> String {
 
 fn successors_fail_no_request(kind: &Kind) {
     let Some((daemon, port)) = start(kind) else { return };
-    let load = Load::start(port);
+    let load = Load::start(&[port]);
     let mut rolls = 0;
     while rolls < 2 || load.made() < wanted() {
         let (former, so_far) = (daemon.process_pid("web"), load.made());
         let told = succeed(&daemon);
         assert!(told.contains("<boolean>1</boolean>"), "{told}");
         assert_ne!(daemon.process_pid("web"), former);
-        until_true("some requests", || load.made() > so_far + 20);
+        load.wait_for(so_far + 20);
         rolls += 1;
     }
     // A new version that does not load changes nothing.
@@ -117,7 +117,7 @@ fn successors_fail_no_request(kind: &Kind) {
     let told = succeed(&daemon);
     assert!(told.contains("the successor of web ended: exit status"), "{told}");
     let so_far = load.made();
-    until_true("some requests", || load.made() > so_far + 20);
+    load.wait_for(so_far + 20);
     let (made, failed) = load.end();
     eprintln!("{}: {made} requests through {rolls} successors", kind.program);
     assert_eq!(failed, [""; 0], "of {made}");
