@@ -22,7 +22,11 @@ impl World<'_> {
         let (process, attempt) = child;
         let Some(worker) = &mut self.worker else { return false };
         let known = worker.known.get(&process).copied().filter(|(current, _)| *current == attempt);
+        let window = worker.engine.process(process).and_then(|view| view.deadline);
         let may = known.is_some_and(|(_, pid)| worker.engine.seek(process, pid, exit));
+        if may {
+            worker.windows.insert(process, window);
+        }
         let goes_on = may && self.dice.chance(70);
         if goes_on {
             self.watch.seen.saw("a program in the background");

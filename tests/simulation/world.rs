@@ -38,6 +38,8 @@ pub(crate) struct Worker {
     preparing: Vec<(Duration, ChildId)>,
     /// Children it sent the stop signal to.
     pub(crate) told_to_stop: BTreeSet<ChildId>,
+    /// When the start window ends of those for whom it does not count while what goes on as them is looked for.
+    pub(crate) windows: BTreeMap<ProcessId, Option<Moment>>,
     /// When what is left of a child's tree will have ended.
     sweeping: BTreeMap<(ProcessId, Pid), Duration>,
     /// When children that are asked whether they are ready will have answered; `None`: never.
@@ -53,6 +55,7 @@ impl Worker {
             known: BTreeMap::new(),
             preparing: Vec::new(),
             told_to_stop: BTreeSet::new(),
+            windows: BTreeMap::new(),
             sweeping: BTreeMap::new(),
             answering: BTreeMap::new(),
             slip: Duration::ZERO,
@@ -466,14 +469,16 @@ impl World<'_> {
     /// For a child that ends while STARTING: BACKOFF or RUNNING, by its own times.
     fn expected_judgement(&self, turn: &Turn) -> Option<(ProcessId, ProcessState)> {
         let Turn::Input(Input::Exited { process, at, .. }) = turn else { return None };
-        let view = self.worker.as_ref()?.engine.process(*process)?;
+        let worker = self.worker.as_ref()?;
+        let view = worker.engine.process(*process)?;
         // What is being swept has ended already, and is told to a successor again: the sweep decides.
         if view.state != ProcessState::Starting || view.rules.killtree || view.sweeping {
             return None;
         }
         let child = self.keeper.children.get(&(*process, view.attempt))?;
         // The rules may have changed since it was forked.
-        let quick = view.deadline.map_or(at.mono.0 < child.started + view.policy.startsecs, |up_at| at.mono < up_at);
+        let window = view.deadline.or_else(|| worker.windows.get(process).copied().flatten());
+        let quick = window.map_or(at.mono.0 < child.started + view.policy.startsecs, |up_at| at.mono < up_at);
         Some((*process, if quick { ProcessState::Backoff } else { ProcessState::Running }))
     }
 
