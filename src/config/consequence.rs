@@ -79,6 +79,9 @@ const CONSEQUENCES: &[(SectionKind, &str, Consequence)] = &[
     (S::Program, "ready_interval", C::Live),
     (S::Program, "ready_successes", C::Live),
     (S::Program, "ready_settle", C::Live),
+    // They are for the next start.
+    (S::Program, "depends_on", C::Live),
+    (S::Program, "wait_for", C::Live),
     (S::Program, "user_environment", C::Spawn),
     (S::Program, "environment_file", C::Spawn),
     (S::Program, "clear_environment", C::Spawn),

@@ -1,6 +1,7 @@
 //! The keys of a program that Supervisor does not have: what kind it is, where its environment comes from, what happens
 //! to the processes it leaves behind.
 
+use super::dependencies::DependsOn;
 use super::expansion::Scope;
 use super::limits;
 use super::lookup::Complaint;
@@ -25,8 +26,10 @@ pub(super) fn extras(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -
         kind,
         killtree: reader.boolean(place, "killtree", scope),
         restarts: restarts::restarts(reader, place, scope),
-        // Differs from process to process.
+        // These differ from process to process.
         ready: None,
+        depends_on: DependsOn::default(),
+        wait_for: Vec::new(),
         output_rate_max: reader.typed(place, "output_rate_max", scope, |text, _| rate(text)),
         limits: limits::limits(reader, place, scope),
         clear_environment: reader.boolean(place, "clear_environment", scope),

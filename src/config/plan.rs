@@ -213,6 +213,12 @@ fn process_keys(old: &ProcessConfig, new: &ProcessConfig) -> Vec<KeyChange> {
         let consequence = consequence(kind, key).unwrap_or(Consequence::Spawn);
         keys.push(KeyChange { key: name.clone(), old: shown(before), new: shown(after), consequence });
     }
+    if keys.is_empty() && old.extras.depends_on != new.extras.depends_on {
+        // The same names mean other processes now.
+        let shown = |process: &ProcessConfig| Some(process.extras.depends_on.written.join(","));
+        let key = "depends_on".to_owned();
+        keys.push(KeyChange { key, old: shown(old), new: shown(new), consequence: Consequence::Live });
+    }
     if keys.is_empty() {
         // Something that is not printed; to start the process anew is never wrong.
         let consequence = Consequence::Spawn;
@@ -311,6 +317,8 @@ mod tests {
         ("ready_interval", "7\nready=notify"),
         ("ready_successes", "7\nready=notify"),
         ("ready_settle", "7\nready=notify"),
+        ("depends_on", "other:running"),
+        ("wait_for", "path:/data"),
         ("user_environment", "true"),
         ("environment_file", "/etc/p.env"),
         ("clear_environment", "true"),
@@ -318,7 +326,7 @@ mod tests {
 
     #[test]
     fn every_key_of_a_program_is_planned_as_the_table_says() {
-        let program = |keys: &str| groups(&format!("[program:p]\n{keys}"));
+        let program = |keys: &str| groups(&format!("[program:other]\ncommand=a\n[program:p]\n{keys}"));
         for key in keys_of(SectionKind::Program) {
             let sample = SAMPLES.iter().find(|(name, _)| *name == key.name);
             let (name, value) = sample.unwrap_or_else(|| panic!("a sample of `{}` is wanted", key.name));
@@ -424,7 +432,7 @@ mod tests {
             new in proptest::collection::vec((0..3_usize, 0..SAMPLES.len()), 0..4),
         ) {
             let file = |sections: &[(usize, usize)]| {
-                let mut text = String::new();
+                let mut text = "[program:other]\ncommand=a\n".to_owned();
                 let mut seen = Vec::new();
                 for (program, sample) in sections {
                     if seen.contains(program) { continue; }

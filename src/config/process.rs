@@ -5,10 +5,12 @@
 
 use indexmap::IndexMap;
 
+use super::dependencies;
 use super::expansion::Scope;
 use super::extra;
 use super::lookup::{Complaint, Lookup};
 use super::model::{Extras, LogConfig, LogFile, ProcessConfig, User};
+use super::outside;
 use super::percent::{self, Datum};
 use super::problem::Problem;
 use super::raw::RawData;
@@ -215,7 +217,12 @@ fn one(reader: &mut Reader<'_>, place: Place<'_>, scope: &mut Scope, common: &Co
         Err(Reported) => String::new(),
     };
     let name = name(reader, place, scope, &common.process_name)?;
-    let extras = Extras { ready: ready::ready(reader, place, scope), ..common.extras.clone() };
+    let extras = Extras {
+        ready: ready::ready(reader, place, scope),
+        depends_on: dependencies::depends_on(reader, place, scope),
+        wait_for: outside::wait_for(reader, place, scope),
+        ..common.extras.clone()
+    };
     let process = ProcessConfig {
         name,
         section: place.section.to_owned(),

@@ -130,7 +130,7 @@ fn successes(text: &str) -> Result<u32, Complaint> {
     })
 }
 
-fn check(text: &str) -> Result<ReadyCheck, Complaint> {
+pub(super) fn check(text: &str) -> Result<ReadyCheck, Complaint> {
     let refused = || Complaint::new(format!("'{text}' does not say how readiness shows"), FORMS);
     if text == "notify" {
         return Ok(ReadyCheck::Notify);

@@ -160,6 +160,10 @@ pub enum ValueType {
     OnEnd,
     /// How readiness shows.
     Readiness,
+    /// Names of processes, with conditions.
+    Needs,
+    /// Things outside.
+    Things,
     /// `auto`, `none` or an absolute path.
     Cgroup,
     /// `package.module:attribute`
@@ -168,7 +172,7 @@ pub enum ValueType {
 
 impl ValueType {
     /// All types, in the order of the reference.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 38] = [
         Self::Text,
         Self::Command,
         Self::Integer,
@@ -203,6 +207,8 @@ impl ValueType {
         Self::CountLimit,
         Self::OnEnd,
         Self::Readiness,
+        Self::Needs,
+        Self::Things,
         Self::Cgroup,
         Self::PythonObject,
     ];
@@ -245,6 +251,8 @@ impl ValueType {
             Self::CountLimit => "count limit",
             Self::OnEnd => "consequence",
             Self::Readiness => "question",
+            Self::Needs => "needs",
+            Self::Things => "things",
             Self::Cgroup => "cgroup",
             Self::PythonObject => "Python object",
         }
@@ -291,6 +299,12 @@ impl ValueType {
             Self::OnEnd => "`ignore` or `shutdown`",
             Self::Readiness => {
                 "`http://host:port/path`, `http+unix:/socket:/path`, `tcp:host:port`, `unix:/socket`, `log:REGEX`, `notify` or `uwsgi-stats:address`"
+            }
+            Self::Needs => {
+                "programs, groups or `group:process`, comma separated, each with `:started`, `:running`, `:ready` or `:exited` behind it; without, `:ready`"
+            }
+            Self::Things => {
+                "`tcp://host:port`, `unix:/socket`, `http://host:port/path`, `path:/path` or `user:name`, comma separated"
             }
             Self::Cgroup => "`auto`, `none` or an absolute path",
             Self::PythonObject => "`package.module:attribute`",
@@ -656,6 +670,10 @@ pub const KEYS: &[Key] = &[
         "How many good answers in a row are wanted. Not in Supervisor."),
     key(S::Program, "ready_settle", V::Duration, Text("0"), N::Process, E::Update,
         "How long it must live on after them. Not in Supervisor."),
+    key(S::Program, "depends_on", V::Needs, Text(""), N::ProcessOwn, E::Update,
+        "Which processes must be started, running, ready or ended well before it is started; see above. Not in Supervisor."),
+    key(S::Program, "wait_for", V::Things, Text(""), N::ProcessOwn, E::Update,
+        "What must be there outside of the daemon before it is started; see above. Not in Supervisor."),
     key(S::Program, "user_environment", V::Boolean, Text("false"), N::Section, E::Update,
         "Set `HOME`, `USER`, `LOGNAME` and `SHELL` from the account it runs as. Not in Supervisor."),
     key(S::Program, "environment_file", V::Files, Text(""), N::Section, E::Update,

@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::engine::Engine;
 use super::group::GroupKey;
 use super::input::{Effect, Event, LogLine, Mood};
-use super::process::Step;
 use super::state::ProcessState;
 use super::time::{Moment, Now};
 
@@ -111,7 +110,7 @@ impl Engine {
                 self.leaving.iter_mut().for_each(|leaving| leaving.told = true);
                 let members = self.groups.get(&key).map(|group| group.by_priority.clone()).unwrap_or_default();
                 for process in members.into_iter().rev() {
-                    self.step(now, process, Step::Halt, effects);
+                    self.stop_in_order(now, process, effects);
                 }
             }
             if self.groups.get(&key).is_some_and(|group| group.unstopped > 0) {

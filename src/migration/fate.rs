@@ -61,6 +61,8 @@ const BETTER: &[(SectionKind, &str, &str)] = &[
     (S::Program, "ready_interval", "a key of ours; Supervisor ignores it"),
     (S::Program, "ready_successes", "a key of ours; Supervisor ignores it"),
     (S::Program, "ready_settle", "a key of ours; Supervisor ignores it"),
+    (S::Program, "depends_on", "a key of ours; Supervisor ignores it"),
+    (S::Program, "wait_for", "a key of ours; Supervisor ignores it"),
     (S::Program, "user_environment", "a key of ours; Supervisor ignores it"),
     (S::Program, "environment_file", "a key of ours; Supervisor ignores it"),
     (S::Program, "clear_environment", "a key of ours; Supervisor ignores it"),

@@ -31,6 +31,7 @@ mod logfiles;
 mod memory;
 mod orphan_news;
 mod outbox;
+mod outside;
 mod passed;
 mod persistence;
 mod pidfile;

@@ -49,7 +49,7 @@ struct Asked {
 
 /// Ends with its value.
 #[derive(Debug)]
-struct Task(AbortHandle);
+pub(super) struct Task(pub(super) AbortHandle);
 
 impl Drop for Task {
     fn drop(&mut self) {

@@ -423,6 +423,7 @@ fn assemble(
         event_effects: Vec::new(),
         taps,
         probes: Probes::default(),
+        searches: super::outside::Searches::default(),
         gone: Vec::new(),
         held,
         tap_records,

@@ -70,6 +70,8 @@ pub(super) enum Done {
     Examined(Vec<(Case, Vec<Survivor>, Vec<String>)>),
     /// Whether a child is ready, or why it is not.
     Asked { process: ProcessId, attempt: u32, answer: Result<(), String> },
+    /// What a held start waits for outside was asked for.
+    Sought { process: ProcessId, attempt: u32, answer: Result<(), String> },
     /// What was left of a child's tree is ended.
     Swept { process: ProcessId, pid: Pid },
     /// These cgroups of former runs are removed.
@@ -123,6 +125,8 @@ pub(super) struct Worker {
     pub(super) taps: Taps,
     /// Children that are asked whether they are ready.
     pub(super) probes: Probes,
+    /// What held starts wait for outside.
+    pub(super) searches: super::outside::Searches,
     /// Children whose end is announced and whose output is all heard: news for the events room.
     pub(super) gone: Vec<u64>,
     /// What the keeper held for a predecessor and nobody has taken in hand yet.
@@ -321,6 +325,7 @@ impl Worker {
         }
         self.write_journal();
         self.ask_around();
+        self.look_outside();
     }
 
     /// Brings the journal up to what the engine and the configuration say now.

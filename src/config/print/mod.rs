@@ -208,6 +208,7 @@ mod tests {
              restart_limit=5/10m\noutput_rate_max=2MB\non_fatal=shutdown\non_exit=shutdown\ncount_resource_errors=true\n\
              [program:asked]\ncommand=x\nready=log:50%% done\nready_timeout=500ms\nready_settle=3\nready_successes=2\n\
              [program:each]\ncommand=x\nnumprocs=2\nprocess_name=p%(process_num)d\nready=tcp:h:808%(process_num)d\n\
+             [program:last]\ncommand=x\ndepends_on=asked, each:p1:running,again:exited\nwait_for=tcp://db:5432,path:/50%%\n\
              [program:empty]\ncommand=x\nnumprocs=0\n[program:a,b]\ncommand=x\nexitcodes=\nstopsignal=0\n\
              [eventlistener:l]\ncommand=l %(process_num)d\nnumprocs=2\nprocess_name=l%(process_num)d\nevents=TICK_5,EVENT\nanswer_timeout=90s\n\
              [eventlistener:none]\ncommand=l\nnumprocs=0\nevents=TICK_5\npriority=7\n\
