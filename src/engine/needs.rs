@@ -12,7 +12,7 @@ use super::engine::Engine;
 use super::input::{Effect, LogLine, Mood, ProcessId, Refusal};
 use super::process::{Context, Process, Step};
 use super::readiness::{Condition, Standing};
-use super::record::State;
+use super::record::{State, StopCause};
 use super::state::ProcessState;
 use super::time::Now;
 use super::view::{ProcessView, namespec};
@@ -88,7 +88,7 @@ impl Process {
     }
 
     /// There is no child and none was asked for: nothing can happen but the start's going on or its end.
-    pub(super) fn handle_held(&mut self, cx: &mut Context<'_>, step: Step) -> bool {
+    pub(super) fn handle_held(&mut self, cx: &mut Context<'_>, step: &Step) -> bool {
         match step {
             Step::Release => {
                 self.record.held = None;
@@ -96,8 +96,8 @@ impl Process {
                 self.ask_to_spawn(cx);
             }
             Step::Stop => self.end_hold(cx, self.stop_cause()),
-            Step::Halt => self.end_hold(cx, super::record::StopCause::Shutdown),
-            Step::Spawned { pid, .. } => self.refuse_child(cx, pid),
+            Step::Halt => self.end_hold(cx, StopCause::Shutdown),
+            Step::Spawned { pid, .. } => self.refuse_child(cx, *pid),
             _ => return false,
         }
         true

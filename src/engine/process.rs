@@ -161,7 +161,7 @@ impl Process {
             return self.handle_sweeping(cx, sweeping, step);
         }
         if self.record.held.is_some() {
-            return self.handle_held(cx, step);
+            return self.handle_held(cx, &step);
         }
         let is_readier = self.readier(cx, &step);
         match (self.record.state, step) {

@@ -210,7 +210,9 @@ fn circles_and_unknown_names_are_refused_with_their_place() {
     );
     let refusal = daemon.refusal(&daemon.path("supervisord.conf")).expect("a refusal");
     let text = format!("{}{}", refusal.stdout, refusal.stderr);
-    for wanted in ["depends_on goes in a circle: a -> b -> a", "'dd' names no program, group or process", "supervisord.conf"] {
+    for wanted in
+        ["depends_on goes in a circle: a -> b -> a", "'dd' names no program, group or process", "supervisord.conf"]
+    {
         assert!(text.contains(wanted), "{text}");
     }
 }

@@ -13,6 +13,7 @@ mod dice;
 mod histories;
 mod journal;
 mod keeper;
+mod needs;
 mod plan;
 mod stage;
 mod states;

@@ -320,8 +320,8 @@ fn a_need_that_is_taken_out_lets_go_and_a_new_one_costs_nothing() {
 /// The engine as its successor has it.
 fn successor(stage: &Stage, groups: Vec<GroupSpec>) -> Engine {
     let record = |name: &str| -> ProcessRecord {
-        let text = serde_json::to_string(&stage.engine.record(stage.find(name, name))).unwrap();
-        serde_json::from_str(&text).unwrap()
+        let text = serde_json::to_string(&stage.engine.record(stage.find(name, name))).expect("a record is JSON");
+        serde_json::from_str(&text).expect("what was written is read")
     };
     let groups = groups.into_iter().map(|spec| (spec.clone(), vec![record(&spec.name)])).collect();
     Engine::restore(Mood::Running, groups, stage.engine.next_id())
