@@ -168,8 +168,15 @@ fn what_depends_on_what_is_down_starts_after_it_and_fails_nowhere() {
     let before = told(&daemon, "spawned: 'c");
     fs::remove_file(daemon.path("go")).unwrap();
     fs::remove_file(daemon.path("database")).unwrap();
-    let pids: Vec<i32> = names.iter().chain(&["db"]).map(|name| daemon.process_pid(name)).collect();
-    for pid in pids.into_iter().rev() {
+    let pids: Vec<i32> = names.iter().map(|name| daemon.process_pid(name)).collect();
+    let database = daemon.process_pid("db");
+    kill_pid(database, Signal::SIGKILL);
+    // Whoever fell before it would not have to wait.
+    until("the database to be started again", || {
+        let pid = daemon.info("db", "pid")?;
+        if pid == database.to_string() || pid == "0" { Err(pid) } else { Ok(()) }
+    });
+    for pid in pids {
         kill_pid(pid, Signal::SIGKILL);
     }
     until("everybody to wait", || {
