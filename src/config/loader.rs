@@ -8,6 +8,7 @@ use super::daemon;
 use super::dependencies;
 use super::exposure;
 use super::groups::groups;
+use super::listening;
 use super::model::{Config, DaemonConfig};
 use super::name;
 use super::overrides::Overrides;
@@ -87,6 +88,7 @@ pub fn load(path: &Path, overrides: &Overrides, source: &dyn Source) -> Loaded {
     }
     let config = Config { daemon, servers, groups, rpcinterfaces };
     name::report(&mut reader, &config);
+    listening::report(&mut reader, &config);
     suspicion::report(&mut reader, &config, &files);
     problems.locate(&files);
     let daemon = Some(config.daemon.clone());

@@ -56,7 +56,7 @@ impl Worker {
     }
 
     /// A task has something to tell.
-    pub(super) fn sought(&mut self, process: ProcessId, attempt: u32, answer: Result<(), String>) {
+    pub(super) fn looked_outside(&mut self, process: ProcessId, attempt: u32, answer: Result<(), String>) {
         let name = self.bare_name(process);
         let Some(search) = self.searches.get_mut(&process).filter(|search| search.attempt == attempt) else { return };
         match answer {
@@ -100,7 +100,7 @@ async fn look(wanted: Wanted, things: Vec<WaitFor>, done: mpsc::UnboundedSender<
         }
         if is_news {
             // The receiver is gone only when the worker ends.
-            let _ = done.send(Done::Sought { process, attempt, answer });
+            let _ = done.send(Done::LookedOutside { process, attempt, answer });
         }
         if is_over {
             return;

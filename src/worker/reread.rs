@@ -51,7 +51,8 @@ impl Worker {
             }
             Done::Examined(findings) => self.examined(findings),
             Done::Asked { process, attempt, answer } => self.answered(process, attempt, answer),
-            Done::Sought { process, attempt, answer } => self.sought(process, attempt, answer),
+            Done::LookedOutside { process, attempt, answer } => self.looked_outside(process, attempt, answer),
+            Done::Sought { id, ended, heir } => self.sought(id, ended, heir),
             Done::Swept { process, pid } => self.swept(process, pid),
             Done::Tidied(gone) => self.tidied(&gone),
             Done::Loaded { purpose: Purpose::Update(wish, reply), loaded } => self.plan_update(wish, loaded, reply),

@@ -38,9 +38,10 @@ use crate::engine::{
 use crate::events::{self, Events};
 use crate::history::History;
 use crate::http::{Endpoint, Incoming, SocketFile};
-use crate::keeper::{FromKeeper, KeeperLink, LinkError, ToKeeper};
+use crate::keeper::{self, FromKeeper, KeeperLink, LinkError, ToKeeper};
 use crate::logs::{Activity, Level, Notice, Notices, Plane, SourceId, log};
 use crate::sys::clock;
+use crate::sys::proc_table::Identity;
 
 /// A client that waits for the engine's answer.
 #[derive(Debug)]
@@ -71,7 +72,9 @@ pub(super) enum Done {
     /// Whether a child is ready, or why it is not.
     Asked { process: ProcessId, attempt: u32, answer: Result<(), String> },
     /// What a held start waits for outside was asked for.
-    Sought { process: ProcessId, attempt: u32, answer: Result<(), String> },
+    LookedOutside { process: ProcessId, attempt: u32, answer: Result<(), String> },
+    /// Whether what a child left behind goes on as its program.
+    Sought { id: u64, ended: keeper::Ended, heir: Option<Identity> },
     /// What was left of a child's tree is ended.
     Swept { process: ProcessId, pid: Pid },
     /// These cgroups of former runs are removed.

@@ -20,6 +20,7 @@ mod container;
 mod daemon_death;
 mod dependencies;
 mod directories;
+mod forking;
 mod history;
 mod household;
 mod idleness;
@@ -27,6 +28,7 @@ mod late_output;
 mod left_behind;
 mod limits;
 mod listeners;
+mod listening;
 #[path = "../fixture/notice.rs"]
 mod notice;
 mod one_daemon;
