@@ -270,6 +270,7 @@ mod tests {
         ("command", "other"),
         ("process_name", "another"),
         ("numprocs", "2\nprocess_name=p%(process_num)d"),
+        ("numprocs_file", "/etc/p.numprocs"),
         ("numprocs_start", "3\nprocess_name=p%(process_num)d"),
         ("priority", "1"),
         ("autostart", "false"),
@@ -444,8 +445,11 @@ mod tests {
                     if seen.contains(program) { continue; }
                     seen.push(*program);
                     let (name, value) = SAMPLES[*sample];
+                    // An address of its own: two programs that share one must agree about it.
+                    let value = value.replace("tcp:h:1", &format!("tcp:h:{}", program + 1));
+                    let value = value.replace("unix:/", &format!("unix:/p{program}/"));
                     let command = if name == "command" { "" } else { "command=a\n" };
-                    for part in ["[program:p", &program.to_string(), "]\n", command, name, "=", value, "\n"] {
+                    for part in ["[program:p", &program.to_string(), "]\n", command, name, "=", &value, "\n"] {
                         text.push_str(part);
                     }
                 }

@@ -5,17 +5,21 @@
 
 mod deployment;
 mod finding;
+mod handlers;
 pub mod jobconf;
 mod program;
 mod reference;
 mod rules;
 mod sarif;
+mod server_name;
 pub mod uwsgi;
 
 /// The configuration reads it too, so it is a room of its own.
 pub use crate::yaml;
 pub use deployment::Location;
 pub use finding::{Finding, Severity};
+pub use handlers::{DEFAULT_TAG, Intake, JobHandler, JobSystem, ServerName, job_systems};
 pub use reference::reference_markdown;
 pub use rules::{RULES, Rule, check, concerns, rule};
 pub use sarif::{Other, sarif};
+pub use server_name::{ServerIdentity, refuse_twins};

@@ -21,6 +21,8 @@ mod daemon_death;
 mod dependencies;
 mod directories;
 mod forking;
+mod galaxy_database;
+mod handlers;
 mod history;
 mod household;
 mod idleness;
@@ -32,11 +34,16 @@ mod listening;
 #[path = "../fixture/notice.rs"]
 mod notice;
 mod one_daemon;
+#[path = "../galaxy/postgres.rs"]
+mod postgres;
 mod program_sockets;
 mod readiness;
+mod server_names;
 mod socket_file;
 mod subject;
 mod thousand_programs;
 mod update;
 mod upgrade;
+#[path = "../fixture/venv.rs"]
+mod venv;
 mod worker_death;
