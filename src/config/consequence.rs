@@ -90,6 +90,9 @@ const CONSEQUENCES: &[(SectionKind, &str, Consequence)] = &[
     (S::Program, "rollout_fifo", C::Live),
     (S::Program, "max_unavailable", C::Live),
     (S::Program, "rollout_front", C::Live),
+    // They are for the next start.
+    (S::Program, "depends_on", C::Live),
+    (S::Program, "wait_for", C::Live),
     (S::Program, "user_environment", C::Spawn),
     (S::Program, "environment_file", C::Spawn),
     (S::Program, "clear_environment", C::Spawn),

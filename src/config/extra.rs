@@ -1,6 +1,7 @@
 //! The keys of a program that Supervisor does not have: what kind it is, where its environment comes from, what happens
 //! to the processes it leaves behind.
 
+use super::dependencies::DependsOn;
 use super::expansion::Scope;
 use super::limits;
 use super::lookup::Complaint;
@@ -34,8 +35,10 @@ pub(super) fn extras(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -
         // Read with `numprocs`.
         numprocs_file: None,
         restarts: restarts::restarts(reader, place, scope),
-        // Both differ from process to process.
+        // These differ from process to process.
         ready: None,
+        depends_on: DependsOn::default(),
+        wait_for: Vec::new(),
         rollout: Rollout::default(),
         output_rate_max: reader.typed(place, "output_rate_max", scope, |text, _| rate(text)),
         limits: limits::limits(reader, place, scope),

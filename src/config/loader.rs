@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::assembly::{Assembly, dialect_of};
 use super::client::warn_of_plugins;
 use super::daemon;
+use super::dependencies;
 use super::exposure;
 use super::groups::groups;
 use super::listening;
@@ -75,6 +76,7 @@ pub fn load(path: &Path, overrides: &Overrides, source: &dyn Source) -> Loaded {
     let section = daemon::section(&mut reader);
     let rpcinterfaces = rpc_interfaces(&mut reader);
     let mut groups = groups(&mut reader);
+    dependencies::resolve(&mut reader, &mut groups);
     let servers = servers(&mut reader);
     let daemon = daemon::settle(&mut reader, section, overrides);
     refuse_extra_keys(&mut reader);

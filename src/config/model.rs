@@ -10,7 +10,9 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::dependencies::DependsOn;
 use super::limits::Limits;
+use super::outside::WaitFor;
 use super::ready::Ready;
 use super::rollout::Rollout;
 use crate::engine::{AutoRestart, Kind, Restarts};
@@ -333,6 +335,10 @@ pub struct Extras {
     pub output_rate_max: Option<u64>,
     #[serde(default)]
     pub ready: Option<Ready>,
+    #[serde(default)]
+    pub depends_on: DependsOn,
+    #[serde(default)]
+    pub wait_for: Vec<WaitFor>,
     #[serde(default)]
     pub rollout: Rollout,
     #[serde(default)]

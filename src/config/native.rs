@@ -219,7 +219,7 @@ fn convert(wanted: ValueType, value: &DeValue<'_>) -> Result<RawData, &'static s
             });
             items.collect::<Result<_, _>>().map(RawData::List)
         }
-        (V::Names | V::Events | V::Patterns | V::Files, DeValue::Array(items)) => {
+        (V::Names | V::Events | V::Patterns | V::Files | V::Needs | V::Things, DeValue::Array(items)) => {
             let items = items.iter().map(|item| match item.get_ref() {
                 DeValue::String(text) => Ok(text.clone().into_owned()),
                 other => Err(kind_of(other)),
@@ -273,7 +273,7 @@ fn spelling(wanted: ValueType) -> &'static str {
         V::Duration => "a number of seconds or a text like \"500ms\"",
         V::Factor => "a number",
         V::ExitCodes => "a list of numbers",
-        V::Names | V::Events | V::Patterns | V::Files => "a list of texts",
+        V::Names | V::Events | V::Patterns | V::Files | V::Needs | V::Things => "a list of texts",
         V::Environment => "a table of texts",
         V::User | V::Owner | V::Address => "a text or a number",
         V::Text
@@ -311,6 +311,8 @@ pub(crate) fn example(wanted: ValueType) -> &'static str {
         V::CpuLimit => "\"50000 100000\"",
         V::CountLimit => "100",
         V::OnEnd => "\"shutdown\"",
+        V::Needs => "[\"db:ready\", \"migrate:exited\"]",
+        V::Things => "[\"tcp://db:5432\", \"path:/data\"]",
         V::Readiness => "\"tcp:127.0.0.1:8080\"",
         V::Strategy => "\"rolling\"",
         V::FifoCommand => "\"/run/galaxy/master.fifo:c\"",

@@ -215,6 +215,12 @@ fn process_keys(old: &ProcessConfig, new: &ProcessConfig) -> Vec<KeyChange> {
         let consequence = consequence(kind, key).unwrap_or(Consequence::Spawn);
         keys.push(KeyChange { key: name.clone(), old: shown(before), new: shown(after), consequence });
     }
+    if keys.is_empty() && old.extras.depends_on != new.extras.depends_on {
+        // The same names mean other processes now.
+        let shown = |process: &ProcessConfig| Some(process.extras.depends_on.written.join(","));
+        let key = "depends_on".to_owned();
+        keys.push(KeyChange { key, old: shown(old), new: shown(new), consequence: Consequence::Live });
+    }
     if keys.is_empty() {
         // Something that is not printed; to start the process anew is never wrong.
         let consequence = Consequence::Spawn;
@@ -323,6 +329,8 @@ mod tests {
         ("rollout_fifo", "/run/f:c"),
         ("max_unavailable", "2"),
         ("rollout_front", "http://h/"),
+        ("depends_on", "other:running"),
+        ("wait_for", "path:/data"),
         ("user_environment", "true"),
         ("environment_file", "/etc/p.env"),
         ("clear_environment", "true"),
@@ -330,7 +338,7 @@ mod tests {
 
     #[test]
     fn every_key_of_a_program_is_planned_as_the_table_says() {
-        let program = |keys: &str| groups(&format!("[program:p]\n{keys}"));
+        let program = |keys: &str| groups(&format!("[program:other]\ncommand=a\n[program:p]\n{keys}"));
         for key in keys_of(SectionKind::Program) {
             let sample = SAMPLES.iter().find(|(name, _)| *name == key.name);
             let (name, value) = sample.unwrap_or_else(|| panic!("a sample of `{}` is wanted", key.name));
@@ -436,14 +444,17 @@ mod tests {
             new in proptest::collection::vec((0..3_usize, 0..SAMPLES.len()), 0..4),
         ) {
             let file = |sections: &[(usize, usize)]| {
-                let mut text = String::new();
+                let mut text = "[program:other]\ncommand=a\n".to_owned();
                 let mut seen = Vec::new();
                 for (program, sample) in sections {
                     if seen.contains(program) { continue; }
                     seen.push(*program);
                     let (name, value) = SAMPLES[*sample];
+                    // An address of its own: two programs that share one must agree about it.
+                    let value = value.replace("tcp:h:1", &format!("tcp:h:{}", program + 1));
+                    let value = value.replace("unix:/", &format!("unix:/p{program}/"));
                     let command = if name == "command" { "" } else { "command=a\n" };
-                    for part in ["[program:p", &program.to_string(), "]\n", command, name, "=", value, "\n"] {
+                    for part in ["[program:p", &program.to_string(), "]\n", command, name, "=", &value, "\n"] {
                         text.push_str(part);
                     }
                 }

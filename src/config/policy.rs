@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::model::{GroupConfig, GroupKind, ProcessConfig};
-use crate::engine::{GroupSpec, Kind, MemberSpec, Policy};
+use crate::engine::{GroupSpec, Kind, MemberSpec, Needs, Policy};
 
 impl ProcessConfig {
     /// The rules of this process, for the engine. Seconds below zero act like zero.
@@ -25,6 +25,7 @@ impl ProcessConfig {
             killtree: self.extras.killtree,
             restarts: self.extras.restarts,
             ready: self.extras.ready.as_ref().map(|ready| ready.rule),
+            needs: Needs { processes: self.extras.depends_on.needs.clone(), outside: !self.extras.wait_for.is_empty() },
         }
     }
 }

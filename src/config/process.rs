@@ -7,11 +7,13 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 
+use super::dependencies;
 use super::expansion::Scope;
 use super::extra;
 use super::listening;
 use super::lookup::{Complaint, Lookup};
 use super::model::{Extras, LogConfig, LogFile, ProcessConfig, User};
+use super::outside;
 use super::percent::{self, Datum};
 use super::problem::Problem;
 use super::raw::RawData;
@@ -254,8 +256,13 @@ fn one(reader: &mut Reader<'_>, place: Place<'_>, scope: &mut Scope, common: &Co
         Err(Reported) => String::new(),
     };
     let name = name(reader, place, scope, &common.process_name)?;
-    let (ready, rollout) = (ready::ready(reader, place, scope), rollout::rollout(reader, place, scope));
-    let extras = Extras { ready, rollout, ..common.extras.clone() };
+    let extras = Extras {
+        ready: ready::ready(reader, place, scope),
+        depends_on: dependencies::depends_on(reader, place, scope),
+        wait_for: outside::wait_for(reader, place, scope),
+        rollout: rollout::rollout(reader, place, scope),
+        ..common.extras.clone()
+    };
     let process = ProcessConfig {
         name,
         section: place.section.to_owned(),

@@ -53,6 +53,9 @@ pub fn processes_of(
     let made = processes(&mut reader, &section, SectionKind::Program, group);
     match problems.first_supervisor_error() {
         Some(error) => Err(error.to_owned()),
+        None if made.iter().any(|process| !process.extras.depends_on.written.is_empty()) => {
+            Err("depends_on is for programs of the configuration, not for those that a client adds".to_owned())
+        }
         None => match made.iter().find_map(|process| name::fault(&process.name)) {
             Some(fault) => Err(format!("Invalid name: it {fault}")),
             None => Ok(made),

@@ -165,6 +165,24 @@ rollout = rolling
 rollout_front = http://127.0.0.1/api/version
 ```
 
+```ini
+; The web workers wait until the database answers and the schema is there; the mount and the account come from outside.
+[program:web]
+command = /srv/venv/bin/gunicorn app
+depends_on = db:ready, migrate:exited
+wait_for = path:/data/galaxy, user:galaxy
+[program:db]
+command = /usr/lib/postgresql/15/bin/postgres -D /srv/db
+ready = unix:/run/postgresql/.s.PGSQL.5432
+[program:migrate]
+command = /srv/galaxy/manage_db.sh upgrade
+type = oneshot
+depends_on = db
+```
+
+**`depends_on` and `wait_for`.** [One after the other](dependencies.md) says what each condition means, what a start and a stop take along, and what is shown
+meanwhile.
+
 **`ready`.** [Ready, not merely running](readiness.md) says what each form means and what waits for it. Nobody is asked without the key.
 
 **`rollout`.** [Restarts without a failed request](zero-downtime.md) says what each strategy does, which one a program has without the key, and what is refused.

@@ -166,6 +166,10 @@ pub enum ValueType {
     FifoCommand,
     /// An address that answers HTTP.
     Front,
+    /// Names of processes, with conditions.
+    Needs,
+    /// Things outside.
+    Things,
     /// `auto`, `none` or an absolute path.
     Cgroup,
     /// `package.module:attribute`
@@ -174,7 +178,7 @@ pub enum ValueType {
 
 impl ValueType {
     /// All types, in the order of the reference.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 41] = [
         Self::Text,
         Self::Command,
         Self::Integer,
@@ -212,6 +216,8 @@ impl ValueType {
         Self::Strategy,
         Self::FifoCommand,
         Self::Front,
+        Self::Needs,
+        Self::Things,
         Self::Cgroup,
         Self::PythonObject,
     ];
@@ -257,6 +263,8 @@ impl ValueType {
             Self::Strategy => "strategy",
             Self::FifoCommand => "FIFO command",
             Self::Front => "front address",
+            Self::Needs => "needs",
+            Self::Things => "things",
             Self::Cgroup => "cgroup",
             Self::PythonObject => "Python object",
         }
@@ -308,6 +316,12 @@ impl ValueType {
             Self::FifoCommand => "an absolute path, a colon and one of the letters `r`, `c`, `w`, `R`, `W`",
             Self::Front => {
                 "`http://host:port/path` or `http+unix:/socket:/path`, then `status=` and `body=` as in a question"
+            }
+            Self::Needs => {
+                "programs, groups or `group:process`, comma separated, each with `:started`, `:running`, `:ready` or `:exited` behind it; without, `:ready`"
+            }
+            Self::Things => {
+                "`tcp://host:port`, `unix:/socket`, `http://host:port/path`, `path:/path` or `user:name`, comma separated"
             }
             Self::Cgroup => "`auto`, `none` or an absolute path",
             Self::PythonObject => "`package.module:attribute`",
@@ -695,6 +709,10 @@ pub const KEYS: &[Key] = &[
         "How many of its processes `graceful` may take out of service at once. Not in Supervisor."),
     key(S::Program, "rollout_front", V::Front, Absent("only its processes are asked"), N::Process, E::Update,
         "Where users reach it: asked ten times a second while its processes are being replaced, and counted in the verdict. Not in Supervisor."),
+    key(S::Program, "depends_on", V::Needs, Text(""), N::ProcessOwn, E::Update,
+        "Which processes must be started, running, ready or ended well before it is started; see above. Not in Supervisor."),
+    key(S::Program, "wait_for", V::Things, Text(""), N::ProcessOwn, E::Update,
+        "What must be there outside of the daemon before it is started; see above. Not in Supervisor."),
     key(S::Program, "user_environment", V::Boolean, Text("false"), N::Section, E::Update,
         "Set `HOME`, `USER`, `LOGNAME` and `SHELL` from the account it runs as. Not in Supervisor."),
     key(S::Program, "environment_file", V::Files, Text(""), N::Section, E::Update,

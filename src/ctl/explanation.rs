@@ -30,6 +30,8 @@ pub struct Explanation {
     pub awaits: String,
     /// Until when, seconds since 1970; 0: nobody knows.
     pub until: i64,
+    /// Since when its start waits for what it needs, seconds since 1970; 0: it does not.
+    pub held_since: i64,
     /// What to type next; empty for nothing.
     pub next: String,
     /// What led to this, the oldest first; only where somebody asks for one process.
@@ -51,6 +53,7 @@ impl Explanation {
             left_behind: Vec::new(),
             awaits: String::new(),
             until: 0,
+            held_since: 0,
             next: String::new(),
             history: Vec::new(),
         }
@@ -81,6 +84,7 @@ impl Explanation {
             // Not told by every version.
             awaits: answer::text(value, "awaits").unwrap_or_default(),
             until: answer::int(value, "until").unwrap_or_default(),
+            held_since: answer::int(value, "held_since").unwrap_or_default(),
             next: answer::text(value, "next").unwrap_or_default(),
             history: Vec::new(),
         })
@@ -106,6 +110,7 @@ impl Explanation {
             "left_behind": left_behind,
             "awaits": some(&self.awaits),
             "until": (self.until != 0).then_some(self.until),
+            "held_since": (self.held_since != 0).then_some(self.held_since),
             "next": some(&self.next),
             "history": self.history.iter().map(Happening::json).collect::<Vec<_>>(),
         })

@@ -63,6 +63,12 @@ pub struct Engine {
     throttle: Throttle,
     /// Processes whose child is to be asked whether it is ready.
     pub(super) asked: BTreeSet<ProcessId>,
+    /// Processes that need others by their rules.
+    pub(super) needy: BTreeSet<ProcessId>,
+    /// Processes whose start waits for what they need.
+    pub(super) held: BTreeSet<ProcessId>,
+    /// Processes whose stop waits for those that need them.
+    pub(super) parting: BTreeSet<ProcessId>,
     /// Requests whose next stage is to be told when this input is done with.
     pub(super) staged: Vec<RequestId>,
     /// Kept for its allocation.
@@ -95,6 +101,9 @@ impl Engine {
             has_ender: false,
             throttle: Throttle::default(),
             asked: BTreeSet::new(),
+            needy: BTreeSet::new(),
+            held: BTreeSet::new(),
+            parting: BTreeSet::new(),
             staged: Vec::new(),
             turns: Vec::new(),
         }
@@ -123,6 +132,7 @@ impl Engine {
                 self.step(now, process, Step::KillFailed { pid, signal, text }, effects);
             }
             Input::Answered { process, attempt } => self.step(now, process, Step::Answered { attempt }, effects),
+            Input::Reached { process, attempt } => self.reached(now, process, attempt, effects),
             Input::Deadline => {
                 // A group whose listeners' time is over is stopped first: its members may be due at once.
                 self.advance_leaving(now, effects);
@@ -134,11 +144,23 @@ impl Engine {
             Input::Renew { process, pid } => self.renew(now, process, pid, effects),
             Input::Quiet { group } => self.release(&group),
         }
-        while let Some(id) = self.staged.pop() {
-            self.advance_stages(now, id, effects);
+        self.follow_up(now, effects);
+    }
+
+    /// What others are to be told by what has happened, until nothing happens any more.
+    pub(super) fn follow_up(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        loop {
+            while let Some(id) = self.staged.pop() {
+                self.advance_stages(now, id, effects);
+            }
+            self.end_with_its_program(now, effects);
+            self.advance_leaving(now, effects);
+            let parted = self.settle_parting(now, effects);
+            let released = self.settle_held(now, effects);
+            if !parted && !released && self.staged.is_empty() {
+                return;
+            }
         }
-        self.end_with_its_program(now, effects);
-        self.advance_leaving(now, effects);
     }
 
     /// When `Input::Deadline` is next due; `None` while only events can move anything.
@@ -284,7 +306,7 @@ impl Engine {
         let members = self.groups.get(&key).map(|group| group.members.clone()).unwrap_or_default();
         for process in members {
             if self.slots.get(&process).is_some_and(|slot| slot.process.wants_autostart(self.mood)) {
-                self.step(now, process, Step::Start, effects);
+                self.start_with_needs(now, process, effects);
             }
         }
     }
@@ -314,6 +336,8 @@ impl Engine {
             let twin = group.by_name.get(&member.name).and_then(|twin| self.slots.get_mut(twin));
             if let Some(twin) = twin {
                 twin.process.policy = member.policy;
+                let process = twin.process.record.process;
+                self.note_needs(process);
                 continue;
             }
             let record = records.remove(&member.name).filter(|record| !self.slots.contains_key(&record.process));
@@ -352,6 +376,7 @@ impl Engine {
         self.dirty.insert(process);
         self.file_deadline(process);
         self.note_asked(process);
+        self.note_needs(process);
     }
 
     /// These members by ascending priority, ties in their order.
@@ -370,6 +395,7 @@ impl Engine {
         }
         self.unconfirmed.remove(&process);
         self.asked.remove(&process);
+        self.note_needs(process);
         self.dirty.insert(process);
     }
 
@@ -403,6 +429,7 @@ impl Engine {
         turns.clear();
         self.turns = turns;
         self.note_asked(process);
+        self.note_needs(process);
         self.settle_conditions(now, process, effects);
         self.file_deadline(process);
         self.finish_change(now, process, effects);

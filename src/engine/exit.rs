@@ -132,7 +132,7 @@ impl Process {
         if self.policy.kind == Kind::Oneshot {
             return self.oneshot_ended(cx, expected, restart, at);
         }
-        if cx.mood != Mood::Running {
+        if cx.mood != Mood::Running || self.is_parting() {
             return;
         }
         if self.record.exec_starved {
@@ -159,7 +159,7 @@ impl Process {
         if expected {
             self.record.backoff = 0;
         }
-        if cx.mood != Mood::Running {
+        if cx.mood != Mood::Running || self.is_parting() {
             return;
         }
         if self.record.exec_starved {

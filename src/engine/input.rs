@@ -279,6 +279,11 @@ pub enum Input {
         process: ProcessId,
         attempt: u32,
     },
+    /// The things outside that the held start of this attempt waits for are there.
+    Reached {
+        process: ProcessId,
+        attempt: u32,
+    },
     /// A deadline may have passed. The worker hands in what the keeper told before this, so that an exit that
     /// came before a deadline is also judged before it.
     Deadline,

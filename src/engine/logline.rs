@@ -33,6 +33,11 @@ impl LogLine {
         LogLine::info(format!("spawnerr: {error}"))
     }
 
+    /// Ours: Supervisor waits for nothing.
+    pub(super) fn held(name: &str, what: &str) -> LogLine {
+        LogLine::info(format!("held: {name} waits for {what}"))
+    }
+
     /// Ours: Supervisor leaves the reason in the child's stderr log only.
     pub(super) fn exec_failed(name: &str, pid: Pid, error: &ExecError) -> LogLine {
         LogLine::info(format!("spawnerr: '{name}' (pid {pid}): {error}"))

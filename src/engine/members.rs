@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::engine::{Engine, Slot};
 use super::input::{Answer, Effect, ProcessId, Refusal, RequestId};
 use super::policy::MemberSpec;
-use super::process::{Process, Step};
+use super::process::Process;
 use super::record::ProcessRecord;
 use super::time::Now;
 
@@ -47,7 +47,7 @@ impl Engine {
         answer(effects, Answer::Done);
         for process in added {
             if self.slots.get(&process).is_some_and(|slot| slot.process.wants_autostart(self.mood)) {
-                self.step(now, process, Step::Start, effects);
+                self.start_with_needs(now, process, effects);
             }
         }
     }
@@ -70,14 +70,9 @@ impl Engine {
     }
 
     fn forget_member(&mut self, process: ProcessId) {
-        let Some(slot) = self.slots.remove(&process) else { return };
-        if let Some(at) = slot.filed {
-            self.deadlines.remove(&(at, process));
-        }
-        self.unconfirmed.remove(&process);
-        self.asked.remove(&process);
-        self.dirty.insert(process);
-        if let Some(group) = self.groups.get_mut(&slot.group) {
+        let group = self.slots.get(&process).map(|slot| slot.group);
+        self.drop_slot(process);
+        if let Some(group) = group.and_then(|group| self.groups.get_mut(&group)) {
             group.members.retain(|member| *member != process);
             group.by_priority.retain(|member| *member != process);
             group.by_name.retain(|_, member| *member != process);
@@ -110,6 +105,7 @@ mod tests {
             killtree: false,
             restarts: crate::engine::Restarts::default(),
             ready: None,
+            needs: crate::engine::Needs::default(),
         };
         MemberSpec { name: name.to_owned(), policy }
     }

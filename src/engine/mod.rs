@@ -12,9 +12,11 @@ mod group;
 mod input;
 mod logline;
 mod members;
+mod needs;
 mod ordered;
 mod overlap;
 mod pacing;
+mod parting;
 mod policy;
 mod process;
 mod readiness;
@@ -37,6 +39,7 @@ pub use input::{
     Answer, Effect, Event, ExecError, Exit, Input, Kill, LogLevel, LogLine, Mood, Outcome, Pid, ProcessId, Refusal,
     Request, RequestId, SpawnError, Target,
 };
+pub use needs::{Lack, Need, Needs};
 pub use pacing::{Delay, Limit, OnEnd, Restarts};
 pub use policy::{AutoRestart, GroupSpec, Kind, MemberSpec, Policy, UNLIMITED};
 pub use readiness::{Condition, Readiness, ReadyRule};

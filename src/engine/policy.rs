@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::needs::Needs;
 use super::pacing::Restarts;
 use super::readiness::ReadyRule;
 
@@ -59,6 +60,9 @@ pub struct Policy {
     /// When it counts as ready; `None`: it is not asked.
     #[serde(default)]
     pub ready: Option<ReadyRule>,
+    /// What it waits for before it is started.
+    #[serde(default)]
+    pub needs: Needs,
 }
 
 /// One process of a group.

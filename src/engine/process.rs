@@ -65,6 +65,8 @@ pub(super) enum Step {
     Answered {
         attempt: u32,
     },
+    /// What a held start waits for is there.
+    Release,
     /// Its deadline may have passed.
     Due,
 }
@@ -166,6 +168,9 @@ impl Process {
         if let Some(sweeping) = self.record.sweeping {
             return self.handle_sweeping(cx, sweeping, step);
         }
+        if self.record.held.is_some() {
+            return self.handle_held(cx, &step);
+        }
         let is_readier = self.readier(cx, &step);
         match step {
             Step::Due if self.seeking => return is_readier,
@@ -230,7 +235,8 @@ impl Process {
                 | S::Stopping { .. } | S::Exited { .. } | S::Fatal | S::Unknown { .. },
                 Step::Start | Step::Stop | Step::Halt | Step::Signal(_) | Step::Spawned { .. } | Step::SpawnFailed(_)
                 | Step::NeverSpawned | Step::LastSignal(_) | Step::ExecFailed { .. } | Step::Exited { .. }
-                | Step::Followed { .. } | Step::Swept { .. } | Step::SweepAgain | Step::KillFailed { .. } | Step::Answered { .. } | Step::Due,
+                | Step::Followed { .. } | Step::Swept { .. } | Step::SweepAgain | Step::KillFailed { .. }
+                | Step::Answered { .. } | Step::Release | Step::Due,
             ) => return is_readier,
         }
         true
@@ -271,12 +277,22 @@ impl Process {
         self.record.booked = false;
         self.record.in_background = false;
         self.record.started = Some(cx.now);
+        self.record.follows = false;
         self.record.attempt = self.record.attempt.saturating_add(1);
         self.enter(cx, State::Spawning, Extra::tries(self.record.backoff));
-        self.ask_to_spawn(cx);
+        if !self.hold(cx) {
+            self.ask_to_spawn(cx);
+        }
     }
 
-    fn ask_to_spawn(&self, cx: &mut Context<'_>) {
+    /// A start that waits is called off.
+    pub(super) fn end_hold(&mut self, cx: &mut Context<'_>, cause: StopCause) {
+        self.record.held = None;
+        self.cancel(cx, cause);
+        self.enter(cx, State::Stopped, Extra::pid(0));
+    }
+
+    pub(super) fn ask_to_spawn(&self, cx: &mut Context<'_>) {
         cx.effects.push(Effect::Spawn { process: self.record.process, attempt: self.record.attempt });
     }
 
@@ -487,9 +503,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::engine::Restarts;
     use crate::engine::input::ProcessId;
     use crate::engine::policy::AutoRestart;
+    use crate::engine::{Needs, Restarts};
 
     fn policy(startretries: i64) -> Policy {
         Policy {
@@ -507,6 +523,7 @@ mod tests {
             killtree: false,
             restarts: Restarts::default(),
             ready: None,
+            needs: Needs::default(),
         }
     }
 

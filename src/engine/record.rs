@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::input::{Exit, Pid, ProcessId};
+use super::needs::Held;
 use super::overlap::Beside;
 use super::policy::Policy;
 use super::readiness::Readiness;
@@ -200,6 +201,15 @@ pub struct ProcessRecord {
     /// How ready the present child is; `None` without one, and where nobody asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) readiness: Option<Readiness>,
+    /// A start that waits for what it needs; the state is `Spawning` then, and nothing was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) held: Option<Held>,
+    /// A stop that waits until these have stopped; empty without one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) stops_after: Vec<ProcessId>,
+    /// It was stopped because what it needs was, and is started with that again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) follows: bool,
     /// Set while an update waits for it to stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) change: Option<Change>,
@@ -239,6 +249,9 @@ impl ProcessRecord {
             in_background: false,
             ends_daemon: None,
             readiness: None,
+            held: None,
+            stops_after: Vec::new(),
+            follows: false,
             change: None,
             beside: None,
         }

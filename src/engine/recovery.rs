@@ -31,7 +31,8 @@ impl Engine {
         }
         for (process, slot) in &engine.slots {
             let record = &slot.process.record;
-            if matches!(record.state, State::Spawning | State::Cancelled | State::Stopping { .. }) {
+            let is_asked = record.held.is_none();
+            if is_asked && matches!(record.state, State::Spawning | State::Cancelled | State::Stopping { .. }) {
                 engine.unconfirmed.insert(*process, record.attempt);
             }
         }
@@ -69,7 +70,7 @@ impl Engine {
         for key in self.groups_by_priority() {
             self.autostart(now, key, effects);
         }
-        self.advance_leaving(now, effects);
+        self.follow_up(now, effects);
     }
 
     /// Whether nothing was asked for this process since `restore` that would make up for what may have been lost.

@@ -28,6 +28,13 @@ pub(super) enum Scope {
     Several,
 }
 
+/// In which order the processes of a request come, each with its place in the answer.
+type Order = fn(&Engine, Vec<ProcessId>) -> Vec<(usize, ProcessId)>;
+
+fn in_their_places(_: &Engine, processes: Vec<ProcessId>) -> Vec<(usize, ProcessId)> {
+    processes.into_iter().enumerate().collect()
+}
+
 impl Engine {
     pub(super) fn request(&mut self, now: Now, id: RequestId, request: Request, effects: &mut Vec<Effect>) {
         if self.pending.contains_key(&id) {
@@ -41,18 +48,30 @@ impl Engine {
         match request {
             Request::Start { target, wait, checked } => {
                 let checked: BTreeMap<ProcessId, SpawnError> = checked.into_iter().collect();
-                self.each(id, Pending::new(now.mono, wait), &target, effects, |engine, process, scope, effects| {
-                    engine.start(now, process, scope, wait, checked.get(&process), effects)
-                });
+                let order = Engine::needed_first;
+                self.each(
+                    id,
+                    Pending::new(now.mono, wait),
+                    (&target, order),
+                    effects,
+                    |engine, process, scope, effects| {
+                        engine.start(now, process, scope, wait, checked.get(&process), effects)
+                    },
+                );
             }
             Request::Stop { target, wait } => {
-                self.each(id, Pending::new(now.mono, wait), &target, effects, |engine, process, scope, effects| {
-                    engine.stop(now, process, scope, wait, effects)
-                });
+                let order = Engine::dependents_first;
+                self.each(
+                    id,
+                    Pending::new(now.mono, wait),
+                    (&target, order),
+                    effects,
+                    |engine, process, scope, effects| engine.stop(now, process, scope, wait, effects),
+                );
             }
             Request::StopOrdered { processes } => self.stop_ordered(now, id, processes, effects),
             Request::Retry { processes, wait } => {
-                let meant = (processes, Scope::Several);
+                let meant = (self.needed_first(processes), Scope::Several);
                 self.each_of(id, Pending::new(now.mono, wait), meant, effects, |engine, process, scope, effects| {
                     if engine.state(process) != Some(ProcessState::Fatal) {
                         return Verdict::Absent;
@@ -61,7 +80,7 @@ impl Engine {
                 });
             }
             Request::Await { processes, condition, within } => {
-                let meant = (processes, Scope::Several);
+                let meant = (in_their_places(self, processes), Scope::Several);
                 let until = within.map(|within| now.mono + within);
                 self.each_of(id, Pending::new(now.mono, true), meant, effects, |engine, process, _, _| {
                     engine.awaits(process, condition, until)
@@ -69,12 +88,14 @@ impl Engine {
             }
             Request::Succeed { process } => {
                 let (pending, target) = (Pending::new(now.mono, true), Target::One(process));
-                self.each(id, pending, &target, effects, |engine, process, _, effects| {
+                let meant = (&target, in_their_places as Order);
+                self.each(id, pending, meant, effects, |engine, process, _, effects| {
                     engine.succeed(now, process, effects)
                 });
             }
             Request::Signal { target, signal } => {
-                self.each(id, Pending::new(now.mono, false), &target, effects, |engine, process, scope, effects| {
+                let meant = (&target, in_their_places as Order);
+                self.each(id, Pending::new(now.mono, false), meant, effects, |engine, process, scope, effects| {
                     engine.signal(now, process, scope, signal, effects)
                 });
             }
@@ -106,12 +127,18 @@ impl Engine {
     }
 
     /// Asks `one` about every process of the target, in order, and answers or waits.
-    fn each<F>(&mut self, id: RequestId, pending: Pending, target: &Target, effects: &mut Vec<Effect>, one: F)
-    where
+    fn each<F>(
+        &mut self,
+        id: RequestId,
+        pending: Pending,
+        (target, order): (&Target, Order),
+        effects: &mut Vec<Effect>,
+        one: F,
+    ) where
         F: Fn(&mut Engine, ProcessId, Scope, &mut Vec<Effect>) -> Verdict,
     {
         match self.targets(target) {
-            Some(meant) => self.each_of(id, pending, meant, effects, one),
+            Some((processes, scope)) => self.each_of(id, pending, (order(self, processes), scope), effects, one),
             None => answer(effects, id, Answer::Refused(Refusal::BadName)),
         }
     }
@@ -120,14 +147,14 @@ impl Engine {
         &mut self,
         id: RequestId,
         mut pending: Pending,
-        (processes, scope): (Vec<ProcessId>, Scope),
+        (processes, scope): (Vec<(usize, ProcessId)>, Scope),
         effects: &mut Vec<Effect>,
         one: F,
     ) where
         F: Fn(&mut Engine, ProcessId, Scope, &mut Vec<Effect>) -> Verdict,
     {
         let mut waiting = Vec::new();
-        for (rank, process) in processes.into_iter().enumerate() {
+        for (rank, process) in processes {
             match one(self, process, scope, effects) {
                 Verdict::Now(result) => {
                     if let Some(outcome) = self.outcome(process, result) {
@@ -190,7 +217,7 @@ impl Engine {
         if state == ProcessState::Unknown {
             return Verdict::Now(Err(Refusal::Failed(self.unknown_state_text(process))));
         }
-        self.step(now, process, Step::Start, effects);
+        self.start_with_needs(now, process, effects);
         match (state, wait) {
             (ProcessState::Stopping, true) => Verdict::Now(Err(Refusal::AbnormalTermination)),
             (ProcessState::Stopping, false) => Verdict::Now(Ok(())),
@@ -215,7 +242,7 @@ impl Engine {
         let Some(state) = self.state(process) else { return Verdict::Absent };
         self.call_off_start(process);
         // Also when it is not running: a stop calls off a restart that is held back.
-        self.step(now, process, Step::Stop, effects);
+        self.stop_in_order(now, process, effects);
         if !state.is_running() {
             return match scope {
                 Scope::One => Verdict::Now(Err(Refusal::NotRunning)),
@@ -224,9 +251,12 @@ impl Engine {
         }
         let Some(slot) = self.slots.get(&process) else { return Verdict::Absent };
         let signal = slot.process.rules().stopsignal;
+        let parts = slot.process.is_parting();
         let forked = match slot.process.record.state {
             State::Stopping { .. } => true,
             State::Cancelled => false,
+            // It is told when those that need it have stopped.
+            State::Starting { .. } | State::Running { .. } if parts => false,
             State::Stopped
             | State::Spawning
             | State::Starting { .. }

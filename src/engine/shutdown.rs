@@ -111,7 +111,10 @@ impl Engine {
                 self.leaving.iter_mut().for_each(|leaving| leaving.told = true);
                 let members = self.groups.get(&key).map(|group| group.by_priority.clone()).unwrap_or_default();
                 let beside = self.groups.get(&key).map(|group| group.beside.clone()).unwrap_or_default();
-                for process in members.into_iter().rev().chain(beside) {
+                for process in members.into_iter().rev() {
+                    self.stop_in_order(now, process, effects);
+                }
+                for process in beside {
                     self.step(now, process, Step::Halt, effects);
                 }
             }

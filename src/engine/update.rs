@@ -91,7 +91,7 @@ impl Engine {
             self.carry_out(now, id, rank, deed, wait, &mut pending, effects);
         }
         for process in starts {
-            self.step(now, process, Step::Start, effects);
+            self.start_with_needs(now, process, effects);
         }
         self.settle_all_conditions(now, effects);
         if pending.is_complete() {
@@ -213,6 +213,8 @@ impl Engine {
         }
         let slot = self.slots.get_mut(&process)?;
         let former = std::mem::replace(&mut slot.process.policy, policy);
+        self.note_needs(process);
+        let slot = self.slots.get_mut(&process)?;
         let record = &mut slot.process.record;
         let then = record.change.as_ref().map(|change| change.then);
         // An earlier update removes it and this one wants it back.
@@ -310,9 +312,12 @@ impl Engine {
         self.slots.keys().any(|process| self.is_leaving(*process))
     }
 
-    /// A client's stop of a process that an update restarts: it stays stopped.
+    /// A client's stop of a process that would start again by itself, for an update or with what it needs: it stays stopped.
     pub(super) fn call_off_start(&mut self, process: ProcessId) {
         let Some(slot) = self.slots.get_mut(&process) else { return };
+        if std::mem::take(&mut slot.process.record.follows) {
+            self.dirty.insert(process);
+        }
         if let Some(change) = slot.process.record.change.as_mut().filter(|change| change.then == Then::Start) {
             change.then = Then::Stay;
             slot.process.record.stop_cause = Some(StopCause::Request);

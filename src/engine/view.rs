@@ -43,6 +43,10 @@ pub struct ProcessView<'a> {
     pub deadline: Option<Moment>,
     /// How ready its child is; `None` without one, and where nobody asks.
     pub readiness: Option<Readiness>,
+    /// Since when its start waits for what it needs.
+    pub held: Option<Now>,
+    /// A stop was asked for and waits for those that need it.
+    pub is_parting: bool,
     /// What an update has in store for it once it is stopped.
     pub then: Option<Then>,
     /// Its part in an overlap where it is not the member of its name: `successor`, `failed successor`, `retired`.
@@ -98,6 +102,8 @@ impl<'a> ProcessView<'a> {
             sweeping: record.sweeping.is_some(),
             deadline,
             readiness: record.readiness,
+            held: record.held.map(|held| held.since),
+            is_parting: process.is_parting(),
             then: record.change.as_ref().map(|change| change.then),
             role: record.beside.as_ref().map(|beside| beside.role.word()),
             policy: &process.policy,

@@ -70,6 +70,8 @@ const BETTER: &[(SectionKind, &str, &str)] = &[
     (S::Program, "rollout_fifo", "a key of ours; Supervisor ignores it"),
     (S::Program, "max_unavailable", "a key of ours; Supervisor ignores it"),
     (S::Program, "rollout_front", "a key of ours; Supervisor ignores it"),
+    (S::Program, "depends_on", "a key of ours; Supervisor ignores it"),
+    (S::Program, "wait_for", "a key of ours; Supervisor ignores it"),
     (S::Program, "numprocs_file", "a key of ours; Supervisor ignores it"),
     (S::Program, "user_environment", "a key of ours; Supervisor ignores it"),
     (S::Program, "environment_file", "a key of ours; Supervisor ignores it"),

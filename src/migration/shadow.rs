@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::twin::{Twin, at};
-use crate::engine::{Exit, GroupSpec, Kind, Moment, Now, Policy, ProcessState, Restarts};
+use crate::engine::{Exit, GroupSpec, Kind, Moment, Needs, Now, Policy, ProcessState, Restarts};
 
 /// How long the two may disagree before it is a difference: Supervisor's loop turns once a second, and a look takes its time.
 const GRACE: Duration = Duration::from_secs(3);
@@ -97,6 +97,7 @@ impl Shadow {
             killtree: false,
             restarts: Restarts::default(),
             ready: None,
+            needs: Needs::default(),
             ..policy.clone()
         };
         let members = groups.iter().flat_map(|group| {
@@ -297,6 +298,7 @@ mod tests {
             killtree: false,
             restarts: crate::engine::Restarts::default(),
             ready: None,
+            needs: Needs::default(),
         }
     }
 

@@ -5,12 +5,13 @@
 mod connect;
 mod http;
 mod log_lines;
+mod presence;
 mod side;
 mod uwsgi;
 
 use std::time::Duration;
 
-use crate::config::{Door, ReadyCheck};
+use crate::config::{Door, Outside, ReadyCheck};
 
 pub use log_lines::{LogMark, LogReader};
 pub use uwsgi::Worker as UwsgiWorker;
@@ -31,18 +32,7 @@ pub async fn ask(check: &ReadyCheck) -> Result<(), String> {
 /// # Errors
 /// As [`ask`].
 pub async fn ask_within(check: &ReadyCheck, patience: Duration) -> Result<(), String> {
-    let asked = async {
-        match check {
-            ReadyCheck::Http(wanted) => http::ask(wanted).await,
-            ReadyCheck::Connect(door) => connect::open(door).await.map(drop),
-            ReadyCheck::UwsgiStats(door) => uwsgi::ask(door).await,
-            ReadyCheck::Log(_) | ReadyCheck::Notify => Ok(()),
-        }
-    };
-    match tokio::time::timeout(patience, asked).await {
-        Ok(answer) => answer,
-        Err(_) => Err(format!("no answer within {} seconds", patience.as_secs())),
-    }
+    in_time(patience, ask_now(check)).await
 }
 
 /// The workers of a uWSGI, by its stats server.
@@ -50,8 +40,29 @@ pub async fn ask_within(check: &ReadyCheck, patience: Duration) -> Result<(), St
 /// # Errors
 /// Nobody answers, or not as a stats server does.
 pub async fn uwsgi_workers(door: &Door) -> Result<Vec<UwsgiWorker>, String> {
-    match tokio::time::timeout(ANSWER_MAX, uwsgi::workers(door)).await {
+    in_time(ANSWER_MAX, uwsgi::workers(door)).await
+}
+
+/// Looks once for a thing outside.
+///
+/// # Errors
+/// What is missing, in words.
+pub async fn look(thing: &Outside) -> Result<(), String> {
+    in_time(ANSWER_MAX, presence::look(thing)).await
+}
+
+async fn ask_now(check: &ReadyCheck) -> Result<(), String> {
+    match check {
+        ReadyCheck::Http(wanted) => http::ask(wanted).await,
+        ReadyCheck::Connect(door) => connect::open(door).await.map(drop),
+        ReadyCheck::UwsgiStats(door) => uwsgi::ask(door).await,
+        ReadyCheck::Log(_) | ReadyCheck::Notify => Ok(()),
+    }
+}
+
+async fn in_time<T>(patience: Duration, asked: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    match tokio::time::timeout(patience, asked).await {
         Ok(answer) => answer,
-        Err(_) => Err(format!("no answer within {} seconds", ANSWER_MAX.as_secs())),
+        Err(_) => Err(format!("no answer within {} seconds", patience.as_secs())),
     }
 }

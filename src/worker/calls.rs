@@ -175,7 +175,8 @@ impl Worker {
     fn process_info(&self, view: &ProcessView<'_>) -> Value {
         let path =
             |channel| self.log_path(view.process, channel).map(|path| path.display().to_string()).unwrap_or_default();
-        describe::process_info(view, [&path(Channel::Stdout), &path(Channel::Stderr)], now())
+        let description = self.held_for(view).map(|what| format!("waits for {what}"));
+        describe::process_info(view, [&path(Channel::Stdout), &path(Channel::Stderr)], description, now())
     }
 
     fn config_infos(&self) -> Value {

@@ -11,8 +11,9 @@ use crate::rpc::Value;
 /// Times on the wire are 32-bit integers.
 const TIME_MAX: i64 = i32::MAX as i64;
 
-/// The struct of `getProcessInfo` (`supervisor-rpc.tsv`, rows `ProcessInfo.*`). `logs` are the paths of the channels, empty if none.
-pub(super) fn process_info(view: &ProcessView<'_>, logs: [&str; 2], now: Now) -> Value {
+/// The struct of `getProcessInfo` (`supervisor-rpc.tsv`, rows `ProcessInfo.*`). `logs` are the paths of the channels, empty if none;
+/// `own` is a description that Supervisor does not have.
+pub(super) fn process_info(view: &ProcessView<'_>, logs: [&str; 2], own: Option<String>, now: Now) -> Value {
     let [stdout, stderr] = logs;
     let time = |at: Option<Now>| at.map_or(0, |at| at.wall.clamp(0, TIME_MAX));
     Value::Struct(
@@ -30,7 +31,7 @@ pub(super) fn process_info(view: &ProcessView<'_>, logs: [&str; 2], now: Now) ->
             ("stdout_logfile", stdout.into()),
             ("stderr_logfile", stderr.into()),
             ("pid", i64::from(view.pid.filter(|_| !view.sweeping).unwrap_or(0)).into()),
-            ("description", description(view, now).into()),
+            ("description", own.unwrap_or_else(|| description(view, now)).into()),
         ]
         .into_iter()
         .map(|(name, value): (&str, Value)| (name.to_owned(), value))

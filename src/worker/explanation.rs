@@ -15,6 +15,11 @@ impl Worker {
         if let Some(readiness) = view.readiness {
             reason = format!("{reason}; {}", self.readiness_text(view.process, readiness));
         }
+        let held_for = self.held_for(view);
+        if let Some(since) = view.held {
+            let past = now().mono.since(since.mono).as_secs();
+            reason = format!("its start is held until what it needs is there, for {past} seconds now");
+        }
         let hindrances: Vec<Value> = self.hindrances(view).into_iter().map(Value::from).collect();
         // What an earlier child said is no news of this one.
         let is_last = known.is_some_and(|known| Some(known.last) == view.last_exit);
@@ -41,8 +46,9 @@ impl Worker {
             ("hindrances".to_owned(), Value::Array(hindrances)),
             ("last_words".to_owned(), Value::Array(last_words)),
             ("left_behind".to_owned(), Value::Array(left_behind)),
-            ("awaits".to_owned(), awaited(view).into()),
+            ("awaits".to_owned(), held_for.unwrap_or_else(|| awaited(view).to_owned()).into()),
             ("until".to_owned(), until(view, now()).into()),
+            ("held_since".to_owned(), view.held.map_or(0, |since| since.wall).into()),
             ("next".to_owned(), self.next_command(view).into()),
         ])
     }
@@ -73,6 +79,9 @@ fn awaited(view: &ProcessView<'_>) -> &'static str {
     if view.sweeping {
         return "the end of what it left behind";
     }
+    if view.is_parting {
+        return "the end of those that depend on it: then it is told to stop";
+    }
     match (view.state, view.deadline) {
         (ProcessState::Running, _) | (ProcessState::Stopped | ProcessState::Exited, None) => "",
         (ProcessState::Starting, Some(_)) => "the end of startsecs: then it counts as RUNNING",
@@ -95,6 +104,7 @@ fn explain(view: &ProcessView<'_>, known: Option<&PostMortem>, startsecs: u64, n
         return "its main process is gone; what it left behind is being ended (killtree)".to_owned();
     }
     match view.state {
+        ProcessState::Running if view.is_parting => "runs; it is stopped after those that depend on it".to_owned(),
         ProcessState::Running => "runs".to_owned(),
         ProcessState::Starting => match view.deadline {
             Some(at) => format!("is being started; counts as RUNNING in {}", seconds(at, now)),

@@ -33,6 +33,7 @@ mod logfiles;
 mod memory;
 mod orphan_news;
 mod outbox;
+mod outside;
 mod overlapping;
 mod passed;
 mod persistence;

@@ -75,6 +75,8 @@ pub(super) enum Done {
     Examined(Vec<(Case, Vec<Survivor>, Vec<String>)>),
     /// Whether a child is ready, or why it is not.
     Asked { process: ProcessId, attempt: u32, answer: Result<(), String> },
+    /// What a held start waits for outside was asked for.
+    LookedOutside { process: ProcessId, attempt: u32, answer: Result<(), String> },
     /// Whether what a child left behind goes on as its program.
     Sought { id: u64, ended: keeper::Ended, heir: Option<Identity> },
     /// What was left of a child's tree is ended.
@@ -138,6 +140,8 @@ pub(super) struct Worker {
     pub(super) probes: Probes,
     /// Processes that are being replaced.
     pub(super) rollouts: Rollouts,
+    /// What held starts wait for outside.
+    pub(super) searches: super::outside::Searches,
     /// Children whose end is announced and whose output is all heard: news for the events room.
     pub(super) gone: Vec<u64>,
     /// What the keeper held for a predecessor and nobody has taken in hand yet.
@@ -323,6 +327,7 @@ impl Worker {
             }
         }
         self.ask_around();
+        self.look_outside();
     }
 
     fn settle_engine(&mut self) {

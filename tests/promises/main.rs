@@ -18,6 +18,7 @@ mod bad_configuration;
 mod cgroups;
 mod container;
 mod daemon_death;
+mod dependencies;
 mod directories;
 mod forking;
 mod galaxy_database;

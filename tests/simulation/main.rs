@@ -14,6 +14,7 @@ mod following;
 mod histories;
 mod journal;
 mod keeper;
+mod needs;
 mod plan;
 mod stage;
 mod states;

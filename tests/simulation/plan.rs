@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use galaxyd::engine::{
-    AutoRestart, Condition, Delay, GroupChange, GroupSpec, Kind, Limit, MemberSpec, OnEnd, Policy, ReadyRule, Restarts,
+    AutoRestart, Condition, Delay, GroupChange, GroupSpec, Kind, Limit, MemberSpec, Need, Needs, OnEnd, Policy,
+    ReadyRule, Restarts,
 };
 
 use crate::dice::Dice;
@@ -177,7 +178,11 @@ pub(crate) fn member_name(place: u64) -> String {
 
 fn group(dice: &mut Dice, place: u64) -> GroupSpec {
     let count = if dice.chance(5) { 0 } else { 1 + dice.below(MEMBERS) };
-    let members = (0..count).map(|place| MemberSpec { name: member_name(place), policy: policy(dice) }).collect();
+    let member = |dice: &mut Dice, rank| {
+        let policy = Policy { needs: needs(dice, (place, rank)), ..policy(dice) };
+        MemberSpec { name: member_name(rank), policy }
+    };
+    let members = (0..count).map(|rank| member(dice, rank)).collect();
     GroupSpec { name: group_name(place), priority: priority(dice), members, listens: dice.chance(20) }
 }
 
@@ -201,7 +206,24 @@ fn policy(dice: &mut Dice) -> Policy {
         killtree: dice.chance(30),
         restarts: restarts(dice),
         ready: dice.chance(40).then(|| ready(dice)),
+        needs: Needs::default(),
     }
+}
+
+/// Of processes at earlier places only, so that nobody waits for itself; some of them do not exist.
+fn needs(dice: &mut Dice, (group, rank): (u64, u64)) -> Needs {
+    let place = group * MEMBERS + rank;
+    let mut processes = Vec::new();
+    if place > 0 && dice.chance(35) {
+        for _ in 0..=dice.below(2) {
+            let (group, name) = {
+                let needed = dice.below(place);
+                (group_name(needed / MEMBERS), member_name(needed % MEMBERS))
+            };
+            processes.push(Need { group, name, condition: dice.pick(&Condition::ALL) });
+        }
+    }
+    Needs { processes, outside: dice.chance(10) }
 }
 
 fn ready(dice: &mut Dice) -> ReadyRule {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use galaxyd::engine::{
-    Answer, AutoRestart, Effect, Engine, Event, Exit, GroupSpec, Input, Kill, Kind, MemberSpec, Moment, Now, Pid,
-    Policy, ProcessId, ProcessState, ProcessView, Refusal, Request, RequestId, Restarts, SpawnError, Target,
+    Answer, AutoRestart, Effect, Engine, Event, Exit, GroupSpec, Input, Kill, Kind, MemberSpec, Moment, Needs, Now,
+    Pid, Policy, ProcessId, ProcessState, ProcessView, Refusal, Request, RequestId, Restarts, SpawnError, Target,
 };
 
 pub(crate) const SIGHUP: i32 = 1;
@@ -31,6 +31,7 @@ pub(crate) fn policy() -> Policy {
         killtree: false,
         restarts: Restarts::default(),
         ready: None,
+        needs: Needs::default(),
     }
 }
 

@@ -8,6 +8,8 @@ use galaxyd::engine::{
     ProcessView, Readiness, Refusal, Request, RequestId, Target, Then,
 };
 
+use crate::needs::{dependents, needed_by};
+
 /// `Err` says which promise was broken.
 pub(crate) type Kept<T = ()> = Result<T, String>;
 
@@ -105,6 +107,10 @@ pub(crate) struct Watch<'a> {
     renewing: BTreeSet<ProcessId>,
     /// The attempts whose children are ready.
     ready: BTreeMap<ProcessId, u32>,
+    /// The attempts whose start does not wait any more.
+    pub(crate) released: BTreeSet<(ProcessId, u32)>,
+    /// Whose stop was asked for before the daemon ended, and waits for others.
+    pub(crate) parting: BTreeSet<ProcessId>,
     /// The most retries that a process ever had.
     retries: BTreeMap<ProcessId, i64>,
     pub(crate) seen: Seen,
@@ -132,6 +138,8 @@ impl<'a> Watch<'a> {
             counted: BTreeMap::new(),
             renewing: BTreeSet::new(),
             ready: BTreeMap::new(),
+            released: BTreeSet::new(),
+            parting: BTreeSet::new(),
             retries: BTreeMap::new(),
             seen: Seen::default(),
         }
@@ -154,6 +162,8 @@ impl<'a> Watch<'a> {
         // A start that somebody asked for begins a new count, also if it was not announced any more.
         self.counted.clear();
         self.shown = engine.everybody().map(|view| (view.process, view.state)).collect();
+        self.released.clear();
+        self.note_released(engine);
         self.note_rules(engine);
         self.stopping_since.retain(|process, _| self.shown.get(process) == Some(&ProcessState::Stopping));
     }
@@ -191,8 +201,13 @@ impl<'a> Watch<'a> {
                 self.failed.insert(process, (at + Duration::from_secs(wait), tries));
             }
             ProcessState::Stopping => {
-                if engine.mood() != Mood::Running {
+                if engine.mood() != Mood::Running && !self.parting.contains(&process) {
                     self.leaves_in_order(engine, process)?;
+                }
+                let by_update =
+                    cause == Cause::Update || engine.process(process).is_some_and(|view| view.then.is_some());
+                if !by_update && engine.process(process).is_some_and(|view| view.pid.is_some()) {
+                    self.stops_after_those_that_need_it(engine, process)?;
                 }
                 self.stopping_since.insert(process, now);
                 self.keeps_its_name(engine, process, from)?;
@@ -228,7 +243,7 @@ impl<'a> Watch<'a> {
         tries: Option<u32>,
     ) -> Kept {
         promise!(engine.mood() == Mood::Running, "{process:?} starts while the daemon ends");
-        let renewed = cause == Cause::Update || self.renewing.contains(&process);
+        let renewed = cause == Cause::Update || self.renewing.contains(&process) || self.is_pulled_in(engine, process);
         if cause == Cause::Start || renewed {
             self.restarts.remove(&process);
             self.counted.remove(&process);
@@ -305,6 +320,13 @@ impl<'a> Watch<'a> {
         let groups: Vec<_> = engine.groups().collect();
         let place = groups.iter().position(|group| group.name == view.group).ok_or("a group that does not exist")?;
         let rank = (groups.get(place).map(|group| group.priority), place);
+        let rank = needed_by(engine, process)
+            .iter()
+            .filter_map(|needed| {
+                let place = groups.iter().position(|group| group.members.contains(needed))?;
+                Some((groups.get(place).map(|group| group.priority), place))
+            })
+            .fold(rank, Ord::max);
         for (other, group) in groups.iter().enumerate() {
             if (Some(group.priority), other) > rank {
                 let living =
@@ -324,7 +346,9 @@ impl<'a> Watch<'a> {
             Some((engine.process(process)?.policy.priority, place))
         };
         let before = self.entered.iter().filter(|(other, to)| *to == ProcessState::Stopping && members.contains(other));
-        for (other, _) in before {
+        // Who needs others, or is needed, keeps to that order.
+        let is_free = |one: ProcessId| needed_by(engine, one).is_empty() && dependents(engine, one).is_empty();
+        for (other, _) in before.filter(|(other, _)| is_free(*other) && is_free(process)) {
             promise!(rank(*other) > rank(process), "{other:?} is told to stop before {process:?}");
         }
         self.seen.saw("a stop by shutdown");
@@ -461,7 +485,9 @@ impl<'a> Watch<'a> {
             "the engine wakes at {deadline:?}, its processes at {first:?}"
         );
         self.note_rules(engine);
+        self.note_released(engine);
         if engine.mood() == Mood::Running {
+            self.nobody_is_stuck(engine)?;
             self.no_change_is_forgotten(engine)?;
         }
         for (process, since) in &self.stopping_since {
@@ -559,7 +585,7 @@ impl<'a> Watch<'a> {
 }
 
 /// Whether a process is what somebody waited for.
-fn is_so(engine: &Engine, process: ProcessId, condition: Condition) -> bool {
+pub(crate) fn is_so(engine: &Engine, process: ProcessId, condition: Condition) -> bool {
     let Some(view) = engine.process(process) else { return false };
     match condition {
         Condition::Started => {

@@ -44,6 +44,8 @@ pub(crate) struct Worker {
     sweeping: BTreeMap<(ProcessId, Pid), Duration>,
     /// When children that are asked whether they are ready will have answered; `None`: never.
     answering: BTreeMap<(ProcessId, u32), Option<Duration>>,
+    /// When what held starts wait for outside will be there; `None`: never.
+    reaching: BTreeMap<(ProcessId, u32), Option<Duration>>,
     /// How late it wakes for the next deadline.
     slip: Duration,
 }
@@ -58,6 +60,7 @@ impl Worker {
             windows: BTreeMap::new(),
             sweeping: BTreeMap::new(),
             answering: BTreeMap::new(),
+            reaching: BTreeMap::new(),
             slip: Duration::ZERO,
         }
     }
@@ -155,6 +158,7 @@ impl World<'_> {
             times.push(worker.preparing.iter().map(|(at, _)| *at).min());
             times.push(worker.sweeping.values().copied().min());
             times.push(worker.answering.values().flatten().copied().min());
+            times.push(worker.reaching.values().flatten().copied().min());
             times.push(worker.engine.deadline().map(|Moment(at)| at + worker.slip));
             times.push((!self.daemon_signals.is_empty()).then_some(self.now));
         } else {
@@ -192,6 +196,8 @@ impl World<'_> {
             self.turn(Turn::Input(Input::Swept { process, pid }))?;
         } else if let Some((process, attempt)) = self.answers() {
             self.turn(Turn::Input(Input::Answered { process, attempt }))?;
+        } else if let Some((process, attempt)) = self.reached() {
+            self.turn(Turn::Input(Input::Reached { process, attempt }))?;
         } else if self.worker.is_some() && !self.daemon_signals.is_empty() {
             if let Some(signal) = self.daemon_signals.front().cloned() {
                 // Taken in hand once it is journalled and acted upon; a worker that dies before leaves it to the next.
@@ -261,6 +267,27 @@ impl World<'_> {
         let answered = worker.answering.iter().find(|(_, at)| is_due(at)).map(|(child, _)| *child)?;
         worker.answering.insert(answered, None);
         Some(answered)
+    }
+
+    /// What a start was held for is there. The start may be over by now: the worker cannot know.
+    fn reached(&mut self) -> Option<(ProcessId, u32)> {
+        let now = self.now;
+        let worker = self.worker.as_mut()?;
+        let is_due = |at: &Option<Duration>| at.is_some_and(|at| at <= now);
+        let reached = worker.reaching.iter().find(|(_, at)| is_due(at)).map(|(start, _)| *start)?;
+        worker.reaching.remove(&reached);
+        Some(reached)
+    }
+
+    /// Looks for what the engine wants to be looked for.
+    fn look_outside(&mut self) {
+        let Some(worker) = &mut self.worker else { return };
+        let held: Vec<_> = worker.engine.waiting_outside().map(|view| (view.process, view.attempt)).collect();
+        for start in held {
+            let at = self.now + self.dice.millis(3000);
+            let at = self.dice.chance(85).then_some(at);
+            worker.reaching.entry(start).or_insert(at);
+        }
     }
 
     /// Asks whom the engine wants to be asked.
@@ -448,6 +475,7 @@ impl World<'_> {
             self.perform(cause, effect)?;
         }
         self.ask_around()?;
+        self.look_outside();
         let Some(worker) = &self.worker else { return Ok(false) };
         self.watch.settled(self.now, &worker.engine)?;
         for view in worker.engine.everybody() {
@@ -551,6 +579,7 @@ impl World<'_> {
             Effect::Spawn { process, attempt } => {
                 let twice = worker.preparing.iter().any(|(_, (other, _))| *other == process);
                 promise!(!twice, "{process:?} is asked to be spawned twice");
+                self.watch.spawned(&worker.engine, process, attempt)?;
                 let at = self.now + self.dice.delay(4000);
                 worker.preparing.push((at, (process, attempt)));
             }

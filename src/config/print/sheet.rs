@@ -510,6 +510,12 @@ fn extras(extras: &Extras, cells: &mut Cells) {
         ready(asked, cells);
     }
     rollout(&extras.rollout, cells);
+    let (needs, things) = (&extras.depends_on.written, extras.wait_for.iter().map(|thing| &thing.text));
+    for (key, texts) in [("depends_on", needs.iter().collect::<Vec<_>>()), ("wait_for", things.collect())] {
+        if !texts.is_empty() {
+            cells.insert(key, Cell::Names(texts.into_iter().map(|text| escaped(text)).collect()));
+        }
+    }
     if let Some(rate) = extras.output_rate_max.and_then(|rate| i64::try_from(rate).ok()) {
         cells.insert("output_rate_max", Cell::Integer(rate));
     }

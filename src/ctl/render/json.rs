@@ -165,6 +165,7 @@ fn process(process: &ProcessInfo) -> Value {
         "left_behind": explained("left_behind"),
         "awaits": explained("awaits"),
         "until": explained("until"),
+        "held_since": explained("held_since"),
         "next": explained("next"),
     })
 }

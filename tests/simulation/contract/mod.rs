@@ -3,6 +3,7 @@
 mod ending;
 mod extras;
 mod groups;
+mod needs;
 mod ordered;
 mod overlap;
 mod pacing;
