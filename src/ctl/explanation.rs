@@ -10,6 +10,7 @@ use super::daemon::CallError;
 use super::happening::{Happening, local};
 use super::name;
 use super::shell::Shell;
+use super::staleness::Reason;
 use crate::rpc::{FaultCode, Value};
 
 /// Why a process is in its state.
@@ -34,6 +35,8 @@ pub struct Explanation {
     pub next: String,
     /// What led to this, the oldest first; only where somebody asks for one process.
     pub(super) history: Vec<Happening>,
+    /// In what it differs from what a restart would give, where somebody asked for that.
+    pub(super) stale: Vec<Reason>,
 }
 
 #[cfg(test)]
@@ -53,6 +56,7 @@ impl Explanation {
             until: 0,
             next: String::new(),
             history: Vec::new(),
+            stale: Vec::new(),
         }
     }
 }
@@ -83,6 +87,7 @@ impl Explanation {
             until: answer::int(value, "until").unwrap_or_default(),
             next: answer::text(value, "next").unwrap_or_default(),
             history: Vec::new(),
+            stale: Vec::new(),
         })
     }
 
@@ -107,6 +112,7 @@ impl Explanation {
             "awaits": some(&self.awaits),
             "until": (self.until != 0).then_some(self.until),
             "next": some(&self.next),
+            "stale": self.stale.iter().map(Reason::json).collect::<Vec<_>>(),
             "history": self.history.iter().map(Happening::json).collect::<Vec<_>>(),
         })
     }
@@ -125,6 +131,9 @@ impl Explanation {
         for (pid, command) in &self.left_behind {
             // Writing to a String cannot fail.
             let _ = write!(text, "\n    left behind: {pid} {command}");
+        }
+        for reason in &self.stale {
+            let _ = write!(text, "\n    stale: {}", reason.detail);
         }
         for happening in &self.history {
             let _ = write!(text, "\n    before: {}", happening.text(&TimeZone::system()));

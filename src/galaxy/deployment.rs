@@ -155,8 +155,7 @@ impl<'a> Deployment<'a> {
         let mut role = invocation.role;
         let mut uwsgi = role.is_uwsgi().then(|| invocation.uwsgi());
         if let (Some(path), Some(options)) = (&named, &mut uwsgi) {
-            let read = || read(path, source).ok().and_then(|text| section(path, &text));
-            match self.sections.entry(path.clone()).or_insert_with(read) {
+            match self.sections.entry(path.clone()).or_insert_with(|| uwsgi_section(path, source)) {
                 Some(found) => {
                     options.options.extend(found.options.iter().cloned());
                     options.ends_early = found.ends_early;
@@ -205,7 +204,7 @@ impl<'a> Deployment<'a> {
 }
 
 impl Galaxy {
-    fn read(path: &Path, source: &dyn Source) -> Self {
+    pub(super) fn read(path: &Path, source: &dyn Source) -> Self {
         let mut galaxy = Self {
             path: path.to_owned(),
             settings: None,
@@ -280,9 +279,10 @@ fn is_ini(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "ini")
 }
 
-/// The uWSGI section of a file.
-fn section(path: &Path, text: &str) -> Option<UwsgiOptions> {
-    if is_ini(path) { UwsgiOptions::from_ini(text) } else { UwsgiOptions::from_yaml(text) }
+/// The uWSGI section of a file; `None` if it has none or cannot be read.
+pub(super) fn uwsgi_section(path: &Path, source: &dyn Source) -> Option<UwsgiOptions> {
+    let text = read(path, source).ok()?;
+    if is_ini(path) { UwsgiOptions::from_ini(&text) } else { UwsgiOptions::from_yaml(&text) }
 }
 
 fn job_conf(path: &Path, text: &str) -> Result<JobConf, JobConfError> {
@@ -296,7 +296,7 @@ fn read(path: &Path, source: &dyn Source) -> Result<String, ()> {
 }
 
 /// A path as the process sees it.
-fn absolute(path: &str, process: &ProcessConfig, source: &dyn Source) -> PathBuf {
+pub(super) fn absolute(path: &str, process: &ProcessConfig, source: &dyn Source) -> PathBuf {
     let current = source.current_dir();
     let directory = Path::new(&current).join(process.directory.as_deref().unwrap_or_default());
     directory.join(path).components().collect()

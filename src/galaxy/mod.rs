@@ -5,17 +5,21 @@
 
 mod deployment;
 mod finding;
+mod footing;
 pub mod jobconf;
 mod program;
 mod reference;
 mod rules;
 mod sarif;
 pub mod uwsgi;
+mod web_server;
 
 /// The configuration reads it too, so it is a room of its own.
 pub use crate::yaml;
 pub use deployment::Location;
 pub use finding::{Finding, Severity};
+pub use footing::{Footing, footing};
 pub use reference::reference_markdown;
 pub use rules::{RULES, Rule, check, concerns, rule};
 pub use sarif::{Other, sarif};
+pub use web_server::{WebServer, web_server};

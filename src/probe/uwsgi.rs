@@ -14,13 +14,59 @@ const DOCUMENT_MAX: u64 = 4 << 20;
 /// # Errors
 /// Nobody answers, or no worker is ready.
 pub(super) async fn ask(door: &Door) -> Result<(), String> {
+    judge(&document(door).await?)
+}
+
+/// What a uWSGI tells of one of its workers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UwsgiWorker {
+    pub id: i64,
+    /// 0: it does not run.
+    pub pid: i64,
+    /// `idle`, `busy`, `cheap`, `pause` or `sigN`.
+    pub status: String,
+    pub requests: i64,
+    pub exceptions: i64,
+    /// Requests under way.
+    pub in_request: i64,
+    /// Microseconds spent in requests, ever.
+    pub running_time: i64,
+    /// Microseconds of a request on average.
+    pub average: i64,
+}
+
+/// Asks a stats server for its workers.
+///
+/// # Errors
+/// Nobody answers, or not as a stats server does.
+pub(super) async fn workers(door: &Door) -> Result<Vec<UwsgiWorker>, String> {
+    let document = document(door).await?;
+    let workers = document.get("workers").and_then(Value::as_array).ok_or("the stats name no workers")?;
+    Ok(workers.iter().map(worker).collect())
+}
+
+fn worker(told: &Value) -> UwsgiWorker {
+    let number = |name: &str| told.get(name).and_then(Value::as_i64).unwrap_or(0);
+    let cores = told.get("cores").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let in_request = cores.iter().filter_map(|core| core.get("in_request").and_then(Value::as_i64)).sum();
+    UwsgiWorker {
+        id: number("id"),
+        pid: number("pid"),
+        status: told.get("status").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        requests: number("requests"),
+        exceptions: number("exceptions"),
+        in_request,
+        running_time: number("running_time"),
+        average: number("avg_rt"),
+    }
+}
+
+async fn document(door: &Door) -> Result<Value, String> {
     let stream = connect::open(door).await?;
     let mut document = Vec::new();
     let read = stream.take(DOCUMENT_MAX).read_to_end(&mut document).await;
     read.map_err(|error| format!("{door}: {error}"))?;
-    let document: Value =
-        serde_json::from_slice(&document).map_err(|error| format!("{door} is no stats server: {error}"))?;
-    judge(&document)
+    serde_json::from_slice(&document).map_err(|error| format!("{door} is no stats server: {error}"))
 }
 
 /// One worker that has an application and takes requests is enough; where the document does not say whether it takes
@@ -52,6 +98,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_worker_is_read_as_uwsgi_tells_of_it() {
+        let told = json!({"id": 1, "pid": 7, "status": "busy", "requests": 9, "exceptions": 1, "running_time": 5000,
+                          "avg_rt": 600, "cores": [{"id": 0, "in_request": 1}, {"id": 1, "in_request": 0}]});
+        let wanted = UwsgiWorker {
+            id: 1,
+            pid: 7,
+            status: "busy".to_owned(),
+            requests: 9,
+            exceptions: 1,
+            in_request: 1,
+            running_time: 5000,
+            average: 600,
+        };
+        assert_eq!(worker(&told), wanted);
+        assert_eq!(worker(&json!({})), UwsgiWorker::default());
+    }
 
     #[test]
     fn one_worker_with_an_application_is_enough() {

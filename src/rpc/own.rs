@@ -51,6 +51,13 @@ pub enum OwnMethod {
     /// How ready the processes are, those only that are asked: structs of `name`, `group`, `readiness` (`waiting`, `late`,
     /// `settling`, `ready`, or `none` without a child), `detail`. Names as of `Update`; empty: all.
     GetReadiness { names: Vec<String> },
+    /// Which of the running processes were made from something else than a restart would give: structs of `name`, `group`,
+    /// `reasons` (structs of `kind` and `detail`), `next`. Names as of `Update`; empty: all.
+    GetStaleness { names: Vec<String> },
+    /// What the processes use: a struct of `time_ms` and `processes`, each with `name`, `group`, `pid` (0: does not run),
+    /// `restarts`, `cpu_ms`, `memory_kb`, `memory_kind` (`pss`, `rss`), `processes`, `server` (`uwsgi`, `gunicorn` or empty),
+    /// `workers`, `trouble`. Names as of `Update`; empty: all.
+    GetUsage { names: Vec<String> },
     /// Why a process is in its state, what it said last, and which processes it left behind: a struct of `name`,
     /// `group`, `statename`, `reason`, `readiness` (empty if it is not asked), `hindrances`, `last_words`, `left_behind`, `awaits`, `until` (seconds since 1970, 0 for
     /// nobody knows), `next`.
@@ -94,6 +101,8 @@ impl OwnMethod {
             "galaxyd.retry" => (2, retry(&mut args)),
             "galaxyd.waitFor" => (3, wait_for(&mut args)),
             "galaxyd.getReadiness" => (1, args.texts("names").map(|names| OwnMethod::GetReadiness { names })),
+            "galaxyd.getStaleness" => (1, args.texts("names").map(|names| OwnMethod::GetStaleness { names })),
+            "galaxyd.getUsage" => (1, args.texts("names").map(|names| OwnMethod::GetUsage { names })),
             "galaxyd.explainProcess" => (1, args.text("name").map(|name| OwnMethod::ExplainProcess { name })),
             "galaxyd.explainAllProcesses" => (0, Ok(OwnMethod::ExplainAllProcesses)),
             "galaxyd.getListenerPools" => (0, Ok(OwnMethod::GetListenerPools)),
@@ -117,6 +126,8 @@ impl OwnMethod {
             OwnMethod::Retry { .. } => "galaxyd.retry",
             OwnMethod::WaitFor { .. } => "galaxyd.waitFor",
             OwnMethod::GetReadiness { .. } => "galaxyd.getReadiness",
+            OwnMethod::GetStaleness { .. } => "galaxyd.getStaleness",
+            OwnMethod::GetUsage { .. } => "galaxyd.getUsage",
             OwnMethod::ExplainProcess { .. } => "galaxyd.explainProcess",
             OwnMethod::ExplainAllProcesses => "galaxyd.explainAllProcesses",
             OwnMethod::GetListenerPools => "galaxyd.getListenerPools",
@@ -138,6 +149,8 @@ impl OwnMethod {
             OwnMethod::PlanUpdate { .. }
             | OwnMethod::WaitFor { .. }
             | OwnMethod::GetReadiness { .. }
+            | OwnMethod::GetStaleness { .. }
+            | OwnMethod::GetUsage { .. }
             | OwnMethod::ExplainProcess { .. }
             | OwnMethod::ExplainAllProcesses
             | OwnMethod::GetListenerPools
@@ -157,6 +170,8 @@ impl OwnMethod {
             | OwnMethod::Retry { names, .. }
             | OwnMethod::WaitFor { names, .. }
             | OwnMethod::GetReadiness { names }
+            | OwnMethod::GetStaleness { names }
+            | OwnMethod::GetUsage { names }
             | OwnMethod::StopOrdered { names } => names.join(" "),
             OwnMethod::ExplainProcess { name } | OwnMethod::GetProcessPlan { name, .. } => name.clone(),
             OwnMethod::Upgrade { path } => path.clone(),

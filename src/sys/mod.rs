@@ -29,6 +29,7 @@ pub mod reap;
 pub mod signals;
 pub mod spawn;
 pub mod splice;
+pub mod usage;
 pub mod users;
 pub mod waiter;
 pub mod watched;

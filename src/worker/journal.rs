@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::ear::TapRecord;
 use super::framing::{self, Values};
 use super::launch::LaunchRecord;
+use super::origin::OriginRecord;
 use super::probing::ProbeRecord;
 use super::state_files::StateFiles;
 use super::update::Growth;
@@ -64,6 +65,9 @@ pub(super) struct Snapshot {
     /// Where the logs of programs ended when they were started.
     #[serde(default)]
     pub(super) probes: Vec<ProbeRecord>,
+    /// What the present children were made from, as far as anybody looked.
+    #[serde(default)]
+    pub(super) origins: Vec<OriginRecord>,
 }
 
 /// What changed together: a successor knows all of it or nothing.
@@ -78,11 +82,17 @@ pub(super) struct Change {
     pub(super) taps: Vec<TapRecord>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) probes: Vec<ProbeRecord>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) origins: Vec<OriginRecord>,
 }
 
 impl Change {
     pub(super) fn is_empty(&self) -> bool {
-        self.processes.is_empty() && self.events.is_empty() && self.taps.is_empty() && self.probes.is_empty()
+        self.processes.is_empty()
+            && self.events.is_empty()
+            && self.taps.is_empty()
+            && self.probes.is_empty()
+            && self.origins.is_empty()
     }
 }
 
@@ -207,6 +217,7 @@ pub(super) fn parse(bytes: &[u8]) -> io::Result<(Snapshot, u64, u64)> {
         snapshot.events.extend(change.events);
         snapshot.taps.extend(change.taps);
         snapshot.probes.extend(change.probes);
+        snapshot.origins.extend(change.origins);
     }
     for record in snapshot.engine.iter_mut().flat_map(|(_, records)| records) {
         if let Some(newer) = latest.swap_remove(&record.process()) {
@@ -255,6 +266,7 @@ mod tests {
             events: Vec::new(),
             taps: Vec::new(),
             probes: Vec::new(),
+            origins: Vec::new(),
         };
         (engine, snapshot)
     }

@@ -29,6 +29,8 @@ mod last_words;
 mod launch;
 mod logfiles;
 mod memory;
+mod origin;
+mod origins;
 mod orphan_news;
 mod outbox;
 mod passed;
@@ -50,6 +52,7 @@ mod scarcity;
 mod serving;
 mod socket_watch;
 mod spawning;
+mod staleness;
 mod startup;
 mod state_files;
 mod stop_post;
@@ -62,6 +65,7 @@ mod twiddling;
 mod update;
 mod update_report;
 mod upgrade;
+mod usage;
 #[expect(clippy::module_inception, reason = "the room is named after what it makes")]
 mod worker;
 

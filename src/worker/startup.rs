@@ -24,6 +24,7 @@ use super::journal::{self, Journal, Snapshot};
 use super::launch::{self, LaunchRecord};
 use super::logfiles::{Clearing, make_auto_logs};
 use super::memory;
+use super::origins::Origins;
 use super::persistence::{self, Persistence};
 use super::pidfile::{self, Claim};
 use super::post_mortem::Morgue;
@@ -270,6 +271,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         events,
         taps,
         probes,
+        origins,
     } = snapshot;
     // A daemon that goes on after a crash was launched anew.
     let launch = inventory.held.remove(launch::HELD_NAME).and_then(|launch| memory::read(launch).ok());
@@ -301,6 +303,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     };
     let mut worker = assemble(state, keeper, inventory.held, pid, listeners)?;
     worker.probes = Probes::resume(probes);
+    worker.origins = Origins::resume(origins);
     worker.take_mailboxes();
     worker.leaving = leaving;
     worker.growing = growing;
@@ -423,6 +426,8 @@ fn assemble(
         event_effects: Vec::new(),
         taps,
         probes: Probes::default(),
+        origins: Origins::default(),
+        usage_turn: Arc::default(),
         gone: Vec::new(),
         held,
         tap_records,

@@ -17,6 +17,8 @@ use super::ear::TapRecord;
 use super::invocation::Call;
 use super::journal::{self, Change, Journal, Snapshot};
 use super::launch::LaunchRecord;
+use super::origin::OriginRecord;
+use super::origins::Origins;
 use super::persistence::Persistence;
 use super::post_mortem::{Case, Morgue};
 use super::probing::Probes;
@@ -70,6 +72,8 @@ pub(super) enum Done {
     Examined(Vec<(Case, Vec<Survivor>, Vec<String>)>),
     /// Whether a child is ready, or why it is not.
     Asked { process: ProcessId, attempt: u32, answer: Result<(), String> },
+    /// What children were made from.
+    OriginsTaken(Vec<OriginRecord>),
     /// What was left of a child's tree is ended.
     Swept { process: ProcessId, pid: Pid },
     /// These cgroups of former runs are removed.
@@ -123,6 +127,10 @@ pub(super) struct Worker {
     pub(super) taps: Taps,
     /// Children that are asked whether they are ready.
     pub(super) probes: Probes,
+    /// What the children were made from.
+    pub(super) origins: Origins,
+    /// Held by the one look at what processes use that is under way.
+    pub(super) usage_turn: Arc<tokio::sync::Mutex<()>>,
     /// Children whose end is announced and whose output is all heard: news for the events room.
     pub(super) gone: Vec<u64>,
     /// What the keeper held for a predecessor and nobody has taken in hand yet.
@@ -336,6 +344,7 @@ impl Worker {
                     events: self.events.take_records(),
                     taps: self.taps.changes(),
                     probes: self.probes.changes(),
+                    origins: self.origins.changes(),
                 };
                 match if change.is_empty() { Ok(()) } else { journal.append(&change) } {
                     // Its disk may be full: memory is not.
@@ -357,6 +366,7 @@ impl Worker {
             Ok(()) => {
                 self.taps.journalled();
                 self.probes.journalled();
+                self.origins.journalled();
             }
             Err(error) => {
                 log(
@@ -384,6 +394,7 @@ impl Worker {
             events: self.events.records(),
             taps: self.taps.records(),
             probes: self.probes.records(),
+            origins: self.origin_records(),
         };
         let journal = self.persistence.begin_journal(&snapshot)?;
         let hold = ToKeeper::Hold { name: journal::HELD_NAME.to_owned() };

@@ -31,9 +31,13 @@ mod notice;
 mod one_daemon;
 mod program_sockets;
 mod readiness;
+#[path = "../fixture/seat.rs"]
+mod seat;
 mod socket_file;
+mod staleness;
 mod subject;
 mod thousand_programs;
 mod update;
 mod upgrade;
+mod usage;
 mod worker_death;

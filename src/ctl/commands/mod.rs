@@ -37,6 +37,7 @@ mod stop;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod top;
 pub(super) mod update;
 mod upgrade;
 mod version;
@@ -96,6 +97,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "status" => status::run,
         "stop" => stop::run,
         "tail" => tail::run,
+        "top" => top::run,
         "update" => update::run,
         "upgrade" => upgrade::run,
         "version" => version::run,

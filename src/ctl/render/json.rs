@@ -121,7 +121,7 @@ fn listener_pool(pool: &ListenerPool) -> Value {
 
 fn list_of(command: &str) -> Option<&'static str> {
     Some(match command {
-        "status" | "open" | "why" => "processes",
+        "status" | "open" | "top" | "why" => "processes",
         "pid" => "pids",
         "start" | "stop" | "restart" | "wait" | "signal" | "clear" | "add" | "remove" | "shutdown" | "reload" => {
             "results"
@@ -164,6 +164,7 @@ fn process(process: &ProcessInfo) -> Value {
         "awaits": explained("awaits"),
         "until": explained("until"),
         "next": explained("next"),
+        "stale": explained("stale"),
     })
 }
 
