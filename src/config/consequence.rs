@@ -73,6 +73,10 @@ const CONSEQUENCES: &[(SectionKind, &str, Consequence)] = &[
     (S::Program, "on_fatal", C::Live),
     (S::Program, "on_exit", C::Live),
     (S::Program, "count_resource_errors", C::Live),
+    (S::Program, "socket", C::Spawn),
+    (S::Program, "socket_backlog", C::Spawn),
+    (S::Program, "socket_owner", C::Spawn),
+    (S::Program, "socket_mode", C::Spawn),
     // Of a child that runs, what is known of its readiness stays.
     (S::Program, "ready", C::Live),
     (S::Program, "ready_timeout", C::Live),

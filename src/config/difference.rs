@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::model::{GroupConfig, GroupKind, LogConfig, LogFile, ProcessConfig, SocketConfig};
+use super::model::{GroupConfig, GroupKind, LogConfig, LogFile, Passing, ProcessConfig, SocketConfig};
 
 /// Names of groups: added and changed in the order of the new configuration, removed in that of the old one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,10 +72,13 @@ pub(super) fn same_kind(active: &GroupKind, pending: &GroupKind) -> bool {
     }
 }
 
-/// Everything counts but the section a process comes from; of its account, the number, of its socket the address.
+/// Everything counts but the section a process comes from; of its account, the number, of a pool's socket the address.
 pub(super) fn same_process(active: &ProcessConfig, pending: &ProcessConfig) -> bool {
     let uid = |process: &ProcessConfig| process.user.as_ref().map(|user| user.uid);
-    let address = |socket: &SocketConfig| SocketConfig { backlog: None, owner: None, mode: None, ..socket.clone() };
+    let address = |socket: &SocketConfig| match socket.passing {
+        Passing::Stdin => SocketConfig { backlog: None, owner: None, mode: None, ..socket.clone() },
+        Passing::Listen => socket.clone(),
+    };
     let comparable = |process: &ProcessConfig| ProcessConfig {
         socket: process.socket.as_ref().map(address),
         section: String::new(),

@@ -17,9 +17,15 @@ const ENVIRONMENT_FILES_MAX: usize = 16;
 /// Reads them for all processes of a section.
 pub(super) fn extras(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -> Extras {
     let kind = reader.typed(place, "type", scope, |text, _| kind_of(text)).unwrap_or_default();
-    if kind == Kind::Oneshot && place.kind == SectionKind::EventListener {
-        let help = "leave out type: a listener runs until it is stopped";
-        reader.complain(place, "type", Complaint::new("an event listener cannot be a oneshot", help));
+    if place.kind == SectionKind::EventListener {
+        let refused = match kind {
+            Kind::Service => None,
+            Kind::Oneshot => Some(("an event listener cannot be a oneshot", "a listener runs until it is stopped")),
+            Kind::Forking => Some(("an event listener cannot be forking", "a listener is asked where it was started")),
+        };
+        if let Some((text, why)) = refused {
+            reader.complain(place, "type", Complaint::new(text, format!("leave out type: {why}")));
+        }
     }
     Extras {
         kind,
@@ -41,7 +47,10 @@ fn kind_of(text: &str) -> Result<Kind, Complaint> {
     match text.trim() {
         "service" => Ok(Kind::Service),
         "oneshot" => Ok(Kind::Oneshot),
-        other => Err(Complaint::new(format!("'{other}' is not a type of program"), "write service or oneshot")),
+        "forking" => Ok(Kind::Forking),
+        other => {
+            Err(Complaint::new(format!("'{other}' is not a type of program"), "write service, oneshot or forking"))
+        }
     }
 }
 
@@ -107,6 +116,7 @@ mod tests {
     fn each_is_read() {
         let file = |path: &str, optional| EnvironmentFile { path: path.to_owned(), optional };
         assert_eq!(read("type=oneshot").kind, Kind::Oneshot);
+        assert_eq!(read("type=forking").kind, Kind::Forking);
         assert_eq!(read("type=service").kind, Kind::Service);
         assert!(read("killtree=true").killtree);
         assert!(read("user_environment=yes").user_environment);
@@ -125,6 +135,7 @@ mod tests {
             ("program:a", "environment_file=a.env", "'a.env' is not an absolute path"),
             ("program:a", "environment_file=/a,,/b", "'' is not an absolute path"),
             ("eventlistener:a", "events=TICK_5\ntype=oneshot", "an event listener cannot be a oneshot"),
+            ("eventlistener:a", "events=TICK_5\ntype=forking", "an event listener cannot be forking"),
         ] {
             let loaded = loaded(section, keys);
             assert!(loaded.config.is_none(), "{keys}");

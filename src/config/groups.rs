@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::expansion::Scope;
 use super::lookup::Complaint;
-use super::model::{GroupConfig, GroupKind, Owner, ProcessConfig, SocketConfig};
+use super::model::{GroupConfig, GroupKind, Owner, Passing, ProcessConfig, SocketConfig, User};
 use super::path;
 use super::problem::Problem;
 use super::process::processes;
@@ -232,8 +232,9 @@ fn fastcgi(reader: &mut Reader<'_>, section: &str) -> Option<GroupConfig> {
     for process in &mut processes {
         process.socket.clone_from(&socket);
     }
-    let unreadable = || SocketConfig { url: String::new(), backlog: None, owner: None, mode: None };
-    let SocketConfig { url, backlog, owner, mode } = socket.unwrap_or_else(unreadable);
+    let passing = Passing::Stdin;
+    let unreadable = || SocketConfig { url: String::new(), backlog: None, owner: None, mode: None, passing };
+    let SocketConfig { url, backlog, owner, mode, .. } = socket.unwrap_or_else(unreadable);
     let kind = GroupKind::FastCgi { socket: url, backlog, owner, mode };
     Some(GroupConfig { name, priority, kind, processes })
 }
@@ -242,31 +243,13 @@ fn fastcgi(reader: &mut Reader<'_>, section: &str) -> Option<GroupConfig> {
 fn socket(reader: &mut Reader<'_>, here: Place<'_>, scope: &Scope, name: Option<&str>) -> Option<SocketConfig> {
     let (section, scope) = (here.section, scope.clone());
     let user = reader.typed(here, "user", &scope, |text, lookup| lookup.user(text));
-    let backlog = reader.typed(here, "socket_backlog", &scope, |text, _| {
-        let number = value::integer(text)?;
-        u32::try_from(number)
-            .ok()
-            .filter(|backlog| (1..=65_535).contains(backlog))
-            .ok_or_else(|| Complaint::new(format!("Invalid socket_backlog value {number}"), "use 1 to 65535"))
-    });
-    let owner = reader.typed(here, "socket_owner", &scope, |text, lookup| {
-        let help = "write user or user:group, both known on this host";
-        lookup.owner(text).ok_or_else(|| Complaint::new(format!("Invalid socket_owner value {text}"), help))
-    });
-    let mode = reader.typed(here, "socket_mode", &scope, |text, _| {
-        value::octal(text)
-            .map_err(|_| Complaint::new(format!("Invalid socket_mode value {text}"), "write octal digits, like 0700"))
-    });
+    let wanted = wanted(reader, here, &scope, user.as_ref());
     let scope = match name {
         Some(name) => scope.with("program_name", name),
         None => scope,
     };
     match reader.written(here, "socket", &scope) {
-        Ok(Some(url)) if !url.is_empty() => {
-            let uid = reader.lookup.source.uid();
-            let account = user.filter(|user| user.uid != uid).map(|user| Owner { uid: user.uid, gid: Some(user.gid) });
-            read_socket(reader, here, &url, Wanted { backlog, owner, mode, account })
-        }
+        Ok(Some(url)) if !url.is_empty() => read_socket(reader, here, &url, wanted),
         Ok(_) => {
             let text = format!("[{section}] section requires a \"socket\" line");
             reader.complain(here, "socket", Complaint::new(text, "add socket=unix:///path or socket=tcp://host:port"));
@@ -276,15 +259,37 @@ fn socket(reader: &mut Reader<'_>, here: Place<'_>, scope: &Scope, name: Option<
     }
 }
 
+/// The keys beside the address.
+pub(super) fn wanted(reader: &mut Reader<'_>, here: Place<'_>, scope: &Scope, user: Option<&User>) -> Wanted {
+    let backlog = reader.typed(here, "socket_backlog", scope, |text, _| {
+        let number = value::integer(text)?;
+        u32::try_from(number)
+            .ok()
+            .filter(|backlog| (1..=65_535).contains(backlog))
+            .ok_or_else(|| Complaint::new(format!("Invalid socket_backlog value {number}"), "use 1 to 65535"))
+    });
+    let owner = reader.typed(here, "socket_owner", scope, |text, lookup| {
+        let help = "write user or user:group, both known on this host";
+        lookup.owner(text).ok_or_else(|| Complaint::new(format!("Invalid socket_owner value {text}"), help))
+    });
+    let mode = reader.typed(here, "socket_mode", scope, |text, _| {
+        value::octal(text)
+            .map_err(|_| Complaint::new(format!("Invalid socket_mode value {text}"), "write octal digits, like 0700"))
+    });
+    let uid = reader.lookup.source.uid();
+    let account = user.filter(|user| user.uid != uid).map(|user| Owner { uid: user.uid, gid: Some(user.gid) });
+    Wanted { backlog, owner, mode, account }
+}
+
 /// What is set about a socket, and the account its processes run as if it is not ours.
-struct Wanted {
+pub(super) struct Wanted {
     backlog: Option<u32>,
     owner: Option<Owner>,
     mode: Option<u32>,
     account: Option<Owner>,
 }
 
-fn read_socket(reader: &mut Reader<'_>, here: Place<'_>, url: &str, wanted: Wanted) -> Option<SocketConfig> {
+pub(super) fn read_socket(reader: &mut Reader<'_>, here: Place<'_>, url: &str, wanted: Wanted) -> Option<SocketConfig> {
     let section = here.section;
     let help = "write unix:///path or tcp://host:port";
     let refuse = |reader: &mut Reader<'_>, text: String, help: &str| {
@@ -300,7 +305,7 @@ fn read_socket(reader: &mut Reader<'_>, here: Place<'_>, url: &str, wanted: Want
         }
         let url = format!("unix://{}", path::resolve(file, reader.lookup.source));
         let (owner, mode) = (owner.or(account), Some(mode.unwrap_or(0o700)));
-        return Some(SocketConfig { url, backlog, owner, mode });
+        return Some(SocketConfig { url, backlog, owner, mode, passing: Passing::Stdin });
     }
     if owner.is_some() || mode.is_some() {
         let text = "socket_owner and socket_mode params should only be used with a Unix domain socket";
@@ -317,7 +322,7 @@ fn read_socket(reader: &mut Reader<'_>, here: Place<'_>, url: &str, wanted: Want
     match value::port_number(port) {
         Ok(port) => {
             let url = format!("tcp://{}:{port}", host.to_lowercase());
-            Some(SocketConfig { url, backlog, owner: None, mode: None })
+            Some(SocketConfig { url, backlog, owner: None, mode: None, passing: Passing::Stdin })
         }
         Err(error) => refuse(reader, error.to_string(), error.wanted()),
     }

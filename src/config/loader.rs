@@ -7,6 +7,7 @@ use super::client::warn_of_plugins;
 use super::daemon;
 use super::exposure;
 use super::groups::groups;
+use super::listening;
 use super::model::{Config, DaemonConfig};
 use super::name;
 use super::overrides::Overrides;
@@ -85,6 +86,7 @@ pub fn load(path: &Path, overrides: &Overrides, source: &dyn Source) -> Loaded {
     }
     let config = Config { daemon, servers, groups, rpcinterfaces };
     name::report(&mut reader, &config);
+    listening::report(&mut reader, &config);
     suspicion::report(&mut reader, &config, &files);
     problems.locate(&files);
     let daemon = Some(config.daemon.clone());

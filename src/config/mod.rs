@@ -19,6 +19,7 @@ mod groups;
 mod host;
 pub mod ini;
 mod limits;
+mod listening;
 mod literal;
 mod loader;
 mod lookup;
@@ -69,7 +70,7 @@ pub use literal::{ascii_literal, literal};
 pub use loader::{Loaded, load};
 pub use model::{
     Access, Accounts, CgroupChoice, Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind,
-    InetServer, LogConfig, LogFile, LogLevelName, Owner, PageConfig, ProcessConfig, RpcInterface, ServerAuth,
+    InetServer, LogConfig, LogFile, LogLevelName, Owner, PageConfig, Passing, ProcessConfig, RpcInterface, ServerAuth,
     ServerConfig, SocketConfig, TlsFiles, UnixServer, User,
 };
 pub use nearest::nearest;

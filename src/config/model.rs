@@ -253,7 +253,7 @@ pub enum GroupKind {
     },
 }
 
-/// The listening socket of a `[fcgi-program:x]`, which the daemon makes and its processes share.
+/// A listening socket that the daemon makes for a program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SocketConfig {
     /// `unix:///PATH` or `tcp://HOST:PORT`; who names the same shares one socket.
@@ -264,6 +264,18 @@ pub struct SocketConfig {
     pub owner: Option<Owner>,
     /// Of a Unix socket; `None` for TCP.
     pub mode: Option<u32>,
+    #[serde(default)]
+    pub passing: Passing,
+}
+
+/// How a program gets its listening socket, and how long the daemon keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Passing {
+    /// As standard input; `[fcgi-program:x]`. Open while a process has it.
+    #[default]
+    Stdin,
+    /// As descriptor 3, by the variables of `sd_listen_fds(3)`. Open while the program is in the active configuration.
+    Listen,
 }
 
 /// One process, every template filled in.
@@ -299,7 +311,7 @@ pub struct ProcessConfig {
     pub serverurl: Option<String>,
     #[serde(default)]
     pub extras: Extras,
-    /// What becomes its standard input, for processes of a `[fcgi-program:x]`.
+    /// What it listens at.
     pub socket: Option<SocketConfig>,
 }
 

@@ -5,7 +5,7 @@
 
 use super::consequence::{Consequence, consequence};
 use super::difference::{same_kind, same_log, same_process};
-use super::model::{GroupConfig, GroupKind, LogFile, ProcessConfig};
+use super::model::{GroupConfig, GroupKind, LogFile, Passing, ProcessConfig};
 use super::print::values;
 use super::schema::SectionKind;
 use super::secret::{HIDDEN, is_secret, without_secrets};
@@ -200,7 +200,9 @@ fn process_keys(old: &ProcessConfig, new: &ProcessConfig) -> Vec<KeyChange> {
     };
     let (old_values, new_values) = (values(old), values(new));
     let mut keys = Vec::new();
-    let pooled = old.socket.is_some() || new.socket.is_some();
+    let is_pooled =
+        |process: &ProcessConfig| process.socket.as_ref().is_some_and(|socket| socket.passing == Passing::Stdin);
+    let pooled = is_pooled(old) || is_pooled(new);
     let kind = if pooled { SectionKind::FcgiProgram } else { SectionKind::Program };
     let names = new_values.keys().chain(old_values.keys().filter(|key| !new_values.contains_key(*key)));
     for name in names {
@@ -306,6 +308,10 @@ mod tests {
         ("on_fatal", "shutdown"),
         ("on_exit", "shutdown"),
         ("count_resource_errors", "true"),
+        ("socket", "tcp:h:1"),
+        ("socket_backlog", "7\nsocket=tcp:h:1"),
+        ("socket_owner", "galaxy\nsocket=unix:/s"),
+        ("socket_mode", "0600\nsocket=unix:/s"),
         ("ready", "tcp:h:1"),
         ("ready_timeout", "7\nready=notify"),
         ("ready_interval", "7\nready=notify"),

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 
 use super::expansion::Scope;
 use super::extra;
+use super::listening;
 use super::lookup::{Complaint, Lookup};
 use super::model::{Extras, LogConfig, LogFile, ProcessConfig, User};
 use super::percent::{self, Datum};
@@ -239,7 +240,7 @@ fn one(reader: &mut Reader<'_>, place: Place<'_>, scope: &mut Scope, common: &Co
         environment,
         serverurl: common.serverurl.clone(),
         extras,
-        socket: None,
+        socket: listening::socket(reader, place, scope, common.user.as_ref()),
     };
     ready::refuse_without_log(reader, place, &process);
     Some(process)

@@ -85,6 +85,11 @@ command = /srv/galaxy/manage_db.sh upgrade
 type = oneshot
 startretries = 3
 
+; It goes into the background, and cannot be told not to.
+[program:licences]
+command = /opt/licences/bin/lmgrd -c /etc/licences
+type = forking
+
 ; A wrapper that leaves its workers behind when it is stopped.
 [program:client]
 command = npm run serve
@@ -103,6 +108,15 @@ user_environment = true
 clear_environment = true
 environment_file = /etc/galaxy/web.env,-/etc/galaxy/local.env
 environment = PATH=\"/srv/venv/bin:/usr/bin:/bin\"
+```
+
+```ini
+; The daemon listens at port 80 and gives the socket to a program that is not root. Who connects while it restarts waits, and
+; is not refused. See sockets.md.
+[program:front]
+command = /srv/venv/bin/gunicorn app
+socket = tcp::80
+user = galaxy
 ```
 
 ```ini

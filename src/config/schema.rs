@@ -139,7 +139,7 @@ pub enum ValueType {
     Names,
     Events,
     Patterns,
-    /// `service` or `oneshot`.
+    /// `service`, `oneshot` or `forking`.
     ProgramType,
     /// Paths, comma separated.
     Files,
@@ -277,7 +277,7 @@ impl ValueType {
             Self::Names => "names, comma separated",
             Self::Events => "names of events, comma separated",
             Self::Patterns => "shell patterns, separated by blanks or lines",
-            Self::ProgramType => "`service` or `oneshot`",
+            Self::ProgramType => "`service`, `oneshot` or `forking`",
             Self::Files => "absolute paths, comma separated; one with a `-` before it may be missing",
             Self::Retries => "a whole number or `unlimited`",
             Self::Duration => "a number of seconds, or one followed by `ms`, `s`, `m` or `h`",
@@ -615,7 +615,9 @@ pub const KEYS: &[Key] = &[
     key(S::Program, "type", V::ProgramType, Text("service"), N::Section, E::Update,
         "`oneshot`: it does something and ends. RUNNING as soon as it is forked (`startsecs` does not apply); an exit code of \
         `exitcodes` is its success and never followed by a restart; any other end is tried again after 1, 2, 3 ... seconds \
-        and, after `startretries` failures in a row, FATAL; `autorestart=false` turns that off. Not in Supervisor."),
+        and, after `startretries` failures in a row, FATAL; `autorestart=false` turns that off. `forking`: it goes into the \
+        background. When the process that was started ends with exit code 0, the one that it left behind is the program: its \
+        pid is shown, signalled and watched, and `startsecs` begin anew. Not in Supervisor."),
     key(S::Program, "killtree", V::Boolean, Text("false"), N::Section, E::Update,
         "End what its main process leaves behind, when that was stopped or has ended by itself, before it counts as STOPPED or \
         EXITED and before any restart: first `stopsignal`, SIGKILL when `stopwaitsecs` are over. Not in Supervisor."),
@@ -646,6 +648,14 @@ pub const KEYS: &[Key] = &[
         "`shutdown`: when it is EXITED and is not started again, the daemon stops everything in order and ends with its exit code. FATAL is the matter of `on_fatal` alone. Not in Supervisor."),
     key(S::Program, "count_resource_errors", V::Boolean, Text("false"), N::Section, E::Update,
         "Whether a start that fails for want of descriptors, processes or memory uses up a retry, as in Supervisor. Not in Supervisor."),
+    key(S::Program, "socket", V::Socket, Absent("it makes its own"), N::ProcessOwn, E::Update,
+        "What it listens at, made by the daemon and passed to it as descriptor 3 with `LISTEN_FDS`; also `unix:/path`, `tcp:host:port`, `tcp::port`. See sockets.md. Not in Supervisor."),
+    key(S::Program, "socket_backlog", V::Integer, Absent("the system's limit"), N::Section, E::Update,
+        "How many connections may wait on it, 1 to 65535. Not in Supervisor."),
+    key(S::Program, "socket_owner", V::Owner, Absent("the account of `user`"), N::Section, E::Update,
+        "Owner of a Unix socket. Not in Supervisor."),
+    key(S::Program, "socket_mode", V::Octal, Absent("0700"), N::Section, E::Update,
+        "Permissions of a Unix socket. Not in Supervisor."),
     key(S::Program, "ready", V::Readiness, Absent("it is not asked"), N::ProcessOwn, E::Update,
         "What shows that it is ready and not merely running; see above. Not in Supervisor."),
     key(S::Program, "ready_timeout", V::Duration, Text("60"), N::Process, E::Update,

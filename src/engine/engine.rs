@@ -114,6 +114,9 @@ impl Engine {
             Input::Exited { process, pid, exit, at } => {
                 self.step(now, process, Step::Exited { pid, exit, at }, effects);
             }
+            Input::Followed { process, pid, heir, at } => {
+                self.step(now, process, Step::Followed { pid, heir, at }, effects);
+            }
             Input::Swept { process, pid } => self.step(now, process, Step::Swept { pid }, effects),
             Input::Signalled { process, pid, signal } => self.delivered(now, process, pid, signal, effects),
             Input::KillFailed { process, pid, signal, text } => {
@@ -359,7 +362,7 @@ impl Engine {
     pub(super) fn step(&mut self, now: Now, process: ProcessId, step: Step, effects: &mut Vec<Effect>) {
         let Some(slot) = self.slots.get_mut(&process) else { return };
         let Some(group) = self.groups.get_mut(&slot.group) else { return };
-        if matches!(step, Step::Spawned { .. } | Step::SpawnFailed(_) | Step::Exited { .. }) {
+        if matches!(step, Step::Spawned { .. } | Step::SpawnFailed(_) | Step::Followed { .. } | Step::Exited { .. }) {
             self.unconfirmed.remove(&process);
         }
         let was_stopped = slot.process.state().is_stopped();

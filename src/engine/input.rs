@@ -242,6 +242,14 @@ pub enum Input {
         exit: Exit,
         at: Now,
     },
+    /// The child has ended, and its program goes on in the background as `heir`, which is the child from now on; see
+    /// [`super::Engine::may_go_on`].
+    Followed {
+        process: ProcessId,
+        pid: Pid,
+        heir: Pid,
+        at: Now,
+    },
     /// Answers `Effect::Sweep`: nothing of the child's tree is left, or it cannot be ended.
     Swept {
         process: ProcessId,

@@ -38,6 +38,11 @@ impl LogLine {
         LogLine::info(format!("spawnerr: '{name}' (pid {pid}): {error}"))
     }
 
+    /// Ours.
+    pub(super) fn followed(name: &str, pid: Pid, heir: Pid) -> LogLine {
+        LogLine::info(format!("'{name}' (pid {pid}) went into the background and goes on as pid {heir}"))
+    }
+
     pub(super) fn success(name: &str, startsecs: Duration) -> LogLine {
         LogLine::info(format!(
             "success: {name} entered RUNNING state, process has stayed up for > than {} seconds (startsecs)",

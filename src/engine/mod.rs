@@ -7,6 +7,7 @@ mod channel;
 #[expect(clippy::module_inception, reason = "the engine is what this room is about")]
 mod engine;
 mod exit;
+mod following;
 mod group;
 mod input;
 mod logline;

@@ -28,6 +28,8 @@ pub enum Kind {
     Service,
     /// Does something and ends: an expected exit is its success, another one a failed try.
     Oneshot,
+    /// Goes into the background: what its first child leaves behind when it ends well is the program.
+    Forking,
 }
 
 /// The rules for one process. Sources: the keys of the same name of Supervisor 4.3 `[program:x]`.

@@ -44,6 +44,12 @@ pub(super) enum Step {
         exit: Exit,
         at: Now,
     },
+    /// The child has ended, and the program goes on as another one.
+    Followed {
+        pid: Pid,
+        heir: Pid,
+        at: Now,
+    },
     /// Nothing is left of the ended child's tree, or nothing that can be ended.
     Swept {
         pid: Pid,
@@ -189,6 +195,7 @@ impl Process {
                 self.repeat_lost_signal(cx, pid, insisting, last);
             }
             (state, Step::ExecFailed { pid, error }) if state.pid() == Some(pid) => self.exec_failed(cx, pid, &error),
+            (state, Step::Followed { pid, heir, at }) if state.pid() == Some(pid) => self.followed(cx, heir, at),
             (
                 S::Starting { pid: child, .. } | S::Running { pid: child } | S::Stopping { pid: child, .. },
                 Step::Exited { pid, exit, at },
@@ -214,7 +221,7 @@ impl Process {
                 | S::Stopping { .. } | S::Exited { .. } | S::Fatal | S::Unknown { .. },
                 Step::Start | Step::Stop | Step::Halt | Step::Signal(_) | Step::Spawned { .. } | Step::SpawnFailed(_)
                 | Step::NeverSpawned | Step::LastSignal(_) | Step::ExecFailed { .. } | Step::Exited { .. }
-                | Step::Swept { .. } | Step::SweepAgain | Step::KillFailed { .. } | Step::Answered { .. } | Step::Due,
+                | Step::Followed { .. } | Step::Swept { .. } | Step::SweepAgain | Step::KillFailed { .. } | Step::Answered { .. } | Step::Due,
             ) => return is_readier,
         }
         true
@@ -252,6 +259,7 @@ impl Process {
         self.record.stop_cause = None;
         self.record.exec_starved = false;
         self.record.booked = false;
+        self.record.in_background = false;
         self.record.started = Some(cx.now);
         self.record.attempt = self.record.attempt.saturating_add(1);
         self.enter(cx, State::Spawning, Extra::tries(self.record.backoff));
@@ -331,7 +339,7 @@ impl Process {
     /// STARTING -> RUNNING.
     pub(super) fn succeed(&mut self, cx: &mut Context<'_>, pid: Pid) {
         // A oneshot has succeeded when it has ended well.
-        if self.policy.kind == Kind::Service {
+        if self.policy.kind != Kind::Oneshot {
             self.record.backoff = 0;
         }
         if !self.record.exec_starved {
@@ -381,7 +389,7 @@ impl Process {
         self.send_stop_signal(cx, pid);
     }
 
-    fn send_stop_signal(&mut self, cx: &mut Context<'_>, pid: Pid) {
+    pub(super) fn send_stop_signal(&mut self, cx: &mut Context<'_>, pid: Pid) {
         let (signal, group) = (self.rules().stopsignal, self.rules().stopasgroup);
         if self.record.sweeping.is_some() {
             // The child is gone, and its tree has been told.
@@ -395,7 +403,7 @@ impl Process {
     }
 
     /// STOPPING for too long: SIGKILL, and again after another `stopwaitsecs`.
-    fn insist(&mut self, cx: &mut Context<'_>, pid: Pid) {
+    pub(super) fn insist(&mut self, cx: &mut Context<'_>, pid: Pid) {
         let group = self.rules().killasgroup;
         log(cx, LogLine::insisting(&self.record.name, pid));
         log(cx, LogLine::killing(&self.record.name, pid, SIGKILL, group));

@@ -190,6 +190,9 @@ pub struct ProcessRecord {
     /// The present child did not become the program for such a reason.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) exec_starved: bool,
+    /// Its present child is one that the child that was spawned left behind.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) in_background: bool,
     /// The daemon ends because of it, with this code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ends_daemon: Option<u8>,
@@ -229,6 +232,7 @@ impl ProcessRecord {
             booked: false,
             starved: 0,
             exec_starved: false,
+            in_background: false,
             ends_daemon: None,
             readiness: None,
             change: None,

@@ -34,6 +34,12 @@ fn reach(file: &Path) -> Result<(OwnedFd, nix::Result<()>), BindError> {
 #[must_use]
 pub fn who_listens(server: &ServerConfig) -> Option<String> {
     let ServerConfig::Unix(UnixServer { file, .. }) = server else { return None };
+    who_listens_at(file)
+}
+
+/// Who accepts connections at a socket's file. Blocks no longer than it takes to connect or be refused.
+#[must_use]
+pub fn who_listens_at(file: &Path) -> Option<String> {
     let (probe, outcome) = reach(file).ok()?;
     outcome.ok()?;
     let peer = getsockopt(&probe, sockopt::PeerCredentials).ok()?;

@@ -73,6 +73,33 @@ impl Keeper {
         Ok(())
     }
 
+    /// The child has ended and its program goes on as `heir`, which is the child from now on.
+    ///
+    /// # Errors
+    /// ESRCH when it is gone; EINVAL for a child that lives or is none, EEXIST for an heir that is another child; as `adopt`.
+    pub(super) fn follow(&mut self, id: u64, heir: Identity) -> io::Result<()> {
+        let refuse = |errno| Err(io::Error::from_raw_os_error(errno));
+        if self.table.child(id).is_none_or(|child| child.ended.is_none()) {
+            return refuse(libc::EINVAL);
+        }
+        let is_worker = self.worker.as_ref().is_some_and(|worker| worker.pid == heir.pid);
+        let has_it = |child: &Child| child.pid == heir.pid && child.ended.is_none();
+        if is_worker || self.stuck.contains(&heir.pid) || self.table.children.iter().any(has_it) {
+            return refuse(libc::EEXIST);
+        }
+        // One that is ours is reaped by us, whether it has ended by now or not.
+        let process = if is_own_child(heir)? { None } else { Some(pidfd::open(heir)?) };
+        if let Some(process) = &process {
+            self.waiter.add(process, WATCH | id, Interest::READABLE)?;
+        }
+        if let Some(child) = self.table.child_mut(id) {
+            (child.pid, child.start, child.last_signal, child.ended) = (heir.pid, heir.start, 0, None);
+            child.watch = process.map(|process| Watch { process, until: None });
+        }
+        self.enter(id);
+        Ok(())
+    }
+
     /// An adopted child has ended, or was collected.
     pub(super) fn look_at(&mut self, id: u64) {
         let Some(child) = self.table.child_mut(id) else { return };

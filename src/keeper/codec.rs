@@ -62,6 +62,7 @@ impl ToKeeper {
             Self::Upgrade => writer.kind(13),
             Self::Announce { lines } => writer.kind(11).text(lines)?,
             Self::Turns => writer.kind(12),
+            Self::Follow { id, pid, start } => writer.kind(14).u64(*id).i32(*pid).u64(*start),
         };
         writer.finish();
         Ok(())
@@ -88,6 +89,7 @@ impl ToKeeper {
             13 => Self::Upgrade,
             11 => Self::Announce { lines: reader.text()? },
             12 => Self::Turns,
+            14 => Self::Follow { id: reader.u64()?, pid: reader.i32()?, start: reader.u64()? },
             other => return Err(CodecError::Kind(other)),
         };
         reader.finish()?;
@@ -123,6 +125,7 @@ impl FromKeeper {
             Self::Unrecorded { errno } => writer.kind(77).i32(*errno),
             Self::Turning => writer.kind(78),
             Self::Stopped { id, signal, at } => writer.kind(79).u64(*id).i32(*signal).now(*at),
+            Self::Followed { id, pid, errno } => writer.kind(80).u64(*id).i32(*pid).i32(*errno),
         };
         writer.finish();
         Ok(())
@@ -156,6 +159,7 @@ impl FromKeeper {
             76 => Self::NotGrouped { id: reader.u64()?, errno: reader.i32()? },
             77 => Self::Unrecorded { errno: reader.i32()? },
             78 => Self::Turning,
+            80 => Self::Followed { id: reader.u64()?, pid: reader.i32()?, errno: reader.i32()? },
             79 => Self::Stopped { id: reader.u64()?, signal: reader.i32()?, at: reader.now()? },
             other => return Err(CodecError::Kind(other)),
         };
@@ -403,6 +407,7 @@ mod tests {
             any::<u8>().prop_map(|code| ToKeeper::Exit { code }),
             any::<String>().prop_map(|lines| ToKeeper::Announce { lines }),
             Just(ToKeeper::Turns),
+            any::<(u64, i32, u64)>().prop_map(|(id, pid, start)| ToKeeper::Follow { id, pid, start }),
         ]
     }
 
@@ -442,6 +447,7 @@ mod tests {
             (any::<(u64, i32)>(), stage()).prop_map(|((id, errno), stage)| FromKeeper::ExecFailed { id, stage, errno }),
             (any::<u64>(), ended()).prop_map(|(id, ended)| FromKeeper::Exited { id, ended }),
             any::<(u64, i32, i32)>().prop_map(|(id, signal, errno)| FromKeeper::Signalled { id, signal, errno }),
+            any::<(u64, i32, i32)>().prop_map(|(id, pid, errno)| FromKeeper::Followed { id, pid, errno }),
             any::<(i32, i32, u32)>().prop_map(|(signal, pid, uid)| FromKeeper::Signal { signal, pid, uid }),
             (any::<i32>(), exit()).prop_map(|(pid, exit)| FromKeeper::OrphanReaped { pid, exit }),
             any::<(u64, i32)>().prop_map(|(id, errno)| FromKeeper::NotGrouped { id, errno }),
@@ -495,7 +501,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(100_000))]
 
         #[test]
-        fn random_bytes_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..96), kind in 0..80u8) {
+        fn random_bytes_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..96), kind in 0..81u8) {
             let _ = (ToKeeper::decode(&bytes), FromKeeper::decode(&bytes));
             // With a true header the fields are reached as well.
             if bytes.len() >= HEADER_BYTES {

@@ -56,6 +56,7 @@ impl Holdings {
             ToKeeper::Hello { .. }
             | ToKeeper::Spawn { .. }
             | ToKeeper::Signal { .. }
+            | ToKeeper::Follow { .. }
             | ToKeeper::SignalTaken { .. }
             | ToKeeper::Ready
             | ToKeeper::StartAfresh

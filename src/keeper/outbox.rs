@@ -30,6 +30,7 @@ pub(super) enum Item {
     NotGrouped { id: u64, errno: i32 },
     Stopped { id: u64, signal: i32, at: Now },
     Exited { id: u64 },
+    Followed { id: u64, pid: Pid, errno: i32 },
     Signalled { id: u64, signal: i32, errno: i32 },
     Signal { signal: i32 },
     OrphanReaped { pid: Pid, exit: Exit },
@@ -155,6 +156,7 @@ fn compose(item: Item, table: &Table) -> Option<(FromKeeper, Carried<'_>)> {
         Item::NotGrouped { id, errno } => FromKeeper::NotGrouped { id, errno },
         Item::Stopped { id, signal, at } => FromKeeper::Stopped { id, signal, at },
         Item::Exited { id } => FromKeeper::Exited { id, ended: table.child(id)?.ended? },
+        Item::Followed { id, pid, errno } => FromKeeper::Followed { id, pid, errno },
         Item::Signalled { id, signal, errno } => FromKeeper::Signalled { id, signal, errno },
         Item::Signal { signal } => {
             let received = table.signal(signal)?.received;

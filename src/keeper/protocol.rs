@@ -4,7 +4,7 @@
 use crate::engine::{Exit, Now, Pid};
 
 /// Refused when it differs.
-pub const PROTOCOL_VERSION: u32 = 5;
+pub const PROTOCOL_VERSION: u32 = 6;
 
 /// From the worker to the keeper.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub enum ToKeeper {
     Spawn { id: u64, tag: String },
     /// Signal the child `id` or its process group. Never sent to a pid that was reaped.
     Signal { id: u64, signal: i32, group: bool },
+    /// The child `id` has ended, and its program goes on as the process of this pid and kernel start time, which is the child
+    /// from now on; answered by `Followed`.
+    Follow { id: u64, pid: Pid, start: u64 },
     /// The exit of `id` is known and its pipes are drained: drop them.
     Forget { id: u64 },
     /// Keep the attached descriptor under this name, replacing an older one.
@@ -116,6 +119,8 @@ pub enum FromKeeper {
     Stopped { id: u64, signal: i32, at: Now },
     /// Told to every worker until `Forget`.
     Exited { id: u64, ended: Ended },
+    /// Answers Follow; errno 0 for success, ESRCH when there is no such process (any more).
+    Followed { id: u64, pid: Pid, errno: i32 },
     /// Answers Signal; errno 0 for success.
     Signalled { id: u64, signal: i32, errno: i32 },
     /// The keeper received TERM, INT, QUIT, HUP or USR2, from this pid and uid (0 if the kernel did not say). Told to every worker until
@@ -146,6 +151,7 @@ impl FromKeeper {
             | Self::NotGrouped { .. }
             | Self::Stopped { .. }
             | Self::Exited { .. }
+            | Self::Followed { .. }
             | Self::Signalled { .. }
             | Self::Signal { .. }
             | Self::OrphanReaped { .. }

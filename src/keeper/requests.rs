@@ -12,10 +12,11 @@ use super::table::Child;
 use super::tenure::{Afterwards, GOODBYE_WAIT};
 use crate::engine::Pid;
 use crate::sys::plan::{PlanBuffer, PlanMemory, PlanView, Stdin};
+use crate::sys::proc_table::{Entry, Identity, Standing};
 use crate::sys::signals;
 use crate::sys::spawn::{self, Forked, SpawnError};
 use crate::sys::waiter::Interest;
-use crate::sys::{clock, descriptors, pidfd, proc_table};
+use crate::sys::{clock, descriptors, pidfd, proc_table, process};
 
 impl Keeper {
     pub(super) fn perform(&mut self, message: ToKeeper, carried: Vec<OwnedFd>) {
@@ -38,6 +39,11 @@ impl Keeper {
             ToKeeper::Signal { id, signal, group } => {
                 let errno = self.signal(id, signal, group).err().and_then(|error| error.raw_os_error()).unwrap_or(0);
                 self.tell(Item::Signalled { id, signal, errno });
+            }
+            ToKeeper::Follow { id, pid, start } => {
+                let followed = self.follow(id, Identity { pid, start });
+                let errno = followed.err().map_or(0, |error| error.raw_os_error().unwrap_or(libc::EINVAL));
+                self.tell(Item::Followed { id, pid, errno });
             }
             ToKeeper::Forget { id } => {
                 if self.table.forget(id) {
@@ -183,14 +189,28 @@ impl Keeper {
         let child = child.ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
         match (&child.watch, group) {
             (None, false) => signals::send(child.pid, signal),
-            (None, true) => signals::send_to_group(child.pid, signal),
+            (None, true) => {
+                signals::send_to_group(child.pid, signal).or_else(|error| send_to_group_of(child, signal, error))
+            }
             // It may be reaped at any instant, and its pid be another's.
             (Some(watch), false) => pidfd::send(&watch.process, signal),
-            (Some(watch), true) => pidfd::send_to_group(&watch.process, child.pid, signal),
+            (Some(watch), true) => pidfd::send_to_group(&watch.process, child.pid, signal)
+                .or_else(|error| send_to_group_of(child, signal, error)),
         }?;
         child.last_signal = signal;
         self.enter(id);
         Ok(())
+    }
+}
+
+/// One that went into the background need not lead the group it is in. In ours it is not meant with all.
+fn send_to_group_of(child: &Child, signal: i32, error: io::Error) -> io::Result<()> {
+    let identity = Identity { pid: child.pid, start: child.start };
+    let is_it = |entry: &Entry| entry.identity == identity && entry.standing != Standing::Ended;
+    match proc_table::one(child.pid)?.filter(|entry| error.raw_os_error() == Some(libc::ESRCH) && is_it(entry)) {
+        Some(entry) if entry.group == process::group() => signals::send(child.pid, signal),
+        Some(entry) => signals::send_to_group(entry.group, signal),
+        None => Err(error),
     }
 }
 
@@ -205,11 +225,15 @@ fn fork(mut carried: impl Iterator<Item = OwnedFd>, buffer: &mut PlanBuffer) -> 
     let memory = PlanMemory::map(plan).map_err(SpawnError::Pipes)?;
     let Some(plan) = PlanView::decode(memory.bytes(), buffer) else { return Err(refusal(libc::EINVAL)) };
     let given = if plan.stdin == Stdin::Given { carried.next() } else { None };
+    let listener = if plan.listens() { carried.next() } else { None };
     let cgroup = if plan.enters_cgroup { carried.next() } else { None };
-    if (plan.stdin == Stdin::Given && given.is_none()) || (plan.enters_cgroup && cgroup.is_none()) {
+    let is_short = (plan.stdin == Stdin::Given && given.is_none())
+        || (plan.listens() && listener.is_none())
+        || (plan.enters_cgroup && cgroup.is_none());
+    if is_short {
         return Err(refusal(libc::EMFILE));
     }
-    spawn::spawn(&plan, given, cgroup.as_ref())
+    spawn::spawn(&plan, given, listener.as_ref(), cgroup.as_ref())
 }
 
 /// When the kernel started a child that was not reaped.

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::config::{
-    Config, GroupConfig, GroupKind, InterfaceKind, Loaded, LogConfig, LogFile, ProcessConfig, ServerConfig,
+    Config, GroupConfig, GroupKind, InterfaceKind, Loaded, LogConfig, LogFile, Passing, ProcessConfig, ServerConfig,
+    SocketConfig,
 };
 
 const DOCUMENT: &str = include_str!("../../docs/compatibility.md");
@@ -140,12 +141,17 @@ fn any_process(config: &Config, concerns: impl Fn(&ProcessConfig) -> bool) -> bo
     config.groups.iter().flat_map(|group| &group.processes).any(concerns)
 }
 
+/// The socket of a process of a `[fcgi-program:x]`.
+fn pool_socket(process: &ProcessConfig) -> Option<&SocketConfig> {
+    process.socket.as_ref().filter(|socket| socket.passing == Passing::Stdin)
+}
+
 fn has_sockets(group: &GroupConfig) -> bool {
-    group.processes.iter().any(|process| process.socket.is_some())
+    group.processes.iter().any(|process| pool_socket(process).is_some())
 }
 
 fn any_socket(config: &Config, concerns: impl Fn(&str) -> bool) -> bool {
-    any_process(config, |process| process.socket.as_ref().is_some_and(|socket| concerns(&socket.url)))
+    any_process(config, |process| pool_socket(process).is_some_and(|socket| concerns(&socket.url)))
 }
 
 /// Whether the processes of different sections, or those of one section in different groups, have one socket.
@@ -154,7 +160,7 @@ fn shares_sockets(config: &Config) -> bool {
     config.groups.iter().any(|group| {
         group.processes.iter().any(|process| {
             let user = (&group.name, &process.section);
-            process.socket.as_ref().is_some_and(|socket| *users.entry(&socket.url).or_insert(user) != user)
+            pool_socket(process).is_some_and(|socket| *users.entry(&socket.url).or_insert(user) != user)
         })
     })
 }

@@ -6,10 +6,11 @@
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, RawFd};
+use std::ptr::NonNull;
 
 use super::child_pipes::ChildEnds;
 use super::errno;
-use super::plan::{PlanView, SoftLimit, UserView};
+use super::plan::{LISTEN_PID_BYTES, PlanView, SoftLimit, UserView};
 use super::spawn::{Failure, Step};
 
 /// Supervisor's exit code for a child that did not become a program.
@@ -17,6 +18,9 @@ const NOT_SPAWNED: i32 = 127;
 
 /// The size of the kernel's set of signals: a bit for each of 64 signals.
 const KERNEL_SIGSET: usize = 8;
+
+/// The descriptor that a listening socket becomes. Source: `sd_listen_fds(3)`.
+const PASSED: RawFd = 3;
 
 /// Waits at the gate until our parent opens it. Does not return if the parent dies first.
 pub(super) fn pass(gate: RawFd, opener: RawFd) {
@@ -35,18 +39,57 @@ pub(super) fn pass(gate: RawFd, opener: RawFd) {
     }
 }
 
+/// What a child gets beside its standard descriptors.
+#[derive(Clone, Copy)]
+pub(super) struct Extra {
+    /// Becomes [`PASSED`].
+    pub(super) listener: Option<RawFd>,
+    /// The door by which it enters its cgroup.
+    pub(super) cgroup: Option<RawFd>,
+}
+
 /// Becomes the program, or reports `[step, errno]` on `report` and ends with code 127. First it enters the cgroup
 /// of which `cgroup` is the door: before it may lose the right to, and before it can have children.
-pub(super) fn main(plan: &PlanView<'_>, ends: &ChildEnds, cgroup: Option<RawFd>, report: RawFd) -> ! {
+pub(super) fn main(plan: &PlanView<'_>, ends: &ChildEnds, extra: Extra, report: RawFd) -> ! {
     shed_protection();
-    let failure = match cgroup.map_or(Ok(()), |door| enter(door, plan.is_confined, report)) {
-        Ok(()) => become_program(plan, ends),
+    let (report, cleared) = clear_place(report);
+    let entered = cleared.and_then(|()| extra.cgroup.map_or(Ok(()), |door| enter(door, plan.is_confined, report)));
+    let failure = match entered {
+        Ok(()) => become_program(plan, ends, extra.listener),
         Err(failure) => failure,
     };
     say(&[b"supervisor: child process was not spawned\n"]);
     tell(report, failure);
     // SAFETY: does not come back, and is async-signal-safe.
     unsafe { libc::_exit(NOT_SPAWNED) }
+}
+
+/// The place of the listening socket must be free: a report that is there moves away.
+fn clear_place(report: RawFd) -> (RawFd, Result<(), Failure>) {
+    if report != PASSED {
+        return (report, Ok(()));
+    }
+    // SAFETY: a bare system call on numbers.
+    match unsafe { libc::fcntl(report, libc::F_DUPFD_CLOEXEC, PASSED + 1) } {
+        -1 => (report, Err(failure(Step::Stdio))),
+        copy => (copy, Ok(())),
+    }
+}
+
+/// Puts the listening socket in its place and writes for whom it is.
+fn pass_on(listener: RawFd, listen_pid: NonNull<u8>) -> bool {
+    const NAME: &[u8] = b"LISTEN_PID=";
+    let mut digits = [0; 20];
+    // SAFETY: bare system calls on numbers.
+    let (placed, pid) = unsafe { (libc::dup2(listener, PASSED) != -1, libc::getpid()) };
+    let pid = decimal(u64::from(pid.unsigned_abs()), &mut digits);
+    let mut text = [0u8; LISTEN_PID_BYTES];
+    for (place, byte) in text.iter_mut().zip(NAME.iter().chain(pid)) {
+        *place = *byte;
+    }
+    // SAFETY: the plan's buffer has that many bytes there, and after the fork nobody else sees this copy of it.
+    unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), listen_pid.as_ptr(), LISTEN_PID_BYTES) };
+    placed
 }
 
 /// Moves into a cgroup. Who cannot is told so and runs all the same, as programs did before there were cgroups; but not
@@ -88,7 +131,7 @@ fn tell(report: RawFd, failure: Failure) {
 }
 
 /// Returns only if a step failed, after having said so on standard error.
-fn become_program(plan: &PlanView<'_>, ends: &ChildEnds) -> Failure {
+fn become_program(plan: &PlanView<'_>, ends: &ChildEnds, listener: Option<RawFd>) -> Failure {
     // SAFETY: plain system calls on numbers. `stderr` goes last: it may be a copy of `stdout`.
     let placed = unsafe {
         if libc::setpgid(0, 0) == -1 {
@@ -100,6 +143,10 @@ fn become_program(plan: &PlanView<'_>, ends: &ChildEnds) -> Failure {
             && libc::dup2(stderr.as_raw_fd(), 2) != -1
     };
     if !placed {
+        return failure(Step::Stdio);
+    }
+    let passed = listener.zip(plan.listen_pid);
+    if passed.is_some_and(|(listener, listen_pid)| !pass_on(listener, listen_pid)) {
         return failure(Step::Stdio);
     }
     for limit in plan.limits.iter() {
@@ -128,6 +175,10 @@ fn become_program(plan: &PlanView<'_>, ends: &ChildEnds) -> Failure {
     default_dispositions();
     unblock_signals();
     close_the_rest_on_exec();
+    if passed.is_some() {
+        // SAFETY: a bare system call on numbers.
+        unsafe { libc::fcntl(PASSED, libc::F_SETFD, 0) };
+    }
     // SAFETY: both arrays end with a null pointer and hold C strings that live as long as the plan,
     // which this process does not outlive.
     unsafe { libc::execve(plan.path.as_ptr(), plan.argv.as_ptr(), plan.environment.as_ptr()) };

@@ -6,6 +6,7 @@
 use std::ffi::{CStr, CString, c_char};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::ptr::NonNull;
 
 use super::descriptors;
 
@@ -13,7 +14,7 @@ use super::descriptors;
 pub const PLAN_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What starts every encoded plan: a name and a version.
-const MAGIC: u32 = u32::from_le_bytes(*b"gxp3");
+const MAGIC: u32 = u32::from_le_bytes(*b"gxp4");
 
 const NONE: u32 = u32::MAX;
 
@@ -40,6 +41,9 @@ pub struct ExecPlan {
     pub enters_cgroup: bool,
     /// One that cannot enter does not become its program: it must not run without the limits of that cgroup.
     pub is_confined: bool,
+    /// Whether a listening socket is handed over with the plan: it becomes descriptor 3, and `LISTEN_PID` the child's pid. The other
+    /// variables of `sd_listen_fds(3)` are in the environment.
+    pub listens: bool,
 }
 
 /// Who the child becomes.
@@ -110,6 +114,7 @@ impl ExecPlan {
             u32::from(self.stderr == Stderr::Stdout),
             u32::from(self.enters_cgroup),
             u32::from(self.is_confined),
+            u32::from(self.listens),
             u32::from(self.directory.is_some()),
             u32::try_from(groups.len()).ok()?,
             u32::try_from(self.limits.len()).ok()?,
@@ -129,6 +134,9 @@ impl ExecPlan {
     }
 }
 
+/// `LISTEN_PID=`, the longest number, and the zero at the end.
+pub(super) const LISTEN_PID_BYTES: usize = 32;
+
 /// The pointer arrays of a plan; kept and reused, so that spawning does not allocate.
 ///
 /// The pointers mean nothing between two plans.
@@ -137,6 +145,8 @@ pub struct PlanBuffer {
     pub(super) argv: Vec<*const c_char>,
     pub(super) environment: Vec<*const c_char>,
     pub(super) groups: Vec<libc::gid_t>,
+    /// Where the child writes `LISTEN_PID`, which nobody knows before.
+    listen_pid: Box<[u8; LISTEN_PID_BYTES]>,
 }
 
 // SAFETY: the pointers are only followed while the `PlanView` that wrote them borrows this buffer
@@ -157,6 +167,8 @@ pub struct PlanView<'a> {
     pub stderr: Stderr,
     pub enters_cgroup: bool,
     pub(super) is_confined: bool,
+    /// The place of `LISTEN_PID`, of [`LISTEN_PID_BYTES`] bytes; `None` unless a listening socket is passed.
+    pub(super) listen_pid: Option<NonNull<u8>>,
 }
 
 #[derive(Debug)]
@@ -193,6 +205,7 @@ impl<'a> PlanView<'a> {
         let stderr = if cursor.truth()? { Stderr::Stdout } else { Stderr::Pipe };
         let enters_cgroup = cursor.truth()?;
         let is_confined = cursor.truth()?;
+        let listens = cursor.truth()?;
         let has_directory = cursor.truth()?;
         let (groups, limits) = (cursor.number()?, cursor.number()?);
         let (arguments, variables) = (cursor.number()?, cursor.number()?);
@@ -216,6 +229,12 @@ impl<'a> PlanView<'a> {
         if arguments == 0 || !cursor.0.is_empty() {
             return None;
         }
+        let listen_pid = listens.then(|| NonNull::from(buffer.listen_pid.as_mut()).cast::<u8>());
+        if let Some(place) = listen_pid {
+            // Before the null pointer at the end.
+            buffer.environment.pop();
+            buffer.environment.extend([place.as_ptr().cast_const().cast(), std::ptr::null()]);
+        }
         Some(Self {
             path,
             argv: &buffer.argv,
@@ -228,7 +247,14 @@ impl<'a> PlanView<'a> {
             stderr,
             enters_cgroup,
             is_confined,
+            listen_pid,
         })
+    }
+
+    /// Whether a listening socket is to be passed.
+    #[must_use]
+    pub fn listens(&self) -> bool {
+        self.listen_pid.is_some()
     }
 }
 
@@ -269,7 +295,7 @@ impl<'a> Cursor<'a> {
 /// Sealed memory of another process, mapped for reading.
 #[derive(Debug)]
 pub struct PlanMemory {
-    start: std::ptr::NonNull<u8>,
+    start: NonNull<u8>,
     length: usize,
 }
 
@@ -330,7 +356,7 @@ mod tests {
         let environment = prop::collection::vec(text(), 0..5);
         let directory = prop::option::of(text());
         let umask = prop::option::of(0..0o777u32);
-        (text(), argv, environment, directory, umask, user, limits, any::<(bool, bool, bool, bool)>()).prop_map(
+        (text(), argv, environment, directory, umask, user, limits, any::<(bool, bool, bool, bool, bool)>()).prop_map(
             |(
                 path,
                 argv,
@@ -339,7 +365,7 @@ mod tests {
                 umask,
                 user,
                 limits,
-                (given, redirected, enters_cgroup, is_confined),
+                (given, redirected, enters_cgroup, is_confined, listens),
             )| ExecPlan {
                 path,
                 argv,
@@ -352,6 +378,7 @@ mod tests {
                 stderr: if redirected { Stderr::Stdout } else { Stderr::Pipe },
                 enters_cgroup,
                 is_confined,
+                listens,
             },
         )
     }
@@ -364,10 +391,13 @@ mod tests {
     }
 
     fn owned(view: &PlanView<'_>) -> ExecPlan {
+        let mut environment = texts(view.environment);
+        // The last one is the child's to write.
+        assert!(!view.listens() || environment.pop() == Some(CString::default()));
         ExecPlan {
             path: view.path.to_owned(),
             argv: texts(view.argv),
-            environment: texts(view.environment),
+            environment,
             directory: view.directory.map(CStr::to_owned),
             umask: view.umask,
             user: match view.user {
@@ -380,6 +410,7 @@ mod tests {
             stderr: view.stderr,
             enters_cgroup: view.enters_cgroup,
             is_confined: view.is_confined,
+            listens: view.listens(),
         }
     }
 

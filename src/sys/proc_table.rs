@@ -4,6 +4,9 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::time::Duration;
+
+use super::clock;
 
 /// A process, known by its number together with its start: numbers are used again, the pair is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,6 +41,17 @@ pub struct Entry {
 
 /// An environment or a command line is read up to here; the kernel's own limit for one string is 128 KiB.
 const READ_MAX_BYTES: u64 = 256 << 10;
+
+/// The first instant, in clock ticks after boot, of processes that were started at this monotonic time or later. The machine
+/// was not suspended in between, or they seem older than they are.
+#[must_use]
+pub fn ticks(monotonic: Duration) -> u64 {
+    let after_boot = monotonic + clock::suspended();
+    after_boot.as_secs() * TICKS_PER_SECOND + u64::from(after_boot.subsec_millis()) / (1000 / TICKS_PER_SECOND)
+}
+
+/// `USER_HZ`, the same on all machines that this is built for. Source: `time(7)`.
+const TICKS_PER_SECOND: u64 = 100;
 
 /// Every process that can be seen. One that ends meanwhile is left out.
 ///

@@ -22,6 +22,12 @@ pub fn adopt_orphans() -> io::Result<()> {
     Ok(nix::sys::prctl::set_child_subreaper(true)?)
 }
 
+/// The number of this process' group.
+#[must_use]
+pub fn group() -> i32 {
+    nix::unistd::getpgrp().as_raw()
+}
+
 /// This process' number.
 #[must_use]
 pub fn id() -> i32 {

@@ -83,13 +83,18 @@ pub enum Status {
 /// Forks and, in the child, once its gate is open, does everything the plan says in this order: its chance in want of memory,
 /// cgroup, process group, standard descriptors, limits, groups, group, user, directory, umask, signals, descriptors, `exec`.
 ///
-/// `given` becomes standard input if the plan wants that; `cgroup` is the door it enters by. Meant for a process with one
-/// thread; with more it is still sound, since the child calls nothing that could wait for another thread.
+/// `given` becomes standard input, and `listener` descriptor 3, if the plan wants that; `cgroup` is the door it enters by. Meant
+/// for a process with one thread; with more it is still sound, since the child calls nothing that could wait for another thread.
 ///
 /// # Errors
 ///
 /// [`SpawnError`]; then there is no child.
-pub fn spawn(plan: &PlanView<'_>, given: Option<OwnedFd>, cgroup: Option<&OwnedFd>) -> Result<Forked, SpawnError> {
+pub fn spawn(
+    plan: &PlanView<'_>,
+    given: Option<OwnedFd>,
+    listener: Option<&OwnedFd>,
+    cgroup: Option<&OwnedFd>,
+) -> Result<Forked, SpawnError> {
     let (pipes, ends) = child_pipes::open_for(plan, given).map_err(SpawnError::Pipes)?;
     let (status, report) =
         nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|errno| SpawnError::Pipes(io::Error::from(errno)))?;
@@ -104,7 +109,8 @@ pub fn spawn(plan: &PlanView<'_>, given: Option<OwnedFd>, cgroup: Option<&OwnedF
     let pid = unsafe { fork() };
     if pid == 0 {
         child::pass(gate.as_raw_fd(), opener.as_raw_fd());
-        child::main(plan, &ends, cgroup.map(AsRawFd::as_raw_fd), report.as_raw_fd());
+        let extra = child::Extra { listener: listener.map(AsRawFd::as_raw_fd), cgroup: cgroup.map(AsRawFd::as_raw_fd) };
+        child::main(plan, &ends, extra, report.as_raw_fd());
     }
     let error = io::Error::last_os_error();
     // Fails for no mask that was in force before.

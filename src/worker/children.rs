@@ -44,6 +44,8 @@ pub(super) struct Child {
 enum End {
     /// It lives.
     None,
+    /// It was reaped, and what it left behind is looked at: its program may go on in the background.
+    Sought(Ended),
     /// It was reaped; the engine is told when its last output is in its logs, or at `untold_until`.
     Untold {
         ended: Ended,
@@ -275,11 +277,31 @@ impl Children {
         self.by_id.get_mut(&id).map(|child| (id, child))
     }
 
+    /// What goes on as this child is looked for.
+    pub(super) fn seek(&mut self, id: u64, ended: Ended) {
+        if let Some(child) = self.by_id.get_mut(&id) {
+            child.end = End::Sought(ended);
+        }
+    }
+
+    /// How the child ended for which somebody is sought who goes on as it.
+    pub(super) fn sought(&self, id: u64) -> Option<(Ended, ProcessId, Pid)> {
+        let child = self.by_id.get(&id)?;
+        if let End::Sought(ended) = child.end { Some((ended, child.process, child.pid)) } else { None }
+    }
+
+    /// `heir` goes on as the child.
+    pub(super) fn follow(&mut self, id: u64, heir: Pid) {
+        if let Some(child) = self.by_id.get_mut(&id) {
+            (child.pid, child.end, child.sent, child.stopped) = (heir, End::None, None, None);
+        }
+    }
+
     /// The child was reaped; returns the pipes that must be drained now. [`Children::told`] gives the news back when it
     /// is time to tell it.
     pub(super) fn reaped(&mut self, id: u64, ended: Ended, now: Moment) -> Vec<SourceId> {
         let Some(child) = self.by_id.get_mut(&id) else { return Vec::new() };
-        if let End::None = child.end {
+        if let End::None | End::Sought(_) = child.end {
             child.end = End::Untold { ended, untold_until: now + DRAIN_PATIENCE };
             self.untold.push(id);
         }
@@ -319,7 +341,7 @@ impl Children {
             .iter()
             .filter_map(|id| match self.by_id.get(id)?.end {
                 End::Untold { untold_until, .. } => Some(untold_until),
-                End::None | End::Told => None,
+                End::None | End::Sought(_) | End::Told => None,
             })
             .min()
     }

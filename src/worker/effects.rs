@@ -22,11 +22,9 @@ impl Worker {
             }
             Effect::Sweep { process, pid, signal, insist_at } => self.sweep(process, pid, signal, insist_at),
             Effect::Halted { mood } => self.halted = Some(mood),
+            Effect::GroupChanged { .. } | Effect::GroupRemoved { .. } => self.close_abandoned_sockets(),
             // `restructure` followed the groups, the events room was told in `announce`.
-            Effect::GroupAdded { .. }
-            | Effect::GroupChanged { .. }
-            | Effect::GroupRemoved { .. }
-            | Effect::Event(_) => {}
+            Effect::GroupAdded { .. } | Effect::Event(_) => {}
         }
     }
 

@@ -35,6 +35,7 @@ impl Worker {
             }
             FromKeeper::Stopped { id, signal, at } => self.children.stopped(id, signal, at.mono),
             FromKeeper::Exited { id, ended } => self.exited(id, ended),
+            FromKeeper::Followed { id, pid, errno } => self.followed(id, pid, errno),
             FromKeeper::Signalled { id, signal, errno } => self.signalled(id, signal, errno),
             FromKeeper::Signal { signal, pid, uid } => {
                 self.on_signal(signal, pid, uid);
@@ -109,7 +110,7 @@ impl Worker {
             self.tell_keeper(&ToKeeper::Forget { id });
             return;
         }
-        self.drain(id, ended);
+        self.ended(id, ended);
     }
 
     /// The child is reaped: has its last output read. [`Worker::tell_exits`] goes on when that is done.

@@ -16,6 +16,7 @@ mod effects;
 mod ending;
 mod environment_file;
 mod explanation;
+mod following;
 mod framing;
 mod galaxy_rules;
 mod hearing;

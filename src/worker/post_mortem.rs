@@ -91,7 +91,7 @@ impl Worker {
     pub(super) fn household(&self) -> Household {
         let mut known: BTreeSet<Pid> = self.children.pids().collect();
         known.extend(Pid::try_from(std::process::id()));
-        Household { keeper: Pid::try_from(self.pid).unwrap_or(0), known }
+        Household { adopters: vec![Pid::try_from(self.pid).unwrap_or(0)], known }
     }
 
     /// By what the processes of a child are known; `None` when its process is gone.
@@ -280,7 +280,7 @@ pub(super) fn reason(last: &LastExit, startsecs: u64) -> String {
 /// What is to be said of a program that went into the background.
 pub(super) fn left_behind(survivor: &Survivor) -> String {
     format!(
-        "; it left a background process behind: {} ({}): run it in the foreground",
+        "; it left a background process behind: {} ({}): run it in the foreground, or set type=forking",
         survivor.identity.pid, survivor.command
     )
 }

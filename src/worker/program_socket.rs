@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, UnixAddr, bind, listen, setsockopt, socket, sockopt,
+    AddressFamily, Backlog, Shutdown, SockFlag, SockType, SockaddrStorage, UnixAddr, bind, listen, setsockopt,
+    shutdown, socket, sockopt,
 };
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, geteuid, unlinkat};
 
-use crate::config::{Owner, SocketConfig};
+use crate::config::{Owner, Passing, SocketConfig};
+use crate::http;
 use crate::logs::{Level, log};
 
 /// Why there is no socket; the reasons are worded as by Python, whose texts people search for.
@@ -35,6 +37,8 @@ enum Failure {
     Owner(Errno, PathBuf),
     #[error("cannot find the address of host '{host}': {source}")]
     Host { host: String, source: io::Error },
+    #[error("{0}")]
+    Taken(String),
     #[error("it is neither unix:///path nor tcp://host:port")]
     Address,
 }
@@ -51,7 +55,30 @@ impl From<Errno> for Failure {
 /// Supervisor's text: which socket, and why not.
 pub(super) fn create(config: &SocketConfig) -> Result<OwnedFd, String> {
     log(Level::Info, &creating(config));
-    listening(config).map_err(|failure| format!("Could not create FastCGI socket {}: {failure}", config.url))
+    let what = if config.passing == Passing::Stdin { "FastCGI socket" } else { "socket" };
+    listening(config).map_err(|failure| format!("Could not create {what} {}: {failure}", config.url))
+}
+
+/// Whether a socket that was kept is still what is wanted. It is not where its file is gone or another one, or wanted
+/// with another owner or mode; then nobody can connect to it any more. Blocks.
+pub(super) fn renew(config: &SocketConfig, former: &OwnedFd) -> bool {
+    if config.url.strip_prefix("unix://").is_none_or(|file| is_in_place(Path::new(file), config)) {
+        // Fails only for what is no socket, which the keeper would not hold.
+        return backlog(config).and_then(|backlog| listen(former, backlog)).is_ok();
+    }
+    log(Level::Warn, &format!("the file of socket {} is gone or has changed; it is made anew", config.url));
+    // Or it would be taken for somebody else's.
+    let _ = shutdown(former.as_raw_fd(), Shutdown::Both);
+    false
+}
+
+/// Whether the file of a socket has the owner and the mode that are wanted.
+fn is_in_place(file: &Path, config: &SocketConfig) -> bool {
+    let Some(status) = Place::of(file).ok().and_then(|place| place.status().ok().flatten()) else { return false };
+    let owner = config.owner.as_ref();
+    let has_owner = status.st_uid == owner.map_or(geteuid().as_raw(), |owner| owner.uid)
+        && owner.and_then(|owner| owner.gid).is_none_or(|gid| gid == status.st_gid);
+    is_socket(&status) && has_owner && config.mode.is_none_or(|mode| mode == status.st_mode & 0o7777)
 }
 
 /// Makes the socket and closes it again, so that what is wrong with it shows when its group is made.
@@ -82,9 +109,12 @@ fn listening(config: &SocketConfig) -> Result<OwnedFd, Failure> {
     } else {
         return Err(Failure::Address);
     };
-    let backlog = config.backlog.and_then(|backlog| i32::try_from(backlog).ok()).unwrap_or(libc::SOMAXCONN);
-    listen(&socket, Backlog::new(backlog)?)?;
+    listen(&socket, backlog(config)?)?;
     Ok(socket)
+}
+
+fn backlog(config: &SocketConfig) -> Result<Backlog, Errno> {
+    Backlog::new(config.backlog.and_then(|backlog| i32::try_from(backlog).ok()).unwrap_or(libc::SOMAXCONN))
 }
 
 /// Nobody can connect before `listen`, so mode and owner are in place when somebody can.
@@ -94,6 +124,12 @@ fn bind_unix(file: &Path, config: &SocketConfig) -> Result<OwnedFd, Failure> {
     if let Some(before) = place.status()? {
         if !is_socket(&before) {
             return Err(Failure::NotASocket(file.to_owned()));
+        }
+        // Of a pool, Supervisor takes away whatever socket is there.
+        if config.passing == Passing::Listen
+            && let Some(who) = http::who_listens_at(file)
+        {
+            return Err(Failure::Taken(who));
         }
         unlinkat(&place.directory, place.name, UnlinkatFlags::NoRemoveDir)?;
     }
@@ -190,7 +226,13 @@ mod tests {
     use super::*;
 
     fn unix(file: &Path) -> SocketConfig {
-        SocketConfig { url: format!("unix://{}", file.display()), backlog: None, owner: None, mode: Some(0o640) }
+        SocketConfig {
+            url: format!("unix://{}", file.display()),
+            backlog: None,
+            owner: None,
+            mode: Some(0o640),
+            passing: Passing::Stdin,
+        }
     }
 
     #[test]
@@ -242,7 +284,7 @@ mod tests {
         assert!(create(&unix(&long)).unwrap_err().ends_with(": AF_UNIX path too long"));
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("tcp://{}", taken.local_addr().unwrap());
-        let config = SocketConfig { url, backlog: Some(5), owner: None, mode: None };
+        let config = SocketConfig { url, backlog: Some(5), owner: None, mode: None, passing: Passing::Stdin };
         assert!(create(&config).unwrap_err().ends_with("[Errno 98] Address already in use"));
         drop(taken);
         create(&config).unwrap();

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::program_socket;
 use super::worker::Worker;
-use crate::config::{GroupConfig, SocketConfig};
+use crate::config::{GroupConfig, Passing, SocketConfig};
 use crate::engine::{Effect, LogLevel, LogLine, ProcessId, SpawnError};
 use crate::keeper::ToKeeper;
 use crate::logs::{Level, log};
@@ -17,19 +17,45 @@ use crate::logs::{Level, log};
 pub(super) const HELD_PREFIX: &str = "socket:";
 
 /// A socket from the moment somebody wants it. Side threads that want the same one wait for the first of them, which
-/// makes it.
+/// makes it, or finds that the one that was open before is still what is wanted.
 #[derive(Debug, Clone, Default)]
-pub(super) struct SharedSocket(Arc<OnceLock<Result<OwnedFd, String>>>);
+pub(super) struct SharedSocket {
+    former: Option<Arc<OwnedFd>>,
+    made: Arc<OnceLock<Result<Arc<OwnedFd>, String>>>,
+}
 
 impl SharedSocket {
+    /// One that is open.
+    fn of(socket: OwnedFd) -> SharedSocket {
+        SharedSocket { former: None, made: Arc::new(OnceLock::from(Ok(Arc::new(socket)))) }
+    }
+
+    /// The same, to be looked at again before it is used.
+    fn renewed(&self) -> SharedSocket {
+        SharedSocket { former: self.open(), made: Arc::default() }
+    }
+
     /// Makes the socket unless it is there. Blocks: not for the control loop.
     pub(super) fn make(&self, config: &SocketConfig) -> Result<(), SpawnError> {
-        let made = self.0.get_or_init(|| program_socket::create(config));
+        let made = self.made.get_or_init(|| {
+            let former = self.former.as_ref();
+            match former.filter(|former| program_socket::renew(config, former)) {
+                Some(former) => Ok(Arc::clone(former)),
+                None => program_socket::create(config).map(Arc::new),
+            }
+        });
         made.as_ref().map(drop).map_err(|text| SpawnError::Failed(text.clone()))
     }
 
+    fn open(&self) -> Option<Arc<OwnedFd>> {
+        match self.made.get() {
+            Some(made) => made.as_ref().ok().cloned(),
+            None => self.former.clone(),
+        }
+    }
+
     fn copy(&self) -> Option<OwnedFd> {
-        self.0.get()?.as_ref().ok()?.as_fd().try_clone_to_owned().ok()
+        self.made.get()?.as_ref().ok()?.as_fd().try_clone_to_owned().ok()
     }
 }
 
@@ -54,31 +80,41 @@ impl ProgramSockets {
         let names: Vec<String> = held.keys().filter(|name| name.starts_with(HELD_PREFIX)).cloned().collect();
         for name in names {
             let Some((url, descriptor)) = name.strip_prefix(HELD_PREFIX).zip(held.remove(&name)) else { continue };
-            let socket = SharedSocket(Arc::new(OnceLock::from(Ok(descriptor))));
+            let socket = SharedSocket::of(descriptor);
             sockets.slots.insert(url.to_owned(), Slot { socket, users: BTreeSet::new(), is_held: true });
         }
         sockets
     }
 
-    /// A process is about to be started with this socket.
-    fn enter(&mut self, process: ProcessId, url: &str) -> SharedSocket {
-        let slot = self.slots.entry(url.to_owned()).or_default();
+    /// A process is about to be started with this socket. One that was kept without a user may have lost its file
+    /// meanwhile, or be wanted otherwise: it is looked at again.
+    fn enter(&mut self, process: ProcessId, socket: &SocketConfig) -> SharedSocket {
+        let slot = self.slots.entry(socket.url.clone()).or_default();
+        if slot.users.is_empty() && socket.passing == Passing::Listen {
+            *slot = Slot { socket: slot.socket.renewed(), ..Slot::default() };
+        }
         slot.users.insert(process);
         slot.socket.clone()
     }
 
-    /// A process ended. Its socket is closed if it was the last: then this is its address, and whether the keeper
-    /// has it.
-    fn leave(&mut self, process: ProcessId) -> Option<(String, bool)> {
+    /// A process that was started by a predecessor has this socket.
+    fn enter_again(&mut self, process: ProcessId, socket: &SocketConfig) {
+        self.slots.entry(socket.url.clone()).or_default().users.insert(process);
+    }
+
+    /// A process ended. Its socket is closed if it was the last and the socket is not to be kept: then this is its address,
+    /// and whether the keeper has it.
+    fn leave(&mut self, process: ProcessId, is_kept: impl FnOnce(&str) -> bool) -> Option<(String, bool)> {
         let (url, slot) = self.slots.iter_mut().find(|(_, slot)| slot.users.contains(&process))?;
         slot.users.remove(&process);
-        if !slot.users.is_empty() {
+        // One that could not be made, or is being made for a start that nobody waits for any more, was never open.
+        let is_open = slot.socket.open().is_some();
+        if !slot.users.is_empty() || (is_open && is_kept(url)) {
             return None;
         }
         let url = url.clone();
         let slot = self.slots.remove(&url)?;
-        // One that could not be made, or is being made for a start that nobody waits for any more, was never open.
-        matches!(slot.socket.0.get(), Some(Ok(_))).then_some((url, slot.is_held))
+        is_open.then_some((url, slot.is_held))
     }
 
     /// The address and a descriptor of a process's socket; the truth is whether the keeper has it already.
@@ -99,14 +135,24 @@ impl ProgramSockets {
 impl Worker {
     /// The socket for a process that is to be started, if it wants one.
     pub(super) fn enter_socket(&mut self, process: ProcessId) -> Option<SharedSocket> {
-        let url = self.process_config(process)?.socket.as_ref()?.url.clone();
-        Some(self.sockets.enter(process, &url))
+        let socket = self.process_config(process)?.socket.clone()?;
+        Some(self.sockets.enter(process, &socket))
+    }
+
+    /// A process of a predecessor goes on with the socket that it has.
+    pub(super) fn enter_socket_again(&mut self, process: ProcessId) {
+        let socket = self.process_config(process).and_then(|config| config.socket.clone());
+        if let Some(socket) = socket {
+            self.sockets.enter_again(process, &socket);
+        }
     }
 
     /// The process ended or did not start. Supervisor's line comes after what is said about that, and before the next
     /// start makes a new socket.
     pub(super) fn leave_socket(&mut self, process: ProcessId) {
-        let Some((url, is_held)) = self.sockets.leave(process) else { return };
+        let active = &self.active;
+        let is_kept = |url: &str| kept_urls(active.values()).contains(url);
+        let Some((url, is_held)) = self.sockets.leave(process, is_kept) else { return };
         if is_held {
             self.tell_keeper(&ToKeeper::Release { name: format!("{HELD_PREFIX}{url}") });
         }
@@ -116,7 +162,7 @@ impl Worker {
         self.effects.insert(place, Effect::Log(line));
     }
 
-    /// What becomes the standard input of a process that is sent to the keeper, which is to hold it as well.
+    /// The listening socket of a process that is sent to the keeper, which is to hold it as well.
     ///
     /// # Errors
     /// The socket is not there (descriptors ran out), or the keeper is gone.
@@ -145,12 +191,36 @@ impl Worker {
         for process in starting.collect::<Vec<_>>() {
             self.enter_socket(process);
         }
-        for url in self.sockets.unused() {
+        self.close_abandoned_sockets();
+    }
+
+    /// Sockets that no process has and no active program keeps are closed.
+    pub(super) fn close_abandoned_sockets(&mut self) {
+        let unused = self.sockets.unused();
+        if unused.is_empty() {
+            return;
+        }
+        let kept = kept_urls(self.active.values());
+        for url in unused {
+            if kept.contains(&url) {
+                continue;
+            }
             self.sockets.slots.remove(&url);
             self.tell_keeper(&ToKeeper::Release { name: format!("{HELD_PREFIX}{url}") });
             log(Level::Info, &program_socket::closing(&url));
         }
     }
+}
+
+/// The addresses of those that the keeper holds.
+pub(super) fn held_urls(held: &BTreeMap<String, OwnedFd>) -> BTreeSet<String> {
+    held.keys().filter_map(|name| name.strip_prefix(HELD_PREFIX)).map(str::to_owned).collect()
+}
+
+/// The addresses of sockets that stay open as long as these groups are active.
+pub(super) fn kept_urls<'a>(groups: impl Iterator<Item = &'a GroupConfig>) -> BTreeSet<String> {
+    let sockets = groups.flat_map(|group| group.processes.iter().filter_map(|process| process.socket.as_ref()));
+    sockets.filter(|socket| socket.passing == Passing::Listen).map(|socket| socket.url.clone()).collect()
 }
 
 /// Tests the sockets of a group that is to be made, except those that are open for another one.
@@ -174,12 +244,14 @@ pub(super) fn sockets_of(group: &GroupConfig) -> Vec<&SocketConfig> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixStream;
+
     use super::*;
     use crate::worker::sample;
 
     fn config(folder: &tempfile::TempDir) -> SocketConfig {
         let url = format!("unix://{}", folder.path().join("s").display());
-        SocketConfig { url, backlog: None, owner: None, mode: None }
+        SocketConfig { url, backlog: None, owner: None, mode: None, passing: Passing::Stdin }
     }
 
     #[test]
@@ -188,20 +260,54 @@ mod tests {
         let config = config(&folder);
         let mut sockets = ProgramSockets::default();
         let (a, b) = (ProcessId(1), ProcessId(2));
-        sockets.enter(a, &config.url).make(&config).unwrap();
+        sockets.enter(a, &config).make(&config).unwrap();
         let inode = || {
             std::fs::metadata(folder.path().join("s"))
                 .map(|status| std::os::unix::fs::MetadataExt::ino(&status))
                 .unwrap()
         };
         let first = inode();
-        sockets.enter(b, &config.url).make(&config).unwrap();
+        sockets.enter(b, &config).make(&config).unwrap();
         assert_eq!(inode(), first, "made once");
         assert!(sockets.descriptor(a).is_some() && sockets.descriptor(ProcessId(3)).is_none());
-        assert_eq!(sockets.leave(a), None);
-        assert_eq!(sockets.leave(a), None, "who left has left");
-        assert_eq!(sockets.leave(b), Some((config.url.clone(), false)));
+        assert_eq!(sockets.leave(a, |_| false), None);
+        assert_eq!(sockets.leave(a, |_| false), None, "who left has left");
+        assert_eq!(sockets.leave(b, |_| false), Some((config.url.clone(), false)));
         assert!(sockets.urls().is_empty());
+    }
+
+    #[test]
+    fn a_socket_that_is_kept_outlives_its_users_and_is_made_anew_when_its_file_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = SocketConfig { passing: Passing::Listen, mode: Some(0o600), ..config(&folder) };
+        let file = folder.path().join("s");
+        let inode = || std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&file).unwrap());
+        let mut sockets = ProgramSockets::default();
+        let process = ProcessId(1);
+        let mut run = |config: &SocketConfig| {
+            sockets.enter(process, config).make(config).unwrap();
+            assert!(sockets.descriptor(process).is_some());
+            assert_eq!(sockets.leave(process, |url| url == config.url), None);
+            assert_eq!(sockets.unused(), std::slice::from_ref(&config.url));
+            UnixStream::connect(&file).unwrap();
+            inode()
+        };
+        let first = run(&config);
+        assert_eq!(run(&config), first, "the same");
+        // Kept, so that its number is not given to the next one.
+        std::fs::hard_link(&file, folder.path().join("kept")).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        let second = run(&config);
+        assert_ne!(second, first);
+        std::fs::hard_link(&file, folder.path().join("kept too")).unwrap();
+        let other = SocketConfig { mode: Some(0o660), ..config.clone() };
+        assert_ne!(run(&other), second, "wanted otherwise");
+        // Cancelled before it was looked at again, it is still open.
+        sockets.enter(process, &other);
+        assert_eq!(sockets.leave(process, |_| true), None);
+        assert_eq!(sockets.unused().len(), 1);
+        sockets.enter(process, &other);
+        assert_eq!(sockets.leave(process, |_| false), Some((other.url, false)));
     }
 
     #[test]
@@ -211,11 +317,11 @@ mod tests {
         std::fs::write(folder.path().join("s"), "").unwrap();
         let mut sockets = ProgramSockets::default();
         let process = ProcessId(1);
-        assert!(sockets.enter(process, &config.url).make(&config).is_err());
+        assert!(sockets.enter(process, &config).make(&config).is_err());
         assert!(sockets.descriptor(process).is_none());
-        assert_eq!(sockets.leave(process), None, "it was never open");
+        assert_eq!(sockets.leave(process, |_| true), None, "it was never open");
         std::fs::remove_file(folder.path().join("s")).unwrap();
-        sockets.enter(process, &config.url).make(&config).unwrap();
+        sockets.enter(process, &config).make(&config).unwrap();
         assert!(sockets.descriptor(process).is_some());
     }
 

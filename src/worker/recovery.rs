@@ -28,24 +28,28 @@ impl Worker {
         let current = view.attempt == wanted.attempt;
         let awaited = matches!(view.state, ProcessState::Starting | ProcessState::Stopping) && view.pid.is_none();
         let living = view.pid == Some(pid);
+        // It was a predecessor that had the keeper follow it into the background.
+        let former = view.pid.filter(|former| *former != pid);
         self.adopt(id, process, pid, [has_stdin, has_stderr], descriptors);
         self.children.inherit(id);
         if last_signal != 0 {
             self.children.note_signal(id, last_signal);
         }
         if current {
-            self.enter_socket(process);
+            self.enter_socket_again(process);
         }
         if current && awaited {
             self.feed(Input::Spawned { process, pid, at: started });
             if let Some((stage, errno)) = exec_failed {
                 self.exec_failed(id, stage, errno);
             }
+        } else if let Some(former) = former.filter(|_| current) {
+            self.feed(Input::Followed { process, pid: former, heir: pid, at: now() });
         } else if current && living && ended.is_none() {
             self.engine.resume_signalled(now(), process, last_signal, &mut self.effects);
         }
         if let Some(ended) = ended {
-            self.drain(id, ended);
+            self.ended(id, ended);
         }
     }
 }

@@ -23,7 +23,7 @@ use super::origin::Seed;
 use super::probing::{self, Tracks};
 use super::program_sockets::SharedSocket;
 use super::scarcity;
-use crate::config::{Config, ProcessConfig, ServerConfig, find_command};
+use crate::config::{Config, Passing, ProcessConfig, ServerConfig, find_command};
 use crate::engine::{Moment, ProcessId, SpawnError};
 use crate::sys::plan::{ExecPlan, SoftLimit, Stderr, Stdin, User};
 
@@ -125,6 +125,7 @@ pub(super) fn prepare(group: &str, process: &ProcessConfig, heritage: &Heritage)
         Some(directory) => Some(text(directory.as_bytes(), "directory")?),
         None => None,
     };
+    let passing = process.socket.as_ref().map(|socket| socket.passing);
     Ok(ExecPlan {
         path: text(command.file.as_bytes(), "command")?,
         argv,
@@ -137,10 +138,11 @@ pub(super) fn prepare(group: &str, process: &ProcessConfig, heritage: &Heritage)
             groups: user.groups.clone(),
         }),
         limits: heritage.nofile.map(|soft| SoftLimit { resource: libc::RLIMIT_NOFILE, soft }).into_iter().collect(),
-        stdin: if process.socket.is_some() { Stdin::Given } else { Stdin::Pipe },
+        stdin: if passing == Some(Passing::Stdin) { Stdin::Given } else { Stdin::Pipe },
         stderr: if process.redirect_stderr { Stderr::Stdout } else { Stderr::Pipe },
         enters_cgroup: false,
         is_confined: false,
+        listens: passing == Some(Passing::Listen),
     })
 }
 
@@ -159,6 +161,9 @@ fn tracks(process: &ProcessConfig, logs: Vec<PathBuf>, plan: &mut ExecPlan) -> R
     }
     Ok(tracks)
 }
+
+/// The child itself adds it, as nobody knows its pid before.
+const LISTEN_PID: &str = "LISTEN_PID";
 
 /// The child's environment, each variable once, in the order in which it is handed over; what comes later overrides.
 /// Reads files and looks accounts up: not for the control loop.
@@ -190,7 +195,15 @@ pub(super) fn environment(
     for (name, value) in &process.environment {
         set(name, value);
     }
+    let listens = process.socket.as_ref().is_some_and(|socket| socket.passing == Passing::Listen);
+    if listens {
+        let program = process.section.split_once(':').map_or("", |(_, name)| name);
+        own.push(("LISTEN_FDS".to_owned(), "1".into()));
+        own.push(("LISTEN_FDNAMES".to_owned(), program.replace(':', "_").into()));
+        own.retain(|(name, _)| name != LISTEN_PID);
+    }
     let inherited = heritage.environment.iter().filter(|_| !process.extras.clear_environment);
+    let inherited = inherited.filter(|(name, _)| !(listens && name == LISTEN_PID));
     let inherited = inherited.filter(|(name, _)| !own.iter().any(|(mine, _)| name == mine.as_str())).cloned();
     let mut variables: Vec<(OsString, OsString)> = inherited.collect();
     for (place, (name, value)) in own.iter().enumerate() {

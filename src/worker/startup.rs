@@ -29,7 +29,7 @@ use super::persistence::{self, Persistence};
 use super::pidfile::{self, Claim};
 use super::post_mortem::Morgue;
 use super::probing::Probes;
-use super::program_sockets::{ProgramSockets, test_sockets};
+use super::program_sockets::{ProgramSockets, held_urls, test_sockets};
 use super::report;
 use super::scarcity;
 use super::serving::{self, Serving};
@@ -185,7 +185,8 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         clean_up(&config);
     }
     // The first time, the launcher has tested them.
-    let active = first_groups(&mut config, inventory.generation > 1);
+    let tested = inventory.generation == 1;
+    let active = first_groups(&mut config, tested, &held_urls(&inventory.held));
     let listeners = renew_listeners(&config, &mut inventory.held, &mut keeper)?;
     let files = persistence::renew(&config, &mut inventory.held, &mut keeper);
     let groups = active.values().map(GroupConfig::spec).collect();
@@ -235,14 +236,14 @@ fn start(mut keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     Ok(worker)
 }
 
-/// The groups, with their AUTO logs made and, if so wished, their sockets tested.
-fn first_groups(config: &mut Config, tests_sockets: bool) -> IndexMap<String, GroupConfig> {
+/// The groups, with their AUTO logs made and, unless that was done, their sockets tested; those excepted that are open.
+fn first_groups(config: &mut Config, tested: bool, open: &BTreeSet<String>) -> IndexMap<String, GroupConfig> {
     let mut active = IndexMap::new();
     for mut group in std::mem::take(&mut config.groups) {
         for problem in make_auto_logs(&mut group, &config.daemon) {
             log(Level::Warn, &problem);
         }
-        if tests_sockets && let Err(failed) = test_sockets(&group, &BTreeSet::new()) {
+        if !tested && let Err(failed) = test_sockets(&group, open) {
             log(Level::Critical, &failed);
         }
         // Of two groups with one name the first counts, as in the engine.

@@ -58,10 +58,11 @@ impl Traces {
     }
 }
 
-/// Who is not an orphan though it is a child of the keeper.
+/// Where orphans are, and who is none though it is there.
 #[derive(Debug, Clone)]
 pub(super) struct Household {
-    pub(super) keeper: Pid,
+    /// The keeper; whose children orphans become.
+    pub(super) adopters: Vec<Pid>,
     /// The worker and the main processes of programs.
     pub(super) known: BTreeSet<Pid>,
 }
@@ -104,9 +105,9 @@ fn attribute(
         children.entry(entry.parent).or_default().push(entry);
     }
     let pids: BTreeSet<Pid> = table.iter().map(|entry| entry.identity.pid).collect();
-    let adopted = children.remove(&household.keeper).unwrap_or_default();
+    let adopted = household.adopters.iter().filter_map(|adopter| children.remove(adopter)).flatten();
     let (mains, orphans): (Vec<&Entry>, Vec<&Entry>) =
-        adopted.into_iter().partition(|entry| household.known.contains(&entry.identity.pid));
+        adopted.partition(|entry| household.known.contains(&entry.identity.pid));
     // When the present run of each began, if there is one: later orphans with its marks are its own.
     let mut successors: BTreeMap<usize, Option<u64>> = BTreeMap::new();
     let began = |one: &Traces| {
@@ -165,7 +166,7 @@ mod tests {
     }
 
     fn household() -> Household {
-        Household { keeper: KEEPER, known: BTreeSet::from([11, 20]) }
+        Household { adopters: vec![KEEPER], known: BTreeSet::from([11, 20]) }
     }
 
     fn found(table: &[Entry], environment: impl Fn(Pid) -> Option<Vec<u8>>) -> Vec<Vec<Pid>> {

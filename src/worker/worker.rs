@@ -40,9 +40,10 @@ use crate::engine::{
 use crate::events::{self, Events};
 use crate::history::History;
 use crate::http::{Endpoint, Incoming, SocketFile};
-use crate::keeper::{FromKeeper, KeeperLink, LinkError, ToKeeper};
+use crate::keeper::{self, FromKeeper, KeeperLink, LinkError, ToKeeper};
 use crate::logs::{Activity, Level, Notice, Notices, Plane, SourceId, log};
 use crate::sys::clock;
+use crate::sys::proc_table::Identity;
 
 /// A client that waits for the engine's answer.
 #[derive(Debug)]
@@ -74,6 +75,8 @@ pub(super) enum Done {
     Asked { process: ProcessId, attempt: u32, answer: Result<(), String> },
     /// What children were made from.
     OriginsTaken(Vec<OriginRecord>),
+    /// Whether what a child left behind goes on as its program.
+    Sought { id: u64, ended: keeper::Ended, heir: Option<Identity> },
     /// What was left of a child's tree is ended.
     Swept { process: ProcessId, pid: Pid },
     /// These cgroups of former runs are removed.

@@ -239,6 +239,9 @@ pub(crate) const BROKEN: &[Broken] = &[
     broken(&["GX041"], "rolling", &[(CONF, "-b 127.0.0.1:8081", "-b 127.0.0.1:8080")]),
     broken(&["GX041"], "rolling", &[(CONF, "-b 127.0.0.1:8081", "-b localhost:8080")]),
     broken(&["GX041"], "dynamic", &[(CONF, "--port 4002", "--port 1080")]),
+    broken(&["GX041", "GX115"], "dynamic", &[(CONF, "[program:web]", "[program:web]\nsocket = tcp:localhost:1080")]),
+    broken(&["GX115"], "overlap", &[(CONF, "--workers=2", "--workers=2 -b 127.0.0.1:8081")]),
+    broken(&["GX115"], "overlap", &[(CONF, "numprocs = 2", "numprocs = 2\nsocket = unix:%(here)s/handler.sock")]),
     // Jobs.
     broken(
         &["GX042", "GX043"],

@@ -72,7 +72,7 @@ fn nothing_is_said_about_good_deployments() {
         assert_eq!(shown(&check(&copy.path().join("supervisord.conf"))), [""; 0], "{name}");
         seen += 1;
     }
-    assert!(seen >= 7, "{seen} deployments");
+    assert!(seen >= 8, "{seen} deployments");
 }
 
 #[test]

@@ -24,8 +24,9 @@ fn f24_a_program_that_daemonizes_is_fatal_with_a_hint_and_its_stray_is_known() {
         if name == "stray" {
             until("the hint", || {
                 let told = world.ctl(&["why", name]).stdout;
-                let hint =
-                    format!("it left a background process behind: {pid} (sleep 10003): run it in the foreground");
+                let hint = format!(
+                    "it left a background process behind: {pid} (sleep 10003): run it in the foreground, or set type=forking"
+                );
                 if told.contains(&hint) { Ok(()) } else { Err(told) }
             });
             kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
@@ -34,5 +35,19 @@ fn f24_a_program_that_daemonizes_is_fatal_with_a_hint_and_its_stray_is_known() {
             if std::path::Path::new(&format!("/proc/{pid}")).exists() { Err("it lives".to_owned()) } else { Ok(()) }
         });
     }
+    world.end();
+}
+
+#[test]
+fn f24_a_program_that_daemonizes_and_says_so_is_supervised() {
+    let world = World::new(&program("daemon", "type=forking"));
+    world.start("daemon");
+    world.wait_state("daemon", "RUNNING");
+    let pid: i32 = world.text("daemon.pid").trim().parse().unwrap();
+    assert_eq!(world.process_pid("daemon"), pid);
+    world.stop("daemon");
+    until("it to be gone", || {
+        if std::path::Path::new(&format!("/proc/{pid}")).exists() { Err("it lives".to_owned()) } else { Ok(()) }
+    });
     world.end();
 }

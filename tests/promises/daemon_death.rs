@@ -32,7 +32,7 @@ pub(crate) fn pids(daemon: &Daemon) -> Vec<i32> {
 }
 
 /// Waits until the keeper is another one than `old` and answers; gives its pid.
-fn next_keeper(daemon: &Daemon, old: i32) -> i32 {
+pub(crate) fn next_keeper(daemon: &Daemon, old: i32) -> i32 {
     until("another keeper", || {
         let text = fs::read_to_string(daemon.path("main.pid")).unwrap_or_default();
         let pid = text.trim().parse().map_err(|_| format!("{text:?}"))?;
@@ -44,7 +44,7 @@ fn next_keeper(daemon: &Daemon, old: i32) -> i32 {
 }
 
 /// The same daemon again, in the foreground.
-fn again(daemon: &Daemon) -> Child {
+pub(crate) fn again(daemon: &Daemon) -> Child {
     let mut command = daemon.command(&Subject::GALAXYD.daemon.supervisord());
     command.args(["-n", "-c"]).arg(daemon.path("supervisord.conf"));
     command.spawn().unwrap()
@@ -54,7 +54,7 @@ fn reap(mut child: Child) {
     assert!(!child.wait().unwrap().success());
 }
 
-fn end(mut child: Child) {
+pub(crate) fn end(mut child: Child) {
     kill_pid(child.id().cast_signed(), Signal::SIGTERM);
     assert!(child.wait().unwrap().success());
 }

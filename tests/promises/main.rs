@@ -19,6 +19,7 @@ mod cgroups;
 mod container;
 mod daemon_death;
 mod directories;
+mod forking;
 mod history;
 mod household;
 mod idleness;
@@ -26,6 +27,7 @@ mod late_output;
 mod left_behind;
 mod limits;
 mod listeners;
+mod listening;
 #[path = "../fixture/notice.rs"]
 mod notice;
 mod one_daemon;

@@ -182,6 +182,7 @@ fn saw_everything(seen: &Seen, allowed: &Transitions) {
         "a take-over",
         "a waiting line",
         "a sweep",
+        "a program in the background",
         "a start under a limit",
         "a start without resources",
         "a stop by shutdown",

@@ -18,18 +18,40 @@ const PIDS: Pid = 60;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum ToKeeper {
     Spawn(ChildId),
-    Signal { child: ChildId, signal: i32 },
+    Signal {
+        child: ChildId,
+        signal: i32,
+    },
+    /// The child has ended and left another one behind.
+    Follow(ChildId),
     Forget(ChildId),
 }
 
 /// To the worker.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum FromKeeper {
-    Spawned { child: ChildId, pid: Pid, at: Duration },
+    Spawned {
+        child: ChildId,
+        pid: Pid,
+        at: Duration,
+    },
     SpawnFailed(ChildId),
     ExecFailed(ChildId),
-    Exited { child: ChildId, exit: Exit, at: Duration },
-    Signalled { child: ChildId, signal: i32, refused: bool },
+    Exited {
+        child: ChildId,
+        exit: Exit,
+        at: Duration,
+    },
+    Signalled {
+        child: ChildId,
+        signal: i32,
+        refused: bool,
+    },
+    /// `None`: that one has ended as well.
+    Followed {
+        child: ChildId,
+        heir: Option<Pid>,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -122,6 +144,7 @@ impl Keeper {
         match message {
             ToKeeper::Spawn(id) => self.spawn(now, id, busy, dice)?,
             ToKeeper::Signal { child, signal } => self.signal(now, child, signal, dice),
+            ToKeeper::Follow(id) => self.follow(now, id, busy, dice)?,
             ToKeeper::Forget(id) => match self.children.remove(&id) {
                 Some(child) if child.is_alive() => return Err(format!("a living child is forgotten: {id:?}")),
                 Some(_) => {}
@@ -144,12 +167,7 @@ impl Keeper {
             return Ok(());
         }
         self.forked.insert(process, attempt);
-        loop {
-            self.next_pid = self.next_pid % PIDS + 1;
-            if !self.children.values().any(|child| child.is_alive() && child.pid == self.next_pid) {
-                break;
-            }
-        }
+        self.take_pid();
         let exec_failed = dice.chance(4);
         let child = Child {
             pid: self.next_pid,
@@ -166,6 +184,29 @@ impl Keeper {
             self.outbox.push_back(FromKeeper::ExecFailed(id));
         }
         self.children.insert(id, child);
+        Ok(())
+    }
+
+    fn take_pid(&mut self) {
+        loop {
+            self.next_pid = self.next_pid % PIDS + 1;
+            if !self.children.values().any(|child| child.is_alive() && child.pid == self.next_pid) {
+                return;
+            }
+        }
+    }
+
+    fn follow(&mut self, now: Duration, id: ChildId, busy: &[Duration], dice: &mut Dice) -> Result<(), String> {
+        self.take_pid();
+        let heir = dice.chance(85).then_some(self.next_pid);
+        let child = self.children.get_mut(&id).ok_or_else(|| format!("nobody is followed: {id:?}"))?;
+        if child.is_alive() {
+            return Err(format!("a living child is followed: {id:?}"));
+        }
+        if let Some(heir) = heir {
+            *child = Child { pid: heir, last_signal: 0, ended: None, fate: fate(now, busy, dice), ..child.clone() };
+        }
+        self.outbox.push_back(FromKeeper::Followed { child: id, heir });
         Ok(())
     }
 

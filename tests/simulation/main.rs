@@ -10,6 +10,7 @@
 mod contract;
 mod crash_points;
 mod dice;
+mod following;
 mod histories;
 mod journal;
 mod keeper;

@@ -196,7 +196,7 @@ fn policy(dice: &mut Dice) -> Policy {
         stopasgroup: dice.chance(30),
         killasgroup: dice.chance(30),
         priority: priority(dice),
-        kind: if dice.chance(15) { Kind::Oneshot } else { Kind::Service },
+        kind: dice.pick(&[Kind::Service, Kind::Service, Kind::Service, Kind::Service, Kind::Oneshot, Kind::Forking]),
         killtree: dice.chance(30),
         restarts: restarts(dice),
         ready: dice.chance(40).then(|| ready(dice)),

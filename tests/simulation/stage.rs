@@ -134,6 +134,15 @@ impl Stage {
         self.tell(Input::Exited { process, pid, exit, at });
     }
 
+    /// The child has ended, and its program goes on as another one.
+    pub(crate) fn followed(&mut self, process: ProcessId) -> Pid {
+        let (pid, heir) = (self.pid(process), self.next_pid);
+        self.next_pid += 1;
+        let at = self.now();
+        self.tell(Input::Followed { process, pid, heir, at });
+        heir
+    }
+
     /// Nothing is left of the ended child's tree.
     pub(crate) fn swept(&mut self, process: ProcessId) {
         let pid = self.pid(process);

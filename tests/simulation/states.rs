@@ -26,8 +26,19 @@ const STATES: [&str; 14] = [
     "UNKNOWN",
 ];
 
-const INPUTS: [&str; 10] =
-    ["start", "stop", "daemon ends", "signal", "forked", "not forked", "exit", "swept", "kill failed", "time"];
+const INPUTS: [&str; 11] = [
+    "start",
+    "stop",
+    "daemon ends",
+    "signal",
+    "forked",
+    "not forked",
+    "exit",
+    "followed",
+    "swept",
+    "kill failed",
+    "time",
+];
 
 /// The rules under which a case of the table happens.
 fn policy_for(from: &str, case: &str) -> Policy {
@@ -145,6 +156,9 @@ fn play(stage: &mut Stage, process: ProcessId, input: &str, case: &str) {
             let lived = if case.starts_with("before startsecs") || case.ends_with("crash loop") { 999 } else { 1000 };
             stage.pass(millis(lived));
             stage.exit(process, code(0));
+        }
+        "followed" => {
+            stage.followed(process);
         }
         "swept" => stage.swept(process),
         "kill failed" => stage.kill_failed(process, SIGTERM),

@@ -37,10 +37,11 @@ impl World<'_> {
         let children: Vec<_> = self.keeper.children.iter().map(|(id, child)| (*id, child.clone())).collect();
         // First all that the journal knows too: what follows may already want to signal any of them.
         if let Some(worker) = &mut self.worker {
-            for ((process, attempt), child) in &children {
+            for ((process, attempt), _) in &children {
                 let record = worker.engine.record(*process).filter(|record| record.attempt() == *attempt);
-                if record.and_then(|record| record.pid()) == Some(child.pid) {
-                    worker.known.insert(*process, (*attempt, child.pid));
+                // Of one that was followed into the background since, the one before.
+                if let Some(pid) = record.and_then(|record| record.pid()) {
+                    worker.known.insert(*process, (*attempt, pid));
                 }
             }
         }
@@ -60,6 +61,17 @@ impl World<'_> {
                         }
                     }
                     asked
+                }
+                // The dead worker had the keeper follow it into the background.
+                Some(record) if record.pid().is_some() && !record.is_sweeping() => {
+                    let former = record.pid().unwrap_or_default();
+                    worker.known.insert(*process, (*attempt, pid));
+                    let at = self.time(self.now);
+                    let input = Input::Followed { process: *process, pid: former, heir: pid, at };
+                    if !self.turn(Turn::Input(input))? {
+                        return Ok(false);
+                    }
+                    true
                 }
                 _ => false,
             };
@@ -89,6 +101,9 @@ impl World<'_> {
         let Some((exit, at)) = child.ended else {
             return self.turn(Turn::ResumeSignalled(process, child.last_signal));
         };
+        if self.goes_on((process, attempt), exit) {
+            return Ok(true);
+        }
         if let Some(worker) = &mut self.worker {
             worker.known.remove(&process);
         }

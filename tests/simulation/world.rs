@@ -37,7 +37,7 @@ pub(crate) struct Worker {
     /// Spawns whose plans are being prepared.
     preparing: Vec<(Duration, ChildId)>,
     /// Children it sent the stop signal to.
-    told_to_stop: BTreeSet<ChildId>,
+    pub(crate) told_to_stop: BTreeSet<ChildId>,
     /// When what is left of a child's tree will have ended.
     sweeping: BTreeMap<(ProcessId, Pid), Duration>,
     /// When children that are asked whether they are ready will have answered; `None`: never.
@@ -62,8 +62,8 @@ impl Worker {
 
 pub(crate) struct World<'a> {
     pub(crate) plan: &'a Plan,
-    dice: Dice,
-    now: Duration,
+    pub(crate) dice: Dice,
+    pub(crate) now: Duration,
     clock_offset: i64,
     pub(crate) keeper: Keeper,
     pub(crate) to_keeper: VecDeque<(Duration, ToKeeper)>,
@@ -311,24 +311,8 @@ impl World<'_> {
                     self.turn(Turn::Input(Input::ExecFailed { process, pid, error }))?;
                 }
             }
-            FromKeeper::Exited { child, exit, at } => {
-                let (process, attempt) = child;
-                let known = worker.known.get(&process).copied().filter(|(current, _)| *current == attempt);
-                if let Some((_, pid)) = known {
-                    let is_swept = worker.engine.process(process).is_some_and(|view| {
-                        view.sweeping || (view.rules.killtree && view.state != ProcessState::Unknown)
-                    });
-                    if !is_swept {
-                        worker.known.remove(&process);
-                    }
-                    let at = self.time(at);
-                    let whole = self.turn(Turn::Input(Input::Exited { process, pid, exit, at }))?;
-                    if !whole {
-                        return Ok(());
-                    }
-                }
-                self.send(ToKeeper::Forget(child));
-            }
+            FromKeeper::Exited { child, exit, at } => self.child_ended(child, exit, at)?,
+            FromKeeper::Followed { child, heir } => self.followed(child, heir)?,
             FromKeeper::Signalled { child: (process, attempt), signal, refused } => {
                 let known = worker.known.get(&process).copied().filter(|(current, _)| *current == attempt);
                 if let Some((_, pid)) = known {

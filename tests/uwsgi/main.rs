@@ -19,15 +19,25 @@ mod daemon;
 #[path = "../conformance/wait.rs"]
 mod wait;
 
+mod load;
 mod server;
+mod sockets;
 
 use std::fs;
 
 use server::{Server, children_of, worker_of};
+use sockets::{
+    gunicorn_is_restarted_at_its_socket_and_nobody_is_refused, uwsgi_is_restarted_at_its_socket_and_nobody_is_refused,
+};
 use subject::Subject;
 
 daemons![the_scaling_pages_deployment_lives];
-ours_alone![the_deployment_outlives_the_worker, top_shows_each_uwsgi_worker];
+ours_alone![
+    the_deployment_outlives_the_worker,
+    gunicorn_is_restarted_at_its_socket_and_nobody_is_refused,
+    uwsgi_is_restarted_at_its_socket_and_nobody_is_refused,
+    top_shows_each_uwsgi_worker,
+];
 
 const NAMES: [&str; 4] = ["galaxy:web", "galaxy:handler0", "galaxy:handler1", "galaxy:handler2"];
 

@@ -206,9 +206,10 @@ mod tests {
              environment_file=/etc/50%%,-/etc/b\n\
              [program:worker]\ncommand=x\nstartretries=unlimited\nrestart_delay=500ms\nrestart_factor=1.5\nrestart_jitter=20\n\
              restart_limit=5/10m\noutput_rate_max=2MB\non_fatal=shutdown\non_exit=shutdown\ncount_resource_errors=true\n\
+             [program:listens]\ncommand=x\nsocket=unix:/run/l.sock\nsocket_mode=0660\n[program:port]\ncommand=x\nsocket=tcp::80\n\
              [program:asked]\ncommand=x\nready=log:50%% done\nready_timeout=500ms\nready_settle=3\nready_successes=2\n\
              [program:each]\ncommand=x\nnumprocs=2\nprocess_name=p%(process_num)d\nready=tcp:h:808%(process_num)d\n\
-             [program:empty]\ncommand=x\nnumprocs=0\n[program:a,b]\ncommand=x\nexitcodes=\nstopsignal=0\n\
+             [program:daemon]\ncommand=x\ntype=forking\n[program:empty]\ncommand=x\nnumprocs=0\n[program:a,b]\ncommand=x\nexitcodes=\nstopsignal=0\n\
              [eventlistener:l]\ncommand=l %(process_num)d\nnumprocs=2\nprocess_name=l%(process_num)d\nevents=TICK_5,EVENT\nanswer_timeout=90s\n\
              [eventlistener:none]\ncommand=l\nnumprocs=0\nevents=TICK_5\npriority=7\n\
              [fcgi-program:f]\ncommand=f\nsocket=unix:///tmp/f\nsocket_backlog=5\nuser=galaxy\n\

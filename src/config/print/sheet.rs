@@ -8,7 +8,7 @@ use super::PrintError;
 use super::template::{counting, countings, escaped, without_marks};
 use crate::config::model::{
     Access, Accounts, CgroupChoice, Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind,
-    LogConfig, LogFile, Owner, ProcessConfig, ServerAuth, ServerConfig, SocketConfig, TlsFiles,
+    LogConfig, LogFile, Owner, Passing, ProcessConfig, ServerAuth, ServerConfig, SocketConfig, TlsFiles,
 };
 use crate::config::ready::Ready;
 use crate::config::schema::SectionKind;
@@ -235,7 +235,8 @@ impl Groups {
             GroupKind::FastCgi { socket: url, backlog, owner, mode } => {
                 cells.insert("priority", Cell::Integer(group.priority));
                 let (url, owner) = (url.clone(), owner.clone());
-                socket(&SocketConfig { url, backlog: *backlog, owner, mode: *mode }, &mut cells);
+                let passing = Passing::Stdin;
+                socket(&SocketConfig { url, backlog: *backlog, owner, mode: *mode, passing }, &mut cells);
             }
             GroupKind::Program => {}
         }
@@ -245,10 +246,10 @@ impl Groups {
 
     fn add_programs(&mut self, group: &GroupConfig) -> Result<(), PrintError> {
         let blocks = blocks(&group.processes);
-        if let [(name, cells)] = blocks.as_slice() {
+        if let [(name, kind, cells)] = blocks.as_slice() {
             let has_same_priority = cells.get("priority") == Some(&Cell::Integer(group.priority));
             // With a socket, a section of its own would make a group of another kind.
-            let is_plain = member_kind(cells) == SectionKind::Program;
+            let is_plain = *kind == SectionKind::Program;
             if *name == group.name && has_same_priority && is_plain && self.taken.insert(name.clone()) {
                 self.sheets.push(Sheet::new(SectionKind::Program, name, cells.clone()));
                 return Ok(());
@@ -256,8 +257,8 @@ impl Groups {
         }
         let mut members = Vec::new();
         let mut sheets = Vec::new();
-        for (name, cells) in blocks {
-            members.push(self.member(&name, cells, &mut sheets)?);
+        for (name, kind, cells) in blocks {
+            members.push(self.member(&name, kind, cells, &mut sheets)?);
         }
         let programs = Cell::Names(members.iter().map(|member| escaped(member)).collect());
         let cells = IndexMap::from([("programs", programs), ("priority", Cell::Integer(group.priority))]);
@@ -270,17 +271,23 @@ impl Groups {
     }
 
     /// The name of a section with these cells that a group can list: a known one, or a new one.
-    fn member(&mut self, wanted: &str, cells: Cells, sheets: &mut Vec<(String, Sheet)>) -> Result<String, PrintError> {
+    fn member(
+        &mut self,
+        wanted: &str,
+        kind: SectionKind,
+        cells: Cells,
+        sheets: &mut Vec<(String, Sheet)>,
+    ) -> Result<String, PrintError> {
         let plain: String =
             wanted.trim().chars().map(|c| if c == ',' || c.is_control() || c == '%' { '_' } else { c }).collect();
         for attempt in 1..100_000 {
             let name = if attempt == 1 { plain.clone() } else { format!("{plain}_{attempt}") };
             let known = self.shared.get(&name).and_then(|at| self.sheets.get(*at));
-            if known.is_some_and(|sheet| sheet.cells == cells) {
+            if known.is_some_and(|sheet| sheet.kind == kind && sheet.cells == cells) {
                 return Ok(name);
             }
             if self.taken.insert(name.clone()) {
-                sheets.push((name.clone(), Sheet::new(member_kind(&cells), &name, cells)));
+                sheets.push((name.clone(), Sheet::new(kind, &name, cells)));
                 return Ok(name);
             }
         }
@@ -312,21 +319,27 @@ pub(in crate::config) fn values(process: &ProcessConfig) -> IndexMap<String, Str
     values
 }
 
-/// The kind of section that says these cells of a group's member.
-fn member_kind(cells: &Cells) -> SectionKind {
-    if cells.contains_key("socket") { SectionKind::FcgiProgram } else { SectionKind::Program }
+/// The kind of section that makes such a member of a group.
+fn member_kind(process: &ProcessConfig) -> SectionKind {
+    match &process.socket {
+        Some(SocketConfig { passing: Passing::Stdin, .. }) => SectionKind::FcgiProgram,
+        Some(_) | None => SectionKind::Program,
+    }
 }
 
 /// The processes of a group in as few sections as can describe them: each run from one section in one, if there is a
 /// template, else each process in one of its own.
-fn blocks(processes: &[ProcessConfig]) -> Vec<(String, Cells)> {
+fn blocks(processes: &[ProcessConfig]) -> Vec<(String, SectionKind, Cells)> {
     let mut found = Vec::new();
     for run in processes.chunk_by(|left, right| left.section == right.section) {
         let name = run.first().and_then(|first| first.section.split_once(':')).map_or("", |(_, name)| name);
         let members: Vec<_> = run.iter().collect();
+        let kind = run.first().map_or(SectionKind::Program, member_kind);
         match block(&members) {
-            Some(cells) => found.push((name.to_owned(), cells)),
-            None => found.extend(run.iter().filter_map(|process| Some((section_name(process), block(&[process])?)))),
+            Some(cells) => found.push((name.to_owned(), kind, cells)),
+            None => {
+                found.extend(run.iter().filter_map(|process| Some((section_name(process), kind, block(&[process])?))));
+            }
         }
     }
     found
@@ -480,8 +493,13 @@ fn socket(socket: &SocketConfig, cells: &mut Cells) {
 
 /// What Supervisor does not have; printed where it is used, so that the printed file serves Supervisor as well.
 fn extras(extras: &Extras, cells: &mut Cells) {
-    if extras.kind == Kind::Oneshot {
-        cells.insert("type", text("oneshot"));
+    let kind = match extras.kind {
+        Kind::Service => None,
+        Kind::Oneshot => Some("oneshot"),
+        Kind::Forking => Some("forking"),
+    };
+    if let Some(kind) = kind {
+        cells.insert("type", text(kind));
     }
     restarts(&extras.restarts, cells);
     if let Some(asked) = &extras.ready {

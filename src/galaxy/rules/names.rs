@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::config::Passing;
 use crate::galaxy::deployment::{Deployment, Galaxy, Program};
 use crate::galaxy::finding::Findings;
 use crate::galaxy::program::Role;
@@ -98,7 +99,7 @@ fn shared_files(deployment: &Deployment<'_>, findings: &mut Findings) {
     for program in &deployment.programs {
         let section = program.process.section.as_str();
         let mut taken = vec![("--pid-file", "GX040"), ("--stats", "GX040"), ("--log-file", "GX103")];
-        if program.role == Role::Gunicorn {
+        if program.role == Role::Gunicorn && given(program).is_none() {
             taken.extend([("-b", "GX040"), ("--bind", "GX040")]);
         }
         for (option, code) in taken {
@@ -111,13 +112,17 @@ fn shared_files(deployment: &Deployment<'_>, findings: &mut Findings) {
     }
 }
 
-/// Where programs of different sections listen.
+/// Where programs of different sections listen. Who is given one socket by the daemon shares it knowingly.
 fn addresses(deployment: &Deployment<'_>, findings: &mut Findings) {
-    let mut known: BTreeMap<String, String> = BTreeMap::new();
+    let mut known: BTreeMap<String, (String, bool)> = BTreeMap::new();
     for program in &deployment.programs {
-        for address in listening(program) {
-            let first = known.entry(address.clone()).or_insert_with(|| program.process.section.clone());
-            if *first != program.process.section {
+        let given = given(program);
+        unused(deployment, program, given, findings);
+        let of_daemon = given.and_then(address).map(|address| (address, true));
+        for (address, is_given) in listening(program).into_iter().map(|own| (own, false)).chain(of_daemon) {
+            let section = &program.process.section;
+            let (first, was_given) = known.entry(address.clone()).or_insert_with(|| (section.clone(), is_given));
+            if first != section && !(is_given && *was_given) {
                 let text = format!("{} listens at {address}, as [{first}] does", program.shown());
                 findings.add("GX041", deployment.place(program, "command"), text);
             }
@@ -125,10 +130,32 @@ fn addresses(deployment: &Deployment<'_>, findings: &mut Findings) {
     }
 }
 
-/// The addresses of a program, spelled alike.
+/// The address of the socket that the daemon gives to a program.
+fn given<'a>(program: &Program<'a>) -> Option<&'a str> {
+    let socket = program.process.socket.as_ref().filter(|socket| socket.passing == Passing::Listen)?;
+    Some(socket.url.strip_prefix("unix://").or(socket.url.strip_prefix("tcp://")).unwrap_or(&socket.url))
+}
+
+/// A socket, or an address of the program's own, that is of no use.
+fn unused(deployment: &Deployment<'_>, program: &Program<'_>, given: Option<&str>, findings: &mut Findings) {
+    let Some(given) = given else { return };
+    let bind = program.invocation.options(&["-b", "--bind"]).into_iter().find(|bind| !bind.starts_with("fd:"));
+    let text = match (program.role, bind) {
+        (Role::Gunicorn | Role::Reports, Some(bind)) => {
+            format!("{} is given {given} and does not listen at {bind}", program.shown())
+        }
+        (Role::Handler | Role::CeleryWorker | Role::CeleryBeat | Role::Tusd | Role::ItProxy, _) => {
+            format!("{} accepts nothing at {given}", program.shown())
+        }
+        _ => return,
+    };
+    findings.add("GX115", deployment.place(program, "socket"), text);
+}
+
+/// The addresses that a program opens itself, spelled alike.
 fn listening(program: &Program<'_>) -> Vec<String> {
     let words = match program.role {
-        Role::Gunicorn | Role::Reports => program.invocation.options(&["-b", "--bind"]),
+        Role::Gunicorn | Role::Reports if given(program).is_none() => program.invocation.options(&["-b", "--bind"]),
         Role::Uwsgi => {
             let options = program.options();
             let names = ["socket", "http-socket", "http", "https", "uwsgi-socket", "shared-socket"];

@@ -503,7 +503,7 @@ pub const RULES: &[Rule] = &[
         severity: Severity::Warning,
         title: "a port below 1024 without root",
         consequence: "uWSGI cannot bind it",
-        remedy: "use shared-socket with uid and gid, and start as root",
+        remedy: "use shared-socket with uid and gid, and start as root; or let the daemon open it: socket = tcp::80 in its section",
         reference: "Galaxy's scaling page, Listening and proxy options",
     },
     Rule {
@@ -753,5 +753,13 @@ pub const RULES: &[Rule] = &[
         consequence: "Galaxy silently takes the last one",
         remedy: "remove one",
         reference: "PyYAML",
+    },
+    Rule {
+        code: "GX115",
+        severity: Severity::Warning,
+        title: "a program does not take the socket that it is given",
+        consequence: "gunicorn does not listen at its --bind when it is given a socket; what is no server leaves whoever connects waiting for ever",
+        remedy: "remove --bind, or socket from the section",
+        reference: "gunicorn 27, sock.py; sd_listen_fds(3)",
     },
 ];

@@ -1,6 +1,7 @@
-//! What Supervisor does not have: oneshots, and exits that wait until the child's tree is ended.
+//! What Supervisor does not have: oneshots, programs that go into the background, and exits that wait until the child's tree
+//! is ended.
 
-use galaxyd::engine::{AutoRestart, Effect, Engine, Input, Kind, Policy, ProcessId, ProcessState as P, Target};
+use galaxyd::engine::{AutoRestart, Effect, Engine, Exit, Input, Kind, Policy, ProcessId, ProcessState as P, Target};
 
 use crate::stage::{SIGTERM, Stage, TERMINATED, code, millis, policy, result, running, time_at};
 
@@ -62,6 +63,82 @@ fn a_oneshots_success_forgets_its_failures() {
     stage.forked(process);
     stage.exit(process, code(0));
     assert_eq!(stage.view(process).backoff, 0);
+}
+
+fn forking() -> Policy {
+    Policy { kind: Kind::Forking, ..policy() }
+}
+
+#[test]
+fn what_a_forking_program_left_behind_is_up_when_it_has_lived_for_startsecs() {
+    let (mut stage, process) = Stage::with_one(forking());
+    stage.start(Target::One(process), true);
+    stage.forked(process);
+    stage.pass(millis(900));
+    let heir = stage.followed(process);
+    assert_eq!((stage.announced(), stage.pid(process)), (vec![], heir));
+    stage.wait(millis(999));
+    assert_eq!(stage.state(process), P::Starting);
+    stage.wait(millis(1));
+    assert_eq!((stage.announced(), result(&stage)), (vec![P::Running], Ok(())));
+    stage.exit(process, code(1));
+    assert_eq!((stage.announced(), stage.view(process).last_exit.unwrap().pid), (vec![P::Exited], heir));
+}
+
+#[test]
+fn a_stop_reaches_what_goes_on_in_the_background_though_it_came_before() {
+    let (mut stage, process) = Stage::with_one(forking());
+    stage.start(Target::One(process), false);
+    let first = stage.forked(process);
+    stage.stop(Target::One(process), true);
+    assert_eq!(stage.kills().iter().map(|kill| kill.pid).collect::<Vec<_>>(), [first]);
+    assert!(stage.engine.may_go_on(process, first, code(0)));
+    let heir = stage.followed(process);
+    assert_eq!(stage.kills().iter().map(|kill| (kill.pid, kill.signal)).collect::<Vec<_>>(), [(heir, SIGTERM)]);
+    assert!(!stage.engine.may_go_on(process, heir, code(0)));
+    stage.exit(process, TERMINATED);
+    assert_eq!((stage.announced(), result(&stage)), (vec![P::Stopped], Ok(())));
+}
+
+#[test]
+fn only_the_good_end_of_a_forking_programs_first_child_may_mean_that_it_goes_on() {
+    for (rules, exit, may) in [
+        (forking(), code(0), true),
+        (forking(), Exit::Unknown, true),
+        (forking(), code(1), false),
+        (forking(), TERMINATED, false),
+        (policy(), code(0), false),
+        (oneshot(1), code(0), false),
+    ] {
+        let (mut stage, process) = Stage::with_one(rules);
+        assert!(!stage.engine.may_go_on(process, 77, exit), "it has no child");
+        stage.start(Target::One(process), false);
+        let pid = stage.forked(process);
+        assert_eq!(stage.engine.may_go_on(process, pid, exit), may, "{exit:?}");
+        assert!(!stage.engine.may_go_on(process, pid + 1, exit), "another one's end");
+    }
+    let (mut stage, process) = Stage::with_one(forking());
+    stage.start(Target::One(process), false);
+    stage.forked(process);
+    let between = stage.followed(process);
+    assert!(stage.engine.may_go_on(process, between, code(0)), "it may fork again");
+    let heir = stage.followed(process);
+    stage.wait(millis(1000));
+    assert!(!stage.engine.may_go_on(process, heir, code(0)), "it was up");
+}
+
+#[test]
+fn a_successor_of_the_worker_knows_that_a_program_is_in_the_background() {
+    let (mut stage, process) = Stage::with_one(forking());
+    stage.start(Target::One(process), false);
+    stage.forked(process);
+    let heir = stage.followed(process);
+    stage.wait(millis(1000));
+    let spec = crate::stage::group("p", 999, &[("p", forking())]);
+    let record = stage.engine.record(process).unwrap();
+    let engine = Engine::restore(stage.engine.mood(), vec![(spec, vec![record])], stage.engine.next_id());
+    assert_eq!(engine.process(process).unwrap().pid, Some(heir));
+    assert!(!engine.may_go_on(process, heir, code(0)));
 }
 
 fn sweeping() -> (Stage, ProcessId) {
