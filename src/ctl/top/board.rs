@@ -39,7 +39,7 @@ pub(in crate::ctl) struct Board {
 }
 
 /// Fits into eighty columns.
-const KEYS: &str = "by c cpu m memory r restarts n name  / filter  j k choose  R restart  l log  q quit";
+const KEYS: &str = "c cpu m memory r restarts n name  / filter  j k choose  R restart  l log  q quit";
 
 impl Board {
     pub(in crate::ctl) fn new(order: Order) -> Self {

@@ -89,7 +89,7 @@ impl Row {
         let note = match usage.server.as_str() {
             "" => String::new(),
             _ if !usage.trouble.is_empty() => usage.trouble.clone(),
-            server => format!("{server}, {} workers", usage.workers.len()),
+            server => format!("{server}, workers: {}", usage.workers.len()),
         };
         [
             self.name.clone(),
@@ -290,8 +290,8 @@ pub(super) mod tests {
         assert_eq!(
             table(&rows),
             "PROCESS     STATE    PID  CPU%  MEMORY  PROCS  RESTARTS   UPTIME  NOTE\n\
-             g:web       RUNNING    7  50.0    2.9G      1         3  0:00:09  uwsgi, 1 workers\n  \
-             worker 1  busy       8  50.0    2.0M                              12 requests, 1 now, 1.5 s running, 4.0 ms each\n\
+             g:web       RUNNING    7  50.0    2.9G      1         3  0:00:09  uwsgi, workers: 1\n  \
+             worker 1  busy       8  50.0    2.0M                            12 requests, 1 now, 1.5 s running, 4.0 ms each\n\
              g:handler   UNKNOWN                                   0"
         );
     }
