@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, OsStr};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -62,8 +61,8 @@ impl PlanSums {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Mark {
     Content(u64),
-    /// Device, inode, size in bytes, and the time of the last change: seconds since 1970 and nanoseconds.
-    Inode(u64, u64, u64, (i64, i64)),
+    /// A sum of device, inode, size and the time of the last change.
+    Inode(u64),
     Missing,
 }
 
@@ -79,23 +78,11 @@ pub(super) struct OriginRecord {
     pub(super) process: ProcessId,
     pub(super) attempt: u32,
     sums: PlanSums,
-    program: MarkedFile,
+    /// Of the file that is executed; its name is in the sum of the command.
+    program: Mark,
     files: Vec<MarkedFile>,
     /// Galaxy's release.
     galaxy: Option<String>,
-}
-
-/// What is to be taken: of this run of a process.
-#[derive(Debug, Clone)]
-pub(super) struct Seed {
-    pub(super) sums: PlanSums,
-    pub(super) program: PathBuf,
-}
-
-impl Seed {
-    pub(super) fn of(plan: &ExecPlan) -> Seed {
-        Seed { sums: PlanSums::of(plan), program: PathBuf::from(OsStr::from_bytes(plan.path.to_bytes())) }
-    }
 }
 
 /// Marks that were made a moment ago: many programs read the same files.
@@ -118,13 +105,15 @@ fn mark(path: &Path) -> Mark {
     {
         return Mark::Content(checksum(&content));
     }
-    Mark::Inode(status.dev(), status.ino(), status.len(), (status.mtime(), status.mtime_nsec()))
+    let [seconds, nanoseconds] = [status.mtime(), status.mtime_nsec()].map(i64::cast_unsigned);
+    let facts = [status.dev(), status.ino(), status.len(), seconds, nanoseconds];
+    Mark::Inode(checksum(&facts.map(u64::to_le_bytes).concat()))
 }
 
 impl OriginRecord {
     pub(super) fn take(
         run: Wanted,
-        seed: &Seed,
+        (sums, program): (PlanSums, &Path),
         config: &ProcessConfig,
         source: &dyn Source,
         marks: &mut Marks,
@@ -135,24 +124,17 @@ impl OriginRecord {
         paths.extend(named_files(config, source));
         let mut files: Vec<MarkedFile> = Vec::with_capacity(paths.len());
         for path in paths {
-            if path != seed.program && !files.iter().any(|known| known.path == path) {
+            if path != program && !files.iter().any(|known| known.path == path) {
                 files.push(marks.file(&path));
             }
         }
         files.shrink_to_fit();
         let Wanted { process, attempt } = run;
-        OriginRecord {
-            process,
-            attempt,
-            sums: seed.sums,
-            program: marks.file(&seed.program),
-            files,
-            galaxy: footing.version,
-        }
+        OriginRecord { process, attempt, sums, program: marks.file(program).mark, files, galaxy: footing.version }
     }
 
     /// In what a run that were made `now` would differ from this one: the kind of difference, and a sentence.
-    pub(super) fn differences(&self, now: &OriginRecord) -> Vec<(&'static str, String)> {
+    pub(super) fn differences(&self, now: &OriginRecord, program: &Path) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();
         if self.sums.command != now.sums.command {
             found.push(("command", "a restart would run another command line".to_owned()));
@@ -163,9 +145,9 @@ impl OriginRecord {
         if self.sums.surroundings != now.sums.surroundings {
             found.push(("command", "a restart would give it another directory, umask or account".to_owned()));
         }
-        let is_same_program = self.program.path == now.program.path;
-        if is_same_program && self.program.mark != now.program.mark {
-            found.push(("program", format!("{} was replaced after its start", self.program.path.display())));
+        // Another command may mean another program.
+        if self.sums.command == now.sums.command && self.program != now.program {
+            found.push(("program", format!("{} was replaced after its start", program.display())));
         }
         found.extend(self.changed_files(now).map(|text| ("file", text)));
         if let (Some(former), Some(latter)) = (&self.galaxy, &now.galaxy)
@@ -217,7 +199,7 @@ mod tests {
             process: ProcessId(1),
             attempt: 1,
             sums: PlanSums { command: 1, environment: 2, surroundings: 3 },
-            program: file("/bin/x", Mark::Inode(1, 2, 3, (4, 5))),
+            program: Mark::Inode(1),
             files: vec![file("/a.yml", Mark::Content(1)), file("/b.yml", Mark::Content(2))],
             galaxy: Some("26.1.1".to_owned()),
         }
@@ -235,7 +217,7 @@ mod tests {
                 |now| now.sums.surroundings = 9,
                 &["command: a restart would give it another directory, umask or account"],
             ),
-            (|now| now.program.mark = Mark::Missing, &["program: /bin/x was replaced after its start"]),
+            (|now| now.program = Mark::Missing, &["program: /bin/x was replaced after its start"]),
             (|now| now.files[0].mark = Mark::Content(9), &["file: /a.yml was changed after its start"]),
             (|now| now.files[0].mark = Mark::Missing, &["file: /a.yml was removed after its start"]),
             (|now| now.files.truncate(1), &["file: /b.yml was removed after its start"]),
@@ -250,8 +232,11 @@ mod tests {
         for (edit, wanted) in cases {
             let mut now = record();
             edit(&mut now);
-            let found: Vec<String> =
-                record().differences(&now).into_iter().map(|(kind, text)| format!("{kind}: {text}")).collect();
+            let found: Vec<String> = record()
+                .differences(&now, Path::new("/bin/x"))
+                .into_iter()
+                .map(|(kind, text)| format!("{kind}: {text}"))
+                .collect();
             assert_eq!(found, *wanted);
         }
     }

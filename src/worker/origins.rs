@@ -4,13 +4,15 @@
 //! never called stale.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::origin::{Marks, OriginRecord, Seed};
+use super::origin::{Marks, OriginRecord, PlanSums};
 use super::spawning::Wanted;
 use super::worker::{Done, Worker};
+use crate::config::find_command;
 use crate::engine::ProcessId;
 
 /// So many are taken by one task.
@@ -24,7 +26,7 @@ pub(super) struct Origins {
     /// Those that are not in the journal.
     unwritten: Vec<ProcessId>,
     /// To be taken.
-    seeds: BTreeMap<ProcessId, (u32, Seed)>,
+    seeds: BTreeMap<ProcessId, (u32, PlanSums)>,
     is_taking: bool,
     /// Held by the one look at all of them that is under way.
     pub(super) look: Arc<Mutex<()>>,
@@ -54,8 +56,8 @@ impl Origins {
 
 impl Worker {
     /// A run was handed to the keeper.
-    pub(super) fn seed_origin(&mut self, run: Wanted, seed: Seed) {
-        self.origins.seeds.insert(run.process, (run.attempt, seed));
+    pub(super) fn seed_origin(&mut self, run: Wanted, sums: PlanSums) {
+        self.origins.seeds.insert(run.process, (run.attempt, sums));
         self.take_origins();
     }
 
@@ -65,19 +67,21 @@ impl Worker {
         }
         let mut batch = Vec::new();
         while batch.len() < TOGETHER_MAX
-            && let Some((process, (attempt, seed))) = self.origins.seeds.pop_first()
+            && let Some((process, (attempt, sums))) = self.origins.seeds.pop_first()
         {
             let config = self.process_config(process).cloned();
-            batch.extend(config.map(|config| (Wanted { process, attempt }, seed, config)));
+            batch.extend(config.map(|config| (Wanted { process, attempt }, sums, config)));
         }
         self.origins.is_taking = true;
-        let source = self.call.source.clone();
+        let (source, heritage) = (self.call.source.clone(), self.heritage.clone());
         let done = self.done_sender.clone();
         tokio::task::spawn_blocking(move || {
             let mut marks = Marks::default();
-            let taken = batch.into_iter();
-            let taken =
-                taken.map(|(run, seed, config)| OriginRecord::take(run, &seed, &config, &source, &mut marks)).collect();
+            let taken = batch.into_iter().filter_map(|(run, sums, config)| {
+                let program = find_command(&config, heritage.path()).ok()?.file;
+                Some(OriginRecord::take(run, (sums, Path::new(&program)), &config, &source, &mut marks))
+            });
+            let taken = taken.collect();
             // The receiver is gone only when the worker ends.
             let _ = done.send(Done::OriginsTaken(taken));
         });

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use super::cgroups::Room;
 use super::environment_file;
 use super::launch::LaunchRecord;
-use super::origin::Seed;
+use super::origin::PlanSums;
 use super::probing::{self, Tracks};
 use super::program_sockets::SharedSocket;
 use super::scarcity;
@@ -65,7 +65,7 @@ pub(super) struct Provision {
     pub(super) door: Option<OwnedFd>,
     pub(super) tracks: Tracks,
     /// What its origin is taken from.
-    pub(super) seed: Seed,
+    pub(super) sums: PlanSums,
 }
 
 /// What a run needs, or why there is none.
@@ -292,12 +292,12 @@ impl SpawnQueue {
                 wanted,
                 made.and_then(|()| {
                     let mut plan = prepare(&group, &process, &heritage)?;
-                    let seed = Seed::of(&plan);
+                    let sums = PlanSums::of(&plan);
                     let tracks = tracks(&process, logs, &mut plan)?;
                     plan.is_confined = room.as_ref().is_some_and(Room::is_required);
                     let door = room.map_or(Ok(None), |room| room.door())?;
                     plan.enters_cgroup = door.is_some();
-                    Ok(Provision { plan, door, tracks, seed })
+                    Ok(Provision { plan, door, tracks, sums })
                 }),
             ));
         });

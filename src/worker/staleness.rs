@@ -1,9 +1,12 @@
 //! Which children run what a restart would not give: the answer of `galaxyd.getStaleness`. Computed when it is asked for,
 //! on a side thread; nothing follows from it.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
-use super::origin::{Marks, OriginRecord, Seed};
+use super::origin::{Marks, OriginRecord, PlanSums};
 use super::reply::Reply;
 use super::spawning::{self, Heritage, Wanted};
 use super::worker::Worker;
@@ -76,8 +79,9 @@ fn value(subjects: &[Subject], plans: &[config::GroupPlan], heritage: &Heritage,
         // What cannot be started now is not what a restart would give.
         if let Ok(plan) = spawning::prepare(group, config, heritage) {
             let run = Wanted { process: origin.process, attempt: origin.attempt };
-            let now = OriginRecord::take(run, &Seed::of(&plan), config, source, &mut marks);
-            reasons.extend(origin.differences(&now));
+            let program = Path::new(OsStr::from_bytes(plan.path.to_bytes()));
+            let now = OriginRecord::take(run, (PlanSums::of(&plan), program), config, source, &mut marks);
+            reasons.extend(origin.differences(&now, program));
         }
         let told =
             |(kind, text): &(&str, String)| Value::object([("kind", (*kind).into()), ("detail", text.as_str().into())]);
