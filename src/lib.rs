@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod config;
 pub mod ctl;
+pub mod database;
 pub mod engine;
 pub mod events;
 pub mod galaxy;

@@ -132,6 +132,20 @@ pub const COMMANDS: &[CommandLine] = &[
         origin: Origin::Galaxyd,
     },
     CommandLine {
+        name: "drain",
+        about: "stop handlers of Galaxy's jobs when no job is harmed by it",
+        forms: &[
+            (
+                "drain <handler> [...]",
+                "Wait until no job of these handlers is being handed over, finished, or a child of theirs; then stop them",
+            ),
+            ("drain --deadline=<time> ...", "Wait at most so long, such as 90 or 10m; then leave them running"),
+            ("drain --force ...", "Stop them at the deadline (without one, at once) whatever they do"),
+        ],
+        words: Words::Processes,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
         name: "env",
         about: "show how a process would be started: environment, user, directory, limits",
         forms: &[
@@ -212,6 +226,19 @@ pub const COMMANDS: &[CommandLine] = &[
         origin: Origin::Galaxyd,
     },
     CommandLine {
+        name: "jobs",
+        about: "show the jobs of Galaxy's handlers",
+        forms: &[
+            (
+                "jobs",
+                "Show each handler's jobs and last heartbeat as Galaxy's database has them, and jobs that nobody handles",
+            ),
+            ("jobs <handler> [...]", "The same for these processes, groups or server names"),
+        ],
+        words: Words::Processes,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
         name: "list",
         about: "list the instances of galaxy.yml",
         forms: &[("list", "List the instances of galaxy.yml and their files")],
@@ -283,6 +310,20 @@ pub const COMMANDS: &[CommandLine] = &[
         origin: Origin::Supervisor,
     },
     CommandLine {
+        name: "reassign",
+        about: "give the jobs of a handler that is gone to another",
+        forms: &[
+            (
+                "reassign <old> <new>",
+                "Show which jobs and workflow invocations would go from one server name to the other, and what can go wrong",
+            ),
+            ("reassign <old> <tag>", "The same for a tag such as _default_: only what nobody has begun with"),
+            ("reassign <old> <new> --yes", "Do it, unless the old handler shows life here or in Galaxy's database"),
+        ],
+        words: Words::Processes,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
         name: "reload",
         about: "restart the daemon and all processes",
         forms: &[("reload", "Stop everything, read the configuration again and start as at boot")],
@@ -310,6 +351,10 @@ pub const COMMANDS: &[CommandLine] = &[
             ("restart <name> [...]", "Stop these processes or groups, then start them"),
             ("restart <group>:*", "The same for all processes of a group"),
             ("restart all", "The same for all processes, those too that were stopped before"),
+            (
+                "restart --drain ...",
+                "Only as galaxyctl: handlers of Galaxy's jobs one after the other, as drain does, then the others",
+            ),
             ("restart ...", "does not read the configuration again: see reread and update"),
         ],
         words: Words::Processes,
@@ -321,6 +366,20 @@ pub const COMMANDS: &[CommandLine] = &[
         forms: &[
             ("retry", "Start all processes that were given up; what somebody stopped stays stopped"),
             ("retry <name> [...]", "The same for these processes or groups only"),
+        ],
+        words: Words::Processes,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
+        name: "scale",
+        about: "change how many processes a program has",
+        forms: &[
+            (
+                "scale <group>:<program> <n>",
+                "Write n to the program's numprocs_file and update: more start at once, fewer only when those with the highest \
+                 numbers own no job of Galaxy's any more",
+            ),
+            ("scale --deadline=<time> ...", "Wait for that at most so long, such as 90 or 10m; then change nothing"),
         ],
         words: Words::Processes,
         origin: Origin::Galaxyd,
@@ -384,6 +443,7 @@ pub const COMMANDS: &[CommandLine] = &[
             ("stop <group>:*", "Stop all processes of a group"),
             ("stop all", "Stop all processes"),
             ("stop --ordered ...", "Only as galaxyctl: by descending priority, each when those above have stopped"),
+            ("stop --drain ...", "Only as galaxyctl: handlers of Galaxy's jobs as drain does, then the others"),
         ],
         words: Words::Processes,
         origin: Origin::Supervisor,

@@ -28,6 +28,8 @@ const CONSEQUENCES: &[(SectionKind, &str, Consequence)] = &[
     (S::Program, "command", C::Spawn),
     (S::Program, "process_name", C::Membership),
     (S::Program, "numprocs", C::Membership),
+    // What it says is membership; where it lies concerns no process.
+    (S::Program, "numprocs_file", C::Live),
     (S::Program, "numprocs_start", C::Membership),
     (S::Program, "priority", C::Live),
     (S::Program, "autostart", C::Live),

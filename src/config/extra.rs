@@ -30,6 +30,8 @@ pub(super) fn extras(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -
     Extras {
         kind,
         killtree: reader.boolean(place, "killtree", scope),
+        // Read with `numprocs`.
+        numprocs_file: None,
         restarts: restarts::restarts(reader, place, scope),
         // Differs from process to process.
         ready: None,

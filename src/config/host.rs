@@ -17,6 +17,8 @@ pub struct HostSource {
     environment: Vec<(String, String)>,
     current_dir: String,
     node_name: String,
+    /// A file, and what is to be read in place of its contents.
+    instead: Option<(PathBuf, Vec<u8>)>,
 }
 
 impl HostSource {
@@ -29,7 +31,14 @@ impl HostSource {
         let current_dir =
             std::env::current_dir().map_or_else(|_| "/".to_owned(), |path| path.to_string_lossy().into_owned());
         let node_name = nix::unistd::gethostname().map_or_else(|_| String::new(), |name| name.to_string_lossy().into());
-        Self { environment, current_dir, node_name }
+        Self { environment, current_dir, node_name, instead: None }
+    }
+
+    /// The same host if this file had these contents, to judge a change before it is made.
+    #[must_use]
+    pub fn with_file(mut self, path: &Path, contents: impl Into<Vec<u8>>) -> Self {
+        self.instead = Some((path.to_owned(), contents.into()));
+        self
     }
 
     /// The same host seen from another directory: a daemon that has changed directory still reads relative names
@@ -67,6 +76,9 @@ impl HostSource {
 
 impl Source for HostSource {
     fn read(&self, path: &Path) -> Result<Vec<u8>, ReadError> {
+        if let Some((_, contents)) = self.instead.as_ref().filter(|(replaced, _)| replaced == path) {
+            return Ok(contents.clone());
+        }
         // Without O_NONBLOCK a FIFO that is put in place of the file would block the open.
         let opened = fs::OpenOptions::new()
             .read(true)

@@ -331,6 +331,31 @@ mod tests {
     }
 
     #[test]
+    fn a_file_says_how_many_processes_there_are() {
+        let text =
+            "[supervisord]\n[program:a]\ncommand=x\nprocess_name=p%(process_num)d\nnumprocs=2\nnumprocs_file=/var/n\n";
+        let read = |contents: Option<&str>| {
+            let mut host = host().file("/etc/x.conf", text);
+            if let Some(contents) = contents {
+                host = host.file("/var/n", contents);
+            }
+            load(Path::new("/etc/x.conf"), &Overrides::default(), &host)
+        };
+        for (contents, count, warned) in
+            [(None, 2, false), (Some("2\n"), 2, false), (Some("5\n"), 5, true), (Some("0"), 0, true)]
+        {
+            let loaded = read(contents);
+            let config = loaded.config.as_ref().unwrap_or_else(|| panic!("{contents:?}: {:?}", loaded.problems));
+            assert_eq!(config.groups.iter().map(|group| group.processes.len()).sum::<usize>(), count, "{contents:?}");
+            assert_eq!(told(&loaded).join("\n").contains("stands over numprocs=2"), warned, "{contents:?}");
+        }
+        for wrong in ["", "many", "-1", "10001"] {
+            let loaded = read(Some(wrong));
+            assert!(loaded.config.is_none() && told(&loaded).join("\n").contains("'/var/n' says no number"), "{wrong}");
+        }
+    }
+
+    #[test]
     fn numprocs_has_a_limit() {
         let text = "[supervisord]\n[program:a]\ncommand=x\nprocess_name=%(process_num)d\nnumprocs=10001\n";
         check("/etc/x.conf", text, &["5:10 error: 10001 processes are more than the 10000 that one section may have"]);

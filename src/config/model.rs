@@ -322,6 +322,9 @@ pub struct Extras {
     pub killtree: bool,
     pub clear_environment: bool,
     pub user_environment: bool,
+    /// The file whose number stands over `numprocs`.
+    #[serde(default)]
+    pub numprocs_file: Option<String>,
     #[serde(default)]
     pub restarts: Restarts,
     /// Bytes a second that each of its outputs may put into its log; `None`: any number.

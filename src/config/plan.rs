@@ -264,6 +264,7 @@ mod tests {
         ("command", "other"),
         ("process_name", "another"),
         ("numprocs", "2\nprocess_name=p%(process_num)d"),
+        ("numprocs_file", "/etc/p.numprocs"),
         ("numprocs_start", "3\nprocess_name=p%(process_num)d"),
         ("priority", "1"),
         ("autostart", "false"),

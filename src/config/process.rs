@@ -3,6 +3,8 @@
 //! Values are read in Supervisor's order, so that the first error is the one it would give.
 //! Source: Supervisor 4.3.0, `options.py`, `_processes_from_section()`.
 
+use std::path::Path;
+
 use indexmap::IndexMap;
 
 use super::expansion::Scope;
@@ -16,6 +18,7 @@ use super::raw::RawData;
 use super::reader::{Level, Place, Reader, Reported};
 use super::ready;
 use super::schema::SectionKind;
+use super::source::ReadError;
 use super::value;
 use crate::engine::AutoRestart;
 
@@ -105,7 +108,7 @@ fn common(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -> Common {
     let killasgroup = reader.plain(place, "killasgroup", scope, value::boolean).unwrap_or(stopasgroup);
     let exitcodes = reader.plain(place, "exitcodes", scope, value::exit_codes).unwrap_or_default();
     let redirect_stderr = reader.boolean(place, "redirect_stderr", scope);
-    let numprocs = reader.typed(place, "numprocs", scope, bearable).unwrap_or(1);
+    let (numprocs, numprocs_file) = count(reader, place, scope);
     let numprocs_start = reader.integer(place, "numprocs_start", scope);
     let stdout = channel(reader, place, scope, "stdout", ["stdout_capture_maxbytes", "stdout_events_enabled"]);
     let stderr = channel(reader, place, scope, "stderr", ["stderr_capture_maxbytes", "stderr_events_enabled"]);
@@ -114,7 +117,7 @@ fn common(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -> Common {
     let user = reader.typed(place, "user", scope, |text, lookup| lookup.user(text));
     let umask = reader.plain(place, "umask", scope, value::octal);
     let process_name = process_name(reader, place, numprocs);
-    let extras = extra::extras(reader, place, scope);
+    let extras = Extras { numprocs_file, ..extra::extras(reader, place, scope) };
     if stopasgroup && !killasgroup {
         let text = "Cannot set stopasgroup=true and killasgroup=false";
         let help = "leave out killasgroup: stopasgroup=true implies it";
@@ -142,6 +145,40 @@ fn common(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -> Common {
         process_name,
         extras,
     }
+}
+
+/// `numprocs`, and the file whose number stands over it, which is told. Without the file the configuration's number counts.
+fn count(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -> (i64, Option<String>) {
+    const KEY: &str = "numprocs_file";
+    let written = reader.typed(place, "numprocs", scope, bearable).unwrap_or(1);
+    let found = reader.typed(place, KEY, scope, |text, lookup| Ok((text.to_owned(), number_in(text, lookup)?)));
+    let Some((file, number)) = found else { return (written, None) };
+    match number {
+        Some(number) if number != written => {
+            let text = format!("{file} says {number} processes, which stands over numprocs={written}");
+            let help = "galaxyctl scale wrote it; without the file numprocs counts";
+            reader.report(place, KEY, Problem::own_warning(text).help(help));
+            (number, Some(file))
+        }
+        _ => (written, Some(file)),
+    }
+}
+
+/// The number that stands in a file; `None` without the file.
+fn number_in(file: &str, lookup: &Lookup<'_>) -> Result<Option<i64>, Complaint> {
+    const HELP: &str = "name a file with one number in it, such as `galaxyctl scale` writes";
+    let wrong = |why: &str| Complaint::new(format!("'{file}' says no number of processes: {why}"), HELP);
+    if !file.starts_with('/') {
+        return Err(Complaint::new(format!("'{file}' is not an absolute path"), HELP));
+    }
+    let bytes = match lookup.source.read(Path::new(file)) {
+        Ok(bytes) => bytes,
+        Err(ReadError::Missing) => return Ok(None),
+        Err(error) => return Err(wrong(&error.to_string())),
+    };
+    let text = String::from_utf8(bytes).map_err(|_| wrong("it is no text"))?;
+    let number = bearable(text.trim(), lookup).map_err(|complaint| wrong(&complaint.text))?;
+    if number < 0 { Err(wrong("it is below zero")) } else { Ok(Some(number)) }
 }
 
 fn bearable(text: &str, _: &Lookup<'_>) -> Result<i64, Complaint> {

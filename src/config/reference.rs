@@ -165,6 +165,18 @@ ready_successes = 2
 
 **`ready`.** [Ready, not merely running](readiness.md) says what each form means and what waits for it. Nobody is asked without the key.
 
+**`numprocs_file`.** An absolute path. As long as the file is there, its number stands over `numprocs`, and everybody who reads the configuration says so by a
+warning: `galaxyctl check`, and the activity log at the start and at each reread. A file that cannot be read or holds no number refuses the configuration. `galaxyctl scale` writes it; see
+[Handlers and their jobs](handlers.md). The directory must outlive a reboot, or the number does not.
+
+```ini
+[program:handler]
+command = galaxy-main -c /srv/galaxy/galaxy.yml --server-name=handler%(process_num)d --attach-to-pool=job-handlers
+process_name = handler%(process_num)d
+numprocs = 2
+numprocs_file = /var/lib/galaxyd/handler.numprocs
+```
+
 **`killtree`.** What a main process leaves behind is found among the orphans that the daemon adopts: those of its process group, and those whose
 environment names the program (`SUPERVISOR_PROCESS_NAME`, `SUPERVISOR_GROUP_NAME`, `SUPERVISOR_SERVER_URL`), with all their descendants. Where
 programs have cgroups of their own, everybody in there is found as well, and SIGKILL reaches them all at once (`cgroup.kill`, Linux 5.14). Without
@@ -202,7 +214,8 @@ cgroup = /sys/fs/cgroup/galaxy
 ```
 
 **`make_directories`.** Absolute paths, comma separated. What is missing is made with mode 0755, after the change to `user`, before any log is opened, and again when
-a running daemon reads the configuration. A directory that cannot be made refuses the start; later it is a warning. Paths of `[supervisord]` and logs of programs
+a running daemon reads the configuration. One that is removed while it runs is made again, with the owner and mode that it had, as soon as a log in it cannot be opened;
+a link that was put in its place is not followed. A directory that cannot be made refuses the start; later it is a warning. Paths of `[supervisord]` and logs of programs
 may lie in such a directory before it exists.
 
 ```ini

@@ -557,6 +557,8 @@ pub const KEYS: &[Key] = &[
     key(S::Program, "process_name", V::Text, Text("%(program_name)s"), N::ProcessOwn, E::Update,
         "Name of each process; must contain `%(process_num)` when there are several."),
     key(S::Program, "numprocs", V::Integer, Text("1"), N::Section, E::Update, "How many processes to make."),
+    key(S::Program, "numprocs_file", V::AnyPath, Absent("none: `numprocs` alone counts"), N::Section, E::Update,
+        "A file whose number stands over `numprocs` as long as it is there; `galaxyctl scale` writes it. Not in Supervisor."),
     key(S::Program, "numprocs_start", V::Integer, Text("0"), N::Section, E::Update,
         "Number of the first process."),
     key(S::Program, "priority", V::Integer, Text("999"), N::Section, E::Update,

@@ -9,13 +9,16 @@ mod complete;
 mod console;
 mod daemon;
 mod deployment;
+mod draining;
 mod exit;
 mod explain;
 mod explanation;
 mod fact;
 #[cfg(test)]
 mod fake;
+mod handlers;
 mod happening;
+mod job_report;
 mod name;
 mod prompt;
 mod render;

@@ -37,6 +37,15 @@ impl Program<'_> {
         format!("[{}]", self.process.section)
     }
 
+    pub(super) fn server_name(&self) -> &str {
+        self.invocation.server_name()
+    }
+
+    /// The pools that it attaches to.
+    pub(super) fn pools(&self) -> Vec<&str> {
+        self.invocation.options(&["--attach-to-pool"])
+    }
+
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
         self.process.environment.get(name).map(String::as_str)
     }

@@ -71,7 +71,12 @@ impl Invocation {
     /// Takes a command line apart; `None` if it is not known to be of Galaxy.
     #[must_use]
     pub(super) fn of(command: &str) -> Option<Self> {
-        let mut words = shlex::split(command).ok()?;
+        Self::of_words(shlex::split(command).ok()?)
+    }
+
+    /// The same of a command line whose words are known.
+    #[must_use]
+    pub(super) fn of_words(mut words: Vec<String>) -> Option<Self> {
         let mut wrapper = None;
         for _ in 0..WRAPPERS_DEEP_MAX {
             let name = base(words.first()?).to_owned();
@@ -124,6 +129,12 @@ impl Invocation {
         self.words.iter().skip(1).any(|word| names.contains(&word.as_str()))
     }
 
+    /// The name by which Galaxy's database knows a handler. Source: Galaxy 26.1, `galaxy/main.py`.
+    #[must_use]
+    pub(super) fn server_name(&self) -> &str {
+        self.option(&["--server-name"]).unwrap_or("main")
+    }
+
     /// uWSGI's options on the command line.
     #[must_use]
     pub(super) fn uwsgi(&self) -> UwsgiOptions {
@@ -142,6 +153,18 @@ impl Invocation {
         };
         named.or_else(|| process.environment.get("GALAXY_CONFIG_FILE").map(String::as_str))
     }
+}
+
+/// The program that is a job handler or workflow scheduler.
+pub(super) const HANDLER: &str = "galaxy-main";
+
+/// The pool of job handlers without a tag.
+pub(super) const POOL: &str = "job-handlers";
+
+/// The tag of a pool of job handlers: empty for the default one.
+pub(super) fn tag_of(pool: &str) -> Option<&str> {
+    let rest = pool.strip_prefix(POOL)?;
+    if rest.is_empty() { Some("") } else { rest.strip_prefix('.').filter(|tag| !tag.is_empty()) }
 }
 
 /// The last part of a path.
@@ -197,7 +220,7 @@ fn role(words: &[String]) -> Option<Role> {
         }
         "gunicorn" if names("galaxy.webapps.reports") => Some(Role::Reports),
         "gunicorn" if names("galaxy.webapps.galaxy") => Some(Role::Gunicorn),
-        "galaxy-main" => Some(Role::Handler),
+        HANDLER => Some(Role::Handler),
         "celery" if names("galaxy.celery") && words.iter().any(|word| word == "beat") => Some(Role::CeleryBeat),
         "celery" if names("galaxy.celery") && words.iter().any(|word| word == "worker") => Some(Role::CeleryWorker),
         "tusd" => Some(Role::Tusd),

@@ -11,13 +11,14 @@ use std::task::{Context, Poll, ready};
 use hyper::body::{Body, Bytes, Frame};
 use nix::sys::inotify::WatchDescriptor;
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, spawn_blocking};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::limits::{FOLLOW_CHUNK_MAX, FOLLOW_HEAD, FOLLOW_PAUSE};
 use super::phase::{Phase, Phases};
 use super::watch::{Watch, Watcher};
 use crate::logs::{Use, open_file};
+use crate::sys::side;
 
 /// What is sent where the log was cut. Source: supervisor 4.3, http.py.
 const TRUNCATED: &[u8] = b"==> File truncated <==\n";
@@ -55,7 +56,7 @@ impl Drop for FollowBody {
 /// `NotFound` if there is no regular file at the path; otherwise why it cannot be opened.
 pub(super) async fn follow(path: PathBuf, phases: Arc<Phases>) -> io::Result<(FollowBody, i64)> {
     let (watch, watcher) = Watch::new();
-    let (log, modified) = spawn_blocking(move || Log::open(path, watcher)).await.map_err(io::Error::other)??;
+    let (log, modified) = side::run(move || Log::open(path, watcher)).await.map_err(io::Error::other)??;
     let (sender, chunks) = mpsc::channel(1);
     let follower = tokio::spawn(run(log, watch, sender)).abort_handle();
     Ok((FollowBody { chunks, follower, phases }, modified))
@@ -66,7 +67,7 @@ async fn run(mut log: Log, mut watch: Watch, chunks: mpsc::Sender<Bytes>) {
     loop {
         let looked = Instant::now();
         // The file operations are those that may hang; nothing else waits for them.
-        let Ok((back, news)) = spawn_blocking(move || {
+        let Ok((back, news)) = side::run(move || {
             let news = log.news();
             (log, news)
         })

@@ -16,6 +16,9 @@ const PRIORITY: u8 = 8 + 6;
 /// A longer line goes out in pieces, each of them a message: what daemons take without cutting.
 pub(super) const LINE_BYTES_MAX: usize = 8 * 1024;
 
+/// What a piece begins with that goes on where the one before had to end.
+const CONTINUED: &[u8] = b"[continued] ";
+
 /// Cuts a stream of bytes into lines.
 #[derive(Debug, Default)]
 pub(super) struct LineSplitter {
@@ -34,7 +37,7 @@ impl LineSplitter {
             while self.partial.len() + rest.len() > LINE_BYTES_MAX {
                 let (now, later) = rest.split_at(LINE_BYTES_MAX.saturating_sub(self.partial.len()).min(rest.len()));
                 self.partial.extend_from_slice(now);
-                lines.push_back(std::mem::take(&mut self.partial));
+                lines.push_back(std::mem::replace(&mut self.partial, CONTINUED.to_vec()));
                 rest = later;
             }
             self.partial.extend_from_slice(rest);
@@ -120,11 +123,15 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_goes_out_in_pieces_of_bounded_size() {
-        let long = vec![b'x'; LINE_BYTES_MAX * 2 + 5];
+    fn a_line_without_end_goes_out_in_marked_pieces_of_bounded_size() {
+        let long = vec![b'x'; LINE_BYTES_MAX * 2 - CONTINUED.len() + 5];
         let lines = lines_of(&[&long[..7], &long[7..], b"y\n"]);
         let sizes: Vec<usize> = lines.iter().map(Vec::len).collect();
-        assert_eq!(sizes, [LINE_BYTES_MAX, LINE_BYTES_MAX, 6]);
+        assert_eq!(sizes, [LINE_BYTES_MAX, LINE_BYTES_MAX, CONTINUED.len() + 6]);
+        let marked: Vec<bool> = lines.iter().map(|line| line.starts_with(CONTINUED)).collect();
+        assert_eq!(marked, [false, true, true]);
+        // One that just fits is whole, and the next one begins anew.
+        assert_eq!(lines_of(&[&long[..LINE_BYTES_MAX], b"\n", b"y\n"])[1..], [b"y"]);
     }
 
     #[test]

@@ -118,7 +118,19 @@ fn open(path: &Path) -> io::Result<File> {
     open_file(path, Use::Read)
 }
 
+/// An answer is held so many times while it is made: as bytes, as text, and written out for the client.
+const COPIES: usize = 4;
+
+/// That there is memory for a slice of so many bytes and the answer made of it is found out before, so that an answer too
+/// large ends with a refusal and not with the process.
+fn refuse_without_room(length: u64) -> io::Result<()> {
+    let bytes = usize::try_from(length).unwrap_or(usize::MAX).saturating_mul(COPIES);
+    Ok(Vec::<u8>::new().try_reserve_exact(bytes)?)
+}
+
 fn read(file: &mut File, start: u64, length: u64) -> io::Result<String> {
+    let size = file.metadata()?.len();
+    refuse_without_room(length.min(size.saturating_sub(start)))?;
     file.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
     file.take(length).read_to_end(&mut bytes)?;

@@ -4,6 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use tokio::sync::Semaphore;
 
+use crate::sys::side;
+
 /// So many such things at a time, those included that nobody waits for any more.
 const SIDE_THREADS_MAX: usize = 4;
 
@@ -17,5 +19,5 @@ pub(super) async fn on_a_side_thread<T: Send + 'static>(what: impl FnOnce() -> T
         drop(permit);
         done
     };
-    tokio::task::spawn_blocking(work).await.ok()
+    side::run(work).await.ok()
 }

@@ -11,6 +11,37 @@ pub fn of(path: &Path) -> Option<PathBuf> {
     deepest(&fs::read("/proc/self/mountinfo").ok()?, path)
 }
 
+/// Something that is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    pub point: PathBuf,
+    /// Its type: `nfs4`.
+    pub kind: String,
+}
+
+/// The beginnings of the types whose operations wait for somebody else's answer: a server's, or a process'.
+const CAN_HANG: [&str; 13] =
+    ["nfs", "cifs", "smb", "fuse", "ceph", "9p", "lustre", "afs", "gfs2", "ocfs2", "glusterfs", "beegfs", "gpfs"];
+
+/// The mounts of this process that can hang; empty without /proc.
+#[must_use]
+pub fn that_can_hang() -> Vec<Mount> {
+    fs::read("/proc/self/mountinfo").map(|table| remote(&table)).unwrap_or_default()
+}
+
+/// The type is the first word behind a dash that stands alone.
+fn remote(table: &[u8]) -> Vec<Mount> {
+    let mount = |line: &[u8]| {
+        let mut words = line.split(|byte| *byte == b' ');
+        let point = PathBuf::from(OsString::from_vec(unescaped(words.nth(4)?)));
+        words.find(|word| *word == b"-")?;
+        Some(Mount { point, kind: String::from_utf8_lossy(words.next()?).into_owned() })
+    };
+    // What the kernel itself answers for has that name, too.
+    let can_hang = |mount: &Mount| CAN_HANG.iter().any(|kind| mount.kind.starts_with(kind)) && mount.kind != "fusectl";
+    table.split(|byte| *byte == b'\n').filter_map(mount).filter(can_hang).collect()
+}
+
 /// Of two mounts on one point the later one counts, and both have its name. Source: `proc_pid_mountinfo(5)`.
 fn deepest(table: &[u8], path: &Path) -> Option<PathBuf> {
     let points = table.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
@@ -34,6 +65,14 @@ fn unescaped(text: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn those_that_wait_for_somebody_else_can_hang() {
+        let table = b"1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:5 / /srv/a\\040b rw shared:1 master:2 - nfs4 h:/x rw\n\
+                      3 1 0:6 / /c rw - fusectl fusectl rw\n4 1 0:7 / /f rw - fuse.sshfs h: rw\nnonsense - nfs\n";
+        let found: Vec<_> = remote(table).into_iter().map(|mount| (mount.point, mount.kind)).collect();
+        assert_eq!(found, [("/srv/a b".into(), "nfs4".to_owned()), ("/f".into(), "fuse.sshfs".to_owned())]);
+    }
 
     #[test]
     fn the_deepest_mount_above_a_path_is_meant() {

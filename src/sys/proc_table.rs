@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::clock;
@@ -141,6 +142,41 @@ pub fn command(pid: i32) -> Option<String> {
     if line.is_empty() { one(pid).ok()?.map(|entry| format!("[{}]", entry.name)) } else { Some(line) }
 }
 
+/// A process and the words that it was started with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    pub pid: i32,
+    /// What is no UTF-8 in them is replaced.
+    pub arguments: Vec<String>,
+    /// Where it is; empty if that may not be read.
+    pub directory: PathBuf,
+}
+
+/// The command lines of all processes that have one and can be read.
+///
+/// # Errors
+///
+/// As [`all`].
+pub fn commands() -> io::Result<Vec<Command>> {
+    let living = all()?.into_iter().filter(|entry| entry.standing != Standing::Ended);
+    Ok(living.filter_map(|entry| arguments(entry.identity.pid)).collect())
+}
+
+fn arguments(pid: i32) -> Option<Command> {
+    let line = read(&format!("/proc/{pid}/cmdline"))?;
+    let words = line.strip_suffix(b"\0")?.split(|byte| *byte == 0);
+    let arguments = words.map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    Some(Command { pid, arguments, directory: fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default() })
+}
+
+/// A variable of the environment that a process was started with; `None` too if it may not be read.
+#[must_use]
+pub fn variable(pid: i32, name: &str) -> Option<String> {
+    let environment = environment(pid)?;
+    let mut variables = environment.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    variables.find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+}
+
 fn read(path: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(READ_MAX_BYTES).read_to_end(&mut bytes).ok()?;
@@ -192,6 +228,10 @@ mod tests {
         assert!(all().unwrap().iter().any(|entry| entry.identity == mine.identity));
         assert_ne!(mine.standing, Standing::Ended);
         assert!(command(me).unwrap().contains("galaxyd"));
+        let mine = commands().unwrap().into_iter().find(|command| command.pid == me).unwrap();
+        assert_eq!(mine.arguments, std::env::args().collect::<Vec<_>>());
+        assert_eq!(mine.directory, std::env::current_dir().unwrap());
+        assert_eq!(variable(me, "PATH"), std::env::var("PATH").ok());
         assert!(environment(me).is_some());
         assert_eq!(one(-1).unwrap(), None);
     }

@@ -16,6 +16,7 @@ use crate::events;
 use crate::http::{Incoming, Peer};
 use crate::logs::{Level, SliceError, log, read_slice, tail};
 use crate::rpc::{Fault, FaultCode, Method, Output, OwnMethod, Value};
+use crate::sys::side;
 
 /// Version of the XML-RPC interface.
 const API_VERSION: &str = "3.0";
@@ -283,7 +284,7 @@ impl Worker {
         let shape = shape(&target, name);
         let done = self.done_sender.clone();
         tokio::spawn(async move {
-            let look_up = tokio::task::spawn_blocking(move || -> Vec<(ProcessId, SpawnError)> {
+            let look_up = side::run(move || -> Vec<(ProcessId, SpawnError)> {
                 let wanting = |(process, config): &(ProcessId, ProcessConfig)| {
                     Some((*process, find_command(config, heritage.path()).err()?))
                 };
@@ -394,7 +395,7 @@ fn mood_name(mood: Mood) -> &'static str {
 
 /// `readLog`, `readProcess*Log`: the file is read on a side thread.
 fn read(path: Option<std::path::PathBuf>, offset: i64, length: i64, reply: Reply) {
-    tokio::task::spawn_blocking(move || {
+    side::run(move || {
         reply.send(match path {
             None => Err(Fault::new(FaultCode::NoFile)),
             Some(path) => read_slice(&path, offset, length).map(Value::from).map_err(|error| match error {
@@ -408,7 +409,7 @@ fn read(path: Option<std::path::PathBuf>, offset: i64, length: i64, reply: Reply
 
 /// `tailProcess*Log`.
 fn tail_log(path: Option<std::path::PathBuf>, offset: i64, length: i64, reply: Reply) {
-    tokio::task::spawn_blocking(move || {
+    side::run(move || {
         let (text, end, overflow) = path.map_or((String::new(), 0, false), |path| {
             let tail = tail(&path, offset, length);
             (tail.text, tail.offset, tail.overflow)

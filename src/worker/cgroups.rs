@@ -21,7 +21,7 @@ use super::worker::{Done, Worker};
 use crate::config::{CgroupChoice, Limits};
 use crate::engine::{ProcessId, ProcessState, SpawnError};
 use crate::logs::{Level, log};
-use crate::sys::{cgroup, proc_table};
+use crate::sys::{cgroup, proc_table, side};
 
 /// What all our cgroups' names begin with.
 const PREFIX: &str = "galaxyd";
@@ -275,7 +275,7 @@ impl Worker {
         self.cgroups.tidying = true;
         let lingering = self.cgroups.lingering.clone();
         let done = self.done_sender.clone();
-        tokio::task::spawn_blocking(move || {
+        side::run(move || {
             let gone = lingering.into_iter().filter(|path| cgroup::remove(path).is_ok()).collect();
             // The receiver is gone only when the worker ends.
             let _ = done.send(Done::Tidied(gone));
@@ -295,7 +295,7 @@ impl Worker {
     /// Everything is stopped: what is empty is removed.
     pub(super) async fn leave_cgroups(&mut self) {
         let Some(directory) = self.cgroups.directory.take() else { return };
-        let clearing = tokio::task::spawn_blocking(move || clear(&directory));
+        let clearing = side::run(move || clear(&directory));
         if tokio::time::timeout(FAREWELL_MAX, clearing).await.is_err() {
             log(Level::Warn, "the cgroups of the programs were not removed in time");
         }

@@ -13,7 +13,7 @@ use super::worker::Worker;
 use crate::config::Limits;
 use crate::engine::{Exit, Pid, ProcessId, ProcessState};
 use crate::logs::{Level, log};
-use crate::sys::cgroup;
+use crate::sys::{cgroup, side};
 
 /// Where the daemon moves to. Not `daemon`, which is what the unit has systemd put it in: there nothing must be undone
 /// before systemd can start the next one, see [`release`].
@@ -125,7 +125,7 @@ impl Worker {
             return;
         }
         let (directory, absence) = (self.cgroups.directory(), self.cgroups.absence());
-        tokio::task::spawn_blocking(move || {
+        side::run(move || {
             for (name, pid, limits, run) in runs {
                 let imposed = match directory.as_deref().zip(run.as_deref()) {
                     Some((directory, run)) => confine(directory, run, pid, &limits),

@@ -67,6 +67,10 @@ impl Worker {
             self.feed(Input::SpawnFailed { process, error });
             return;
         };
+        if let Some(error) = self.twin_among_children(process) {
+            self.feed(Input::SpawnFailed { process, error });
+            return;
+        }
         let wanted = Wanted { process, attempt };
         let socket = self.enter_socket(process);
         let is_telling = matches!(config.extras.ready.as_ref().map(|ready| &ready.check), Some(ReadyCheck::Log(_)));

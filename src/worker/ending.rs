@@ -13,6 +13,7 @@ use crate::engine::Mood;
 use crate::events;
 use crate::keeper::ToKeeper;
 use crate::logs::{Level, log};
+use crate::sys::side;
 
 /// How long each may take: the last bytes of logs, the last answers to clients, the removal of files.
 pub(super) const FAREWELL_MAX: Duration = Duration::from_secs(2);
@@ -92,7 +93,7 @@ impl Worker {
         let socket_files = std::mem::take(&mut self.socket_files);
         let pidfile = self.config.daemon.pidfile.clone();
         let pid = self.pid;
-        let removal = tokio::task::spawn_blocking(move || {
+        let removal = side::run(move || {
             for file in &socket_files {
                 if let Err(error) = file.remove() {
                     log(Level::Warn, &format!("could not remove a socket: {error}"));

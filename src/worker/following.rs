@@ -13,8 +13,8 @@ use super::worker::{Done, Worker, now};
 use crate::engine::{Input, Pid};
 use crate::keeper::{Ended, ToKeeper};
 use crate::logs::{Level, log};
-use crate::sys::errno;
 use crate::sys::proc_table::{self, Identity, Standing};
+use crate::sys::{errno, side};
 
 /// Between two looks: who forks twice has one in between, which is gone soon.
 const LOOK_SPACING: Duration = Duration::from_millis(20);
@@ -93,7 +93,7 @@ async fn seek(traces: &Traces, household: &Household, started: Duration) -> io::
     let mut before = None;
     for look in 0..LOOKS_MAX {
         let (traces, household) = (traces.clone(), household.clone());
-        let looking = tokio::task::spawn_blocking(move || look_for_heir(traces, &household, started));
+        let looking = side::run(move || look_for_heir(traces, &household, started));
         let heir = looking.await.map_err(io::Error::other)??;
         if look > 0 && heir == before {
             return Ok(heir);

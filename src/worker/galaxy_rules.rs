@@ -6,6 +6,7 @@ use super::invocation::Call;
 use crate::config::Config;
 use crate::galaxy::{self, Finding, Severity};
 use crate::logs::{Level, log};
+use crate::sys::side;
 
 /// More lines than this are not logged; the last one says how many there are.
 const TOLD_MAX: usize = 20;
@@ -16,7 +17,7 @@ pub(super) fn look(call: &Call, config: &Config) {
         return;
     }
     let call = call.clone();
-    tokio::task::spawn_blocking(move || {
+    side::run(move || {
         if let Ok(loaded) = call.load() {
             tell(&galaxy::check(&loaded, &call.source));
         }

@@ -6,6 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::task::AbortHandle;
+
 use super::worker::{Worker, now};
 use crate::engine::{Channel, Moment, ProcessState, ProcessView};
 use crate::logs::{Level, SourceId, log};
@@ -19,6 +21,8 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 struct Trouble {
     what: String,
+    /// Makes its directory again, where that is ours to do.
+    restoring: Option<AbortHandle>,
     since: Moment,
     /// Bytes of output that are in no log.
     lost: u64,
@@ -54,24 +58,28 @@ pub(super) struct Troubles(BTreeMap<PathBuf, Trouble>);
 
 impl Troubles {
     /// It cannot be opened, written or rotated.
-    pub(super) fn begin(&mut self, file: PathBuf, doing: &str, error: &io::Error) {
+    pub(super) fn begin(&mut self, file: PathBuf, doing: &str, error: &io::Error, restoring: Option<AbortHandle>) {
         let place = place_of(&file, error);
         let text = format!("cannot {doing} {}: {error}{place}; trying again until it works", file.display());
         log(Level::Critical, &text);
-        self.note(file, format!("cannot {doing}: {error}{place}"));
+        self.note(file, format!("cannot {doing}: {error}{place}"), restoring);
     }
 
     /// An operation on it does not return.
     pub(super) fn hang(&mut self, file: PathBuf) {
         let text = format!("{} does not answer (hung file system?); other logs go on", file.display());
         log(Level::Critical, &text);
-        self.note(file, "does not answer".to_owned());
+        self.note(file, "does not answer".to_owned(), None);
     }
 
-    fn note(&mut self, file: PathBuf, what: String) {
+    fn note(&mut self, file: PathBuf, what: String, restoring: Option<AbortHandle>) {
         let since = now().mono;
-        let trouble = self.0.entry(file).or_insert(Trouble { what: String::new(), since, lost: 0, warn_at: since });
+        let new = Trouble { what: String::new(), restoring: None, since, lost: 0, warn_at: since };
+        let trouble = self.0.entry(file).or_insert(new);
         trouble.what = what;
+        if let Some(former) = std::mem::replace(&mut trouble.restoring, restoring) {
+            former.abort();
+        }
     }
 
     /// So many bytes of output were thrown away since it began.
@@ -88,7 +96,9 @@ impl Troubles {
 
     /// It is written again.
     pub(super) fn end(&mut self, file: &Path, lost: u64) {
-        self.0.remove(file);
+        if let Some(restoring) = self.0.remove(file).and_then(|trouble| trouble.restoring) {
+            restoring.abort();
+        }
         let path = file.display();
         if lost == 0 {
             log(Level::Info, &format!("{path} can be written again, nothing was lost"));

@@ -7,7 +7,8 @@ use super::{Environment, as_text};
 use crate::cli::galaxyd::{KeeperMode, Report, Task};
 use crate::cli::supervisord::DaemonOptions;
 use crate::cli::{Parsed, Personality, UsageError, galaxyd, personality, supervisord};
-use crate::config::{self, HostSource, Loaded, NotFound, Problem};
+use crate::config::{self, HostSource, Loaded, NotFound, Problem, Source as _};
+use crate::galaxy;
 use crate::http;
 use crate::sys::notify;
 
@@ -150,6 +151,7 @@ impl Call {
                     .push(problem.help("files in PEM that belong together, which the daemon's account can read"));
             }
         }
+        galaxy::refuse_twins(&mut loaded, Path::new(&self.source.current_dir()));
         if loaded.problems.has_errors() {
             loaded.config = None;
         }

@@ -19,6 +19,7 @@ use super::passed::Passed;
 use super::pidfile::Claim;
 use super::program_socket;
 use super::program_sockets::{HELD_PREFIX, sockets_of};
+use super::reachability::{self, Unreachable};
 use super::startup::{self, listener_name};
 use super::{inheritance, memory, persistence, report, stop_post};
 use crate::cli::UsageError;
@@ -65,6 +66,9 @@ enum Refused {
     /// A directory of the configuration: exit code 1.
     #[error(transparent)]
     Directory(NotMade),
+    /// A file system hangs: exit code 1.
+    #[error(transparent)]
+    Unreachable(Unreachable),
     /// The socket of a `FastCGI` program: exit code 1, as Supervisor ends with a traceback.
     #[error("{0}")]
     Socket(String),
@@ -76,7 +80,11 @@ impl Refused {
     fn code(&self) -> u8 {
         match self {
             Refused::Usage(_) | Refused::Report(_) => UsageError::EXIT_CODE,
-            Refused::Log { .. } | Refused::Directory(_) | Refused::Socket(_) | Refused::System { .. } => 1,
+            Refused::Log { .. }
+            | Refused::Directory(_)
+            | Refused::Unreachable(_)
+            | Refused::Socket(_)
+            | Refused::System { .. } => 1,
         }
     }
 
@@ -84,7 +92,11 @@ impl Refused {
         match self {
             Refused::Usage(message) => UsageError::new(message.as_str()).text(program),
             Refused::Report(report) => report.clone(),
-            Refused::Log { .. } | Refused::Directory(_) | Refused::Socket(_) | Refused::System { .. } => {
+            Refused::Log { .. }
+            | Refused::Directory(_)
+            | Refused::Unreachable(_)
+            | Refused::Socket(_)
+            | Refused::System { .. } => {
                 format!("Error: {self}\n")
             }
         }
@@ -138,6 +150,7 @@ fn attempt(invocation: &Invocation) -> Result<startup::Ended, Refused> {
 
 fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startup::Ended, Refused> {
     let passed = notify::passed_descriptors();
+    reachability::probe(call).map_err(Refused::Unreachable)?;
     let loaded = call.load().map_err(|error| Refused::Usage(error.to_string()))?;
     let claim = Claim::of(call, &loaded).map_err(|error| Refused::Usage(error.to_string()))?;
     let mut record = LaunchRecord {

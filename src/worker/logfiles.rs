@@ -10,6 +10,7 @@ use crate::config::{DaemonConfig, DaemonLog, GroupConfig, LogConfig, LogFile, Lo
 use crate::engine::{Channel, ProcessId};
 use crate::logs::{Command, Level, Notice, Sink, SliceError, Tally, create_auto_log, log};
 use crate::rpc::{Fault, FaultCode, Value};
+use crate::sys::side;
 
 /// Clear requests under way, by the ticket their files were given.
 #[derive(Debug, Default)]
@@ -166,7 +167,7 @@ impl Worker {
     /// `clearLog`, on a side thread.
     pub(super) fn clear_activity_log(&mut self, audit: String, reply: Reply) {
         let activity = std::sync::Arc::clone(&self.activity);
-        tokio::task::spawn_blocking(move || {
+        side::run(move || {
             let cleared = activity.clear();
             log(Level::Info, &audit);
             let answer = match cleared {
@@ -186,7 +187,9 @@ impl Worker {
             Notice::Cleared { ticket, result } => self.cleared(ticket, result),
             Notice::Trouble { file, doing, error } => {
                 self.record_log_trouble(&file, &format!("cannot {doing}: {error}"));
-                self.troubles.begin(file, doing, &error);
+                let is_gone = error.kind() == std::io::ErrorKind::NotFound;
+                let restoring = if is_gone { self.restore_directories(&file) } else { None };
+                self.troubles.begin(file, doing, &error, restoring);
             }
             Notice::Losing { file, lost } => self.troubles.lose(&file, lost),
             Notice::Recovered { file, lost } => {

@@ -42,6 +42,7 @@ mod probing;
 mod process_plan;
 mod program_socket;
 mod program_sockets;
+mod reachability;
 mod recovery;
 mod rehearsal;
 mod reply;
@@ -50,6 +51,7 @@ mod reread;
 #[cfg(test)]
 mod sample;
 mod scarcity;
+mod server_names;
 mod serving;
 mod socket_watch;
 mod spawning;

@@ -171,6 +171,8 @@ impl Worker {
 
     /// What an administrator should know of the daemon itself. Without a keeper there is nobody to go on.
     pub(super) fn notices(&self) -> Vec<String> {
-        self.persistence.notice().filter(|_| !self.call.alone).into_iter().collect()
+        let persistence = self.persistence.notice().filter(|_| !self.call.alone);
+        let log = self.activity.trouble().map(|trouble| format!("running without its own log: {trouble}"));
+        persistence.into_iter().chain(log).collect()
     }
 }

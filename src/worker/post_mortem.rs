@@ -15,7 +15,7 @@ use super::survey::{self, Household, Survivor, Traces};
 use super::worker::{Done, Worker};
 use crate::engine::{Channel, Exit, LastExit, Pid, ProcessId, signal_name};
 use crate::logs::{Level, log};
-use crate::sys::cgroup;
+use crate::sys::{cgroup, side};
 
 /// Survivors remembered of one process; more are only counted in the log's line.
 const SURVIVORS_MAX: usize = 32;
@@ -145,7 +145,7 @@ impl Worker {
         let readers = Arc::clone(&self.morgue.readers);
         let done = self.done_sender.clone();
         tokio::spawn(async move {
-            let survey = tokio::task::spawn_blocking(move || {
+            let survey = side::run(move || {
                 let traces: Vec<Traces> = cases.iter().map(|case| case.traces.clone()).collect();
                 let found = survey::survey(&household, &traces).unwrap_or_else(|error| {
                     log(Level::Warn, &format!("cannot look for what programs left behind: {error}"));
@@ -235,7 +235,7 @@ async fn words(path: PathBuf, since: Since, readers: &Arc<AtomicUsize>) -> Vec<S
         return Vec::new();
     }
     let readers = Arc::clone(readers);
-    let reading = tokio::task::spawn_blocking(move || {
+    let reading = side::run(move || {
         // A log that is not there has nothing to say.
         let words = last_words::read(&path, since).unwrap_or_default();
         readers.fetch_sub(1, Ordering::AcqRel);

@@ -9,6 +9,7 @@ use super::worker::Worker;
 use crate::config::{is_secret_variable, without_secrets};
 use crate::rpc::{Fault, FaultCode, Value};
 use crate::sys::plan::{ExecPlan, User};
+use crate::sys::side;
 
 /// Shown instead of a value that looks like a secret.
 const REDACTED: &str = "********";
@@ -28,7 +29,7 @@ impl Worker {
         let heritage = self.heritage.clone();
         let keeper = self.pid;
         tokio::spawn(async move {
-            let making = tokio::task::spawn_blocking(move || {
+            let making = side::run(move || {
                 let plan = spawning::prepare(&group, &config, &heritage);
                 plan.map(|plan| answer(&config.name, &group, &plan, keeper, redacted))
             });

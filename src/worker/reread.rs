@@ -11,13 +11,14 @@ use crate::engine::{Input, Refusal, Request};
 use crate::keeper::ToKeeper;
 use crate::logs::{Command, Level, log};
 use crate::rpc::{Fault, FaultCode, Value};
+use crate::sys::side;
 
 impl Worker {
     /// Reads the configuration on a side thread; [`Worker::on_done`] goes on from there.
     pub(super) fn read_configuration(&mut self, purpose: Purpose) {
         let call = self.call.clone();
         let done = self.done_sender.clone();
-        tokio::task::spawn_blocking(move || {
+        side::run(move || {
             let loaded = call.load().map(Box::new);
             if let Ok(Loaded { config: Some(config), .. }) = loaded.as_deref() {
                 // What misses them says so: logs that cannot be opened are told and tried again.
@@ -110,6 +111,7 @@ impl Worker {
         let strip_ansi = config.daemon.strip_ansi;
         self.pending = (config.groups != active).then_some(config.groups);
         take_over(&mut self.config.daemon, config.daemon);
+        self.directories.learn(&self.config.daemon.make_directories);
         self.events.rename(&self.config.daemon.identifier);
         self.plane.send(Command::StripAnsi(strip_ansi));
         self.restructured = true;
@@ -129,7 +131,7 @@ impl Worker {
         let daemon = self.config.daemon.clone();
         let done = self.done_sender.clone();
         let open = self.sockets.urls();
-        tokio::task::spawn_blocking(move || {
+        side::run(move || {
             if let Err(failed) = test_sockets(&group, &open) {
                 return reply.send(Err(Fault::with(FaultCode::Failed, failed)));
             }
@@ -163,11 +165,12 @@ impl Worker {
 /// Source: `supervisor-config.tsv`, column `on_reread_update`; the activity log keeps its file, as a path that is read
 /// must be the one that is written.
 fn take_over(current: &mut DaemonConfig, new: DaemonConfig) {
-    let DaemonConfig { childlogdir, strip_ansi, environment, identifier, loglevel, minfds, .. } = new;
+    let DaemonConfig { childlogdir, strip_ansi, environment, identifier, loglevel, minfds, make_directories, .. } = new;
     current.childlogdir = childlogdir;
     current.strip_ansi = strip_ansi;
     current.environment = environment;
     current.identifier = identifier;
     current.loglevel = loglevel;
     current.minfds = minfds;
+    current.make_directories = make_directories;
 }

@@ -23,6 +23,7 @@ use super::worker::{Done, Worker};
 use crate::config::{ServerConfig, UnixServer};
 use crate::http::{self, BoundListener, SocketFile};
 use crate::logs::{Level, log};
+use crate::sys::side;
 
 /// After a file was put back or could not be, so that neither something that deletes it in a loop costs much, nor a
 /// directory in which much happens.
@@ -97,7 +98,7 @@ async fn watch(
 ) {
     loop {
         let notifier = Arc::clone(&inotify);
-        let look = tokio::task::spawn_blocking(move || {
+        let look = side::run(move || {
             let restored = look(&mut watched, &notifier);
             let all_there = watched.iter().all(Watched::is_there);
             (watched, restored, all_there)

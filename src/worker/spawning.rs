@@ -23,9 +23,11 @@ use super::origin::PlanSums;
 use super::probing::{self, Tracks};
 use super::program_sockets::SharedSocket;
 use super::scarcity;
+use super::server_names;
 use crate::config::{Config, Passing, ProcessConfig, ServerConfig, find_command};
 use crate::engine::{Moment, ProcessId, SpawnError};
 use crate::sys::plan::{ExecPlan, SoftLimit, Stderr, Stdin, User};
+use crate::sys::side;
 
 /// How long a spawn waits for the look-up of an earlier one.
 const ORDER_PATIENCE: Duration = Duration::from_millis(250);
@@ -282,7 +284,7 @@ impl SpawnQueue {
         let Surroundings { heritage, socket, room, logs } = surroundings;
         self.waiting.push_back(Waiting { wanted, asked: now, prepared: None });
         let done = self.done.clone();
-        tokio::task::spawn_blocking(move || {
+        side::run(move || {
             let made = match socket.zip(process.socket.as_ref()) {
                 Some((socket, config)) => socket.make(config),
                 None => Ok(()),
@@ -290,7 +292,7 @@ impl SpawnQueue {
             // The receiver is gone only when the worker ends.
             let _ = done.send((
                 wanted,
-                made.and_then(|()| {
+                made.and_then(|()| server_names::refuse_twin(&process)).and_then(|()| {
                     let mut plan = prepare(&group, &process, &heritage)?;
                     let sums = PlanSums::of(&plan);
                     let tracks = tracks(&process, logs, &mut plan)?;
@@ -306,6 +308,11 @@ impl SpawnQueue {
     /// Whether every spawn that was wanted has come out.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Whether a spawn of this process was wanted and has not come out.
+    pub(super) fn is_preparing(&self, process: ProcessId) -> bool {
+        self.waiting.iter().any(|waiting| waiting.wanted.process == process)
     }
 
     /// Takes a plan; it comes out of [`SpawnQueue::pop`] when it is its turn.

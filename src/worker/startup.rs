@@ -15,6 +15,7 @@ use super::announcing::Announced;
 use super::calendar::Calendar;
 use super::cgroups::Cgroups;
 use super::children::Children;
+use super::directories::Directories;
 use super::ear::TapRecord;
 use super::galaxy_rules;
 use super::hearing::{SERIAL_HELD_NAME, latest};
@@ -45,14 +46,10 @@ use crate::events::{self, Events};
 use crate::http::{self, BoundListener};
 use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ToKeeper};
 use crate::logs::{self, Activity, Level, Plane, SourceId, Transits, clear_auto_logs, log};
-use crate::sys::heap;
+use crate::sys::{heap, side};
 
 /// Requests of clients that may wait for the control loop; more wait in their connections.
 const REQUESTS_MAX: usize = 64;
-
-/// Side threads for paths that may hang; idle ones end soon.
-const SIDE_THREADS_MAX: usize = 16;
-const SIDE_THREAD_IDLE: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// Why a worker cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -96,17 +93,10 @@ pub enum Ended {
 #[must_use]
 pub fn run(socket: OwnedFd, pid: u32, invocation: Invocation) -> Ended {
     heap::keep_small();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(SIDE_THREADS_MAX)
-        .thread_keep_alive(SIDE_THREAD_IDLE)
-        .build();
-    let outcome = runtime.map_err(Unable::Runtime).and_then(|runtime| {
-        let ended = runtime.block_on(async { Ok(begin(socket, pid, invocation).await?.run().await) });
-        // A side thread may hang in a file system for ever.
-        runtime.shutdown_background();
-        ended
-    });
+    let runtime = side::stand().and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
+    let outcome = runtime
+        .map_err(Unable::Runtime)
+        .and_then(|runtime| runtime.block_on(async { Ok(begin(socket, pid, invocation).await?.run().await) }));
     outcome.unwrap_or_else(|unable| {
         // Nobody is left to tell when the terminal is gone.
         let _ = writeln!(io::stderr(), "Error: {unable}");
@@ -412,7 +402,10 @@ fn assemble(
         serving::serve(listeners, &launch.passed, &request_sender, &interfaces)?;
     let socket_watch = SocketWatch::start(watched, done_sender.clone());
     let history = history::start(&config);
+    let directories = Directories::default();
+    directories.learn(&config.daemon.make_directories);
     Ok(Worker {
+        directories,
         heritage: Heritage::new(&config, &launch, environment),
         call,
         launch,

@@ -14,7 +14,7 @@ use crate::engine::{Input, Moment, Pid, ProcessId, signal_name};
 use crate::logs::{Level, log};
 use crate::sys::proc_table::Identity;
 use crate::sys::watched::Watched;
-use crate::sys::{cgroup, pidfd};
+use crate::sys::{cgroup, pidfd, side};
 
 /// A process that SIGKILL does not end within this time (it hangs in the kernel) is left to itself: the program's restart
 /// does not wait for ever.
@@ -78,7 +78,7 @@ impl Sweep {
         loop {
             let household = self.household.clone();
             let traces = [self.traces.clone()];
-            let looking = tokio::task::spawn_blocking(move || survey::survey(&household, &traces));
+            let looking = side::run(move || survey::survey(&household, &traces));
             let found = match looking.await.map_err(io::Error::other).and_then(|found| found) {
                 Ok(found) => found.into_iter().next().unwrap_or_default(),
                 Err(error) => {
@@ -116,7 +116,7 @@ impl Sweep {
             return;
         }
         let cgroup = self.traces.cgroup.clone().filter(|_| signal == libc::SIGKILL);
-        let sending = tokio::task::spawn_blocking(move || {
+        let sending = side::run(move || {
             let told: Vec<Survivor> = whom.iter().filter_map(|identity| survey::describe(*identity)).collect();
             // All at once, those too who are being forked. Where that is not to be had, each is signalled below.
             if let Some(cgroup) = cgroup {
@@ -143,9 +143,8 @@ impl Sweep {
     }
 
     async fn give_up(&self, found: Vec<Identity>) {
-        let describing = tokio::task::spawn_blocking(move || -> Vec<Survivor> {
-            found.into_iter().filter_map(survey::describe).collect()
-        });
+        let describing =
+            side::run(move || -> Vec<Survivor> { found.into_iter().filter_map(survey::describe).collect() });
         let what = survey::line(&describing.await.unwrap_or_default());
         let text = format!("what '{}' (pid {}) left behind cannot be ended: {what}", self.name, self.traces.pid);
         log(Level::Warn, &text);

@@ -13,6 +13,7 @@ use crate::config::{self, Config, GroupConfig, GroupKind, InterfaceKind, Process
 use crate::engine::{Mood, Refusal, Request};
 use crate::logs::{Level, log};
 use crate::rpc::{Fault, FaultCode, Interface, Interfaces, TWIDDLER_VERSION, Twiddle, Value};
+use crate::sys::side;
 
 /// Processes that one group may have once some are added: as many as one section of a file may make.
 const MEMBERS_MAX: usize = 10_000;
@@ -77,7 +78,7 @@ impl Worker {
         let daemon = self.config.daemon.clone();
         let known = self.names_in(&group);
         let done = self.done_sender.clone();
-        tokio::task::spawn_blocking(move || {
+        side::run(move || {
             let file = call.file().unwrap_or_default();
             let main: (&Path, _) = (&file, &daemon.environment);
             let read = config::processes_of(&program, &options, &group, main, &call.source);

@@ -17,6 +17,7 @@ use crate::config::{
 use crate::engine::{Channel, GroupChange, Input, Mood, Request, Target, namespec};
 use crate::logs::{Command, Level, SourceId, log};
 use crate::rpc::{Fault, FaultCode};
+use crate::sys::side;
 
 /// What a client wants updated.
 #[derive(Debug, Clone)]
@@ -81,7 +82,7 @@ impl Worker {
         // A test would take the place of a socket that an active group makes meanwhile.
         let mut open = self.sockets.urls();
         open.extend(actual.iter().flat_map(sockets_of).map(|socket| socket.url.clone()));
-        tokio::task::spawn_blocking(move || {
+        side::run(move || {
             let mut tested = groups.iter().filter(|group| gets_sockets(&plans, &group.name));
             if let Err(failed) = tested.try_for_each(|group| test_sockets(group, &open)) {
                 return reply.send(Err(Fault::with(FaultCode::Failed, failed)));

@@ -23,6 +23,7 @@ use crate::engine::{Exit, Moment};
 use crate::keeper::{DONE_HELD_NAME, FromKeeper, ROLL_HELD_NAME, ToKeeper};
 use crate::logs::{Level, log};
 use crate::rpc::{Fault, FaultCode, Value};
+use crate::sys::side;
 
 /// The name under which the keeper holds what the next worker has to know of an upgrade.
 const HELD_NAME: &str = "upgrade";
@@ -112,7 +113,7 @@ impl Worker {
         }
         self.upgrades = Upgrades::Opening;
         let (path, done) = (path.to_owned(), self.done_sender.clone());
-        tokio::task::spawn_blocking(move || {
+        side::run(move || {
             let path = if path.is_empty() { own_path() } else { Ok(PathBuf::from(path)) };
             let opened = path.and_then(|path| Ok((open(&path)?, path)));
             // The receiver is gone only when the worker ends.

@@ -13,6 +13,7 @@ use super::announcing::Announced;
 use super::calendar::Calendar;
 use super::cgroups::Cgroups;
 use super::children::Children;
+use super::directories::Directories;
 use super::ear::TapRecord;
 use super::invocation::Call;
 use super::journal::{self, Change, Journal, Snapshot};
@@ -116,6 +117,8 @@ pub(super) struct Worker {
     pub(super) config: Config,
     /// What the last reread found, if it differs from the active groups.
     pub(super) pending: Option<Vec<GroupConfig>>,
+    /// Those of `make_directories`.
+    pub(super) directories: Directories,
     /// The active groups.
     pub(super) active: IndexMap<String, GroupConfig>,
     /// What the present children were made from, of processes that an update stops.

@@ -51,6 +51,11 @@ fn f02_states_and_restarts_go_on_without_room_for_the_activity_log() {
         let told = world.text("daemon.out").contains("disk/main.log: No space left on device");
         if told { Ok(()) } else { Err("not yet".to_owned()) }
     });
+    let told = world.ctl(&["status"]).stderr;
+    let notice = "the daemon is running without its own log: cannot write the activity log ";
+    assert!(told.contains(notice) && told.contains("disk/main.log: No space left on device"), "{told}");
+    let told = world.ctl(&["status", "--json"]).stdout;
+    assert!(told.contains("\"notices\"") && told.contains("running without its own log: "), "{told}");
     // A successor of the worker knows all of it, though no line could be written.
     let program = world.process_pid("p");
     kill_worker(&world, world.bars.keeper);
@@ -69,5 +74,7 @@ fn f02_states_and_restarts_go_on_without_room_for_the_activity_log() {
         let now = fs::metadata(disk.path.join("main.log")).map_err(|error| error.to_string())?.len();
         if now > before + 100 { Ok(()) } else { Err(format!("{now} bytes")) }
     });
+    let told = world.ctl(&["status"]).stderr;
+    assert!(!told.contains("without its own log"), "{told}");
     world.end_with_another_worker();
 }

@@ -19,9 +19,9 @@ struct Crowd(PathBuf);
 
 impl Crowd {
     /// `None`, and said so, where none can be made.
-    fn new() -> Option<Crowd> {
+    fn new(name: &str) -> Option<Crowd> {
         let made = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"].into_iter().find_map(|root| {
-            let path = Path::new(root).join(format!("test-of-galaxyd-pids-{}", std::process::id()));
+            let path = Path::new(root).join(format!("test-of-galaxyd-{name}-{}", std::process::id()));
             fs::create_dir(&path).ok()?;
             let crowd = Crowd(path);
             crowd.0.join("pids.max").exists().then_some(crowd)
@@ -59,7 +59,7 @@ fn states(world: &World) -> Vec<String> {
 
 #[test]
 fn f04_programs_wait_for_processes_and_start_when_there_are_some() {
-    let Some(crowd) = Crowd::new() else { return };
+    let Some(crowd) = Crowd::new("pids") else { return };
     let world = World::new(PROGRAMS);
     for pid in [world.bars.keeper, world.bars.worker] {
         crowd.take(pid);
@@ -82,6 +82,50 @@ fn f04_programs_wait_for_processes_and_start_when_there_are_some() {
     until("the others to run by themselves", || {
         let states = states(&world);
         if states == ["RUNNING", "RUNNING", "RUNNING", "STOPPED"] { Ok(()) } else { Err(format!("{states:?}")) }
+    });
+    world.ctl(&["stop", "p:*"]);
+    world.end();
+}
+
+/// How many threads of a process do what may block.
+fn side_threads(pid: i32) -> usize {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.trim() == "side").count()
+}
+
+#[test]
+fn f04_where_no_thread_can_be_made_either_requests_are_done_and_answered() {
+    let Some(crowd) = Crowd::new("threads") else { return };
+    let world = World::new(PROGRAMS);
+    until("the one thread that stands", || {
+        let threads = side_threads(world.bars.worker);
+        if threads == 1 { Ok(()) } else { Err(format!("{threads} threads")) }
+    });
+    for pid in [world.bars.keeper, world.bars.worker] {
+        crowd.take(pid);
+    }
+    crowd.allow(&crowd.count().to_string());
+    world.ctl(&["start", "p:*"]);
+    until("all to wait", || {
+        let states = states(&world);
+        if states.iter().all(|state| state == "BACKOFF") { Ok(()) } else { Err(format!("{states:?}")) }
+    });
+    // Each of these looks something up.
+    for method in ["supervisor.reloadConfig", "supervisor.readLog"] {
+        let parameters = if method.ends_with("readLog") {
+            "<param><value><int>0</int></value></param><param><value><int>100</int></value></param>"
+        } else {
+            ""
+        };
+        let answer = world.call(method, parameters).unwrap();
+        assert!(!answer.contains("faultCode"), "{method}: {answer}");
+    }
+    assert_eq!(side_threads(world.bars.worker), 1);
+    crowd.allow("max");
+    until("all to run by themselves", || {
+        let states = states(&world);
+        if states.iter().all(|state| state == "RUNNING") { Ok(()) } else { Err(format!("{states:?}")) }
     });
     world.ctl(&["stop", "p:*"]);
     world.end();

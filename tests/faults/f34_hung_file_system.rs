@@ -59,3 +59,40 @@ fn f34_a_hung_file_system_holds_up_only_what_is_on_it() {
     world.stop("log");
     world.end();
 }
+
+#[test]
+fn f34_a_file_system_that_hangs_already_at_the_start_is_named_and_refused() {
+    if !own_namespace("F34") {
+        return;
+    }
+    let folder = World::folder(
+        "",
+        "[program:log]\ncommand=sleep 10000\nstdout_logfile=%(here)s/hung/logs/log\nstderr_logfile=NONE\n",
+    );
+    let Some(mut hung) = Hung::mount(&folder.path("hung"), "F34") else { return };
+    let begin = Instant::now();
+    let mut command = folder.command(&crate::subject::Subject::GALAXYD.daemon.supervisord());
+    command.args(["-n", "-c"]).arg(folder.path("supervisord.conf"));
+    let outcome = crate::daemon::finish(&mut command, folder.dir(), None);
+    eprintln!("F34: refused after {:?}", begin.elapsed());
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let wanted = format!("{} (fuse) does not answer", folder.path("hung").display());
+    assert!(outcome.stderr.contains(&wanted) && outcome.stderr.contains("was not started"), "{outcome:?}");
+    assert!(begin.elapsed() < Duration::from_secs(60));
+    hung.release();
+}
+
+#[test]
+fn f34_a_file_system_that_hangs_and_is_none_of_ours_holds_up_no_start() {
+    if !own_namespace("F34") {
+        return;
+    }
+    let folder = World::folder("", WELL);
+    let Some(mut hung) = Hung::mount(&folder.path("hung"), "F34") else { return };
+    let world = World::in_folder(folder);
+    world.start("well");
+    world.stop("well");
+    hung.release();
+    drop(hung);
+    world.end();
+}

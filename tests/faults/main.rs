@@ -61,6 +61,7 @@ mod f28_bad_configuration;
 mod f29_many_deaths;
 mod f30_state_files;
 mod f31_crash_points;
+mod f32_out_of_memory;
 mod f33_read_only;
 mod f34_hung_file_system;
 mod f35_log_directory;

@@ -11,7 +11,8 @@ use crate::tree::{files, root, short};
 const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["config", "engine"]),
     ("config", &["engine", "yaml"]),
-    ("ctl", &["cli", "config", "engine", "galaxy", "history", "http", "migration", "rpc", "sys"]),
+    ("ctl", &["cli", "config", "database", "engine", "galaxy", "history", "http", "migration", "rpc", "sys"]),
+    ("database", &["sys"]),
     ("engine", &[]),
     ("events", &["config", "engine"]),
     ("galaxy", &["config", "engine", "yaml"]),
@@ -21,7 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("logs", &["engine", "sys"]),
     ("migration", &["config", "engine"]),
     ("pidproxy", &["sys"]),
-    ("probe", &["config"]),
+    ("probe", &["config", "sys"]),
     ("rpc", &["config", "engine"]),
     ("sys", &[]),
     ("web", &["rpc"]),

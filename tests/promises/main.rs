@@ -20,6 +20,8 @@ mod container;
 mod daemon_death;
 mod directories;
 mod forking;
+mod galaxy_database;
+mod handlers;
 mod history;
 mod household;
 mod idleness;
@@ -31,10 +33,13 @@ mod listening;
 #[path = "../fixture/notice.rs"]
 mod notice;
 mod one_daemon;
+#[path = "../galaxy/postgres.rs"]
+mod postgres;
 mod program_sockets;
 mod readiness;
 #[path = "../fixture/seat.rs"]
 mod seat;
+mod server_names;
 mod socket_file;
 mod staleness;
 mod subject;
@@ -42,4 +47,6 @@ mod thousand_programs;
 mod update;
 mod upgrade;
 mod usage;
+#[path = "../fixture/venv.rs"]
+mod venv;
 mod worker_death;

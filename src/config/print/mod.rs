@@ -199,7 +199,7 @@ mod tests {
              username=u\npassword=p\nread_username=r\nread_password=q%%\n[inet_http_server]\nport=*:9001\nallow_unauthenticated=true\nallowed_hosts=galaxy.example.org,g\nget_actions=true\n\
              [rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
              [program:web]\ncommand=run ; note\n[program:handler]\ncommand=run --port 808%(process_num)d\n\
-             process_name=%(program_name)s_%(process_num)02d\nnumprocs=12\nnumprocs_start=3\nuser=galaxy\n\
+             process_name=%(program_name)s_%(process_num)02d\nnumprocs=12\nnumprocs_start=3\nnumprocs_file=/etc/50%%\nuser=galaxy\n\
              stdout_logfile=/tmp/%(process_num)d.log\nenvironment=N=%(process_num)d\n\
              [group:galaxy]\nprograms=web,handler\npriority=5\n[group:again]\nprograms=handler\n\
              [program:job]\ncommand=x\ntype=oneshot\nkilltree=true\nmemory_max=1GB\nmemory_high=1000\ncpu_max=50%%\npids_max=100\nuser_environment=true\nclear_environment=true\n\

@@ -501,6 +501,9 @@ fn extras(extras: &Extras, cells: &mut Cells) {
     if let Some(kind) = kind {
         cells.insert("type", text(kind));
     }
+    if let Some(file) = &extras.numprocs_file {
+        cells.insert("numprocs_file", text(file));
+    }
     restarts(&extras.restarts, cells);
     if let Some(asked) = &extras.ready {
         ready(asked, cells);

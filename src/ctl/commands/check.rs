@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Loaded, Overrides, Plugins, Rendering};
+use crate::config::{self, Loaded, Overrides, Plugins, Rendering, Source as _};
 use crate::ctl::exit::ExitCode;
 use crate::ctl::render::{Colour, Form, findings_json, findings_text};
 use crate::ctl::run::host;
@@ -20,8 +20,9 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         return Ok(Flow::Continue);
     };
     let source = host();
-    let loaded = config::load(&path, &overrides(shell), &source);
+    let mut loaded = config::load(&path, &overrides(shell), &source);
     let findings = galaxy::check(&loaded, &source);
+    galaxy::refuse_twins(&mut loaded, Path::new(&source.current_dir()));
     let exit = exit(&loaded, &findings);
     if exit != ExitCode::Success {
         shell.set_exit(exit);

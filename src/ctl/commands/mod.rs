@@ -8,6 +8,7 @@ mod check;
 mod clear;
 mod completions;
 mod config;
+mod drain;
 mod env;
 mod exec;
 mod explain;
@@ -15,6 +16,7 @@ mod fg;
 mod follow;
 mod help;
 mod history;
+mod jobs;
 mod list;
 mod maintail;
 mod man;
@@ -23,15 +25,17 @@ mod open;
 mod pid;
 mod pm;
 mod quit;
+mod reassign;
 mod reload;
 mod remove;
 mod reread;
 mod restart;
 mod retry;
+mod scale;
 mod show;
 mod shutdown;
 mod signal;
-mod start;
+pub(super) mod start;
 mod status;
 mod stop;
 mod tail;
@@ -70,6 +74,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "clear" => clear::run,
         "completions" => completions::run,
         "config" => config::run,
+        "drain" => drain::run,
         "env" => env::run,
         "exec" => exec::run,
         "exit" | "quit" => quit::run,
@@ -78,6 +83,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "follow" => follow::run,
         "help" => help::run,
         "history" => history::run,
+        "jobs" => jobs::run,
         "list" => list::run,
         "maintail" => maintail::run,
         "man" => man::run,
@@ -85,11 +91,13 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "open" => open::run,
         "pid" => pid::run,
         "pm" => pm::run,
+        "reassign" => reassign::run,
         "reload" => reload::run,
         "remove" => remove::run,
         "reread" => reread::run,
         "restart" => restart::run,
         "retry" => retry::run,
+        "scale" => scale::run,
         "show" => show::run,
         "shutdown" => shutdown::run,
         "signal" => signal::run,

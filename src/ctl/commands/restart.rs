@@ -1,6 +1,7 @@
-//! `restart NAME...|all`: all that `stop` does for these names, then all that `start` does.
+//! `restart [--drain] NAME...|all`: all that `stop` does for these names, then all that `start` does.
 
 use super::{start, stop};
+use crate::ctl::draining::After;
 use crate::ctl::exit::ExitCode;
 use crate::ctl::shell::{Flow, Shell, Upcheck};
 use crate::ctl::trouble::Trouble;
@@ -8,6 +9,15 @@ use crate::ctl::updating;
 
 pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     if !shell.is_up_to_date()? || shell.upcheck()? == Upcheck::Down {
+        return Ok(Flow::Continue);
+    }
+    if let Some(words) = shell.drain_words(rest) {
+        if let Some(others) = shell.drain_among("restart", &words, After::Start)?
+            && !others.is_empty()
+        {
+            stop::stop_named(shell, &others.join(" "))?;
+            start::start_named(shell, &others.join(" "))?;
+        }
         return Ok(Flow::Continue);
     }
     let rest = &shell.names_or_all(rest);

@@ -30,7 +30,7 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
 }
 
 /// Starts these, whatever the configuration says by now.
-pub(super) fn start_named(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
+pub(in crate::ctl) fn start_named(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     if shell.upcheck()? == Upcheck::Down {
         return Ok(Flow::Continue);
     }

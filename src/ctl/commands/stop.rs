@@ -1,6 +1,7 @@
-//! `stop [--ordered] NAME...|all`
+//! `stop [--ordered|--drain] NAME...|all`
 
 use crate::ctl::action::Deed;
+use crate::ctl::draining::After;
 use crate::ctl::exit::ExitCode;
 use crate::ctl::fact::Action;
 use crate::ctl::selection::Selection;
@@ -19,6 +20,15 @@ const STOP: Deed<'_> = Deed {
 };
 
 pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
+    if let Some(words) = shell.drain_words(rest) {
+        if shell.upcheck()? == Upcheck::Up
+            && let Some(others) = shell.drain_among("stop", &words, After::Nothing)?
+            && !others.is_empty()
+        {
+            stop_named(shell, &others.join(" "))?;
+        }
+        return Ok(Flow::Continue);
+    }
     let flow = stop_named(shell, &shell.names_or_all(rest))?;
     shell.shut_down_if_idle()?;
     Ok(flow)

@@ -123,14 +123,15 @@ fn list_of(command: &str) -> Option<&'static str> {
     Some(match command {
         "status" | "open" | "top" | "why" => "processes",
         "pid" => "pids",
-        "start" | "stop" | "restart" | "wait" | "signal" | "clear" | "add" | "remove" | "shutdown" | "reload" => {
-            "results"
-        }
+        "start" | "stop" | "restart" | "drain" | "scale" | "wait" | "signal" | "clear" | "add" | "remove"
+        | "shutdown" | "reload" => "results",
         "reread" | "update" | "apply" => "changes",
         "avail" => "available",
         "tail" | "maintail" => "logs",
         "env" => "plans",
         "history" => "entries",
+        "jobs" => "handlers",
+        "reassign" => "reassignments",
         _ => return None,
     })
 }

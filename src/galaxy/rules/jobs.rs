@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 use crate::galaxy::deployment::{Deployment, Galaxy, Program};
 use crate::galaxy::finding::Findings;
 use crate::galaxy::jobconf::JobConf;
-use crate::galaxy::program::Role;
+use crate::galaxy::program::{POOL, Role, tag_of};
 
-const POOL: &str = "job-handlers";
 const SCHEDULERS: &str = "workflow-schedulers";
 
 pub(super) fn apply(deployment: &Deployment<'_>, findings: &mut Findings) {
     for program in deployment.programs.iter().filter(|program| program.role == Role::Handler) {
-        for pool in program.invocation.options(&["--attach-to-pool"]) {
+        for pool in program.pools() {
             if tag_of(pool).is_none() && pool != SCHEDULERS {
                 let text = format!("{} attaches to {pool}, which is no pool", program.shown());
                 findings.add("GX046", deployment.place(program, "command"), text);
@@ -33,12 +32,6 @@ pub(super) fn apply(deployment: &Deployment<'_>, findings: &mut Findings) {
         case.methods(findings);
         case.schedulers(findings);
     }
-}
-
-/// The tag of a pool of job handlers: empty for the default one.
-fn tag_of(pool: &str) -> Option<&str> {
-    let rest = pool.strip_prefix(POOL)?;
-    if rest.is_empty() { Some("") } else { rest.strip_prefix('.').filter(|tag| !tag.is_empty()) }
 }
 
 /// One Galaxy whose job configuration is known.
@@ -86,12 +79,12 @@ impl Case<'_> {
     }
 
     fn server_names(&self) -> BTreeSet<&str> {
-        self.handlers.iter().map(|program| program.invocation.option(&["--server-name"]).unwrap_or("main")).collect()
+        self.handlers.iter().map(|program| program.server_name()).collect()
     }
 
     /// The tags of the pools that processes attach to; empty is the default.
     fn attached(&self) -> BTreeSet<&str> {
-        let pools = self.handlers.iter().flat_map(|program| program.invocation.options(&["--attach-to-pool"]));
+        let pools = self.handlers.iter().flat_map(|program| program.pools());
         pools.filter_map(tag_of).collect()
     }
 
@@ -118,8 +111,8 @@ impl Case<'_> {
         }
         let ids: BTreeSet<_> = self.jobs.handlers.iter().map(|handler| handler.id.text.as_str()).collect();
         for program in &self.handlers {
-            let name = program.invocation.option(&["--server-name"]).unwrap_or("main");
-            let pools = program.invocation.options(&["--attach-to-pool"]);
+            let name = program.server_name();
+            let pools = program.pools();
             let place = || self.deployment.place(program, "command");
             let is_known = ids.contains(name) || self.galaxy.schedulers.iter().any(|known| known == name);
             if pools.is_empty() && !is_known && self.jobs.has_handlers() && !self.jobs.is_partial {
@@ -212,7 +205,7 @@ impl Case<'_> {
 
     /// Workflow schedulers.
     fn schedulers(&self, findings: &mut Findings) {
-        let mut pools = self.handlers.iter().flat_map(|program| program.invocation.options(&["--attach-to-pool"]));
+        let mut pools = self.handlers.iter().flat_map(|program| program.pools());
         let is_attached = pools.any(|pool| pool == SCHEDULERS);
         let option = "parallelize_workflow_scheduling_within_histories";
         let is_explicit = is_attached || !self.galaxy.schedulers.is_empty();

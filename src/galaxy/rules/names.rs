@@ -38,7 +38,7 @@ fn masters(deployment: &Deployment<'_>, index: usize, findings: &mut Findings) {
 fn server_names(deployment: &Deployment<'_>, index: usize, findings: &mut Findings) {
     let mut known = BTreeMap::new();
     for program in deployment.of(index, |role| role == Role::Handler) {
-        let name = program.invocation.option(&["--server-name"]).unwrap_or("main");
+        let name = program.server_name();
         if let Some(first) = known.insert(name, program.shown()) {
             let own = program.shown();
             let text = if first == own {

@@ -230,7 +230,8 @@ pub const RULES: &[Rule] = &[
         code: "GX032",
         severity: Severity::Error,
         title: "two processes with one server name",
-        consequence: "both handle the same jobs",
+        consequence: "both handle the same jobs; galaxyd refuses a configuration that starts both, and a start while the \
+                      other runs",
         remedy: "make the names unique: %(process_num)s in --server-name, and the host where there are several",
         reference: "Galaxy, job handlers",
     },

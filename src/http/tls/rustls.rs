@@ -20,6 +20,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 use super::{TlsError, read};
 use crate::config::TlsFiles;
 use crate::http::limits::CERTIFICATE_REFRESH;
+use crate::sys::side;
 
 /// The only protocol that is spoken within.
 const ALPN: &[u8] = b"http/1.1";
@@ -83,7 +84,7 @@ impl Identity {
         if current.read_at.elapsed() > CERTIFICATE_REFRESH {
             current.read_at = Instant::now();
             let (files, renewed) = (self.files.clone(), Arc::clone(&self.current));
-            tokio::task::spawn_blocking(move || renew(&files, &renewed));
+            side::run(move || renew(&files, &renewed));
         }
         current.config.clone()
     }
