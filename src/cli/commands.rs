@@ -504,6 +504,17 @@ pub const COMMANDS: &[CommandLine] = &[
         origin: Origin::Supervisor,
     },
     CommandLine {
+        name: "top",
+        about: "show what processes use: CPU, memory, restarts, the workers of web servers",
+        forms: &[
+            ("top", "On a terminal: one screen, drawn anew every two seconds; q ends it, the last line names the keys"),
+            ("top <name> [...]", "Show these processes or groups"),
+            ("top --once [--sort=cpu|memory|restarts|name]", "Print one table; so it is in a pipe, and with --json"),
+        ],
+        words: Words::Processes,
+        origin: Origin::Galaxyd,
+    },
+    CommandLine {
         name: "update",
         about: "apply the changes of the configuration files",
         forms: &[

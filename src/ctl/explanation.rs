@@ -10,6 +10,7 @@ use super::daemon::CallError;
 use super::happening::{Happening, local};
 use super::name;
 use super::shell::Shell;
+use super::staleness::Reason;
 use crate::rpc::{FaultCode, Value};
 
 /// Why a process is in its state.
@@ -36,6 +37,8 @@ pub struct Explanation {
     pub next: String,
     /// What led to this, the oldest first; only where somebody asks for one process.
     pub(super) history: Vec<Happening>,
+    /// In what it differs from what a restart would give, where somebody asked for that.
+    pub(super) stale: Vec<Reason>,
 }
 
 #[cfg(test)]
@@ -56,6 +59,7 @@ impl Explanation {
             held_since: 0,
             next: String::new(),
             history: Vec::new(),
+            stale: Vec::new(),
         }
     }
 }
@@ -87,6 +91,7 @@ impl Explanation {
             held_since: answer::int(value, "held_since").unwrap_or_default(),
             next: answer::text(value, "next").unwrap_or_default(),
             history: Vec::new(),
+            stale: Vec::new(),
         })
     }
 
@@ -112,6 +117,7 @@ impl Explanation {
             "until": (self.until != 0).then_some(self.until),
             "held_since": (self.held_since != 0).then_some(self.held_since),
             "next": some(&self.next),
+            "stale": self.stale.iter().map(Reason::json).collect::<Vec<_>>(),
             "history": self.history.iter().map(Happening::json).collect::<Vec<_>>(),
         })
     }
@@ -130,6 +136,9 @@ impl Explanation {
         for (pid, command) in &self.left_behind {
             // Writing to a String cannot fail.
             let _ = write!(text, "\n    left behind: {pid} {command}");
+        }
+        for reason in &self.stale {
+            let _ = write!(text, "\n    stale: {}", reason.detail);
         }
         for happening in &self.history {
             let _ = write!(text, "\n    before: {}", happening.text(&TimeZone::system()));

@@ -299,6 +299,11 @@ impl Shell {
         Ok(self.known.clone().unwrap_or_default())
     }
 
+    /// Makes [`Shell::known`] ask again.
+    pub(super) fn forget_known(&mut self) {
+        self.known = None;
+    }
+
     /// As galaxyctl: on standard error, what an unknown process or group might have been meant to be.
     pub(super) fn suggest(&mut self, name: &str) {
         if !self.is_galaxyctl() {

@@ -164,8 +164,7 @@ impl<'a> Deployment<'a> {
         let mut role = invocation.role;
         let mut uwsgi = role.is_uwsgi().then(|| invocation.uwsgi());
         if let (Some(path), Some(options)) = (&named, &mut uwsgi) {
-            let read = || read(path, source).ok().and_then(|text| section(path, &text));
-            match self.sections.entry(path.clone()).or_insert_with(read) {
+            match self.sections.entry(path.clone()).or_insert_with(|| uwsgi_section(path, source)) {
                 Some(found) => {
                     options.options.extend(found.options.iter().cloned());
                     options.ends_early = found.ends_early;
@@ -214,7 +213,7 @@ impl<'a> Deployment<'a> {
 }
 
 impl Galaxy {
-    fn read(path: &Path, source: &dyn Source) -> Self {
+    pub(super) fn read(path: &Path, source: &dyn Source) -> Self {
         let mut galaxy = Self {
             path: path.to_owned(),
             settings: None,
@@ -297,16 +296,15 @@ pub(super) fn uwsgi_options(
 ) -> Option<UwsgiOptions> {
     let mut options = invocation.uwsgi();
     if let Some(named) = invocation.configuration(process) {
-        let path = absolute(named, process, source);
-        let text = read(&path, source).ok()?;
-        options.options.extend(section(&path, &text)?.options);
+        options.options.extend(uwsgi_section(&absolute(named, process, source), source)?.options);
     }
     Some(options)
 }
 
-/// The uWSGI section of a file.
-fn section(path: &Path, text: &str) -> Option<UwsgiOptions> {
-    if is_ini(path) { UwsgiOptions::from_ini(text) } else { UwsgiOptions::from_yaml(text) }
+/// The uWSGI section of a file; `None` if it has none or cannot be read.
+pub(super) fn uwsgi_section(path: &Path, source: &dyn Source) -> Option<UwsgiOptions> {
+    let text = read(path, source).ok()?;
+    if is_ini(path) { UwsgiOptions::from_ini(&text) } else { UwsgiOptions::from_yaml(&text) }
 }
 
 fn job_conf(path: &Path, text: &str) -> Result<JobConf, JobConfError> {
@@ -320,7 +318,7 @@ fn read(path: &Path, source: &dyn Source) -> Result<String, ()> {
 }
 
 /// A path as the process sees it.
-fn absolute(path: &str, process: &ProcessConfig, source: &dyn Source) -> PathBuf {
+pub(super) fn absolute(path: &str, process: &ProcessConfig, source: &dyn Source) -> PathBuf {
     let current = source.current_dir();
     let directory = Path::new(&current).join(process.directory.as_deref().unwrap_or_default());
     directory.join(path).components().collect()

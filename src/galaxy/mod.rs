@@ -5,6 +5,7 @@
 
 mod deployment;
 mod finding;
+mod footing;
 mod handlers;
 pub mod jobconf;
 mod program;
@@ -14,14 +15,17 @@ mod rules;
 mod sarif;
 mod server_name;
 pub mod uwsgi;
+mod web_server;
 
 /// The configuration reads it too, so it is a room of its own.
 pub use crate::yaml;
 pub use deployment::Location;
 pub use finding::{Finding, Severity};
+pub use footing::{Footing, footing};
 pub use handlers::{DEFAULT_TAG, Intake, JobHandler, JobSystem, ServerName, job_systems};
 pub use reference::reference_markdown;
 pub use replacing::{Replacement, family, replacement};
 pub use rules::{RULES, Rule, check, concerns, rule};
 pub use sarif::{Other, sarif};
 pub use server_name::{ServerIdentity, refuse_twins};
+pub use web_server::{WebServer, web_server};

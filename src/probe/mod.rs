@@ -14,10 +14,10 @@ use std::time::Duration;
 use crate::config::{Door, Outside, ReadyCheck};
 
 pub use log_lines::{LogMark, LogReader};
-pub use uwsgi::Worker as UwsgiWorker;
+pub use uwsgi::UwsgiWorker;
 
 /// An answer that takes longer is none.
-const ANSWER_MAX: Duration = Duration::from_secs(5);
+pub const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// Asks once. What the program tells by itself (its output, its messages) is not asked for here.
 ///
@@ -38,9 +38,9 @@ pub async fn ask_within(check: &ReadyCheck, patience: Duration) -> Result<(), St
 /// The workers of a uWSGI, by its stats server.
 ///
 /// # Errors
-/// Nobody answers, or not as a stats server does.
-pub async fn uwsgi_workers(door: &Door) -> Result<Vec<UwsgiWorker>, String> {
-    in_time(ANSWER_MAX, uwsgi::workers(door)).await
+/// Nobody answers within `patience`, or not as a stats server does.
+pub async fn uwsgi_workers(door: &Door, patience: Duration) -> Result<Vec<UwsgiWorker>, String> {
+    in_time(patience, uwsgi::workers(door)).await
 }
 
 /// Looks once for a thing outside.

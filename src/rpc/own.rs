@@ -79,6 +79,13 @@ pub enum OwnMethod {
         /// Zero: the only one under way.
         id: u64,
     },
+    /// Which of the running processes were made from something else than a restart would give: structs of `name`, `group`,
+    /// `reasons` (structs of `kind` and `detail`), `next`. Names as of `Update`; empty: all.
+    GetStaleness { names: Vec<String> },
+    /// What the processes use: a struct of `time_ms` and `processes`, each with `name`, `group`, `pid` (0: does not run),
+    /// `restarts`, `cpu_ms`, `memory_kb`, `memory_kind` (`pss`, `rss`), `processes`, `server` (`uwsgi`, `gunicorn` or empty),
+    /// `workers`, `trouble`. Names as of `Update`; empty: all.
+    GetUsage { names: Vec<String> },
     /// Why a process is in its state, what it said last, and which processes it left behind: a struct of `name`,
     /// `group`, `statename`, `reason`, `readiness` (empty if it is not asked), `hindrances`, `last_words`, `left_behind`, `awaits`, `until` (seconds since 1970, 0 for
     /// nobody knows), `next`.
@@ -127,6 +134,8 @@ impl OwnMethod {
             "galaxyd.getOperations" => (0, Ok(OwnMethod::GetOperations)),
             "galaxyd.getOperation" => (1, number(&mut args, "id").map(|id| OwnMethod::GetOperation { id })),
             "galaxyd.cancelOperation" => (1, number(&mut args, "id").map(|id| OwnMethod::CancelOperation { id })),
+            "galaxyd.getStaleness" => (1, args.texts("names").map(|names| OwnMethod::GetStaleness { names })),
+            "galaxyd.getUsage" => (1, args.texts("names").map(|names| OwnMethod::GetUsage { names })),
             "galaxyd.explainProcess" => (1, args.text("name").map(|name| OwnMethod::ExplainProcess { name })),
             "galaxyd.explainAllProcesses" => (0, Ok(OwnMethod::ExplainAllProcesses)),
             "galaxyd.getListenerPools" => (0, Ok(OwnMethod::GetListenerPools)),
@@ -155,6 +164,8 @@ impl OwnMethod {
             OwnMethod::GetOperations => "galaxyd.getOperations",
             OwnMethod::GetOperation { .. } => "galaxyd.getOperation",
             OwnMethod::CancelOperation { .. } => "galaxyd.cancelOperation",
+            OwnMethod::GetStaleness { .. } => "galaxyd.getStaleness",
+            OwnMethod::GetUsage { .. } => "galaxyd.getUsage",
             OwnMethod::ExplainProcess { .. } => "galaxyd.explainProcess",
             OwnMethod::ExplainAllProcesses => "galaxyd.explainAllProcesses",
             OwnMethod::GetListenerPools => "galaxyd.getListenerPools",
@@ -181,6 +192,8 @@ impl OwnMethod {
             | OwnMethod::GetReadiness { .. }
             | OwnMethod::GetOperations
             | OwnMethod::GetOperation { .. }
+            | OwnMethod::GetStaleness { .. }
+            | OwnMethod::GetUsage { .. }
             | OwnMethod::ExplainProcess { .. }
             | OwnMethod::ExplainAllProcesses
             | OwnMethod::GetListenerPools
@@ -201,6 +214,8 @@ impl OwnMethod {
             | OwnMethod::Roll { names, .. }
             | OwnMethod::WaitFor { names, .. }
             | OwnMethod::GetReadiness { names }
+            | OwnMethod::GetStaleness { names }
+            | OwnMethod::GetUsage { names }
             | OwnMethod::StopOrdered { names } => names.join(" "),
             OwnMethod::Succeed { name }
             | OwnMethod::ExplainProcess { name }

@@ -32,6 +32,7 @@ pub mod signals;
 pub mod spawn;
 pub mod splice;
 pub mod trial;
+pub mod usage;
 pub mod users;
 pub mod waiter;
 pub mod watched;

@@ -60,11 +60,20 @@ const TICKS_PER_SECOND: u64 = 100;
 ///
 /// Without /proc; EMFILE, ENFILE, ENOMEM.
 pub fn all() -> io::Result<Vec<Entry>> {
+    each(parse)
+}
+
+/// What `read` makes of each process's line in /proc/PID/stat.
+///
+/// # Errors
+///
+/// As [`all`]; a line that `read` cannot take is one.
+pub(super) fn each<T>(read: impl Fn(&str) -> Option<T>) -> io::Result<Vec<T>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-        match one(pid) {
+        match of(pid, &read) {
             Ok(entry) => entries.extend(entry),
             // Of another user, and hidden (`hidepid=1`).
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
@@ -80,9 +89,13 @@ pub fn all() -> io::Result<Vec<Entry>> {
 ///
 /// Whether there is one is not known: EMFILE, ENFILE, ENOMEM, EACCES (`hidepid=1`).
 pub fn one(pid: i32) -> io::Result<Option<Entry>> {
+    of(pid, &parse)
+}
+
+fn of<T>(pid: i32, read: &impl Fn(&str) -> Option<T>) -> io::Result<Option<T>> {
     let Some(line) = stat(pid)? else { return Ok(None) };
     let damaged = || io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat: {line}"));
-    parse(&line).ok_or_else(damaged).map(Some)
+    read(&line).ok_or_else(damaged).map(Some)
 }
 
 /// How a process ended that its parent has not collected yet, as `wait(2)` would tell it: the kernel shows it to whoever
@@ -171,7 +184,7 @@ fn read(path: &str) -> Option<Vec<u8>> {
 }
 
 /// A line of /proc/PID/stat; the name in it may hold blanks and brackets. Source: `proc_pid_stat(5)`.
-fn parse(line: &str) -> Option<Entry> {
+pub(super) fn parse(line: &str) -> Option<Entry> {
     let (pid, rest) = line.split_once(" (")?;
     let (name, rest) = rest.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();

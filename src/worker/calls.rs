@@ -120,6 +120,8 @@ impl Worker {
                 self.clear_logs(processes, ClearingFor::All, reply);
             }
             Method::Own(OwnMethod::GetProcessPlan { name, redacted }) => self.process_plan(&name, redacted, reply),
+            Method::Own(OwnMethod::GetStaleness { names }) => self.staleness(&names, reply),
+            Method::Own(OwnMethod::GetUsage { names }) => self.usage(&names, reply),
             Method::Own(OwnMethod::Upgrade { path }) => self.upgrade(&path, reply),
             Method::Own(OwnMethod::GetUpgrade) => self.tell_of_upgrade(reply),
             Method::Own(OwnMethod::GetHistory { names, since, limit }) => self.tell_history(names, since, limit, reply),

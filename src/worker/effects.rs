@@ -105,7 +105,7 @@ impl Worker {
     }
 
     fn send_spawn(&mut self, wanted: Wanted, prepared: Prepared) -> Result<(), SpawnError> {
-        let Provision { plan, door, tracks } = prepared?;
+        let Provision { plan, door, tracks, sums } = prepared?;
         let name = self.bare_name(wanted.process);
         if !self.has_descriptors_for_another() {
             return Err(scarcity::no_descriptors(&name, self.descriptors_needed()));
@@ -126,6 +126,7 @@ impl Worker {
             .send(&ToKeeper::Spawn { id, tag }, carried)
             .map_err(|error| failed(std::io::Error::other(error)))?;
         self.spawning.insert(id, wanted.process);
+        self.seed_origin(wanted, sums);
         Ok(())
     }
 

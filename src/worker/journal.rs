@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::ear::TapRecord;
 use super::framing::{self, Values};
 use super::launch::LaunchRecord;
+use super::origin::OriginRecord;
 use super::probing::ProbeRecord;
 use super::state_files::StateFiles;
 use super::update::Growth;
@@ -68,6 +69,9 @@ pub(super) struct Snapshot {
     /// Operations, those too that are over.
     #[serde(default)]
     pub(super) operations: Vec<Operation>,
+    /// What the present children were made from, as far as anybody looked.
+    #[serde(default)]
+    pub(super) origins: Vec<OriginRecord>,
 }
 
 /// What changed together: a successor knows all of it or nothing.
@@ -84,6 +88,7 @@ pub(super) struct Change {
     pub(super) probes: Vec<ProbeRecord>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) operations: Vec<Operation>,
+    pub(super) origins: Vec<OriginRecord>,
 }
 
 impl Change {
@@ -93,6 +98,7 @@ impl Change {
             && self.taps.is_empty()
             && self.probes.is_empty()
             && self.operations.is_empty()
+            && self.origins.is_empty()
     }
 }
 
@@ -218,6 +224,7 @@ pub(super) fn parse(bytes: &[u8]) -> io::Result<(Snapshot, u64, u64)> {
         snapshot.taps.extend(change.taps);
         snapshot.probes.extend(change.probes);
         snapshot.operations.extend(change.operations);
+        snapshot.origins.extend(change.origins);
     }
     for record in snapshot.engine.iter_mut().flat_map(|(_, records)| records) {
         if let Some(newer) = latest.swap_remove(&record.process()) {
@@ -267,6 +274,7 @@ mod tests {
             taps: Vec::new(),
             probes: Vec::new(),
             operations: Vec::new(),
+            origins: Vec::new(),
         };
         (engine, snapshot)
     }

@@ -31,6 +31,8 @@ mod last_words;
 mod launch;
 mod logfiles;
 mod memory;
+mod origin;
+mod origins;
 mod orphan_news;
 mod outbox;
 mod outside;
@@ -58,6 +60,7 @@ mod server_names;
 mod serving;
 mod socket_watch;
 mod spawning;
+mod staleness;
 mod startup;
 mod state_files;
 mod stop_post;
@@ -70,6 +73,7 @@ mod twiddling;
 mod update;
 mod update_report;
 mod upgrade;
+mod usage;
 #[expect(clippy::module_inception, reason = "the room is named after what it makes")]
 mod worker;
 

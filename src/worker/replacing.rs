@@ -12,9 +12,10 @@ use super::probing::Task;
 use super::worker::{Done, Worker, now};
 use crate::config::{Door, ReadyCheck, Trigger};
 use crate::engine::{Answer, Condition, Pid, ProcessId, Refusal, Request, RequestId, Target};
-use crate::probe;
+use crate::probe::{self, UwsgiWorker};
 use crate::rollout::{Asked, Deed, Effect, Phase};
 use crate::sys::proc_table::{self, Identity, Standing};
+use crate::sys::side;
 
 /// How often the users' way is asked.
 const FRONT_EVERY: Duration = Duration::from_millis(100);
@@ -375,9 +376,9 @@ impl Reload {
 }
 
 async fn stats_workers(door: &Door) -> Result<Workers, String> {
-    let workers = probe::uwsgi_workers(door).await?;
+    let workers = probe::uwsgi_workers(door, probe::ANSWER_MAX).await?;
     let known = workers.iter().map(|worker| worker.pid).filter(|pid| *pid > 0).collect();
-    Ok(Workers { known, are_ready: workers.iter().all(|worker| worker.is_ready()) })
+    Ok(Workers { known, are_ready: workers.iter().all(UwsgiWorker::is_ready) })
 }
 
 /// What reads /proc or a FIFO; `None` if it panicked.
@@ -385,7 +386,7 @@ async fn on_side<A: Send + 'static, T: Send + 'static>(
     what: A,
     work: impl FnOnce(A) -> T + Send + 'static,
 ) -> Option<T> {
-    tokio::task::spawn_blocking(move || work(what)).await.ok()
+    side::run(move || work(what)).await.ok()
 }
 
 /// One byte; a FIFO that nobody reads is an error and not waited for.

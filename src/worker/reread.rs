@@ -52,6 +52,7 @@ impl Worker {
             Done::Examined(findings) => self.examined(findings),
             Done::Asked { process, attempt, answer } => self.answered(process, attempt, answer),
             Done::LookedOutside { process, attempt, answer } => self.looked_outside(process, attempt, answer),
+            Done::OriginsTaken(taken) => self.origins_taken(taken),
             Done::Sought { id, ended, heir } => self.sought(id, ended, heir),
             Done::Swept { process, pid } => self.swept(process, pid),
             Done::Tidied(gone) => self.tidied(&gone),

@@ -13,6 +13,7 @@ use crate::http::Peer;
 use crate::logs::{Level, log};
 use crate::rollout::{Effect, Kind, Operation, Outlook, Phase, Plan, State, Step, Unit};
 use crate::rpc::{Fault, FaultCode, Value};
+use crate::sys::side;
 
 /// Operations that are over and still told of.
 const REMEMBERED_MAX: usize = 20;
@@ -146,7 +147,7 @@ impl Worker {
         };
         let source = self.call.source.clone();
         let done = self.done_sender.clone();
-        tokio::task::spawn_blocking(move || {
+        side::run(move || {
             let known = candidates.into_iter().map(|candidate| {
                 let replacement = if wish.rolling {
                     Ok(Replacement { strategy: Strategy::Rolling, trigger: None, reason: String::new() })

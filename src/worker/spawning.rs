@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use super::cgroups::Room;
 use super::environment_file;
 use super::launch::LaunchRecord;
+use super::origin::PlanSums;
 use super::probing::{self, Tracks};
 use super::program_sockets::SharedSocket;
 use super::scarcity;
@@ -65,6 +66,8 @@ pub(super) struct Provision {
     /// Of the cgroup that the child is to enter.
     pub(super) door: Option<OwnedFd>,
     pub(super) tracks: Tracks,
+    /// What its origin is taken from.
+    pub(super) sums: PlanSums,
 }
 
 /// What a run needs, or why there is none.
@@ -291,11 +294,12 @@ impl SpawnQueue {
                 wanted,
                 made.and_then(|()| server_names::refuse_twin(&process)).and_then(|()| {
                     let mut plan = prepare(&group, &process, &heritage)?;
+                    let sums = PlanSums::of(&plan);
                     let tracks = tracks(&process, logs, &mut plan)?;
                     plan.is_confined = room.as_ref().is_some_and(Room::is_required);
                     let door = room.map_or(Ok(None), |room| room.door())?;
                     plan.enters_cgroup = door.is_some();
-                    Ok(Provision { plan, door, tracks })
+                    Ok(Provision { plan, door, tracks, sums })
                 }),
             ));
         });

@@ -26,6 +26,8 @@ use super::journal::{self, Journal, Snapshot};
 use super::launch::{self, LaunchRecord};
 use super::logfiles::{Clearing, make_auto_logs};
 use super::memory;
+use super::origins::Origins;
+use super::outside::Searches;
 use super::persistence::{self, Persistence};
 use super::pidfile::{self, Claim};
 use super::post_mortem::Morgue;
@@ -264,6 +266,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
         taps,
         probes,
         operations,
+        origins,
     } = snapshot;
     // A daemon that goes on after a crash was launched anew.
     let launch = inventory.held.remove(launch::HELD_NAME).and_then(|launch| memory::read(launch).ok());
@@ -298,6 +301,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     let mut worker = assemble(state, keeper, inventory.held, pid, listeners)?;
     worker.probes = Probes::resume(probes);
     worker.rollouts = Rollouts::resume(operations);
+    worker.origins = Origins::resume(origins);
     worker.take_mailboxes();
     worker.leaving = leaving;
     worker.growing = growing;
@@ -425,7 +429,9 @@ fn assemble(
         taps,
         probes: Probes::default(),
         rollouts: Rollouts::default(),
-        searches: super::outside::Searches::default(),
+        searches: Searches::default(),
+        origins: Origins::default(),
+        usage_turn: Arc::default(),
         gone: Vec::new(),
         held,
         tap_records,

@@ -95,7 +95,7 @@ impl Worker {
     }
 
     /// The groups with all their processes, also those that an update could not remove.
-    fn actual_groups(&self) -> Vec<GroupConfig> {
+    pub(super) fn actual_groups(&self) -> Vec<GroupConfig> {
         let actual = self.active.values().map(|group| {
             let mut group = group.clone();
             for process in self.engine.group_members(&group.name).unwrap_or_default() {

@@ -18,6 +18,9 @@ use super::ear::TapRecord;
 use super::invocation::Call;
 use super::journal::{self, Change, Journal, Snapshot};
 use super::launch::LaunchRecord;
+use super::origin::OriginRecord;
+use super::origins::Origins;
+use super::outside::Searches;
 use super::persistence::Persistence;
 use super::post_mortem::{Case, Morgue};
 use super::probing::Probes;
@@ -77,6 +80,8 @@ pub(super) enum Done {
     Asked { process: ProcessId, attempt: u32, answer: Result<(), String> },
     /// What a held start waits for outside was asked for.
     LookedOutside { process: ProcessId, attempt: u32, answer: Result<(), String> },
+    /// What children were made from.
+    OriginsTaken(Vec<OriginRecord>),
     /// Whether what a child left behind goes on as its program.
     Sought { id: u64, ended: keeper::Ended, heir: Option<Identity> },
     /// What was left of a child's tree is ended.
@@ -141,7 +146,11 @@ pub(super) struct Worker {
     /// Processes that are being replaced.
     pub(super) rollouts: Rollouts,
     /// What held starts wait for outside.
-    pub(super) searches: super::outside::Searches,
+    pub(super) searches: Searches,
+    /// What the children were made from.
+    pub(super) origins: Origins,
+    /// Held by the one look at what processes use that is under way.
+    pub(super) usage_turn: Arc<tokio::sync::Mutex<()>>,
     /// Children whose end is announced and whose output is all heard: news for the events room.
     pub(super) gone: Vec<u64>,
     /// What the keeper held for a predecessor and nobody has taken in hand yet.
@@ -369,6 +378,7 @@ impl Worker {
                     taps: self.taps.changes(),
                     probes: self.probes.changes(),
                     operations: self.rollouts.changes(),
+                    origins: self.origins.changes(),
                 };
                 match if change.is_empty() { Ok(()) } else { journal.append(&change) } {
                     // Its disk may be full: memory is not.
@@ -391,6 +401,7 @@ impl Worker {
                 self.taps.journalled();
                 self.probes.journalled();
                 self.rollouts.journalled();
+                self.origins.journalled();
             }
             Err(error) => {
                 log(
@@ -419,6 +430,7 @@ impl Worker {
             taps: self.taps.records(),
             probes: self.probes.records(),
             operations: self.rollouts.records(),
+            origins: self.origin_records(),
         };
         let journal = self.persistence.begin_journal(&snapshot);
         self.tell_of_persistence();

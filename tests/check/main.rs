@@ -6,6 +6,7 @@
 
 mod broken;
 mod program;
+mod strategies;
 #[path = "../conformance/wait.rs"]
 mod wait;
 

@@ -8,6 +8,8 @@ mod daemon;
 #[path = "../fixture/notice.rs"]
 mod notice;
 mod outcome;
+#[path = "../fixture/seat.rs"]
+mod seat;
 mod terminal;
 mod unanswered;
 #[path = "../fixture/venv.rs"]

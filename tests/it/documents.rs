@@ -141,9 +141,16 @@ fn the_summary_lists_every_document() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let mut missing = Vec::new();
     for path in files("docs").into_iter().filter(|path| path.extension().is_some_and(|end| end == "md")) {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        // States are a part of the architecture.
-        let in_readme = name == "states.md" || readme.contains(&format!("(docs/{name})"));
+        let name = short(&path).trim_start_matches("docs/").to_owned();
+        let in_readme = match name.split_once('/') {
+            // The pages of a folder are listed by its own.
+            Some((folder, page)) if page != "README.md" => {
+                let index = fs::read_to_string(root().join("docs").join(folder).join("README.md")).unwrap();
+                index.contains(&format!("({page})"))
+            }
+            // States are a part of the architecture.
+            _ => name == "states.md" || readme.contains(&format!("(docs/{name})")),
+        };
         if name != "SUMMARY.md" && !(in_readme && summary.contains(&format!("({name})"))) {
             missing.push(name);
         }

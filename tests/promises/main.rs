@@ -40,12 +40,16 @@ mod postgres;
 mod program_sockets;
 mod readiness;
 mod rolling;
+#[path = "../fixture/seat.rs"]
+mod seat;
 mod server_names;
 mod socket_file;
+mod staleness;
 mod subject;
 mod thousand_programs;
 mod update;
 mod upgrade;
+mod usage;
 #[path = "../fixture/venv.rs"]
 mod venv;
 mod worker_death;

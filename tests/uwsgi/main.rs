@@ -40,6 +40,7 @@ ours_alone![
     uwsgi_is_restarted_at_its_socket_and_nobody_is_refused,
     successors_of_gunicorn_fail_no_request,
     successors_of_uwsgi_fail_no_request,
+    top_shows_each_uwsgi_worker,
 ];
 
 const NAMES: [&str; 4] = ["galaxy:web", "galaxy:handler0", "galaxy:handler1", "galaxy:handler2"];
@@ -83,6 +84,26 @@ fn the_scaling_pages_deployment_lives(subject: Subject) {
     let left: Vec<i32> = children_of(daemon.pid()).into_iter().filter(|pid| Some(*pid) != worker_of(daemon)).collect();
     assert!(left.is_empty(), "{left:?}");
     assert!(server.refuses());
+}
+
+fn top_shows_each_uwsgi_worker(subject: Subject) {
+    let Some(server) = Server::start(subject) else { return };
+    let daemon = &server.daemon;
+    let galaxyctl = std::path::Path::new(env!("CARGO_BIN_EXE_galaxyctl"));
+    wait::until("two workers that have served", || {
+        server.answer();
+        let mut command = std::process::Command::new(galaxyctl);
+        command.arg("-c").arg(daemon.path("supervisord.conf")).args(["top", "--once", "--json", "galaxy:web"]);
+        let output = command.output().unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
+        let web = &document["processes"][0];
+        let workers = web["workers"].as_array().ok_or_else(|| document.to_string())?;
+        let idle = workers.iter().all(|worker| worker["state"] == "idle" && worker["memory_kb"].as_i64() > Some(0));
+        let requests: i64 = workers.iter().filter_map(|worker| worker["requests"].as_i64()).sum();
+        let told =
+            web["server"] == "uwsgi" && web["pid"] == daemon.process_pid("galaxy:web") && web["trouble"].is_null();
+        if workers.len() == 2 && idle && requests > 0 && told { Ok(()) } else { Err(web.to_string()) }
+    });
 }
 
 fn the_deployment_outlives_the_worker(subject: Subject) {

@@ -36,6 +36,7 @@ uwsgi:
   threads: 2
   offload-threads: 1
   http-socket: 127.0.0.1:PORT
+  stats: FOLDER/var/stats.sock
   die-on-term: true
   hook-master-start: unix_signal:2 gracefully_kill_them_all
   hook-master-start: unix_signal:15 gracefully_kill_them_all

@@ -44,6 +44,7 @@ mod stop;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod top;
 pub(super) mod update;
 mod upgrade;
 mod version;
@@ -111,6 +112,7 @@ pub(super) fn find(name: &str, personality: Personality) -> Option<Run> {
         "status" => status::run,
         "stop" => stop::run,
         "tail" => tail::run,
+        "top" => top::run,
         "update" => update::run,
         "upgrade" => upgrade::run,
         "version" => version::run,

@@ -9,6 +9,7 @@ use crate::ctl::name;
 use crate::ctl::render::Form;
 use crate::ctl::selection::is_excluded;
 use crate::ctl::shell::{Flow, Shell, Upcheck};
+use crate::ctl::staleness;
 use crate::ctl::target::Target;
 use crate::ctl::trouble::Trouble;
 use crate::rpc::{Value, printable};
@@ -39,8 +40,11 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     let wants_causes = wants_all && shell.is_galaxyctl() && failing >= common_cause::TOGETHER_MIN;
     let mut causes = Vec::new();
     if (shell.screen.form() != Form::Plain || wants_causes)
-        && let Some(explanations) = shell.explanations()?
+        && let Some(mut explanations) = shell.explanations()?
     {
+        if shell.is_galaxyctl() && shell.screen.form() != Form::Plain {
+            staleness::attach(&mut explanations, &shell.stale());
+        }
         explanation::attach(&mut listed, &explanations);
         causes = common_cause::lines(&explanations);
     }

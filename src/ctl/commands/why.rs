@@ -6,22 +6,26 @@ use crate::ctl::explanation::Explanation;
 use crate::ctl::fact::Fact;
 use crate::ctl::happening::Happening;
 use crate::ctl::shell::{Flow, Shell, Upcheck};
+use crate::ctl::staleness;
 use crate::ctl::trouble::Trouble;
 
 pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     if shell.upcheck()? == Upcheck::Down {
         return Ok(Flow::Continue);
     }
-    let Some(all) = shell.explanations()? else {
+    let Some(mut all) = shell.explanations()? else {
         shell.problem("Error: this daemon is no galaxyd and does not explain itself; try status and tail", None);
         shell.set_exit(ExitCode::Generic);
         return Ok(Flow::Continue);
     };
+    staleness::attach(&mut all, &shell.stale());
     let words: Vec<&str> = rest.split_whitespace().collect();
     if words.is_empty() || words.contains(&"all") {
         // Unasked, what runs as it should is no news.
-        let is_news =
-            |one: &&Explanation| !words.is_empty() || one.statename != "RUNNING" || !one.left_behind.is_empty();
+        let is_news = |one: &&Explanation| {
+            let is_at_rest = one.statename == "RUNNING" && one.left_behind.is_empty() && one.stale.is_empty();
+            !words.is_empty() || !is_at_rest
+        };
         for one in all.iter().filter(is_news) {
             show(shell, one);
         }

@@ -121,7 +121,7 @@ fn listener_pool(pool: &ListenerPool) -> Value {
 
 fn list_of(command: &str) -> Option<&'static str> {
     Some(match command {
-        "status" | "open" | "why" => "processes",
+        "status" | "open" | "top" | "why" => "processes",
         "pid" => "pids",
         "start" | "stop" | "restart" | "drain" | "scale" | "wait" | "signal" | "clear" | "add" | "remove"
         | "shutdown" | "reload" => "results",
@@ -167,6 +167,7 @@ fn process(process: &ProcessInfo) -> Value {
         "until": explained("until"),
         "held_since": explained("held_since"),
         "next": explained("next"),
+        "stale": explained("stale"),
     })
 }
 

@@ -9,6 +9,7 @@ use super::screen::Colour;
 use crate::ctl::answer::{ConfigInfo, ProcessInfo};
 use crate::ctl::fact::{Change, Fact, GroupAct, Outcome};
 use crate::ctl::name;
+use crate::ctl::staleness::kinds;
 
 /// A fact as a terminal shows it, ended by a line feed.
 pub(super) fn text(fact: &Fact, colour: Colour) -> String {
@@ -46,16 +47,20 @@ fn statuses(processes: &[ProcessInfo], colour: Colour) -> String {
     let mut builder = Builder::default();
     // Only where somebody is asked.
     let has_ready = processes.iter().any(|process| !readiness(process).is_empty());
-    let row = |first: [String; 2], ready: &str, rest: [String; 3]| {
+    let has_stale = processes.iter().any(|process| !kinds(process).is_empty());
+    let row = |first: [String; 2], [ready, stale]: [&str; 2], rest: [String; 3]| {
         let ready = has_ready.then(|| ready.to_owned());
-        first.into_iter().chain(ready).chain(rest).collect::<Vec<_>>()
+        let stale = has_stale.then(|| stale.to_owned());
+        first.into_iter().chain(ready).chain(stale).chain(rest).collect::<Vec<_>>()
     };
-    let head = row(["PROCESS", "STATE"].map(str::to_owned), "READY", ["PID", "UPTIME", "NOTE"].map(str::to_owned));
+    let rest = ["PID", "UPTIME", "NOTE"].map(str::to_owned);
+    let head = row(["PROCESS", "STATE"].map(str::to_owned), ["READY", "STALE"], rest);
     builder.push_record(head);
     for process in processes {
         let (pid, uptime, note) = columns(process);
         let ready = if readiness(process) == "ready" { "yes" } else { readiness(process) };
-        builder.push_record(row([process.namespec(), process.statename.clone()], ready, [pid, uptime, note]));
+        let marks = [ready, &kinds(process)];
+        builder.push_record(row([process.namespec(), process.statename.clone()], marks, [pid, uptime, note]));
     }
     let paints = processes.iter().map(|process| state_colour(&process.statename)).collect();
     draw(builder, paints, colour)
@@ -143,6 +148,7 @@ mod tests {
     use super::*;
     use crate::ctl::explanation::Explanation;
     use crate::ctl::fake::process;
+    use crate::ctl::staleness::Reason;
 
     #[test]
     fn statuses_are_aligned_and_say_everything_without_colour() {
@@ -174,6 +180,26 @@ mod tests {
              g:a       RUNNING   yes     7     0:00:09\n\
              g:b       RUNNING   late    7     0:00:09\n\
              g:c       RUNNING           7     0:00:09\n"
+        );
+    }
+
+    #[test]
+    fn what_is_stale_has_a_column_where_something_is() {
+        let running = |name: &str, kinds: &[&str]| {
+            let mut running = process("g", name, "RUNNING");
+            running.description = "pid 7, uptime 0:00:09".to_owned();
+            let reason = |kind: &&str| Reason { kind: (*kind).to_owned(), detail: "x".to_owned() };
+            let stale = kinds.iter().map(reason).collect();
+            running.explanation = Some(Explanation { stale, ..explanation("") });
+            running
+        };
+        let shown =
+            text(&Fact::Processes(vec![running("a", &["file", "file", "galaxy"]), running("b", &[])]), Colour::Off);
+        assert_eq!(
+            shown,
+            "PROCESS   STATE     STALE          PID   UPTIME    NOTE\n\
+             g:a       RUNNING   file, galaxy   7     0:00:09\n\
+             g:b       RUNNING                  7     0:00:09\n"
         );
     }
 
