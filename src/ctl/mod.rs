@@ -16,6 +16,7 @@ mod fact;
 #[cfg(test)]
 mod fake;
 mod happening;
+mod live;
 mod name;
 mod prompt;
 mod render;

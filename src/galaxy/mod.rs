@@ -11,15 +11,15 @@ mod program;
 mod reference;
 mod rules;
 mod sarif;
-pub mod uwsgi;
 mod web_server;
 
-/// The configuration reads it too, so it is a room of its own.
+/// The configuration reads them too.
+pub use crate::config::uwsgi;
 pub use crate::yaml;
 pub use deployment::Location;
 pub use finding::{Finding, Severity};
 pub use footing::{Footing, footing};
 pub use reference::reference_markdown;
-pub use rules::{RULES, Rule, check, concerns, rule};
+pub use rules::{LiveProcess, RULES, Rule, check, check_beside, concerns, rule};
 pub use sarif::{Other, sarif};
 pub use web_server::{WebServer, web_server};

@@ -71,7 +71,12 @@ impl Invocation {
     /// Takes a command line apart; `None` if it is not known to be of Galaxy.
     #[must_use]
     pub(super) fn of(command: &str) -> Option<Self> {
-        let mut words = shlex::split(command).ok()?;
+        Self::of_words(shlex::split(command).ok()?)
+    }
+
+    /// The same of words that are apart already.
+    #[must_use]
+    pub(super) fn of_words(mut words: Vec<String>) -> Option<Self> {
         let mut wrapper = None;
         for _ in 0..WRAPPERS_DEEP_MAX {
             let name = base(words.first()?).to_owned();

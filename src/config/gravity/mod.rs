@@ -18,6 +18,7 @@ mod settings;
 mod stop_time;
 #[cfg(test)]
 mod tests;
+mod uwsgi_era;
 
 use instance::Instance;
 use layout::Layout;
@@ -27,6 +28,7 @@ use super::span::FileId;
 pub(crate) use layout::Origins;
 pub use overview::{GalaxyInstance, GalaxyService, galaxy_instances, is_galaxy_yml};
 pub(crate) use reading::Reading;
+pub(crate) use uwsgi_era::STRATEGY;
 
 /// One file to read: its name as it was given, its place in the list, its text.
 pub(crate) type Named<'n> = (&'n str, FileId, &'n str);
