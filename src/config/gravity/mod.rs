@@ -28,7 +28,6 @@ use super::span::FileId;
 pub(crate) use layout::Origins;
 pub use overview::{GalaxyInstance, GalaxyService, galaxy_instances, is_galaxy_yml};
 pub(crate) use reading::Reading;
-pub(crate) use uwsgi_era::STRATEGY;
 
 /// One file to read: its name as it was given, its place in the list, its text.
 pub(crate) type Named<'n> = (&'n str, FileId, &'n str);

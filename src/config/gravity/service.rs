@@ -66,12 +66,11 @@ pub(super) struct Workshop<'i> {
 pub(super) fn services(reading: &mut Reading<'_>, instance: &Instance) -> Vec<Service> {
     let jobs = JobConfig::read(reading, instance);
     let workshop = Workshop { instance, jobs: &jobs };
-    let mut services = match &instance.uwsgi {
-        Some(section) => uwsgi_era::services(reading, &workshop, section),
-        None => {
-            uwsgi_era::refuse_strategy(reading, instance);
-            plain_services::services(reading, &workshop)
-        }
+    let mut services = if let Some(section) = &instance.uwsgi {
+        uwsgi_era::services(reading, &workshop, section)
+    } else {
+        uwsgi_era::refuse_strategy(reading, instance);
+        plain_services::services(reading, &workshop)
     };
     services.extend(handlers::static_handlers(reading, &workshop));
     services.extend(handlers::dynamic_handlers(reading, &workshop));

@@ -14,7 +14,7 @@ use crate::config::uwsgi::{UwsgiOption, UwsgiOptions};
 use crate::yaml::Mark;
 
 /// `--strategy` of the command line, and what says the same to the client.
-pub(crate) const STRATEGY: &str = "GALAXYD_STRATEGY";
+const STRATEGY: &str = "GALAXYD_STRATEGY";
 
 const SECTION: &str = "uwsgi";
 

@@ -75,16 +75,13 @@ fn handler(
     if handlers.into_iter().any(|program| server_name(&program.invocation) == name) {
         return;
     }
-    match program.filter(|program| program.role == Role::Handler) {
-        Some(program) => {
-            let now = server_name(&program.invocation);
-            let text = format!("{} is the handler {name} and would be {now}", process.shown());
-            findings.add("GX052", deployment.place(program, "command"), text);
-        }
-        None => {
-            let text = format!("{} is the handler {name}, which this configuration does not have", process.shown());
-            findings.add("GX050", None, text);
-        }
+    if let Some(program) = program.filter(|program| program.role == Role::Handler) {
+        let now = server_name(&program.invocation);
+        let text = format!("{} is the handler {name} and would be {now}", process.shown());
+        findings.add("GX052", deployment.place(program, "command"), text);
+    } else {
+        let text = format!("{} is the handler {name}, which this configuration does not have", process.shown());
+        findings.add("GX050", None, text);
     }
 }
 
