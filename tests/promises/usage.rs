@@ -108,8 +108,10 @@ fn time_memory_restarts_and_workers_are_told() {
 
 #[test]
 fn top_is_one_screen_that_keys_sort_filter_restart_and_leave() {
-    let daemon =
-        galaxyd("", "[program:cat]\ncommand=cat\nstartsecs=0\n[program:web]\ncommand=sleep 1000\nstartsecs=0\n");
+    let daemon = galaxyd(
+        "",
+        "[program:cat]\ncommand=sh -c 'echo purring; exec cat'\nstartsecs=0\n[program:web]\ncommand=sleep 1000\nstartsecs=0\n",
+    );
     daemon.wait_running(&["cat", "web"]);
     let mut command = Command::new(env!("CARGO_BIN_EXE_galaxyctl"));
     command.arg("-c").arg(daemon.path("supervisord.conf")).arg("top");
@@ -136,6 +138,8 @@ fn top_is_one_screen_that_keys_sort_filter_restart_and_leave() {
     seat.see("filter: cat");
     seat.type_in("l");
     seat.see("Press Ctrl-C to exit");
+    // The stream begins when Ctrl-C is waited for.
+    seat.see("purring");
     kill(Pid::from_raw(i32::try_from(seat.child.id()).unwrap()), Signal::SIGINT).unwrap();
     seat.see("\u{1b}[?1049h");
     seat.see("> cat");

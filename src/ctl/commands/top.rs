@@ -109,12 +109,22 @@ fn once(shell: &mut Shell, question: &Question) -> Result<(), Trouble> {
 
 /// Until the person has seen enough.
 fn live(shell: &mut Shell, question: &Question, colour: Colour) -> Result<(), Trouble> {
+    // A signal that ended the program would leave the terminal as it is drawn on.
+    shell.console.catch_interrupts()?;
+    let outcome = turns(shell, question, colour);
+    shell.console.restore_interrupts();
+    outcome
+}
+
+/// The screen and the commands that keys ask for, by turns.
+fn turns(shell: &mut Shell, question: &Question, colour: Colour) -> Result<(), Trouble> {
     let mut board = Board::new(question.order.unwrap_or(Order::Cpu));
     loop {
         let screen = LiveScreen::begin(colour)?;
         let wish = watch(shell, question, &screen, &mut board)?;
         // Commands print on the terminal as it was.
         drop(screen);
+        shell.console.restore_interrupts();
         let (command, words) = match &wish {
             Wish::Leave => return Ok(()),
             Wish::Restart(name) => ("restart", name.clone()),
@@ -128,6 +138,7 @@ fn live(shell: &mut Shell, question: &Question, colour: Colour) -> Result<(), Tr
         if matches!(wish, Wish::Restart(_)) {
             shell.console.ask("Press Enter to go back to top ")?;
         }
+        shell.console.catch_interrupts()?;
     }
 }
 
