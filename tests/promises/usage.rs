@@ -93,10 +93,8 @@ fn time_memory_restarts_and_workers_are_told() {
     let table = daemon.ctl(&["top", "--sort=name", "web"]).stdout;
     let lines: Vec<&str> = table.lines().collect();
     assert!(lines.len() == 3 && lines[0].starts_with("PROCESS") && lines[1].starts_with("web"), "{table}");
-    assert!(
-        lines[2].contains("busy\\u{1b}[2J") && lines[2].contains("12 requests, 1 now, 1 raised, 1.5 s running"),
-        "{table}"
-    );
+    assert!(lines[2].contains(" busy") && !table.contains('\u{1b}'), "{table}");
+    assert!(lines[2].contains("12 requests, 1 now, 1 raised, 1.5 s running"), "{table}");
     let wrong = daemon.ctl(&["top", "--sort=size"]);
     assert!(
         wrong.stdout.contains("--sort is one of cpu, memory, restarts, name") && wrong.code != Some(0),
