@@ -116,6 +116,7 @@ pub const COMMANDS: &[CommandLine] = &[
                  warnings",
             ),
             ("check --sarif <file>", "Report in SARIF 2.1.0, for code scanning"),
+            ("check --live", "Look at the running daemon, too: what its processes run, and what an update would cost"),
         ],
         words: Words::File,
         origin: Origin::Galaxyd,
@@ -590,6 +591,15 @@ pub const COMMANDS: &[CommandLine] = &[
 #[must_use]
 pub fn command(name: &str) -> Option<&'static CommandLine> {
     COMMANDS.iter().find(|command| command.name == name)
+}
+
+/// Other names that Gravity's users know commands by. Its `reload` is none of them: that is Supervisor's.
+const ALIASES: &[(&str, &str)] = &[("configs", "list"), ("get", "show"), ("supervisorctl", "pm")];
+
+/// The name of the command that galaxyctl is told by this one.
+#[must_use]
+pub fn canonical(name: &str) -> &str {
+    ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name)
 }
 
 impl CommandLine {

@@ -4,10 +4,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 
 use super::Parsed;
 use super::commands::{self, COMMANDS, CommandLine, Origin, Words};
+use super::galaxyd::configurations;
 use super::getopt::{Opt, Takes, getopt};
 use super::supervisorctl::CtlOptions;
 use crate::config::{self, Plugins};
@@ -38,9 +40,15 @@ pub fn definition() -> Command {
 
 fn options() -> Vec<Arg> {
     vec![
-        value('c', "configuration", "FILE", "The configuration file [default: the usual places are searched]")
-            .value_parser(value_parser!(PathBuf))
-            .value_hint(ValueHint::FilePath),
+        value(
+            'c',
+            "configuration",
+            "FILE",
+            "The configuration file; of galaxy.yml there may be several [default: the usual places are searched]",
+        )
+        .value_parser(value_parser!(PathBuf))
+        .value_hint(ValueHint::FilePath)
+        .action(ArgAction::Append),
         value('s', "serverurl", "URL", "Where the daemon listens: unix:///PATH, http://HOST:PORT or https://HOST:PORT")
             .value_parser(url),
         value('u', "username", "NAME", "The login's name"),
@@ -90,7 +98,9 @@ fn subcommand(line: &'static CommandLine) -> Command {
             let command = command.arg(words.num_args(0..=1).value_hint(ValueHint::FilePath));
             match name {
                 "config" => command.arg(format_option()).arg(sample_option()),
-                "check" => command.arg(flag("sarif", "Report in SARIF 2.1.0, for code scanning")),
+                "check" => command
+                    .arg(flag("sarif", "Report in SARIF 2.1.0, for code scanning"))
+                    .arg(flag("live", "Look at the processes of the running daemon, too")),
                 _ => command,
             }
         }
@@ -156,13 +166,15 @@ pub struct Galaxyctl {
     /// `config --format`; `sample` for `config --sample`, `sarif` for `check --sarif`.
     pub format: String,
     pub migration: Migration,
+    /// `check --live`.
+    pub live: bool,
 }
 
 impl Galaxyctl {
     /// A command line of supervisorctl, which has none of galaxyctl's own options.
     #[must_use]
     pub fn supervisorctl(options: CtlOptions) -> Self {
-        Self { options, format: String::new(), migration: Migration::default() }
+        Self { options, format: String::new(), migration: Migration::default(), live: false }
     }
 }
 
@@ -188,13 +200,13 @@ pub fn parse(args: &[String]) -> Result<Parsed<Galaxyctl>, clap::Error> {
         let matches = definition.try_get_matches_from(argv(&args, &[], &[]));
         return matches.map_or_else(printed, |matches| {
             let words = matches.subcommand().map(|(name, _)| name.to_owned()).into_iter().collect();
-            Ok(Parsed::Run(read(&matches, words)))
+            Ok(Parsed::Run(read(&matches, words)?))
         });
     };
-    let known = words.first().and_then(|name| commands::command(name));
+    let known = words.first().and_then(|name| commands::command(commands::canonical(name)));
     let Some((line, after)) = known.zip(words.split_first().map(|(_, after)| after)) else {
         let matches = definition.try_get_matches_from(argv(before, &[], &[]));
-        return matches.map_or_else(printed, |matches| Ok(Parsed::Run(read(&matches, words.to_vec()))));
+        return matches.map_or_else(printed, |matches| Ok(Parsed::Run(read(&matches, words.to_vec())?)));
     };
     let (hoisted, mut plain) = hoist(&definition, line, after);
     let mut options = before.to_vec();
@@ -212,7 +224,7 @@ pub fn parse(args: &[String]) -> Result<Parsed<Galaxyctl>, clap::Error> {
         Err(error) => printed(error),
         Ok(matches) => {
             plain.insert(0, line.name.to_owned());
-            Ok(Parsed::Run(read(&matches, plain)))
+            Ok(Parsed::Run(read(&matches, plain)?))
         }
     }
 }
@@ -287,7 +299,9 @@ fn is_general(definition: &Command, option: &str) -> bool {
     definition.get_arguments().any(|arg| arg.get_long() == name)
 }
 
-fn read(matches: &ArgMatches, words: Vec<String>) -> Galaxyctl {
+fn read(matches: &ArgMatches, words: Vec<String>) -> Result<Galaxyctl, clap::Error> {
+    let refused = |message| definition().error(ErrorKind::ValueValidation, message);
+    let configuration = configurations(matches).map_err(refused)?;
     let text = |name: &str| matches.get_one::<String>(name).cloned();
     let config = matches.subcommand_matches("config");
     let is_sarif = matches.subcommand_matches("check").is_some_and(|check| check.get_flag("sarif"));
@@ -296,9 +310,9 @@ fn read(matches: &ArgMatches, words: Vec<String>) -> Galaxyctl {
         Some(config) if config.get_flag("sample") => Some("sample".to_owned()),
         config => config.and_then(|config| config.get_one::<String>("format").cloned()),
     };
-    Galaxyctl {
+    Ok(Galaxyctl {
         options: CtlOptions {
-            configuration: matches.get_one::<PathBuf>("configuration").cloned(),
+            configuration,
             serverurl: text("serverurl"),
             username: text("username"),
             password: text("password"),
@@ -314,7 +328,8 @@ fn read(matches: &ArgMatches, words: Vec<String>) -> Galaxyctl {
         },
         format: format.unwrap_or_else(|| "ini".to_owned()),
         migration: matches.subcommand_matches("migrate").map(migration).unwrap_or_default(),
-    }
+        live: matches.subcommand_matches("check").is_some_and(|check| check.get_flag("live")),
+    })
 }
 
 fn migration(matches: &ArgMatches) -> Migration {

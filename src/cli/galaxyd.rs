@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 
 use super::Parsed;
 use super::supervisord::{DaemonOptions, ROWS};
-use crate::config::Source;
+use crate::config::{Source, is_galaxy_yml};
 
 /// What galaxyd was asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,20 @@ pub fn definition() -> Command {
                 .allow_hyphen_values(true)
                 .value_parser(value_parser!(PathBuf))
                 .value_hint(ValueHint::FilePath)
-                .help("The configuration file, Supervisor's or galaxyd.toml [default: the usual places are searched]"),
+                .action(ArgAction::Append)
+                .help(
+                    "The configuration file: Supervisor's, galaxyd.toml or galaxy.yml, of which there may be several \
+                     [default: the usual places are searched]",
+                ),
+            Arg::new("state-dir")
+                .long("state-dir")
+                .value_name("DIR")
+                .value_hint(ValueHint::DirPath)
+                .help("With galaxy.yml: where Gravity's data are; the variable GRAVITY_STATE_DIR says the same"),
+            Arg::new("strategy").long("strategy").value_name("STRATEGY").help(
+                "With a galaxy.yml that has a uwsgi section: webless:N adds N job handlers; the variable \
+                     GALAXYD_STRATEGY says the same",
+            ),
             flag("check", "Report every problem of the configuration and exit; 2 if the daemon would refuse it"),
             flag("json", "With --check: report as JSON").requires("check"),
             flag("no-keeper", "Run keeper and worker in one process, for debugging"),
@@ -118,8 +131,15 @@ pub fn parse(args: &[String], source: &dyn Source) -> Result<Parsed<GalaxydOptio
 }
 
 fn read(matches: &ArgMatches, source: &dyn Source) -> Result<DaemonOptions, String> {
+    let named = |option: &str, variable: &str| {
+        matches.get_one::<String>(option).map(|text| (variable.to_owned(), text.clone()))
+    };
     let mut options = DaemonOptions {
-        configuration: matches.get_one::<PathBuf>("configuration").cloned(),
+        configuration: configurations(matches)?,
+        variables: [named("state-dir", "GRAVITY_STATE_DIR"), named("strategy", "GALAXYD_STRATEGY")]
+            .into_iter()
+            .flatten()
+            .collect(),
         ..DaemonOptions::default()
     };
     for row in ROWS {
@@ -133,6 +153,16 @@ fn read(matches: &ArgMatches, source: &dyn Source) -> Result<DaemonOptions, Stri
         }
     }
     Ok(options)
+}
+
+/// Several files as one name.
+pub(super) fn configurations(matches: &ArgMatches) -> Result<Option<PathBuf>, String> {
+    let files: Vec<PathBuf> = matches.get_many("configuration").into_iter().flatten().cloned().collect();
+    if files.len() > 1 && !files.iter().all(|file| is_galaxy_yml(file)) {
+        return Err("several configuration files can only be galaxy.yml (their names end in .yml or .yaml)".to_owned());
+    }
+    let names: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
+    Ok((!names.is_empty()).then(|| PathBuf::from(names.join(":"))))
 }
 
 #[cfg(test)]
@@ -163,11 +193,25 @@ mod tests {
     fn what_is_new_is_read() {
         let parsed = run("--check --json --no-keeper").ok();
         let expected = GalaxydOptions {
-            daemon: DaemonOptions { configuration: None, overrides: Overrides::default() },
+            daemon: DaemonOptions { overrides: Overrides::default(), ..DaemonOptions::default() },
             task: Task::Check(Report::Json),
             keeper: KeeperMode::Together,
         };
         assert_eq!(parsed, Some(Parsed::Run(expected)));
+    }
+
+    #[test]
+    fn several_galaxy_yml_are_one_configuration() {
+        let configuration = |line| match run(line) {
+            Ok(Parsed::Run(options)) => options.daemon.configuration,
+            other => panic!("{line}: {other:?}"),
+        };
+        assert_eq!(configuration("-c a.yml -c b.yaml"), Some("a.yml:b.yaml".into()));
+        assert_eq!(configuration(""), None);
+        assert_eq!(run("-c a.yml -c b.conf").map_err(|error| error.exit_code()), Err(2));
+        let Ok(Parsed::Run(options)) = run("--state-dir /s --strategy webless:3") else { panic!("refused") };
+        let wanted = [("GRAVITY_STATE_DIR", "/s"), ("GALAXYD_STRATEGY", "webless:3")];
+        assert_eq!(options.daemon.variables, wanted.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
 
     #[test]

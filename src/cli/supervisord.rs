@@ -13,6 +13,8 @@ pub struct DaemonOptions {
     pub configuration: Option<PathBuf>,
     /// What stands over the file.
     pub overrides: Overrides,
+    /// Options that say what a variable of the environment would say to whoever reads the file.
+    pub variables: Vec<(String, String)>,
 }
 
 /// The options by meaning.

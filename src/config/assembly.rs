@@ -39,6 +39,13 @@ pub(crate) fn dialect_of(name: &str) -> Dialect {
     }
 }
 
+/// The files that the name of a configuration means: several galaxy.yml are joined by colons, as in `GRAVITY_CONFIG_FILE`.
+pub(crate) fn files_of(name: &str) -> Vec<&str> {
+    let names: Vec<&str> = name.split(':').collect();
+    let is_list = names.len() > 1 && names.iter().all(|name| dialect_of(name) == Dialect::Galaxy);
+    if is_list { names } else { vec![name] }
+}
+
 impl<'a> Assembly<'a> {
     pub(crate) fn new(source: &'a dyn Source) -> Self {
         Self {
@@ -54,19 +61,44 @@ impl<'a> Assembly<'a> {
 
     /// Reads the file that was named; `false` if nothing can be known of it.
     pub(crate) fn read_main(&mut self, name: &str) -> bool {
-        let bytes = match self.source.read(Path::new(name)) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                let text = match error {
-                    ReadError::Missing => format!("could not find config file {name}"),
-                    _ => format!("could not read config file {name}"),
-                };
-                self.problems.push(Problem::error(text).help(error.to_string()));
-                return false;
-            }
-        };
+        let names = files_of(name);
+        if names.len() > 1 {
+            return self.read_galaxies(&names);
+        }
+        let Some(bytes) = self.bytes_of(name) else { return false };
         let directory = path::absolute(path::dirname(name), self.source);
         self.take(name, &bytes, directory, None)
+    }
+
+    fn bytes_of(&mut self, name: &str) -> Option<Vec<u8>> {
+        let error = match self.source.read(Path::new(name)) {
+            Ok(bytes) => return Some(bytes),
+            Err(error) => error,
+        };
+        let text = match error {
+            ReadError::Missing => format!("could not find config file {name}"),
+            _ => format!("could not read config file {name}"),
+        };
+        self.problems.push(Problem::error(text).help(error.to_string()));
+        None
+    }
+
+    /// Several galaxy.yml, each an instance or more of one daemon; `false` if one of them cannot be read.
+    fn read_galaxies(&mut self, names: &[&str]) -> bool {
+        let mut texts = Vec::new();
+        for name in names {
+            let Some(bytes) = self.bytes_of(name) else { return false };
+            match ini::decode(&bytes) {
+                Ok(text) => texts.push(text.to_owned()),
+                Err(error) => {
+                    let text = format!("{name}: {}", error.message);
+                    self.problems.push(Problem::error(text).help("save the file as UTF-8"));
+                    return false;
+                }
+            }
+        }
+        let texts: Vec<(&str, &str)> = names.iter().copied().zip(texts.iter().map(String::as_str)).collect();
+        self.take_galaxies(&texts)
     }
 
     /// Reads the files that `[include]` names, if the main file has that section.
@@ -135,12 +167,12 @@ impl<'a> Assembly<'a> {
         }
     }
 
-    /// Adds what a galaxy.yml stands for; `false` if it cannot be read.
-    fn take_galaxy(&mut self, name: &str, text: &str) -> bool {
+    /// Adds what galaxy.yml stands for, each by its name and text; `false` if nothing can be known of it.
+    fn take_galaxies(&mut self, texts: &[(&str, &str)]) -> bool {
         let Self { source, files, directories, problems, .. } = self;
         let mut reading = gravity::Reading { source: *source, problems, files, directories };
-        let file = reading.add(name, text);
-        let (sections, origins) = gravity::read(&mut reading, &[(name, file, text)]);
+        let named: Vec<_> = texts.iter().map(|(name, text)| (*name, reading.add(name, text), *text)).collect();
+        let (sections, origins) = gravity::read(&mut reading, &named);
         let is_whole = sections.sections.keys().any(|name| name.starts_with("program:"));
         self.sections.merge(sections);
         self.origins = origins;
@@ -163,7 +195,7 @@ impl<'a> Assembly<'a> {
         let read = match dialect_of(name) {
             Dialect::Ini => read_ini(name, &text, file, included_from),
             Dialect::Native => native::read(&text, file, included_from),
-            Dialect::Galaxy if included_from.is_none() => return self.take_galaxy(name, &text),
+            Dialect::Galaxy if included_from.is_none() => return self.take_galaxies(&[(name, &text)]),
             Dialect::Galaxy => (None, vec![not_included(name, file)]),
         };
         self.files.push((PathBuf::from(name), text));

@@ -49,6 +49,14 @@ impl HostSource {
         self
     }
 
+    /// The same host with these variables over those of the environment: what options of the command line stand for.
+    #[must_use]
+    pub fn with_variables(mut self, variables: &[(String, String)]) -> Self {
+        self.environment.retain(|(name, _)| !variables.iter().any(|(over, _)| over == name));
+        self.environment.extend_from_slice(variables);
+        self
+    }
+
     fn at(&self, path: &Path) -> PathBuf {
         // An empty name is no name of the working directory.
         if path.is_absolute() || path.as_os_str().is_empty() {

@@ -56,6 +56,7 @@ pub mod shlex;
 mod source;
 mod span;
 mod suspicion;
+pub mod uwsgi;
 pub mod value;
 
 pub use assembly::FILES_MAX;

@@ -181,6 +181,7 @@ impl Stage {
             configuration: None,
             format: "ini".to_owned(),
             migration: crate::cli::galaxyctl::Migration::default(),
+            live: false,
             plugins: crate::config::Plugins::Refused,
         };
         let screen = Screen::new(self.form, hints, out.clone(), err.clone());

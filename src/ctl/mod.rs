@@ -19,6 +19,7 @@ mod fake;
 mod handlers;
 mod happening;
 mod job_report;
+mod live;
 mod name;
 mod operation;
 mod operations;

@@ -14,7 +14,7 @@ use super::render::{Form, Screen};
 use super::suggest;
 use super::trouble::Trouble;
 use crate::cli::Personality;
-use crate::cli::commands::{CommandLine, command as cli_command};
+use crate::cli::commands::{CommandLine, canonical, command as cli_command};
 use crate::cli::galaxyctl::Migration;
 use crate::config;
 use crate::rpc::{FaultCode, Value};
@@ -38,6 +38,8 @@ pub(super) struct Session {
     /// `config --format`, `check --sarif`.
     pub format: String,
     pub migration: Migration,
+    /// `check --live`.
+    pub live: bool,
     /// Whether plug-ins that a configuration names are refused.
     pub plugins: config::Plugins,
 }
@@ -128,6 +130,7 @@ impl Shell {
         }
         let name_end = line.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(line.len());
         let (name, rest) = line.split_at(name_end);
+        let name = if self.is_galaxyctl() { canonical(name) } else { name };
         let mut rest = rest.trim().to_owned();
         let Some(command) = commands::find(name, self.session.personality) else {
             return self.unknown(&line, name);

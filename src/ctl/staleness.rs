@@ -36,6 +36,12 @@ impl Reason {
 }
 
 impl Stale {
+    /// The sentence about one kind of reason, if this is about that process.
+    pub(super) fn reason(&self, group: &str, name: &str, kind: &str) -> Option<&str> {
+        let mut reasons = self.reasons.iter().filter(|_| self.group == group && self.name == name);
+        reasons.find(|reason| reason.kind == kind).map(|reason| reason.detail.as_str())
+    }
+
     fn read(value: &Value) -> Result<Self, CallError> {
         Ok(Self {
             group: answer::text(value, "group")?,

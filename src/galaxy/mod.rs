@@ -14,10 +14,10 @@ mod replacing;
 mod rules;
 mod sarif;
 mod server_name;
-pub mod uwsgi;
 mod web_server;
 
-/// The configuration reads it too, so it is a room of its own.
+/// The configuration reads them too.
+pub use crate::config::uwsgi;
 pub use crate::yaml;
 pub use deployment::Location;
 pub use finding::{Finding, Severity};
@@ -25,7 +25,7 @@ pub use footing::{Footing, footing};
 pub use handlers::{DEFAULT_TAG, Intake, JobHandler, JobSystem, ServerName, job_systems};
 pub use reference::reference_markdown;
 pub use replacing::{Replacement, family, replacement};
-pub use rules::{RULES, Rule, check, concerns, rule};
+pub use rules::{LiveProcess, RULES, Rule, check, check_beside, concerns, rule};
 pub use sarif::{Other, sarif};
 pub use server_name::{ServerIdentity, refuse_twins};
 pub use web_server::{WebServer, web_server};

@@ -19,6 +19,9 @@ tells about one rule. A rule is silent where what it asks for is not known: a fi
 | warning | trouble is likely |
 | advice | it could be better |
 
+With `--live` the daemon of this configuration is asked, too: what its processes run, whether they are ready, and what an update
+would cost the jobs of handlers that it takes away or renames.
+
 | exit code of `galaxyctl check` | means |
 | --- | --- |
 | 0 | nothing, or advice only |

@@ -121,6 +121,7 @@ impl Invocation {
             Err(error) => return Err(Misunderstood { text: error.render().to_string(), code }),
         };
         let alone = options.keeper == KeeperMode::Together;
+        let source = source.with_variables(&options.daemon.variables);
         let call = Call { program, is_supervisord: false, options: options.daemon, alone, source };
         match options.task {
             Task::Run => Ok(Asked::Run(call)),

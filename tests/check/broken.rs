@@ -145,6 +145,13 @@ pub(crate) const BROKEN: &[Broken] = &[
         &[(CONF, "[group:galaxy]", "[program:script]\ncommand = sh %(here)s/run.sh --daemon\n\n[group:galaxy]")],
     ),
     broken(&["GX026", "GX028"], "static", &[(CONF, "--pid-file=%(here)s/handler%(process_num)s.pid", "-d")]),
+    broken(&["GX098"], "static", &[(CONF, "[supervisord]\n", "[supervisord]\nenvironment = PYTHONHOME=\"/usr\"\n")]),
+    broken(
+        &["GX098"],
+        "rolling",
+        &[(CONF, "[supervisord]\n", "[supervisord]\nenvironment = PYTHONPATH=\"/opt/lib\"\n")],
+    ),
+    broken(&["GX109"], "rolling", &[(CONF, "ready = http://127.0.0.1:8081/api/version\n", "")]),
     broken(&["GX111"], "rolling", &[(CONF, "killasgroup = true\n", "")]),
     broken(&["GX111"], "dynamic", &[(CONF, "killasgroup = true\n", "killasgroup = false\n")]),
     // Masters and names.
@@ -235,7 +242,7 @@ pub(crate) const BROKEN: &[Broken] = &[
         &[(CONF, "--pid-file=%(here)s/handler%(process_num)s.pid", "--pid-file=%(here)s/handler.pid")],
     ),
     broken(
-        &["GX036", "GX040"],
+        &["GX036", "GX040", "GX109"],
         "dynamic",
         &[(CONF, "[program:web]", "[program:web]\nnumprocs = 2\nprocess_name = web%(process_num)s")],
     ),

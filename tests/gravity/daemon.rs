@@ -247,6 +247,72 @@ impl Drop for Ends<'_> {
 }
 
 #[test]
+fn several_files_make_one_daemon_and_gravitys_names_for_commands_work() {
+    let first = Checkout::new(
+        "gravity: {instance_name: a, virtualenv: VENV, gunicorn: {start_timeout: 0}, celery: {enable: false, enable_beat: false}}\ngalaxy: {}\n",
+    );
+    let second = Checkout::new(
+        "gravity: {instance_name: b, virtualenv: VENV, gunicorn: {start_timeout: 0}, celery: {enable: false, enable_beat: false}}\ngalaxy: {}\n",
+    );
+    let state = first.path("state");
+    let both = |program: &str| {
+        let mut command = first.command(program);
+        command.arg("-c").arg(second.path("config/galaxy.yml"));
+        command
+    };
+    let log = fs::File::create(first.path("daemon.out")).unwrap();
+    let mut daemon = both(env!("CARGO_BIN_EXE_galaxyd"));
+    daemon.arg("-n").arg("--state-dir").arg(&state).stdout(log.try_clone().unwrap()).stderr(log);
+    let _daemon = Running { child: daemon.spawn().unwrap() };
+    let told = |words: &[&str]| {
+        let output =
+            both(env!("CARGO_BIN_EXE_galaxyctl")).env("GRAVITY_STATE_DIR", &state).args(words).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    until("both to run", || {
+        let status = told(&["status"]);
+        if status.matches("RUNNING").count() == 2 { Ok(()) } else { Err(status) }
+    });
+    assert!(state.join("supervisor/supervisord.pid").exists());
+    let status = told(&["status"]);
+    assert!(status.contains("a:gunicorn ") && status.contains("b:gunicorn "), "{status}");
+    for (alias, name) in [("configs", "list"), ("get", "show")] {
+        assert_eq!(told(&[alias]), told(&[name]), "{alias}");
+    }
+    let listed = told(&["configs"]);
+    assert!(listed.contains(&first.path("config/galaxy.yml").display().to_string()), "{listed}");
+    assert!(listed.contains(&second.path("config/galaxy.yml").display().to_string()), "{listed}");
+    assert_eq!(told(&["supervisorctl", "pid", "b:gunicorn"]), told(&["pid", "b:gunicorn"]));
+    // An edit of the second is an update of the second.
+    let before = told(&["pid", "a:gunicorn"]);
+    second.write("gravity: {instance_name: b, virtualenv: VENV, gunicorn: {start_timeout: 0, bind: 'localhost:9'}, celery: {enable: false, enable_beat: false}}\ngalaxy: {}\n");
+    let updated = told(&["update"]);
+    assert!(updated.contains("b:gunicorn: ") && !updated.contains("a:gunicorn"), "{updated}");
+    assert_eq!(told(&["pid", "a:gunicorn"]), before);
+}
+
+#[test]
+fn a_uwsgi_section_runs_uwsgi_and_as_many_handlers_as_a_strategy_says() {
+    let checkout = Checkout::new(
+        "uwsgi:\n  virtualenv: VENV\n  master: true\n  mule: lib/galaxy/main.py\n\ngalaxy:\n  job_config: {handling: {assign: [db-skip-locked]}}\n",
+    );
+    let program = checkout.path("venv/bin/uwsgi");
+    fs::copy(checkout.path("venv/bin/gunicorn"), &program).unwrap();
+    let mut command = checkout.command(env!("CARGO_BIN_EXE_galaxyd"));
+    let log = fs::File::create(checkout.path("daemon.out")).unwrap();
+    command.args(["-n", "--strategy", "webless:2"]).stdout(log.try_clone().unwrap()).stderr(log);
+    let _daemon = Running { child: command.spawn().unwrap() };
+    until("the logs of all three", || {
+        let web = checkout.log("web").contains("/venv/bin/uwsgi --yaml ");
+        let handler = checkout.log("handler1").contains("--server-name=handler1 --attach-to-pool=job-handlers");
+        let daemon = || fs::read_to_string(checkout.path("daemon.out")).unwrap();
+        if web && handler { Ok(()) } else { Err(daemon()) }
+    });
+    let names: Vec<String> = checkout.states().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["handler0", "handler1", "web"]);
+}
+
+#[test]
 fn exec_becomes_the_service() {
     let checkout = Checkout::new(GALAXY_YML);
     fs::write(checkout.path("venv/bin/celery"), "#!/bin/sh\necho \"$PWD $GALAXY_CONFIG_FILE $*\"\n").unwrap();

@@ -25,6 +25,7 @@ pub(super) fn static_handlers(reading: &mut Reading<'_>, shop: &Workshop<'_>) ->
         let name = Sourced::said(id.clone(), *span, "id in the job configuration");
         let start = Sourced::said(START, *span, "default of Gravity for handlers");
         let umask = shop.instance.gravity.text("umask");
+        let memory = shop.memory(&shop.instance.gravity);
         let (environment, path) = shop.with_own(&[], *span, environment.clone(), id);
         let wait = stop_time::handler(shop.instance, shop.jobs, None);
         let command = command(reading, shop, &name, &[], *span);
@@ -34,6 +35,7 @@ pub(super) fn static_handlers(reading: &mut Reading<'_>, shop: &Workshop<'_>) ->
             environment,
             path,
             umask,
+            memory,
             start,
             stop: wait,
             stop_goes_to,
@@ -86,12 +88,33 @@ pub(super) fn dynamic_handlers(reading: &mut Reading<'_>, shop: &Workshop<'_>) -
         let section = Section::read(reading, &path, HANDLER, Some(&pair.value), span);
         made.extend(entry(reading, shop, &pair.key, &section, span));
     }
-    if !made.is_empty() && !shop.jobs.assigns_dynamically() {
-        let text = "Galaxy assigns no jobs to handlers that are defined here".to_owned();
-        let help = "set handling: assign: [db-skip-locked] in the job configuration";
-        reading.warn(reading.span(&entries), &path, "", text, help);
+    if !made.is_empty() {
+        warn_unless_dynamic(reading, shop, reading.span(&entries), &path);
     }
     made
+}
+
+/// Handlers that the job configuration does not name get jobs by some methods only.
+pub(super) fn warn_unless_dynamic(reading: &mut Reading<'_>, shop: &Workshop<'_>, span: Span, section: &str) {
+    if !shop.jobs.assigns_dynamically() {
+        let text = "Galaxy assigns no jobs to handlers that are defined here".to_owned();
+        let help = "set handling: assign: [db-skip-locked] in the job configuration";
+        reading.warn(span, section, "", text, help);
+    }
+}
+
+/// So many handlers that take jobs of every pool: `handler0`, `handler1` and so on, as Galaxy's page on scaling names them.
+pub(super) fn webless(reading: &mut Reading<'_>, shop: &Workshop<'_>, count: i64, span: Span) -> Vec<Service> {
+    let section = Section::read(reading, "uwsgi.handlers", HANDLER, None, span);
+    let pool = |name: &str| Sourced::said(name.to_owned(), span, "pool of the strategy");
+    let pools = ["job-handlers", "workflow-schedulers"].map(pool);
+    let made = (0..count).map(|number| {
+        let name = format!("handler{number}");
+        let server_name = Sourced::said(name.clone(), span, "number of the strategy");
+        let members = vec![member_of(reading, shop, &section, server_name, &pools)];
+        Service { kind: KIND, name, span, members }
+    });
+    made.collect()
 }
 
 fn entry(reading: &mut Reading<'_>, shop: &Workshop<'_>, name: &str, section: &Section, span: Span) -> Vec<Service> {
@@ -139,12 +162,23 @@ fn member(reading: &Reading<'_>, shop: &Workshop<'_>, section: &Section, server_
         Some(pools) => pools.value.iter().map(|pool| pools.map(|_| pool.clone())).collect(),
         None => Vec::new(),
     };
+    member_of(reading, shop, section, server_name, &pools)
+}
+
+fn member_of(
+    reading: &Reading<'_>,
+    shop: &Workshop<'_>,
+    section: &Section,
+    server_name: Sourced<String>,
+    pools: &[Sourced<String>],
+) -> Member {
     let (environment, path): (Variables, _) = shop.variables(&[], section, &server_name.value);
     Member {
-        command: command(reading, shop, &server_name, &pools, section.span),
+        command: command(reading, shop, &server_name, pools, section.span),
         environment,
         path,
         umask: shop.umask(section),
+        memory: shop.memory(section),
         start: section.int("start_timeout"),
         stop: stop_time::handler(shop.instance, shop.jobs, section.optional_int("stop_timeout")),
         stop_goes_to: StopGoesTo::Main,

@@ -7,6 +7,7 @@ use super::keys::GRAVITY;
 use super::node::Part;
 use super::reading::Reading;
 use super::settings::{Section, Sourced};
+use super::uwsgi_era::UwsgiSection;
 use crate::config::path;
 use crate::config::span::{FileId, Span};
 use crate::yaml::{Node, Value};
@@ -37,6 +38,8 @@ pub(super) struct Instance {
     pub(super) data: Sourced<String>,
     pub(super) logs: Sourced<String>,
     pub(super) virtualenv: Option<Sourced<String>>,
+    /// Of a file without `gravity:`.
+    pub(super) uwsgi: Option<UwsgiSection>,
 }
 
 /// The document of one file, and its name.
@@ -67,11 +70,19 @@ pub(super) fn instances(reading: &mut Reading<'_>, name: &str, file: FileId, tex
         let entries = entries.iter().enumerate();
         return entries.filter_map(|(at, entry)| listed(reading, &source, at, entry)).collect();
     }
-    if gravity.is_none() {
+    let uwsgi = if gravity.is_none() { UwsgiSection::read(text, file) } else { None };
+    if gravity.is_none() && uwsgi.is_none() {
         let text = "there is no gravity section: its defaults are used".to_owned();
         reading.warn(beginning, "gravity", "", text, "add gravity: with the services that are wanted");
     }
-    one(reading, &source, "gravity", gravity.as_ref(), galaxy).into_iter().collect()
+    let mut instance = one(reading, &source, "gravity", gravity.as_ref(), galaxy);
+    if let (Some(instance), Some(uwsgi)) = (&mut instance, uwsgi) {
+        if instance.virtualenv.is_none() {
+            instance.virtualenv = uwsgi.virtualenv(reading, &instance.directory.value);
+        }
+        instance.uwsgi = Some(uwsgi);
+    }
+    instance.into_iter().collect()
 }
 
 fn listed(reading: &mut Reading<'_>, source: &Source<'_>, at: usize, entry: &Part) -> Option<Instance> {
@@ -178,6 +189,7 @@ fn placed(
         data,
         logs,
         virtualenv,
+        uwsgi: None,
     })
 }
 

@@ -204,6 +204,9 @@ impl<'l, 'r> Layout<'l, 'r> {
         self.put_fixed(&mut keys, "autorestart", "true", span, "as Gravity has it");
         self.put_text(&mut keys, "startsecs", &member.start.map(i64::to_string));
         self.put_text(&mut keys, "stopwaitsecs", &member.stop.map(i64::to_string));
+        if member.stop_goes_to == StopGoesTo::Master {
+            self.put_fixed(&mut keys, "stopsignal", "INT", span, "it stops uWSGI in every setting");
+        }
         if member.stop_goes_to == StopGoesTo::Group {
             self.put_fixed(&mut keys, "stopasgroup", "true", span, "its main process hands no signal on");
         } else {
@@ -212,6 +215,11 @@ impl<'l, 'r> Layout<'l, 'r> {
         if let Some((question, patience)) = &member.ready {
             self.put_text(&mut keys, "ready", question);
             self.put_text(&mut keys, "ready_timeout", &patience.map(i64::to_string));
+        }
+        for (key, limit) in [("memory_max", &member.memory.max), ("memory_high", &member.memory.high)] {
+            if let Some(limit) = limit {
+                self.put_text(&mut keys, key, &limit.map(i64::to_string));
+            }
         }
         let log = instance.logs.map(|directory| format!("{directory}/{}.log", names.log));
         self.put_text(&mut keys, "stdout_logfile", &log);

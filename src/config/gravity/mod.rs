@@ -18,6 +18,7 @@ mod settings;
 mod stop_time;
 #[cfg(test)]
 mod tests;
+mod uwsgi_era;
 
 use instance::Instance;
 use layout::Layout;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::layout::{namespecs, shows_names};
 use super::{instances_of, service};
-use crate::config::assembly::dialect_of;
+use crate::config::assembly::{dialect_of, files_of};
 use crate::config::gravity::Reading;
 use crate::config::ini;
 use crate::config::problem::Problems;
@@ -44,14 +44,17 @@ pub fn is_galaxy_yml(path: &Path) -> bool {
 /// The instances of a galaxy.yml, as far as they can be read; whoever loads it is told what is wrong.
 #[must_use]
 pub fn galaxy_instances(path: &Path, source: &dyn Source) -> Vec<GalaxyInstance> {
-    let name = path.to_string_lossy();
-    let Some(text) = source.read(path).ok().and_then(|bytes| ini::decode(&bytes).ok().map(str::to_owned)) else {
-        return Vec::new();
+    let path = path.to_string_lossy();
+    let text = |name: &str| {
+        let bytes = source.read(Path::new(name)).ok()?;
+        ini::decode(&bytes).ok().map(str::to_owned)
     };
+    let texts: Vec<(&str, String)> =
+        files_of(&path).into_iter().filter_map(|name| text(name).map(|text| (name, text))).collect();
     let (mut problems, mut files, mut directories) = (Problems::default(), Vec::new(), Vec::new());
     let mut reading = Reading { source, problems: &mut problems, files: &mut files, directories: &mut directories };
-    let file = reading.add(&name, &text);
-    let instances = instances_of(&mut reading, &[(&name, file, &text)]);
+    let named: Vec<_> = texts.iter().map(|(name, text)| (*name, reading.add(name, text), text.as_str())).collect();
+    let instances = instances_of(&mut reading, &named);
     let shows_names = shows_names(&instances);
     let described = instances.iter().map(|instance| {
         let services = service::services(&mut reading, instance);

@@ -4,7 +4,7 @@ use super::instance::Instance;
 use super::job_config::JobConfig;
 use super::reading::Reading;
 use super::settings::{Section, Sourced, Variables};
-use super::{handlers, plain_services};
+use super::{handlers, plain_services, uwsgi_era};
 use crate::config::span::Span;
 
 /// One service: a program, or several of a kind that are counted.
@@ -28,6 +28,7 @@ pub(super) struct Member {
     pub(super) path: Option<Sourced<String>>,
     /// Octal digits.
     pub(super) umask: Sourced<String>,
+    pub(super) memory: Memory,
     /// Seconds.
     pub(super) start: Sourced<i64>,
     /// Seconds.
@@ -39,6 +40,13 @@ pub(super) struct Member {
     pub(super) ready: Option<(Sourced<String>, Sourced<i64>)>,
 }
 
+/// Limits of memory, in bytes; `None`: there is none.
+#[derive(Debug)]
+pub(super) struct Memory {
+    pub(super) max: Option<Sourced<i64>>,
+    pub(super) high: Option<Sourced<i64>>,
+}
+
 /// Who gets the stop signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StopGoesTo {
@@ -46,6 +54,8 @@ pub(super) enum StopGoesTo {
     Main,
     /// The main process hands no signal on.
     Group,
+    /// uWSGI's master, by INT, which stops it in every setting; TERM may reload it.
+    Master,
 }
 
 /// What all services of an instance need while they are made.
@@ -56,26 +66,18 @@ pub(super) struct Workshop<'i> {
 
 /// All services of an instance.
 pub(super) fn services(reading: &mut Reading<'_>, instance: &Instance) -> Vec<Service> {
-    warn_of_limits(reading, instance);
     let jobs = JobConfig::read(reading, instance);
     let workshop = Workshop { instance, jobs: &jobs };
-    let mut services = plain_services::services(reading, &workshop);
+    let mut services = if let Some(section) = &instance.uwsgi {
+        uwsgi_era::services(reading, &workshop, section)
+    } else {
+        uwsgi_era::refuse_strategy(reading, instance);
+        plain_services::services(reading, &workshop)
+    };
     services.extend(handlers::static_handlers(reading, &workshop));
     services.extend(handlers::dynamic_handlers(reading, &workshop));
     refuse_twins(reading, instance, &services);
     services
-}
-
-/// Gravity enforces limits of memory under systemd only.
-fn warn_of_limits(reading: &mut Reading<'_>, instance: &Instance) {
-    let gravity = &instance.gravity;
-    for key in ["memory_limit", "memory_high"] {
-        if let Some(limit) = gravity.number(key) {
-            let text = "the limit has no effect here, as under Supervisor".to_owned();
-            let help = "set it in the systemd unit of galaxyd, or in the cgroup it runs in";
-            reading.warn(limit.span, &gravity.path, key, text, help);
-        }
-    }
 }
 
 /// No two services may have one name, no two processes one server name: both would take the same jobs.
@@ -144,8 +146,23 @@ impl Workshop<'_> {
         (variables, path)
     }
 
+    /// The service's limits of memory, or those of all; Gravity's unit is the gibibyte, as systemd's `G` is.
+    pub(super) fn memory(&self, section: &Section) -> Memory {
+        let limit = |key: &str| {
+            let written = section.number(key).or_else(|| self.instance.gravity.number(key));
+            written.map(|gibibytes| gibibytes.map(|number| bytes(*number)))
+        };
+        Memory { max: limit("memory_limit"), high: limit("memory_high") }
+    }
+
     /// The service's umask, or that of all.
     pub(super) fn umask(&self, section: &Section) -> Sourced<String> {
         section.optional_text("umask").unwrap_or_else(|| self.instance.gravity.text("umask"))
     }
+}
+
+/// At least one: a limit of nothing is none.
+#[expect(clippy::cast_possible_truncation, reason = "beyond the largest number it is the largest number")]
+fn bytes(gibibytes: f64) -> i64 {
+    ((gibibytes * 1_073_741_824.0).round() as i64).max(1)
 }

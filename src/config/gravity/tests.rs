@@ -199,6 +199,89 @@ fn what_the_command_line_of_a_program_contains_means_itself() {
     assert_eq!(gunicorn.environment["B"], "{\"a\": \"%(here)s\"}");
 }
 
+/// A galaxy.yml of the time of uWSGI, as uWSGI reads it.
+const UWSGI: &str = "uwsgi:\n  module: galaxy.webapps.galaxy.buildapp:uwsgi_app()\n  virtualenv: .venv\n  master: true\n  \
+    mule: lib/galaxy/main.py\n  mule: lib/galaxy/main.py\n  farm: job-handlers:1,2\n  mule-reload-mercy: 120\n\ngalaxy:\n  brand: x\n";
+
+#[test]
+fn a_uwsgi_section_gives_the_master_and_the_handlers_that_are_named() {
+    const JOBS: &str = "<job_conf><handlers><handler id=\"handler0\"/><handler id=\"special\"/></handlers></job_conf>";
+    let loaded = loaded_on(host().file("/srv/galaxy/config/job_conf.xml", JOBS), UWSGI);
+    assert!(loaded.problems.is_empty(), "{:#?}", loaded.problems);
+    let config = loaded.config.unwrap();
+    let names: Vec<&str> = config.groups.iter().map(|group| group.name.as_str()).collect();
+    assert_eq!(names, ["web", "handler0", "special"]);
+    let web = process(&config, "web");
+    assert_eq!(web.command, format!("/srv/galaxy/.venv/bin/uwsgi --yaml {FILE}"));
+    assert_eq!((web.stopsignal, web.stopwaitsecs, web.killasgroup, web.stopasgroup), (2, 125, true, false));
+    assert_eq!(web.environment["VIRTUAL_ENV"], "/srv/galaxy/.venv");
+    let handler = process(&config, "special");
+    assert!(handler.command.ends_with("galaxy-main -c /srv/galaxy/config/galaxy.yml --server-name=special"));
+    assert!(handler.command.starts_with("/srv/galaxy/.venv/bin/python "));
+}
+
+#[test]
+fn a_strategy_adds_webless_handlers_to_uwsgi_alone() {
+    let with = |strategy: &str| host().variable("GALAXYD_STRATEGY", strategy);
+    let assigned = |host: MadeUp| {
+        host.file("/srv/galaxy/config/job_conf.yml", "handling: {assign: [db-skip-locked]}\nrunners: {}\n")
+    };
+    let loaded = loaded_on(assigned(with("webless:2")), UWSGI);
+    assert!(loaded.problems.is_empty(), "{:#?}", loaded.problems);
+    let handler = process(&loaded.config.unwrap(), "handler1");
+    let wanted = "--server-name=handler1 --attach-to-pool=job-handlers --attach-to-pool=workflow-schedulers";
+    assert!(handler.command.ends_with(wanted), "{}", handler.command);
+    let unassigned = loaded_on(with("webless:1"), UWSGI);
+    assert!(unassigned.config.is_some() && !unassigned.problems.is_empty());
+    let named =
+        |host: MadeUp| host.file("/srv/galaxy/config/job_conf.yml", "handling: {processes: {h: {}}}\nrunners: {}\n");
+    for (host, text, wanted) in [
+        (with("mules"), UWSGI, "there is no strategy `mules`"),
+        (with("webless:0"), UWSGI, "there is no strategy `webless:0`"),
+        (named(with("webless:1")), UWSGI, "the job configuration names its handlers"),
+        (with("webless:1"), "gravity: {}\ngalaxy: {}\n", "a strategy is for a galaxy.yml with a uwsgi section"),
+        (host(), "uwsgi:\n  zerg: /s\n\ngalaxy: {}\n", "one program cannot be this"),
+        (host(), "uwsgi:\n  daemonize: /l\n\ngalaxy: {}\n", "uWSGI would go into the background"),
+    ] {
+        let loaded = loaded_on(host, text);
+        let told = loaded.problems.errors().map(ToString::to_string).collect::<Vec<_>>();
+        assert!(loaded.config.is_none() && told.iter().any(|told| told.contains(wanted)), "{wanted}: {told:?}");
+    }
+}
+
+#[test]
+fn limits_of_memory_are_those_of_each_program() {
+    let text =
+        "gravity: {memory_limit: 2, memory_high: 1.5, gunicorn: {memory_limit: 0.5}, handlers: {h1: {}}}\ngalaxy:\n";
+    let config = config_on(host(), text);
+    let limits = |name: &str| {
+        let limits = process(&config, name).extras.limits;
+        (limits.memory_max, limits.memory_high)
+    };
+    assert_eq!(limits("gunicorn"), (Some(512 << 20), Some(1536 << 20)));
+    assert_eq!(limits("h1"), (Some(2 << 30), Some(1536 << 20)));
+}
+
+#[test]
+fn several_files_are_instances_of_one_daemon() {
+    let host = |second: &str| {
+        let host = host().directory("/srv/other/lib/galaxy").file(FILE, "gravity: {instance_name: a}\ngalaxy: {}\n");
+        host.file("/srv/other/config/galaxy.yml", second)
+    };
+    let files = format!("{FILE}:/srv/other/config/galaxy.yml");
+    let load = |second: &str| load(Path::new(&files), &Overrides::default(), &host(second));
+    let config = load("gravity: {instance_name: b}\ngalaxy: {}\n").config.unwrap();
+    let names: Vec<&str> = config.groups.iter().map(|group| group.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(config.groups[1].processes[0].directory.as_deref(), Some("/srv/other"));
+    let twins = load("gravity: {instance_name: a}\ngalaxy: {}\n");
+    let told = twins.problems.errors().map(ToString::to_string).collect::<Vec<_>>();
+    assert!(told.iter().any(|told| told.contains("the instance `a` has been read from")), "{told:?}");
+    let bad = load("gravity: {instanc_name: b}\ngalaxy: {}\n");
+    let told = bad.problems.errors().map(ToString::to_string).collect::<Vec<_>>();
+    assert!(told.iter().any(|told| told.contains("/srv/other/config/galaxy.yml:1:")), "{told:?}");
+}
+
 #[test]
 fn the_page_names_every_key() {
     let page = include_str!("../../../docs/galaxy-yml.md");

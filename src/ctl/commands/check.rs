@@ -1,9 +1,10 @@
-//! `check [FILE] [--sarif]`
+//! `check [FILE] [--sarif] [--live]`
 
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, Loaded, Overrides, Plugins, Rendering, Source as _};
 use crate::ctl::exit::ExitCode;
+use crate::ctl::live;
 use crate::ctl::render::{Colour, Form, findings_json, findings_text};
 use crate::ctl::run::host;
 use crate::ctl::shell::{Flow, Shell};
@@ -13,7 +14,6 @@ use crate::galaxy::{self, Finding, Location, Other, Severity};
 /// The format that `--sarif` asks for; of the command line only.
 const SARIF: &str = "sarif";
 
-#[expect(clippy::unnecessary_wraps, reason = "commands share one signature")]
 pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     let Some(path) = file(shell, rest) else {
         shell.usage("Error: no configuration file was found; name one", "check", ExitCode::Usage);
@@ -21,7 +21,9 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     };
     let source = host();
     let mut loaded = config::load(&path, &overrides(shell), &source);
-    let findings = galaxy::check(&loaded, &source);
+    let live = if shell.session.live { live::processes(shell, &path)? } else { Some(Vec::new()) };
+    let Some(live) = live else { return Ok(Flow::Continue) };
+    let findings = galaxy::check_beside(&loaded, &source, &live);
     galaxy::refuse_twins(&mut loaded, Path::new(&source.current_dir()));
     let exit = exit(&loaded, &findings);
     if exit != ExitCode::Success {

@@ -7,13 +7,11 @@ use super::check::{file, overrides, rendering};
 use crate::cli::galaxyctl::Migration;
 use crate::config::{self, Loaded, Source as _};
 use crate::ctl::answer::{self, ProcessInfo};
-use crate::ctl::client::Connection;
 use crate::ctl::daemon::CallError;
 use crate::ctl::exit::ExitCode;
 use crate::ctl::render::Form;
 use crate::ctl::run::host;
-use crate::ctl::settings;
-use crate::ctl::shell::{Flow, Session, Shell, Upcheck};
+use crate::ctl::shell::{Flow, Shell};
 use crate::ctl::trouble::Trouble;
 use crate::engine::{GroupSpec, ProcessState};
 use crate::migration::{self, Observed, Shadow, Transition, Verdict};
@@ -72,21 +70,8 @@ fn usable<'a>(shell: &mut Shell, loaded: &'a Loaded) -> Option<&'a config::Confi
 
 /// Turns to the daemon of this file for as long as it is watched.
 fn shadow(shell: &mut Shell, path: &Path, groups: &[GroupSpec], watch: Duration) -> Result<(), Trouble> {
-    let Ok((ctl, address_origin)) = settings::daemon_of(path, shell.session.plugins) else {
-        shell.set_exit(ExitCode::Usage);
-        return Ok(());
-    };
-    let daemon = Box::new(Connection::new(&ctl, None));
-    let configuration = Some(path.to_owned());
-    let session = Session { serverurl: ctl.serverurl, address_origin, configuration, ..shell.session.clone() };
-    let (session, daemon) = shell.turn_to(session, daemon);
-    let watched = match shell.upcheck() {
-        Ok(Upcheck::Up) => judge(shell, groups, watch),
-        Ok(Upcheck::Down) => Ok(()),
-        Err(trouble) => Err(trouble),
-    };
-    shell.turn_to(session, daemon);
-    watched
+    let watched = shell.with_daemon_of(path, |shell| judge(shell, groups, watch))?;
+    watched.unwrap_or(Ok(()))
 }
 
 /// Looks at the processes for as long as asked, and judges each transition.

@@ -2,6 +2,7 @@
 
 mod files;
 mod jobs;
+mod live;
 mod names;
 mod services;
 mod signals;
@@ -10,6 +11,7 @@ mod table;
 mod trees;
 mod uwsgi;
 
+pub use live::LiveProcess;
 pub use table::{RULES, Rule, rule};
 
 use super::deployment::Deployment;
@@ -22,6 +24,12 @@ use crate::config::{Config, Loaded, Source};
 /// A rule is silent where what it asks for is not known: a file that cannot be read is no mistake of its own. A
 /// configuration with errors has no programs, so nothing is found.
 pub fn check(loaded: &Loaded, source: &dyn Source) -> Vec<Finding> {
+    check_beside(loaded, source, &[])
+}
+
+/// The same beside the processes of the daemon that runs: what it tells of them, and what an update to this configuration
+/// would cost.
+pub fn check_beside(loaded: &Loaded, source: &dyn Source, live: &[LiveProcess]) -> Vec<Finding> {
     let Some(config) = &loaded.config else { return Vec::new() };
     let deployment = Deployment::read(config, loaded, source);
     let mut findings = Findings::default();
@@ -37,6 +45,7 @@ pub fn check(loaded: &Loaded, source: &dyn Source) -> Vec<Finding> {
     ] {
         apply(&deployment, &mut findings);
     }
+    live::apply(&deployment, live, &mut findings);
     findings.sorted()
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::Passing;
+use crate::config::{Passing, is_galaxy_yml};
 use crate::galaxy::deployment::{Deployment, Galaxy, Program};
 use crate::galaxy::finding::Findings;
 use crate::galaxy::program::Role;
@@ -57,6 +57,14 @@ fn gunicorns(deployment: &Deployment<'_>, index: usize, galaxy: &Galaxy, finding
     if galaxy.jobs.as_ref().is_some_and(|jobs| !jobs.has_handlers() && !jobs.is_partial) {
         let text = format!("there are {} gunicorns, and no job handlers are configured", gunicorns.len());
         findings.add("GX035", deployment.place(last, "command"), text);
+    }
+    if let Some(blind) = gunicorns.iter().find(|program| program.process.extras.ready.is_none()) {
+        let place = deployment.place(blind, "ready");
+        // A galaxy.yml has no such key.
+        if !place.as_ref().is_some_and(|place| is_galaxy_yml(&place.file)) {
+            let text = format!("{} is one of several gunicorns and has no `ready`", blind.shown());
+            findings.add("GX109", place, text);
+        }
     }
     let mut names = BTreeMap::new();
     let mut control = BTreeSet::new();

@@ -26,6 +26,7 @@ pub(super) fn apply(deployment: &Deployment<'_>, findings: &mut Findings) {
         }
         environment(deployment, program, findings);
     }
+    leaks(deployment, findings);
     for (index, galaxy) in deployment.galaxies.iter().enumerate() {
         celery(deployment, index, galaxy, findings);
         uploads(deployment, index, galaxy, findings);
@@ -98,6 +99,17 @@ fn handler(deployment: &Deployment<'_>, program: &Program<'_>, findings: &mut Fi
 fn is_same_file(program: &Program<'_>, one: &str, other: &str) -> bool {
     let directory = std::path::Path::new(program.process.directory.as_deref().unwrap_or("/"));
     directory.join(one).components().eq(directory.join(other).components())
+}
+
+/// What Python heeds and every program gets.
+fn leaks(deployment: &Deployment<'_>, findings: &mut Findings) {
+    let has_galaxy = deployment.programs.iter().any(|program| program.role.is_galaxy());
+    let variables = &deployment.config.daemon.environment;
+    for name in ["PYTHONHOME", "PYTHONPATH"].into_iter().filter(|name| has_galaxy && variables.contains_key(*name)) {
+        let place = deployment.loaded.place("supervisord", Some("environment"));
+        let place = place.map(|place| Location { file: place.file, line: place.line });
+        findings.add("GX098", place, format!("[supervisord] gives every program {name}"));
+    }
 }
 
 /// Users and the virtual environment.

@@ -3,8 +3,8 @@
 //! Source: uWSGI 2.0.31, `core/yaml.c`, `core/uwsgi.c` (`uwsgi_opt_true`). A key may be repeated and then counts each
 //! time; quotes belong to the value; `#` begins a comment wherever it stands; a line without `: ` ends the section.
 
-use crate::config::FileId;
-use crate::config::ini;
+use super::ini;
+use super::span::{FileId, line_column};
 
 /// One option.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,7 +171,7 @@ pub fn app_main(text: &str) -> Vec<(String, String, usize)> {
     let entries = section.into_iter().flat_map(|section| &section.entries);
     entries
         .map(|entry| {
-            let (line, _) = crate::config::line_column(text, entry.key_span.start);
+            let (line, _) = line_column(text, entry.key_span.start);
             (entry.key.clone(), entry.value.clone(), line)
         })
         .collect()

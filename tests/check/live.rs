@@ -1,0 +1,127 @@
+//! Rules that ask the running daemon: processes as it would tell of them, beside a configuration.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use galaxyd::config::{self, HostSource, Overrides};
+use galaxyd::galaxy::{self, LiveProcess};
+
+use super::{made, shown};
+
+/// The rules that have their samples here.
+pub(crate) const CODES: [&str; 5] = ["GX012", "GX050", "GX051", "GX052", "GX110"];
+
+/// The processes of a daemon that runs what a configuration says.
+fn as_configured(file: &Path) -> Vec<LiveProcess> {
+    let source = HostSource::new(Vec::new());
+    let config = config::load(file, &Overrides::default(), &source).config.unwrap();
+    let mut live = Vec::new();
+    for group in &config.groups {
+        for process in &group.processes {
+            live.push(LiveProcess {
+                group: group.name.clone(),
+                name: process.name.clone(),
+                is_running: true,
+                argv: config::shlex::split(&process.command).unwrap(),
+                environment: process.environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+                ..LiveProcess::default()
+            });
+        }
+    }
+    live
+}
+
+fn found(file: &Path, live: &[LiveProcess]) -> Vec<String> {
+    let source = HostSource::new(Vec::new());
+    let loaded = config::load(file, &Overrides::default(), &source);
+    shown(&galaxy::check_beside(&loaded, &source, live))
+}
+
+/// What is found when a daemon runs a good deployment and the file is then edited.
+fn after(base: &str, edits: &[(&str, &str, &str)]) -> Vec<String> {
+    let before = made(base, &[]);
+    let live = as_configured(&before.path().join("supervisord.conf"));
+    let edited = made(base, edits);
+    let text = edited.path().display().to_string();
+    let findings = found(&edited.path().join("supervisord.conf"), &live);
+    findings.into_iter().map(|finding| finding.replace(&text, "")).collect()
+}
+
+const CONF: &str = "supervisord.conf";
+
+/// One gunicorn that runs jobs.
+const ALONE: [(&str, &str, &str); 4] = [
+    ("galaxy.yml", "    handling:\n      assign: [db-skip-locked]\n", ""),
+    (CONF, "[program:handler]", "[program:unused]"),
+    (CONF, "programs = web0, web1, handler", "programs = web0, web1"),
+    (CONF, "%(here)s/venv/bin/python ./scripts/galaxy-main", "/bin/true"),
+];
+
+#[test]
+fn a_daemon_that_runs_what_the_file_says_is_good() {
+    for base in ["allinone", "dynamic", "mules", "rolling", "static", "zerg"] {
+        assert_eq!(after(base, &[]), [""; 0], "{base}");
+    }
+}
+
+#[test]
+fn what_an_update_would_cost_jobs_is_told() {
+    let fewer = after("rolling", &[(CONF, "numprocs = 2", "numprocs = 1")]);
+    assert_eq!(fewer, ["GX050  galaxy:handler1 is the handler handler1, which this configuration does not have"]);
+    assert_eq!(after("rolling", &[(CONF, "numprocs = 2", "numprocs = 3")]), [""; 0]);
+    let renamed = after("rolling", &[(CONF, "--server-name=handler%", "--server-name=main_handler%")]);
+    assert!(renamed.len() == 2 && renamed.iter().all(|one| one.starts_with("GX052 /supervisord.conf:")), "{renamed:?}");
+    assert!(renamed[0].ends_with("galaxy:handler0 is the handler handler0 and would be main_handler0"), "{renamed:?}");
+
+    let base = made("rolling", &ALONE);
+    let file = base.path().join(CONF);
+    let mut live = as_configured(&file);
+    let codes = |live: &[LiveProcess]| {
+        let found = found(&file, live).into_iter();
+        found.filter(|one| CODES.iter().any(|code| one.starts_with(code))).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&live), [""; 0]);
+    let web = live.iter_mut().find(|process| process.name == "web1").unwrap();
+    for word in web.argv.iter_mut().filter(|word| *word == "--workers=2") {
+        "--workers=4".clone_into(word);
+    }
+    let told = codes(&live);
+    assert!(told.len() == 1 && told[0].contains("has 4 workers, which run jobs, and would have 2"), "{told:?}");
+    let web = live.iter_mut().find(|process| process.name == "web0").unwrap();
+    web.environment.retain(|(name, _)| name != "GALAXY_CONFIG_SERVER_NAME");
+    let told = codes(&live);
+    let renamed = "are main.1 and so on and would be web_0.1";
+    assert!(told.len() == 2 && told.iter().any(|one| one.contains(renamed)), "{told:?}");
+}
+
+#[test]
+fn what_runs_and_is_not_ready_or_old_is_told() {
+    let base = made("rolling", &[]);
+    let file = base.path().join(CONF);
+    let mut live = as_configured(&file);
+    live[0].readiness = "waiting".to_owned();
+    live[1].readiness = "ready".to_owned();
+    live[2].older_release = Some("it runs Galaxy 26.1.1, a restart would run 26.1.2".to_owned());
+    let told = found(&file, &live);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told.iter().any(|one| one.starts_with("GX012") && one.contains("is RUNNING after 15 seconds and not ready"))
+    );
+    assert!(told.iter().any(|one| one.starts_with("GX110") && one.contains("it runs Galaxy 26.1.1")));
+    live[0].is_running = false;
+    live[2].is_running = false;
+    assert_eq!(found(&file, &live), [""; 0]);
+}
+
+#[test]
+fn without_a_daemon_nothing_is_pretended() {
+    let base = made("rolling", &[]);
+    let file = base.path().join(CONF);
+    fs::metadata(&file).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_galaxyctl"));
+    let output = command.args(["check", "--live"]).arg(&file).output().unwrap();
+    assert!(!output.status.success(), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("no such file"), "{told}");
+}
