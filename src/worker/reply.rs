@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::http::Answer;
@@ -16,11 +17,13 @@ const LOG_PATIENCE: Duration = Duration::from_millis(100);
 pub(super) struct Reply {
     client: oneshot::Sender<Answer>,
     activity: Arc<Activity>,
+    runtime: Handle,
 }
 
 impl Reply {
+    /// To be called in the loop; sent it may be from anywhere.
     pub(super) fn new(client: oneshot::Sender<Answer>, activity: Arc<Activity>) -> Reply {
-        Reply { client, activity }
+        Reply { client, activity, runtime: Handle::current() }
     }
 
     /// Whether the client went away.
@@ -28,12 +31,12 @@ impl Reply {
         self.client.is_closed()
     }
 
-    /// Sends the answer, from any thread of the runtime. A client that went away needs none.
+    /// Sends the answer, from any thread. A client that went away needs none.
     pub(super) fn send(self, answer: Answer) {
-        let Reply { client, activity } = self;
+        let Reply { client, activity, runtime } = self;
         match activity.written() {
             None => drop(client.send(answer)),
-            Some(written) => drop(tokio::spawn(async move {
+            Some(written) => drop(runtime.spawn(async move {
                 let _ = tokio::time::timeout(LOG_PATIENCE, written).await;
                 let _ = client.send(answer);
             })),

@@ -210,7 +210,7 @@ fn a_uwsgi_section_gives_the_master_and_the_handlers_that_are_named() {
     assert!(loaded.problems.is_empty(), "{:#?}", loaded.problems);
     let config = loaded.config.unwrap();
     let names: Vec<&str> = config.groups.iter().map(|group| group.name.as_str()).collect();
-    assert_eq!(names, ["web", "handler0", "special"]);
+    assert_eq!(names, ["handler0", "special", "web"]);
     let web = process(&config, "web");
     assert_eq!(web.command, format!("/srv/galaxy/.venv/bin/uwsgi --yaml {FILE}"));
     assert_eq!((web.stopsignal, web.stopwaitsecs, web.killasgroup, web.stopasgroup), (2, 125, true, false));
