@@ -98,7 +98,11 @@ pub fn run(socket: OwnedFd, pid: u32, invocation: Invocation) -> Ended {
     heap::keep_small();
     let runtime = side::stand().and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
     let outcome = runtime.map_err(Unable::Runtime).and_then(|runtime| {
-        runtime.block_on(async { Ok(Box::pin(begin(socket, pid, invocation)).await?.run().await) })
+        runtime.block_on(async {
+            // A worker is large, and so are the futures that hold it.
+            let worker = Box::pin(begin(socket, pid, invocation)).await?;
+            Ok(Box::pin(worker.run()).await)
+        })
     });
     outcome.unwrap_or_else(|unable| {
         // Nobody is left to tell when the terminal is gone.

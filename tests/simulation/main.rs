@@ -7,6 +7,7 @@
 //!
 //! `GALAXYD_HISTORIES` sets how many histories are run (20,000), `GALAXYD_SEED` replays one.
 
+mod answers;
 mod contract;
 mod crash_points;
 mod dice;
@@ -14,10 +15,12 @@ mod following;
 mod histories;
 mod journal;
 mod keeper;
+mod mortality;
 mod needs;
 mod plan;
 mod stage;
 mod states;
+mod surroundings;
 mod table;
 mod takeover;
 mod watch;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use galaxyd::engine::{
-    Answer, AutoRestart, Condition, Engine, Event, Input, Limit, LogLine, Moment, Mood, ProcessId, ProcessState,
-    ProcessView, Readiness, Refusal, Request, RequestId, Target, Then,
+    AutoRestart, Condition, Engine, Event, Input, Limit, LogLine, Moment, Mood, ProcessId, ProcessState, ProcessView,
+    Readiness, Request, RequestId, Then,
 };
 
 use crate::needs::{dependents, needed_by};
@@ -57,8 +57,8 @@ impl Cause {
 
 /// What a client waits for.
 #[derive(Debug, Clone)]
-struct Asked {
-    request: Request,
+pub(crate) struct Asked {
+    pub(crate) request: Request,
 }
 
 /// How often what was seen, over all histories: a simulation that never sees a thing proves nothing about it.
@@ -95,7 +95,7 @@ pub(crate) struct Watch<'a> {
     allowed: &'a BTreeSet<(ProcessState, ProcessState)>,
     /// The state last announced.
     pub(crate) shown: BTreeMap<ProcessId, ProcessState>,
-    outstanding: BTreeMap<RequestId, Asked>,
+    pub(crate) outstanding: BTreeMap<RequestId, Asked>,
     /// Announced in this turn.
     pub(crate) entered: Vec<(ProcessId, ProcessState)>,
     stopping_since: BTreeMap<ProcessId, Duration>,
@@ -355,117 +355,6 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    pub(crate) fn answer(&mut self, engine: &Engine, id: RequestId, answer: &Answer) -> Kept {
-        let Some(asked) = self.outstanding.remove(&id) else {
-            return Err(format!("request {id} is answered, but nobody waits for it: {answer:?}"));
-        };
-        let kind = match asked.request {
-            Request::Start { wait, .. } => {
-                if wait {
-                    "start"
-                } else {
-                    "start, not waiting"
-                }
-            }
-            Request::Stop { wait, .. } => {
-                if wait {
-                    "stop"
-                } else {
-                    "stop, not waiting"
-                }
-            }
-            Request::Signal { .. } => "signal",
-            Request::StopOrdered { .. } => "ordered stop",
-            Request::Retry { .. } => "retry",
-            Request::Await { .. } => "wait",
-            Request::Succeed { .. } => "succession",
-            Request::Update { wait, .. } => {
-                if wait {
-                    "update"
-                } else {
-                    "update, not waiting"
-                }
-            }
-            Request::AddGroup(_) | Request::RemoveGroup(_) => "group",
-            Request::AddMembers { .. } | Request::RemoveMember(_) => "member",
-            Request::Shutdown | Request::Restart => "end",
-        };
-        match answer {
-            Answer::Processes(outcomes) => {
-                for outcome in outcomes {
-                    let word = outcome.result.as_ref().map_or_else(|refusal| word(refusal), |()| "ok");
-                    *self.seen.results.entry(format!("{kind}: {word}")).or_default() += 1;
-                }
-            }
-            Answer::Done => *self.seen.results.entry(format!("{kind}: done")).or_default() += 1,
-            Answer::Refused(refusal) => {
-                let shutting = *refusal == Refusal::ShutdownState;
-                promise!(!shutting || engine.mood() != Mood::Running, "refused for a shutdown that there is not");
-                *self.seen.results.entry(format!("{kind}: refused, {}", word(refusal))).or_default() += 1;
-            }
-        }
-        self.answer_is_true(engine, &asked.request, answer)
-    }
-
-    /// One process' answer tells what happened to it.
-    fn answer_is_true(&self, engine: &Engine, request: &Request, answer: &Answer) -> Kept {
-        if let (Request::Await { condition, .. }, Answer::Processes(outcomes)) = (request, answer) {
-            // Others may have been decided in earlier turns.
-            if let [outcome] = outcomes.as_slice() {
-                // What it was when the answer was given: by the end of the turn it may be something else.
-                let was = self.shown.get(&outcome.process).copied();
-                let held = match (condition, was) {
-                    (
-                        Condition::Started,
-                        Some(ProcessState::Starting | ProcessState::Running | ProcessState::Exited),
-                    )
-                    | (Condition::Running, Some(ProcessState::Running))
-                    | (Condition::Exited, Some(ProcessState::Exited)) => true,
-                    // Its readiness went with what it was.
-                    (Condition::Ready, Some(ProcessState::Running))
-                        if !is_so(engine, outcome.process, Condition::Running) =>
-                    {
-                        true
-                    }
-                    _ => is_so(engine, outcome.process, *condition),
-                };
-                promise!(
-                    outcome.result.is_err() || held,
-                    "{:?} is said to be {condition:?}, but is not",
-                    outcome.process
-                );
-            }
-        }
-        if let Request::Succeed { process } = request {
-            let alone = engine.group(&name_of(answer)).is_none_or(|group| {
-                group.beside.iter().all(|other| {
-                    let view = engine.process(*other);
-                    view.is_none_or(|view| view.state == ProcessState::Unknown || !is_of(answer, view.name))
-                })
-            });
-            promise!(
-                alone
-                    || matches!(answer, Answer::Processes(outcomes) if outcomes.iter().any(|one| one.result.is_err())),
-                "the succession of {process:?} is over, and somebody stands beside"
-            );
-        }
-        let (Request::Start { target, wait, .. } | Request::Stop { target, wait }) = request else { return Ok(()) };
-        let (Target::One(process), Answer::Processes(outcomes)) = (target, answer) else { return Ok(()) };
-        let [outcome] = outcomes.as_slice() else { return Err(format!("one process, {} outcomes", outcomes.len())) };
-        promise!(outcome.process == *process, "the answer is about {:?}, not {process:?}", outcome.process);
-        if outcome.result.is_err() || !wait {
-            return Ok(());
-        }
-        let entered =
-            |fits: &dyn Fn(ProcessState) -> bool| self.entered.iter().any(|(p, to)| p == process && fits(*to));
-        if matches!(request, Request::Start { .. }) {
-            promise!(entered(&|to| to == ProcessState::Running), "{process:?} is said to run, but does not");
-        } else {
-            promise!(entered(&ProcessState::is_stopped), "{process:?} is said to have stopped, but has not");
-        }
-        Ok(())
-    }
-
     /// After a turn was performed whole.
     pub(crate) fn settled(&mut self, now: Duration, engine: &Engine) -> Kept {
         let mut first: Option<Moment> = None;
@@ -597,30 +486,5 @@ pub(crate) fn is_so(engine: &Engine, process: ProcessId, condition: Condition) -
             None => view.state == ProcessState::Running,
         },
         Condition::Exited => view.state == ProcessState::Exited,
-    }
-}
-
-/// The group of the first outcome.
-fn name_of(answer: &Answer) -> String {
-    let Answer::Processes(outcomes) = answer else { return String::new() };
-    outcomes.first().map(|outcome| outcome.group.clone()).unwrap_or_default()
-}
-
-fn is_of(answer: &Answer, name: &str) -> bool {
-    matches!(answer, Answer::Processes(outcomes) if outcomes.iter().any(|outcome| outcome.name == name))
-}
-
-fn word(refusal: &Refusal) -> &'static str {
-    match refusal {
-        Refusal::BadName => "bad name",
-        Refusal::Spawn(_) => "bad command",
-        Refusal::SpawnError => "spawn error",
-        Refusal::Failed(_) => "failed",
-        Refusal::AbnormalTermination => "abnormal",
-        Refusal::AlreadyStarted => "already started",
-        Refusal::NotRunning => "not running",
-        Refusal::AlreadyAdded => "already added",
-        Refusal::StillRunning => "still running",
-        Refusal::ShutdownState => "shutdown",
     }
 }

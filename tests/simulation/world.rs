@@ -11,7 +11,7 @@ use galaxyd::engine::{
 use crate::dice::Dice;
 use crate::journal::Journal;
 use crate::keeper::{ChildId, FromKeeper, Keeper, ToKeeper};
-use crate::plan::{self, Action, Death, Plan, Victim, Whom, group_name, member_name};
+use crate::plan::{self, Action, Death, Plan, Whom, group_name, member_name};
 use crate::watch::{Cause, Kept, Seen, Watch, promise};
 
 const SIGKILL: i32 = 9;
@@ -35,19 +35,19 @@ pub(crate) struct Worker {
     /// The children it was told of, and not yet told that they ended.
     pub(crate) known: BTreeMap<ProcessId, (u32, Pid)>,
     /// Spawns whose plans are being prepared.
-    preparing: Vec<(Duration, ChildId)>,
+    pub(crate) preparing: Vec<(Duration, ChildId)>,
     /// Children it sent the stop signal to.
     pub(crate) told_to_stop: BTreeSet<ChildId>,
     /// When the start window ends of those for whom it does not count while what goes on as them is looked for.
     pub(crate) windows: BTreeMap<ProcessId, Option<Moment>>,
     /// When what is left of a child's tree will have ended.
-    sweeping: BTreeMap<(ProcessId, Pid), Duration>,
+    pub(crate) sweeping: BTreeMap<(ProcessId, Pid), Duration>,
     /// When children that are asked whether they are ready will have answered; `None`: never.
-    answering: BTreeMap<(ProcessId, u32), Option<Duration>>,
+    pub(crate) answering: BTreeMap<(ProcessId, u32), Option<Duration>>,
     /// When what held starts wait for outside will be there; `None`: never.
-    reaching: BTreeMap<(ProcessId, u32), Option<Duration>>,
+    pub(crate) reaching: BTreeMap<(ProcessId, u32), Option<Duration>>,
     /// How late it wakes for the next deadline.
-    slip: Duration,
+    pub(crate) slip: Duration,
 }
 
 impl Worker {
@@ -73,27 +73,27 @@ pub(crate) struct World<'a> {
     clock_offset: i64,
     pub(crate) keeper: Keeper,
     pub(crate) to_keeper: VecDeque<(Duration, ToKeeper)>,
-    from_keeper: VecDeque<(Duration, FromKeeper)>,
+    pub(crate) from_keeper: VecDeque<(Duration, FromKeeper)>,
     /// TERM or HUP, told to every worker until taken.
-    daemon_signals: VecDeque<Input>,
+    pub(crate) daemon_signals: VecDeque<Input>,
     pub(crate) journal: Journal,
     pub(crate) worker: Option<Worker>,
     /// When a worker whose keeper is dead makes room.
-    leaves_at: Option<Duration>,
+    pub(crate) leaves_at: Option<Duration>,
     /// When the keeper starts the next worker.
     pub(crate) revive_at: Option<Duration>,
     next_action: usize,
-    next_death: usize,
+    pub(crate) next_death: usize,
     /// The last death that came.
-    struck: Option<Death>,
+    pub(crate) struck: Option<Death>,
     next_request: RequestId,
-    told_to_end: bool,
+    pub(crate) told_to_end: bool,
     halted: Option<Mood>,
     pub(crate) watch: Watch<'a>,
     /// How many effects each turn had.
     effects: Vec<usize>,
     /// What was told to the engine, if someone wants to know.
-    trace: Option<Vec<String>>,
+    pub(crate) trace: Option<Vec<String>>,
 }
 
 /// What happened when a plan was let happen.
@@ -241,66 +241,6 @@ impl World<'_> {
         let at = self.now + self.dice.delay(500);
         let at = self.to_keeper.back().map_or(at, |(last, _)| at.max(*last));
         self.to_keeper.push_back((at, message));
-    }
-
-    fn prepared(&mut self) -> Option<ChildId> {
-        let now = self.now;
-        let preparing = &mut self.worker.as_mut()?.preparing;
-        let at = preparing.iter().position(|(at, _)| *at <= now)?;
-        Some(preparing.remove(at).1)
-    }
-
-    fn swept(&mut self) -> Option<(ProcessId, Pid)> {
-        let now = self.now;
-        let worker = self.worker.as_mut()?;
-        let swept = worker.sweeping.iter().find(|(_, at)| **at <= now).map(|(child, _)| *child)?;
-        worker.sweeping.remove(&swept);
-        worker.known.remove(&swept.0);
-        Some(swept)
-    }
-
-    /// A child has answered. What it was asked for may be over by now: the worker cannot know.
-    fn answers(&mut self) -> Option<(ProcessId, u32)> {
-        let now = self.now;
-        let worker = self.worker.as_mut()?;
-        let is_due = |at: &Option<Duration>| at.is_some_and(|at| at <= now);
-        let answered = worker.answering.iter().find(|(_, at)| is_due(at)).map(|(child, _)| *child)?;
-        worker.answering.insert(answered, None);
-        Some(answered)
-    }
-
-    /// What a start was held for is there. The start may be over by now: the worker cannot know.
-    fn reached(&mut self) -> Option<(ProcessId, u32)> {
-        let now = self.now;
-        let worker = self.worker.as_mut()?;
-        let is_due = |at: &Option<Duration>| at.is_some_and(|at| at <= now);
-        let reached = worker.reaching.iter().find(|(_, at)| is_due(at)).map(|(start, _)| *start)?;
-        worker.reaching.remove(&reached);
-        Some(reached)
-    }
-
-    /// Looks for what the engine wants to be looked for.
-    fn look_outside(&mut self) {
-        let Some(worker) = &mut self.worker else { return };
-        let held: Vec<_> = worker.engine.waiting_outside().map(|view| (view.process, view.attempt)).collect();
-        for start in held {
-            let at = self.now + self.dice.millis(3000);
-            let at = self.dice.chance(85).then_some(at);
-            worker.reaching.entry(start).or_insert(at);
-        }
-    }
-
-    /// Asks whom the engine wants to be asked.
-    fn ask_around(&mut self) -> Kept {
-        let Some(worker) = &mut self.worker else { return Ok(()) };
-        let asked: Vec<_> = worker.engine.to_be_asked().map(|view| (view.process, view.attempt, view.pid)).collect();
-        for (process, attempt, pid) in asked {
-            promise!(pid.is_some(), "{process:?} is asked and has no child");
-            let at = self.now + self.dice.millis(3000);
-            let at = self.dice.chance(80).then_some(at);
-            worker.answering.entry((process, attempt)).or_insert(at);
-        }
-        Ok(())
     }
 
     fn hand_over(&mut self, child: ChildId) -> Kept {
@@ -508,69 +448,6 @@ impl World<'_> {
         let window = view.deadline.or_else(|| worker.windows.get(process).copied().flatten());
         let quick = window.map_or(at.mono.0 < child.started + view.policy.startsecs, |up_at| at.mono < up_at);
         Some((*process, if quick { ProcessState::Backoff } else { ProcessState::Running }))
-    }
-
-    fn death_due(&mut self) -> Option<Death> {
-        let death = self.plan.deaths.get(self.next_death).filter(|death| death.turn < self.watch.seen.turns)?;
-        self.next_death += 1;
-        Some(*death)
-    }
-
-    /// Lets somebody die whose moment it is, or was, as after the last of too few effects; whether the worker did.
-    fn strike(&mut self, death: Option<Death>, moment: plan::Moment) -> bool {
-        let is_last = moment == plan::Moment::AfterPerforming;
-        let Some(death) = death.filter(|death| death.moment == moment || is_last) else { return false };
-        if is_last && self.struck == Some(death) {
-            return false;
-        }
-        self.struck = Some(death);
-        self.watch.seen.deaths += 1;
-        let when = match moment {
-            plan::Moment::BeforeDeciding => "before deciding",
-            plan::Moment::BeforeJournalling => "before journalling",
-            plan::Moment::Performing(_) => "performing",
-            plan::Moment::AfterPerforming => "after performing",
-        };
-        self.watch.seen.saw(when);
-        if let Some(trace) = &mut self.trace {
-            trace.push(format!("{:>12?}  {:?} dies {when}", self.now, death.victim));
-        }
-        let keeper_dies = death.victim != Victim::Worker && !self.keeper.is_dead;
-        if keeper_dies {
-            self.keeper_dies();
-        }
-        if keeper_dies && death.victim == Victim::Keeper {
-            let leaves_at = self.now + self.dice.delay(20);
-            self.leaves_at = Some(leaves_at);
-            self.revive_at = Some(leaves_at + death.downtime);
-            return false;
-        }
-        self.leave();
-        self.revive_at = Some(self.now + death.downtime);
-        true
-    }
-
-    /// The worker is gone, with all that it knew.
-    fn leave(&mut self) {
-        self.worker = None;
-        self.leaves_at = None;
-        self.from_keeper.clear();
-    }
-
-    /// What it did not read is lost, and signals that no worker has taken in hand.
-    fn keeper_dies(&mut self) {
-        self.watch.seen.saw("a keeper's death");
-        self.keeper.is_dead = true;
-        self.to_keeper.clear();
-        self.daemon_signals.clear();
-        if self.told_to_end {
-            // Whoever wants the end asks for it until it comes.
-            self.daemon_signals.push_back(Input::Shutdown);
-        }
-    }
-
-    pub(crate) fn keeper_succeeds(&mut self) {
-        self.keeper.succeed(self.now, &mut self.dice);
     }
 
     fn perform(&mut self, cause: Cause, effect: Effect) -> Kept {
