@@ -102,6 +102,21 @@ fn of_each_broken_deployment_exactly_the_mistake_is_found() {
 }
 
 #[test]
+fn a_program_that_says_that_it_goes_into_the_background_may() {
+    for (base, file, from, to) in [
+        ("static", "supervisord.conf", "--server-name", "--daemonize --server-name"),
+        ("allinone", "galaxy.yml", "master: true", "master: true\n  daemonize: galaxy.log"),
+    ] {
+        let folder = made(base, &[(file, from, to)]);
+        let conf = folder.path().join("supervisord.conf");
+        assert_eq!(check(&conf).iter().map(|finding| finding.rule.code).collect::<Vec<_>>(), ["GX026"]);
+        let text = fs::read_to_string(&conf).unwrap();
+        fs::write(&conf, text.replace("\ncommand =", "\ntype = forking\ncommand =")).unwrap();
+        assert_eq!(shown(&check(&conf)), [""; 0]);
+    }
+}
+
+#[test]
 fn there_are_a_hundred_of_them_and_each_rule_has_one() {
     assert!(BROKEN.len() >= 100, "{}", BROKEN.len());
     let broken: BTreeSet<_> = BROKEN.iter().flat_map(|broken| broken.codes).copied().collect();

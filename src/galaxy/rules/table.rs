@@ -223,7 +223,7 @@ pub const RULES: &[Rule] = &[
         severity: Severity::Error,
         title: "a supervised program goes into the background",
         consequence: "the supervisor sees it exit, starts another, and several servers run",
-        remedy: "leave out the daemonize option",
+        remedy: "leave out the daemonize option, or say type = forking",
         reference: "Galaxy's scaling page, Logging and daemonization",
     },
     Rule {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::engine::Kind;
 use crate::galaxy::deployment::{Deployment, Location, Program};
 use crate::galaxy::finding::Findings;
 use crate::galaxy::program::Role;
@@ -47,6 +48,8 @@ fn is_npx(program: &Program<'_>) -> bool {
 
 /// Programs that leave the supervisor.
 fn daemons(deployment: &Deployment<'_>, program: &Program<'_>, findings: &mut Findings) {
+    // It is followed there.
+    let is_meant = program.process.extras.kind == Kind::Forking;
     let own: &[&str] = match program.role {
         Role::Handler => &["-d", "--daemonize"],
         Role::Gunicorn | Role::Reports => &["-D", "--daemon"],
@@ -54,12 +57,13 @@ fn daemons(deployment: &Deployment<'_>, program: &Program<'_>, findings: &mut Fi
         Role::RunScript => &["--daemon", "start"],
         _ => &[],
     };
-    if program.invocation.has(own) {
+    if program.invocation.has(own) && !is_meant {
         let text = format!("{} puts itself into the background", program.shown());
         findings.add("GX026", deployment.place(program, "command"), text);
     }
     for name in ["daemonize", "daemonize2"] {
-        let Some(option) = program.options().and_then(|options| options.last(name)) else { continue };
+        let option = program.options().and_then(|options| options.last(name)).filter(|_| !is_meant);
+        let Some(option) = option else { continue };
         let text = format!("{name} is set, and {} is supervised", program.shown());
         let place = match option.line {
             0 => deployment.place(program, "command"),
