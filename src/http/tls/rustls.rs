@@ -6,6 +6,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use nix::sys::socket::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -78,10 +79,15 @@ impl Identity {
         Ok(ServedStream(Mutex::new(Box::new(TlsAcceptor::from(config).accept(stream).await?))))
     }
 
-    /// What is known now. Every so often the files are read again, on a thread that may wait for them.
+    /// What is known now. Every so often the files are read again.
     fn config(&self) -> Option<Arc<ServerConfig>> {
+        self.config_not_older_than(CERTIFICATE_REFRESH)
+    }
+
+    /// What is known now. If the last look is older, there is another one, on a thread that may wait for the files.
+    fn config_not_older_than(&self, age: Duration) -> Option<Arc<ServerConfig>> {
         let mut current = locked(&self.current);
-        if current.read_at.elapsed() > CERTIFICATE_REFRESH {
+        if current.read_at.elapsed() > age {
             current.read_at = Instant::now();
             let (files, renewed) = (self.files.clone(), Arc::clone(&self.current));
             side::run(move || renew(&files, &renewed));
@@ -185,4 +191,53 @@ pub(in crate::http) async fn connect(
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![ALPN.to_vec()];
     TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(TlsError::Handshake)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    fn become_who(folder: &TempDir, name: &str) {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls/files");
+        for end in ["pem", "key"] {
+            fs::copy(from.join(format!("{name}.{end}")), folder.path().join(format!("who.{end}"))).unwrap();
+        }
+    }
+
+    /// Looks at the files, and waits until that has led to something.
+    async fn look(identity: &Identity, outcome: impl Fn(&Current) -> bool) -> Arc<ServerConfig> {
+        identity.config_not_older_than(Duration::ZERO);
+        let seen = async {
+            while !outcome(&locked(&identity.current)) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), seen).await.expect("nobody looked");
+        identity.config_not_older_than(LONG).unwrap()
+    }
+
+    #[test]
+    fn a_renewed_certificate_is_used_without_a_reload_and_one_that_cannot_be_used_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        become_who(&folder, "first");
+        let [certificate, key] = ["who.pem", "who.key"].map(|name| folder.path().join(name));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let identity = Identity::of(&TlsFiles { certificate, key });
+            let first = identity.config_not_older_than(LONG).unwrap();
+            become_who(&folder, "second");
+            assert!(Arc::ptr_eq(&first, &identity.config_not_older_than(LONG).unwrap()), "nobody has looked yet");
+            let is_another = |current: &Current| current.config.as_ref().is_some_and(|now| !Arc::ptr_eq(now, &first));
+            let second = look(&identity, is_another).await;
+            fs::write(folder.path().join("who.key"), "no key").unwrap();
+            let present = look(&identity, |current| current.has_failed).await;
+            assert!(Arc::ptr_eq(&second, &present), "the one before is used on");
+        });
+    }
 }
