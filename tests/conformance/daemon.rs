@@ -280,6 +280,13 @@ impl Daemon {
         }
     }
 
+    /// Until a process that was forked is its program: before that the original's child obeys no signal.
+    pub(crate) fn wait_executed(&self, process: &str) {
+        let words = |pid: i32| fs::read(format!("/proc/{pid}/cmdline"));
+        let (daemon, child) = (words(self.pid()).unwrap(), self.process_pid(process));
+        until_true("the execution of the program", || words(child).is_ok_and(|words| words != daemon));
+    }
+
     /// The process id of a process of the configuration.
     pub(crate) fn process_pid(&self, process: &str) -> i32 {
         self.info(process, "pid").unwrap().parse().unwrap()

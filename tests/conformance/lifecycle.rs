@@ -26,6 +26,7 @@ fn term_int_and_quit_end_the_daemon_with_all_programs(subject: Subject) {
     for (signal, name) in [(Signal::SIGTERM, "TERM"), (Signal::SIGINT, "INT"), (Signal::SIGQUIT, "QUIT")] {
         let mut daemon = Daemon::start(subject, "[program:p]\ncommand=/bin/cat\nstartsecs=0\n");
         daemon.wait_running(&["p"]);
+        daemon.wait_executed("p");
         daemon.signal(signal);
         let status = daemon.wait_end();
         daemon.wait_nothing_left();
