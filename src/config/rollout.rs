@@ -63,7 +63,7 @@ pub struct Rollout {
     /// `None`: by what the program is.
     pub trigger: Option<Trigger>,
     /// Where users reach the program.
-    pub front: Option<Front>,
+    pub front: Option<Box<Front>>,
 }
 
 /// An address that is asked for as long as processes are being replaced.
@@ -98,7 +98,7 @@ pub(super) fn rollout(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) 
         strategy,
         max_unavailable: reader.typed(place, "max_unavailable", scope, |text, _| max_unavailable(text)),
         trigger: signal.or(fifo),
-        front: reader.typed(place, "rollout_front", scope, |text, _| front(text)),
+        front: reader.typed(place, "rollout_front", scope, |text, _| front(text).map(Box::new)),
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::engine::Engine;
 use super::group::GroupKey;
 use super::input::{Effect, LogLine, Mood, ProcessId, Refusal};
+use super::needs::Needs;
 use super::pacing::{OnEnd, Restarts};
 use super::policy::{AutoRestart, Kind, Policy};
 use super::process::Step;
@@ -49,10 +50,12 @@ pub(super) struct Beside {
     pub(super) policy: Policy,
 }
 
-/// The rules of a successor: one try, and its end ends nobody.
+/// The rules of a successor: one try, and its end ends nobody. It waits for nothing: what it needs, the process beside it
+/// has already.
 fn on_probation(policy: &Policy) -> Policy {
     let restarts = Restarts { limit: None, on_fatal: OnEnd::Ignore, on_exit: OnEnd::Ignore, ..policy.restarts };
-    Policy { autorestart: AutoRestart::Never, startretries: -1, restarts, ..policy.clone() }
+    let needs = Needs::default();
+    Policy { autorestart: AutoRestart::Never, startretries: -1, restarts, needs, ..policy.clone() }
 }
 
 fn lives(state: State) -> bool {
@@ -79,7 +82,7 @@ impl Engine {
         effects.push(Effect::Log(LogLine::succeeding(&name)));
         effects.push(Effect::GroupChanged { group: group_name, settled: Vec::new(), removed: Vec::new() });
         let mut record = self.new_record(&name);
-        record.beside = Some(Beside { role: Role::Successor, policy: policy.clone() });
+        record.beside = Some(Box::new(Beside { role: Role::Successor, policy: policy.clone() }));
         let successor = record.process;
         if let Some(group) = self.groups.get_mut(&key) {
             group.beside.push(successor);
@@ -181,7 +184,7 @@ impl Engine {
         effects.push(Effect::GroupChanged { group: group.name.clone(), settled: Vec::new(), removed: Vec::new() });
         let Some(slot) = self.slots.get_mut(&incumbent) else { return };
         let policy = slot.process.policy.clone();
-        slot.process.record.beside = Some(Beside { role: Role::Retired, policy: policy.clone() });
+        slot.process.record.beside = Some(Box::new(Beside { role: Role::Retired, policy: policy.clone() }));
         let pid = slot.process.record.state.pid();
         let (moved, stay) =
             std::mem::take(&mut slot.waits).into_iter().partition(|wait| matches!(wait.want, Want::Condition { .. }));

@@ -212,10 +212,10 @@ pub struct ProcessRecord {
     pub(super) follows: bool,
     /// Set while an update waits for it to stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) change: Option<Change>,
+    pub(super) change: Option<Box<Change>>,
     /// Set while it stands beside the member of its name; see `overlap`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) beside: Option<Beside>,
+    pub(super) beside: Option<Box<Beside>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if hands in a reference")]

@@ -291,7 +291,7 @@ impl Engine {
             Some(change) => change.former,
             None => former.unwrap_or_else(|| slot.process.policy.clone()),
         };
-        slot.process.record.change = Some(Change { former, then });
+        slot.process.record.change = Some(Box::new(Change { former, then }));
         if matches!(slot.process.record.state, State::Unknown { .. }) {
             // No stop of this update made it so: nothing is to be waited for.
             slot.process.record.stop_cause = None;

@@ -89,6 +89,8 @@ fn deaths_of_ours_while_a_program_goes_into_the_background_start_it_no_second_ti
         let daemon = daemon("startretries=0", false);
         let keeper = daemon.pid();
         let pid = written(&daemon);
+        // Whoever dies before he has told of the start cannot be asked how often there was one.
+        daemon.wait_text("main.log", "spawned: 'd'");
         let child = match victim {
             "worker" => {
                 go(&daemon);

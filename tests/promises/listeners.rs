@@ -73,14 +73,21 @@ fn talker(times: usize, pause: &str) -> String {
 fn assert_all_blocks(daemon: &Daemon) -> usize {
     let count: usize =
         until("the program", || daemon.text("count").trim().parse().map_err(|_| "it still talks".to_string()));
-    let text = until("the last event", || {
-        let text = daemon.text("events.txt");
-        if text.contains(&format!("block {count}'")) {
-            Ok(text)
-        } else {
-            Err(format!("{} of {count}: {:?}", text.lines().count(), text.lines().last()))
-        }
-    });
+    let last = format!("block {count}'\n");
+    let mut seen = 0;
+    let mut text = String::new();
+    // As long as events come, they are waited for: how many there are depends on how long the kills took.
+    while !text.ends_with(&last) {
+        text = until("a further event", || {
+            let length = fs::metadata(daemon.path("events.txt")).map_or(0, |file| file.len());
+            if length > seen {
+                Ok(daemon.text("events.txt"))
+            } else {
+                Err(format!("{length} bytes, {count} events are to come"))
+            }
+        });
+        seen = text.len() as u64;
+    }
     for (at, line) in text.lines().enumerate() {
         let number = at + 1;
         assert!(line.contains(&format!(" serial:{at} pool:l poolserial:{at} ")), "{number}: {line}");

@@ -360,3 +360,15 @@ fn a_successor_goes_on_stopping_in_order() {
     stage.exit(db, TERMINATED);
     assert_eq!(stage.state(db), P::Stopped);
 }
+
+#[test]
+fn a_successor_waits_for_nothing_as_the_process_beside_it_has_what_it_needs() {
+    let (mut stage, [db, web, _]) = up();
+    stage.exit(db, code(1));
+    stage.request(Request::Succeed { process: web });
+    assert_ne!(stage.state(db), P::Running);
+    let [successor] = stage.engine.group("web").map(|group| group.beside.to_vec()).unwrap_or_default()[..] else {
+        panic!("nobody stands beside")
+    };
+    assert!(stage.spawns().contains(&successor));
+}
