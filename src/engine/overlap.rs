@@ -201,6 +201,7 @@ impl Engine {
             }
             effects.push(Effect::Log(LogLine::succeeded(&name, slot.process.record.state.pid(), pid)));
         }
+        self.note_needs(successor);
         self.settle_conditions(now, successor, effects);
         self.file_deadline(successor);
         self.step(now, incumbent, Step::Stop, effects);
