@@ -81,8 +81,11 @@ impl Engine {
         let may_go = |process: &&ProcessId| {
             self.slots.get(process).is_some_and(|slot| {
                 let after = &slot.process.record.stops_after;
-                // One that has ended meanwhile only has to be kept from starting again.
-                !slot.process.has_child() || after.iter().all(|other| self.is_down(*other))
+                // One that has ended meanwhile only has to be kept from starting again. Whoever was told other needs
+                // meanwhile may have been started again, and is not waited for.
+                let needs_it = self.dependents(**process);
+                let is_done = |other: &ProcessId| self.is_down(*other) || !needs_it.contains(other);
+                !slot.process.has_child() || after.iter().all(is_done)
             })
         };
         let next: Vec<ProcessId> = self.parting.iter().filter(may_go).copied().collect();

@@ -320,7 +320,9 @@ impl<'a> Watch<'a> {
         let groups: Vec<_> = engine.groups().collect();
         let place = groups.iter().position(|group| group.name == view.group).ok_or("a group that does not exist")?;
         let rank = (groups.get(place).map(|group| group.priority), place);
-        let rank = needed_by(engine, process)
+        // Who stands beside a member stops with it: it needs what that one needs.
+        let member = engine.find(view.group, view.name).filter(|_| view.role.is_some()).unwrap_or(process);
+        let rank = needed_by(engine, member)
             .iter()
             .filter_map(|needed| {
                 let place = groups.iter().position(|group| group.members.contains(needed))?;
