@@ -75,7 +75,8 @@ impl Engine {
         if record.beside.is_some() || self.beside(key, &record.name).is_some() {
             return refused("is being succeeded already");
         }
-        if !matches!(record.state, State::Running { .. }) || record.change.is_some() {
+        let is_leaving = record.change.is_some() || slot.process.is_parting();
+        if is_leaving || !matches!(record.state, State::Running { .. }) {
             return Verdict::Now(Err(Refusal::NotRunning));
         }
         let (name, group_name, policy) = (record.name.clone(), group.name.clone(), on_probation(policy));
