@@ -213,9 +213,13 @@ impl Engine {
                 self.start_with_needs(now, other, effects);
             }
         }
+        if !self.state(process).is_some_and(ProcessState::is_running) {
+            return;
+        }
         for dependent in self.dependents(process) {
             let follows = self.slots.get(&dependent).is_some_and(|slot| slot.process.record.follows);
-            if follows && self.state(dependent).is_some_and(ProcessState::is_stopped) {
+            let is_stopped = self.state(dependent).is_some_and(ProcessState::is_stopped);
+            if follows && is_stopped && !self.is_leaving(dependent) {
                 self.start_with_needs(now, dependent, effects);
             }
         }
