@@ -165,13 +165,13 @@ impl Process {
             (State::Exited { restart_at: Some(_) } | State::Backoff { .. }, _) if mood == Mood::Running => {
                 Standing::Pending
             }
-            (State::Exited { .. }, Condition::Started) => Standing::Met,
-            (State::Exited { restart_at: None }, Condition::Exited) if self.ended_well() => Standing::Met,
             (State::Stopping { .. } | State::Cancelled | State::Stopped | State::Exited { .. } | State::Fatal, _)
                 if comes_back && mood == Mood::Running =>
             {
                 Standing::Pending
             }
+            (State::Exited { .. }, Condition::Started) => Standing::Met,
+            (State::Exited { restart_at: None }, Condition::Exited) if self.ended_well() => Standing::Met,
             (
                 State::Stopping { .. }
                 | State::Cancelled

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use galaxyd::engine::{Condition, Engine, Exit, Mood, ProcessId, ProcessState};
+use galaxyd::engine::{Condition, Engine, Exit, Mood, ProcessId, ProcessState, Then};
 
 use crate::watch::{Kept, Watch, is_so, promise};
 
@@ -100,7 +100,7 @@ fn is_met(engine: &Engine, process: ProcessId, condition: Condition) -> bool {
     match condition {
         Condition::Started => {
             lives && matches!(view.state, ProcessState::Starting | ProcessState::Running)
-                || view.state == ProcessState::Exited && view.deadline.is_none() && view.then.is_none()
+                || view.state == ProcessState::Exited && view.deadline.is_none() && view.then != Some(Then::Start)
         }
         Condition::Running | Condition::Ready => lives && is_so(engine, process, condition),
         Condition::Exited => {
