@@ -47,7 +47,6 @@ impl World<'_> {
         match (heir, ended) {
             (Some(heir), _) => {
                 worker.known.insert(process, (attempt, heir));
-                worker.told_to_stop.remove(&child);
                 self.turn(Turn::Input(Input::Followed { process, pid, heir, at: now }))?;
             }
             (None, Some((exit, at))) => {

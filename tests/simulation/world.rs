@@ -36,8 +36,8 @@ pub(crate) struct Worker {
     pub(crate) known: BTreeMap<ProcessId, (u32, Pid)>,
     /// Spawns whose plans are being prepared.
     pub(crate) preparing: Vec<(Duration, ChildId)>,
-    /// Children it sent the stop signal to.
-    pub(crate) told_to_stop: BTreeSet<ChildId>,
+    /// Whom it sent the stop signal to.
+    pub(crate) told_to_stop: BTreeSet<(ProcessId, Pid)>,
     /// When the start window ends of those for whom it does not count while what goes on as them is looked for.
     pub(crate) windows: BTreeMap<ProcessId, Option<Moment>>,
     /// When what is left of a child's tree will have ended.
@@ -466,7 +466,7 @@ impl World<'_> {
                     return Err(format!("a signal to {kill:?} of {process:?}, which has {known:?}"));
                 };
                 if cause != Cause::Signal && kill.signal != SIGKILL {
-                    let first = worker.told_to_stop.insert((process, attempt));
+                    let first = worker.told_to_stop.insert((process, kill.pid));
                     promise!(first, "the stop signal is sent twice to {kill:?} of {process:?}");
                     self.watch.seen.saw("a stop signal");
                 }
