@@ -201,7 +201,10 @@ impl<'a> Watch<'a> {
                 self.failed.insert(process, (at + Duration::from_secs(wait), tries));
             }
             ProcessState::Stopping => {
-                if engine.mood() != Mood::Running && !self.parting.contains(&process) {
+                // A stop that was asked for before the daemon ended goes on in its own order, for those too that need who stops.
+                let is_parting = |one: ProcessId| self.parting.contains(&one);
+                let was_asked = is_parting(process) || needed_by(engine, process).into_iter().any(is_parting);
+                if engine.mood() != Mood::Running && !was_asked {
                     self.leaves_in_order(engine, process)?;
                 }
                 let by_update =
