@@ -203,7 +203,8 @@ impl<'a> Watch<'a> {
             ProcessState::Stopping => {
                 // A stop that was asked for before the daemon ended goes on in its own order, for those too that need who stops.
                 let is_parting = |one: ProcessId| self.parting.contains(&one);
-                let was_asked = is_parting(process) || needed_by(engine, process).into_iter().any(is_parting);
+                let member = member_of(engine, process);
+                let was_asked = is_parting(member) || needed_by(engine, member).into_iter().any(is_parting);
                 if engine.mood() != Mood::Running && !was_asked {
                     self.leaves_in_order(engine, process)?;
                 }
@@ -323,8 +324,7 @@ impl<'a> Watch<'a> {
         let groups: Vec<_> = engine.groups().collect();
         let place = groups.iter().position(|group| group.name == view.group).ok_or("a group that does not exist")?;
         let rank = (groups.get(place).map(|group| group.priority), place);
-        // Who stands beside a member stops with it: it needs what that one needs.
-        let member = engine.find(view.group, view.name).filter(|_| view.role.is_some()).unwrap_or(process);
+        let member = member_of(engine, process);
         let rank = needed_by(engine, member)
             .iter()
             .filter_map(|needed| {
@@ -476,6 +476,12 @@ impl<'a> Watch<'a> {
         promise!(self.outstanding.is_empty(), "halted, but not answered: {:?}", self.outstanding);
         Ok(())
     }
+}
+
+/// The member of a process's name: who stands beside it stops with it, and needs what it needs.
+fn member_of(engine: &Engine, process: ProcessId) -> ProcessId {
+    let beside = engine.process(process).filter(|view| view.role.is_some());
+    beside.and_then(|view| engine.find(view.group, view.name)).unwrap_or(process)
 }
 
 /// Whether a process is what somebody waited for.
