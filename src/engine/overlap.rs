@@ -226,7 +226,7 @@ impl Engine {
             self.tell_outcome(now, waiter, &result, effects);
         }
         if lives {
-            return;
+            return self.give_up_leaving(now, key, &name, effects);
         }
         self.drop_slot(process);
         let Some(group) = self.groups.get_mut(&key) else { return };

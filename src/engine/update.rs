@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::engine::Engine;
+use super::group::GroupKey;
 use super::input::{Effect, LogLine, Mood, Pid, ProcessId, Refusal, RequestId};
 use super::policy::{AutoRestart, GroupSpec, Policy};
 use super::process::Step;
@@ -375,6 +376,24 @@ impl Engine {
             Then::Start | Then::Stay => {
                 self.forget_change(process);
                 effects.push(Effect::GroupChanged { group: name, settled: vec![process], removed: Vec::new() });
+            }
+        }
+    }
+
+    /// Somebody beside the member of this name lives on, whom no signal reaches: neither the member nor its group may vanish
+    /// from sight.
+    pub(super) fn give_up_leaving(&mut self, now: Now, key: GroupKey, name: &str, effects: &mut Vec<Effect>) {
+        let members = self.groups.get(&key).map(|group| group.members.clone()).unwrap_or_default();
+        for member in members {
+            let Some(record) = self.slots.get(&member).map(|slot| &slot.process.record) else { continue };
+            let stays = match record.change.as_ref().map(|change| change.then) {
+                Some(Then::LeaveWithGroup) => true,
+                Some(Then::Leave) => record.name == name,
+                _ => false,
+            };
+            if stays {
+                self.disappoint(now, member, effects);
+                self.forget_change(member);
             }
         }
     }
