@@ -11,14 +11,17 @@ use crate::subject::Subject;
 use crate::venv::environment;
 use crate::wait::until;
 
-/// Answers with the pid of its master.
+/// Answers with the pid of its master, after a time in which an application does its work: a uWSGI that is told to end between
+/// accepting a connection and reading from it closes it, whoever tells it, so the fewer connections find it there the better.
 const APPLICATION: &str = "\
 import os
+import time
 
 print('application loaded', flush=True)
 
 
 def application(environ, start_response):
+    time.sleep(0.02)
     body = b'%d\\n' % os.getppid()
     start_response('200 OK', [('Content-Type', 'text/plain'), ('Content-Length', str(len(body)))])
     return [body]
