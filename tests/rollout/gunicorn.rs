@@ -62,13 +62,7 @@ fn one_gunicorn_replaces_its_workers_at_hup_and_is_told_so_only_where_that_helps
                     [program:preloaded]\ncommand=BIN/gunicorn --no-control-socket --preload --bind 127.0.0.1:PORT1 app:application\n\
                     directory=%(here)s\nrollout=signal\nready=http://127.0.0.1:PORT1/\n";
     let Some(site) = Site::start("gunicorn", REQUIREMENT, &[], sections) else { return };
-    let pid = site.daemon.process_pid("web");
-    site.deploy("two");
-    let (said, code, failed) = site.under_load(1, &["graceful", "web"]);
-    assert_eq!((code, failed), (Some(0), Vec::new()), "{said}");
-    assert!(said.contains("web: done by signal in "), "{said}");
-    assert_eq!(site.daemon.process_pid("web"), pid);
-    site.wait_version(1, "two");
+    site.reloads_at_a_signal();
     let refused = site.daemon.ctl(&["graceful", "preloaded"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     let why = "does not import the application again at HUP";

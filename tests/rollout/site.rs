@@ -92,6 +92,17 @@ impl Site {
         (format!("{}{}", outcome.stdout, outcome.stderr), outcome.code, failed)
     }
 
+    /// A server that is told to reload loads the second version under load, and stays the process that it was.
+    pub(crate) fn reloads_at_a_signal(&self) {
+        let pid = self.daemon.process_pid("web");
+        self.deploy("two");
+        let (said, code, failed) = self.under_load(1, &["graceful", "web"]);
+        assert_eq!((code, failed), (Some(0), Vec::new()), "{said}");
+        assert!(said.contains("web: done by signal in "), "{said}");
+        assert_eq!(self.daemon.process_pid("web"), pid);
+        self.wait_version(1, "two");
+    }
+
     /// Each of the first so many servers answers with this version.
     pub(crate) fn wait_version(&self, ports: usize, version: &str) {
         for port in &self.ports[..ports] {

@@ -30,13 +30,7 @@ fn one(settings: &str, keys: &str) -> Option<Site> {
 #[test]
 fn a_uwsgi_reloads_at_hup_without_a_failed_request() {
     let Some(site) = one("", "ready=uwsgi-stats:%(here)s/stats.sock\n") else { return };
-    let pid = site.daemon.process_pid("web");
-    site.deploy("two");
-    let (said, code, failed) = site.under_load(1, &["graceful", "web"]);
-    assert_eq!((code, failed), (Some(0), Vec::new()), "{said}");
-    assert!(said.contains("web: done by signal in "), "{said}");
-    assert_eq!(site.daemon.process_pid("web"), pid);
-    site.wait_version(1, "two");
+    site.reloads_at_a_signal();
 }
 
 #[test]
