@@ -58,6 +58,7 @@ mod span;
 mod suspicion;
 pub mod uwsgi;
 pub mod value;
+mod value_type;
 
 pub use assembly::FILES_MAX;
 pub use client::{CtlConfig, CtlLoaded, Plugins, load_ctl};
