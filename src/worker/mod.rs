@@ -29,6 +29,7 @@ mod journal;
 mod keeper_events;
 mod last_words;
 mod launch;
+mod ledger;
 mod logfiles;
 mod memory;
 mod origin;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
+use super::ledger::Ledger;
 use super::origin::{Marks, OriginRecord, PlanSums};
 use super::spawning::Wanted;
 use super::worker::{Done, Worker};
@@ -23,9 +24,7 @@ const TOGETHER_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Origins {
     /// The latest run's of each.
-    records: BTreeMap<ProcessId, OriginRecord>,
-    /// Those that are not in the journal.
-    unwritten: Vec<ProcessId>,
+    pub(super) records: Ledger<ProcessId, OriginRecord>,
     /// To be taken.
     seeds: BTreeMap<ProcessId, (u32, PlanSums)>,
     is_taking: bool,
@@ -36,22 +35,13 @@ pub(super) struct Origins {
 impl Origins {
     /// Goes on with a predecessor's records.
     pub(super) fn resume(records: Vec<OriginRecord>) -> Origins {
-        let records = records.into_iter().map(|record| (record.process, record)).collect();
+        let records = Ledger::resume(records, |record| record.process);
         Origins { records, ..Origins::default() }
-    }
-
-    /// Those that the journal does not have yet.
-    pub(super) fn changes(&self) -> Vec<OriginRecord> {
-        self.unwritten.iter().filter_map(|process| self.records.get(process).cloned()).collect()
-    }
-
-    pub(super) fn journalled(&mut self) {
-        self.unwritten.clear();
     }
 
     /// What this run was made from; `None`: nobody could tell.
     pub(super) fn of(&self, process: ProcessId, attempt: u32) -> Option<&OriginRecord> {
-        self.records.get(&process).filter(|record| record.attempt == attempt)
+        self.records.get(process).filter(|record| record.attempt == attempt)
     }
 }
 
@@ -92,8 +82,7 @@ impl Worker {
         for record in taken {
             let process = record.process;
             if self.engine.process(process).is_some_and(|view| view.attempt == record.attempt) {
-                self.origins.records.insert(process, record);
-                self.origins.unwritten.push(process);
+                self.origins.records.put(process, record);
             }
         }
         self.origins.is_taking = false;
@@ -103,7 +92,7 @@ impl Worker {
     /// For a whole journal: of those that still exist.
     pub(super) fn origin_records(&mut self) -> Vec<OriginRecord> {
         let Worker { origins, engine, .. } = self;
-        origins.records.retain(|process, _| engine.process(*process).is_some());
-        origins.records.values().cloned().collect()
+        origins.records.retain(|process, _| engine.process(process).is_some());
+        origins.records.all()
     }
 }

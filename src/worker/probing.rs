@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::explanation::seconds;
+use super::ledger::Ledger;
 use super::reply::Reply;
 use super::spawning::Wanted;
 use super::worker::{Done, Shape, Waiting, Worker, now};
@@ -76,30 +77,15 @@ pub(super) struct Tracks {
 pub(super) struct Probes {
     asked: BTreeMap<ProcessId, Asked>,
     /// The latest run's of each.
-    records: BTreeMap<ProcessId, ProbeRecord>,
-    /// Those that are not in the journal.
-    unwritten: Vec<ProcessId>,
+    pub(super) records: Ledger<ProcessId, ProbeRecord>,
     mailboxes: BTreeMap<ProcessId, (u32, OwnedFd)>,
 }
 
 impl Probes {
     /// Goes on with a predecessor's records.
     pub(super) fn resume(records: Vec<ProbeRecord>) -> Probes {
-        let records = records.into_iter().map(|record| (record.process, record)).collect();
+        let records = Ledger::resume(records, |record| record.process);
         Probes { records, ..Probes::default() }
-    }
-
-    pub(super) fn records(&self) -> Vec<ProbeRecord> {
-        self.records.values().cloned().collect()
-    }
-
-    /// Those that the journal does not have yet.
-    pub(super) fn changes(&self) -> Vec<ProbeRecord> {
-        self.unwritten.iter().filter_map(|process| self.records.get(process).cloned()).collect()
-    }
-
-    pub(super) fn journalled(&mut self) {
-        self.unwritten.clear();
     }
 
     /// Why this run is not ready, as far as is known.
@@ -108,7 +94,7 @@ impl Probes {
     }
 
     fn marks(&self, process: ProcessId, attempt: u32) -> Option<Vec<LogMark>> {
-        self.records.get(&process).filter(|record| record.attempt == attempt).map(|record| record.marks.clone())
+        self.records.get(process).filter(|record| record.attempt == attempt).map(|record| record.marks.clone())
     }
 }
 
@@ -141,8 +127,7 @@ impl Worker {
         let Wanted { process, attempt } = wanted;
         let Tracks { marks, mailbox } = tracks;
         if !marks.is_empty() {
-            self.probes.records.insert(process, ProbeRecord { process, attempt, marks });
-            self.probes.unwritten.push(process);
+            self.probes.records.put(process, ProbeRecord { process, attempt, marks });
             self.write_journal();
         }
         if let Some(mailbox) = mailbox {

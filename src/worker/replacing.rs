@@ -124,7 +124,7 @@ impl Worker {
     }
 
     fn is_in_phase(&self, id: u64, process: ProcessId, phase: Phase) -> bool {
-        let operation = self.rollouts.operations.get(&id);
+        let operation = self.rollouts.operations.get(id);
         operation.is_some_and(|operation| operation.steps().any(|step| step.process == process && step.phase == phase))
     }
 
@@ -162,7 +162,7 @@ impl Worker {
     }
 
     fn succession(&self, id: u64, process: ProcessId) -> Succession {
-        let operation = self.rollouts.operations.get(&id);
+        let operation = self.rollouts.operations.get(id);
         let step = operation.and_then(|operation| operation.steps().find(|step| step.process == process));
         let Some(member) = step.and_then(|step| self.process_of(&step.name)) else { return Succession::None };
         if member != process {
@@ -226,7 +226,7 @@ impl Worker {
 
     /// Has those asked who are to answer all the time.
     pub(super) fn ask_fronts(&mut self, id: u64) {
-        let Some(operation) = self.rollouts.operations.get(&id) else { return };
+        let Some(operation) = self.rollouts.operations.get(id) else { return };
         let mut fronts: Vec<ReadyCheck> = Vec::new();
         let mut own: Vec<(ProcessId, ReadyCheck)> = Vec::new();
         for step in operation.steps() {

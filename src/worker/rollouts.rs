@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ledger::Ledger;
 use super::probing::Task;
 use super::replacing::FrontAsked;
 use super::reply::Reply;
@@ -56,9 +57,7 @@ pub(super) struct Planned {
 /// All operations.
 #[derive(Debug, Default)]
 pub(super) struct Rollouts {
-    pub(super) operations: BTreeMap<u64, Operation>,
-    /// Those that are not in the journal as they are.
-    unwritten: BTreeSet<u64>,
+    pub(super) operations: Ledger<u64, Operation>,
     /// The engine's requests under way, each for a process of an operation.
     pub(super) requests: BTreeMap<RequestId, (u64, ProcessId)>,
     /// Who watches the workers of a process being replaced.
@@ -72,27 +71,10 @@ pub(super) struct Rollouts {
 }
 
 impl Rollouts {
-    /// Goes on with a predecessor's operations; of several records of one the last counts.
+    /// Goes on with a predecessor's operations.
     pub(super) fn resume(records: Vec<Operation>) -> Rollouts {
-        let operations = records.into_iter().map(|operation| (operation.id, operation)).collect();
+        let operations = Ledger::resume(records, |operation| operation.id);
         Rollouts { operations, ..Rollouts::default() }
-    }
-
-    pub(super) fn records(&self) -> Vec<Operation> {
-        self.operations.values().cloned().collect()
-    }
-
-    /// Those that the journal does not have yet.
-    pub(super) fn changes(&self) -> Vec<Operation> {
-        self.unwritten.iter().filter_map(|id| self.operations.get(id).cloned()).collect()
-    }
-
-    pub(super) fn journalled(&mut self) {
-        self.unwritten.clear();
-    }
-
-    pub(super) fn changed(&mut self, id: u64) {
-        self.unwritten.insert(id);
     }
 
     pub(super) fn active(&self) -> Vec<u64> {
@@ -100,7 +82,7 @@ impl Rollouts {
     }
 
     fn find(&self, id: u64) -> Result<&Operation, Fault> {
-        let found = if id == 0 { self.operations.values().next_back() } else { self.operations.get(&id) };
+        let found = if id == 0 { self.operations.values().next_back() } else { self.operations.get(id) };
         found.ok_or_else(|| {
             let text =
                 if id == 0 { "there was no operation yet".to_owned() } else { format!("there is no operation {id}") };
@@ -121,9 +103,8 @@ impl Rollouts {
     /// Forgets the oldest that are over.
     fn forget(&mut self) {
         let over: Vec<u64> = self.operations.values().filter(|one| one.state.is_over()).map(|one| one.id).collect();
-        for id in over.iter().take(over.len().saturating_sub(REMEMBERED_MAX)) {
-            self.operations.remove(id);
-        }
+        let (forgotten, _) = over.split_at(over.len().saturating_sub(REMEMBERED_MAX));
+        self.operations.retain(|id, _| !forgotten.contains(&id));
     }
 }
 
@@ -187,15 +168,14 @@ impl Worker {
         let Planned { wish, candidates, reply } = planned;
         match self.plan(wish, candidates) {
             Ok(plan) => {
-                let id = self.rollouts.operations.keys().next_back().map_or(1, |last| last + 1);
+                let id = self.rollouts.operations.values().next_back().map_or(1, |last| last.id + 1);
                 let operation = Operation::new(id, now(), plan);
                 let names: Vec<&str> = operation.steps().map(|step| step.name.as_str()).collect();
                 let text = format!("operation {id} begins: {} {}", operation.kind.word(), names.join(" "));
                 log(Level::Info, &text);
                 self.record_operation("", &format!("{text} by {}", operation.asker));
                 let value = operation_value(&operation, now().mono);
-                self.rollouts.operations.insert(id, operation);
-                self.rollouts.changed(id);
+                self.rollouts.operations.put(id, operation);
                 self.rollouts.forget();
                 self.ask_fronts(id);
                 reply.send(Ok(value));
@@ -253,7 +233,7 @@ impl Worker {
         for id in self.rollouts.active() {
             log(Level::Info, &format!("operation {id} goes on"));
             let mut effects = Vec::new();
-            if let Some(operation) = self.rollouts.operations.get(&id) {
+            if let Some(operation) = self.rollouts.operations.get(id) {
                 operation.resume(&mut effects);
             }
             self.ask_fronts(id);
@@ -268,11 +248,11 @@ impl Worker {
         self.attend_starts();
         for id in self.rollouts.active() {
             let engine = &self.engine;
-            let Some(operation) = self.rollouts.operations.get_mut(&id) else { continue };
+            let Some(operation) = self.rollouts.operations.get_mut(id) else { continue };
             let (revision, mut effects) = (operation.revision, Vec::new());
             operation.advance(now().mono, &|process| outlook(engine, process), &mut effects);
             if operation.revision != revision {
-                self.rollouts.changed(id);
+                self.rollouts.operations.changed(id);
                 has_acted = true;
             }
             self.replace(id, effects);
@@ -283,7 +263,7 @@ impl Worker {
 
     /// One that is over: nobody is asked for it any more, and what came of it is told.
     fn conclude_operation(&mut self, id: u64) {
-        let Some(operation) = self.rollouts.operations.get(&id).filter(|one| one.state.is_over()) else { return };
+        let Some(operation) = self.rollouts.operations.get(id).filter(|one| one.state.is_over()) else { return };
         let text = format!("operation {id} is {}: {}", operation.state.word(), operation.verdict(now().mono));
         log(if operation.state == State::Failed { Level::Warn } else { Level::Info }, &text);
         self.record_operation("", &text);
@@ -298,14 +278,14 @@ impl Worker {
         self.rollouts.reloads.remove(&(id, process));
         self.rollouts.awaited.remove(&(id, process));
         let mut effects: Vec<Effect> = Vec::new();
-        let Some(operation) = self.rollouts.operations.get_mut(&id) else { return };
+        let Some(operation) = self.rollouts.operations.get_mut(id) else { return };
         if !operation.steps().any(|step| step.process == process && step.phase.is_active()) {
             return;
         }
         operation.finished(now().mono, process, result, &mut effects);
         let step = operation.steps().find(|step| step.process == process && step.phase.is_over());
         let news = step.map(|step| (step.name.clone(), step.phase, step.note.clone()));
-        self.rollouts.changed(id);
+        self.rollouts.operations.changed(id);
         if let Some((name, phase, note)) = news {
             let colon = if note.is_empty() { "" } else { ": " };
             let text = format!("operation {id}: {name} is {}{colon}{note}", phase.word());
@@ -317,7 +297,7 @@ impl Worker {
 
     /// Somebody was asked for an operation.
     pub(super) fn front_asked(&mut self, news: &FrontAsked) {
-        if let Some(operation) = self.rollouts.operations.get_mut(&news.id) {
+        if let Some(operation) = self.rollouts.operations.get_mut(news.id) {
             operation.asked(now().mono, news.whom, &news.asked);
         }
     }
@@ -339,10 +319,10 @@ impl Worker {
             Ok(id) => id,
             Err(text) => return reply.send(Err(Fault::with(FaultCode::Failed, text))),
         };
-        let Some(operation) = self.rollouts.operations.get_mut(&id) else { return };
+        let Some(operation) = self.rollouts.operations.get_mut(id) else { return };
         operation.cancel();
         let value = operation_value(operation, now().mono);
-        self.rollouts.changed(id);
+        self.rollouts.operations.changed(id);
         let text = format!("operation {id} is cancelled by {peer}");
         log(Level::Info, &text);
         self.record_operation("", &text);

@@ -376,9 +376,9 @@ impl Worker {
                     processes,
                     events: self.events.take_records(),
                     taps: self.taps.changes(),
-                    probes: self.probes.changes(),
-                    operations: self.rollouts.changes(),
-                    origins: self.origins.changes(),
+                    probes: self.probes.records.changes(),
+                    operations: self.rollouts.operations.changes(),
+                    origins: self.origins.records.changes(),
                 };
                 match if change.is_empty() { Ok(()) } else { journal.append(&change) } {
                     // Its disk may be full: memory is not.
@@ -399,9 +399,9 @@ impl Worker {
         match written {
             Ok(()) => {
                 self.taps.journalled();
-                self.probes.journalled();
-                self.rollouts.journalled();
-                self.origins.journalled();
+                self.probes.records.journalled();
+                self.rollouts.operations.journalled();
+                self.origins.records.journalled();
             }
             Err(error) => {
                 log(
@@ -428,8 +428,8 @@ impl Worker {
             engine: self.records(),
             events: self.events.records(),
             taps: self.taps.records(),
-            probes: self.probes.records(),
-            operations: self.rollouts.records(),
+            probes: self.probes.records.all(),
+            operations: self.rollouts.operations.all(),
             origins: self.origin_records(),
         };
         let journal = self.persistence.begin_journal(&snapshot);
