@@ -25,7 +25,7 @@ pub use footing::{Footing, footing};
 pub use handlers::{DEFAULT_TAG, Intake, JobHandler, JobSystem, ServerName, job_systems};
 pub use reference::reference_markdown;
 pub use replacing::{Replacement, family, replacement};
-pub use rules::{LiveProcess, RULES, Rule, check, check_beside, concerns, rule};
+pub use rules::{LiveProcess, RULES, Rule, UNCHECKED, Unchecked, check, check_beside, concerns, rule, unchecked};
 pub use sarif::{Other, sarif};
 pub use server_name::{ServerIdentity, refuse_twins};
 pub use web_server::{WebServer, web_server};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::rules::RULES;
+use super::rules::{RULES, UNCHECKED};
 
 const INTRODUCTION: &str = "\
 <!-- Generated from the table of rules. After a change run: UPDATE_REFERENCE=1 cargo test --lib galaxy::reference -->
@@ -30,8 +30,16 @@ would cost the jobs of handlers that it takes away or renames.
 | 3 | a rule of severity warning is not kept, none of severity error |
 
 `--json` gives one JSON document ([json.md](json.md)), `--sarif` the same in SARIF 2.1.0 for code scanning. The daemon applies the
-rules after each start and logs what it finds of errors and warnings; it starts all the same.
+rules after each start and logs what it finds of errors and warnings; it starts all the same. GX104 and GX105 are found while the
+configuration is read, in the programs of everybody: they stand among its problems, with their code.
 
+";
+
+const NOT_CHECKED: &str = "\
+## Not checked
+
+| code | what | because |
+| --- | --- | --- |
 ";
 
 /// The whole page.
@@ -51,7 +59,11 @@ pub fn reference_markdown() -> String {
             rule.reference
         );
     }
-    text.trim_end().to_owned() + "\n"
+    text.push_str(NOT_CHECKED);
+    for one in UNCHECKED {
+        let _ = writeln!(text, "| {} | {} | {} |", one.code, one.title, one.reason);
+    }
+    text
 }
 
 fn capital(word: &str) -> String {
@@ -70,6 +82,11 @@ mod tests {
             std::fs::write(path, reference_markdown()).unwrap();
         }
         assert_eq!(std::fs::read_to_string(path).unwrap(), reference_markdown(), "run it with UPDATE_REFERENCE=1");
+    }
+
+    #[test]
+    fn no_code_is_a_rule_and_none() {
+        assert!(UNCHECKED.iter().all(|one| RULES.iter().all(|rule| rule.code != one.code)));
     }
 
     #[test]

@@ -32,6 +32,10 @@ fn the_worst_finding_is_the_exit_code() {
         (broken("stopwaitsecs = 65", "stopwaitsecs = 20"), 1, "error[GX001]"),
         (broken("startsecs = 10", "startsecs = soon"), 2, "refused"),
         (broken("startsecs = 10", "startsecs = 0"), 0, "advice[GX013]"),
+        (broken("umask = 022", "umask = 022\nautorestar = true"), 0, "warning[GX105]"),
+        (broken("environment = ", "environment = A=x?y=z,"), 3, "warning[GX104]"),
+        (broken("environment = ", "environment = A=a,b,"), 2, "error[GX104]"),
+        (broken("environment = ", "environment = A=\"5%\","), 2, "error[GX104]"),
     ];
     for (folder, code, text) in cases {
         let output = galaxyctl(&["check"], Some(&folder.path().join("supervisord.conf")));
@@ -65,6 +69,10 @@ fn findings_are_in_the_json_document_and_in_sarif() {
     assert_eq!((&result["ruleId"], &result["level"]), (&Value::from("GX001"), &Value::from("error")));
     let location = &result["locations"][0]["physicalLocation"];
     assert_eq!(location["region"]["startLine"], 17);
+    let slip = broken("umask = 022", "umask = 022\nautorestar = true");
+    let output = galaxyctl(&["check", "--sarif"], Some(&slip.path().join("supervisord.conf")));
+    let log: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(log["runs"][0]["results"][0]["ruleId"], "GX105", "{log:#}");
     let uri = location["artifactLocation"]["uri"].as_str().unwrap();
     assert!(uri.starts_with("file:///") && uri.ends_with("supervisord.conf"), "{uri}");
     let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
@@ -82,6 +90,9 @@ fn rules_are_explained() {
     let rule: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(rule["code"], "GX031");
     assert_eq!(galaxyctl(&["explain", "GX999"], None).status.code(), Some(2));
+    let output = galaxyctl(&["explain", "gx067"], None);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("GX067") && told.contains("is not checked: it is harmless"), "{told}");
 }
 
 /// A daemon that is ended whatever becomes of the test.

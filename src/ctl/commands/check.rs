@@ -49,7 +49,9 @@ fn exit(loaded: &Loaded, findings: &[Finding]) -> ExitCode {
     if loaded.problems.has_errors() {
         return ExitCode::Usage;
     }
-    match findings.iter().map(|finding| finding.rule.severity).min() {
+    let of_reader = loaded.problems.iter().filter_map(|problem| galaxy::rule(problem.rule?));
+    let rules = findings.iter().map(|finding| finding.rule).chain(of_reader);
+    match rules.map(|rule| rule.severity).min() {
         Some(Severity::Error) => ExitCode::Generic,
         Some(Severity::Warning) => ExitCode::Warned,
         Some(Severity::Advice) | None => ExitCode::Success,
@@ -69,6 +71,7 @@ fn sarif(loaded: &Loaded, findings: &[Finding]) -> String {
             config::Severity::Error => Severity::Error,
             config::Severity::Warning => Severity::Warning,
         },
+        rule: problem.rule,
         text: problem.message.clone(),
         place: problem.place.as_ref().map(|place| Location { file: place.file.clone(), line: place.line }),
     });

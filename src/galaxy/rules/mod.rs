@@ -9,10 +9,12 @@ mod signals;
 mod stopping;
 mod table;
 mod trees;
+mod unchecked;
 mod uwsgi;
 
 pub use live::LiveProcess;
 pub use table::{RULES, Rule, rule};
+pub use unchecked::{UNCHECKED, Unchecked, unchecked};
 
 use super::deployment::Deployment;
 use super::finding::{Finding, Findings};

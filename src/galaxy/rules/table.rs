@@ -243,6 +243,14 @@ pub const RULES: &[Rule] = &[
         reference: "Galaxy, scripts/galaxy-main",
     },
     Rule {
+        code: "GX030",
+        severity: Severity::Advice,
+        title: "killasgroup does not reach local jobs",
+        consequence: "LocalJobRunner gives each job a process group of its own: when the handler is killed its jobs run on, while Galaxy marks them failed",
+        remedy: "leave killasgroup out, give the handler its stopwaitsecs; killtree = true ends what a killed handler leaves behind",
+        reference: "Galaxy, galaxy.jobs.runners.local",
+    },
+    Rule {
         code: "GX031",
         severity: Severity::Error,
         title: "mules under more than one uWSGI master",
@@ -388,6 +396,14 @@ pub const RULES: &[Rule] = &[
         reference: "Galaxy's scaling page, Statically defined handlers",
     },
     Rule {
+        code: "GX049",
+        severity: Severity::Warning,
+        title: "a handler that is meant for some tools takes all",
+        consequence: "a handler without a tag also gets the jobs of every tool that has no mapping",
+        remedy: "give it a tag that nothing uses, nodefault for example; tools that name its id still reach it",
+        reference: "Galaxy's scaling page, Statically defined handlers",
+    },
+    Rule {
         code: "GX050",
         severity: Severity::Error,
         title: "a handler that runs is not in this configuration",
@@ -474,6 +490,14 @@ pub const RULES: &[Rule] = &[
         consequence: "their jobs fail: 'Invalid job runner'",
         remedy: "add the plugin to the handler's plugins",
         reference: "Galaxy, job_conf sample",
+    },
+    Rule {
+        code: "GX062",
+        severity: Severity::Warning,
+        title: "several handlers count against one limit",
+        consequence: "each counts before it submits, without waiting for the others: more jobs run at the destination than its limit allows",
+        remedy: "let one handler run all jobs of that destination, or leave the limit to the cluster",
+        reference: "Galaxy, job_conf sample, limits",
     },
     Rule {
         code: "GX063",
@@ -748,6 +772,14 @@ pub const RULES: &[Rule] = &[
         reference: "Galaxy's scaling page",
     },
     Rule {
+        code: "GX101",
+        severity: Severity::Advice,
+        title: "minfds is lower than what a process may need",
+        consequence: "'too many open files' under load: requests and jobs fail",
+        remedy: "raise minfds of [supervisord]",
+        reference: "Supervisor, minfds",
+    },
+    Rule {
         code: "GX102",
         severity: Severity::Warning,
         title: "two writers of one log",
@@ -762,6 +794,22 @@ pub const RULES: &[Rule] = &[
         consequence: "their lines are mixed, and rotation breaks",
         remedy: "put %(process_num)s into --log-file",
         reference: "Galaxy's scaling page, Supervisord",
+    },
+    Rule {
+        code: "GX104",
+        severity: Severity::Warning,
+        title: "environment is cut or cannot be read",
+        consequence: "the value ends at a character that is not quoted, and what follows is lost or becomes another variable; a lone % refuses the configuration",
+        remedy: "write KEY=\"value\", separated by commas, and %% for a percent sign",
+        reference: "Supervisor, environment; the reader of configurations finds it in every program",
+    },
+    Rule {
+        code: "GX105",
+        severity: Severity::Advice,
+        title: "a key that is nearly a known one",
+        consequence: "it has no effect: the mask, the user or the limit that was meant is not set",
+        remedy: "write the key as it is known",
+        reference: "Supervisor, which ignores unknown keys; the reader of configurations finds it in every section",
     },
     Rule {
         code: "GX106",
