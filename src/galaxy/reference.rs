@@ -19,8 +19,14 @@ tells about one rule. A rule is silent where what it asks for is not known: a fi
 | warning | trouble is likely |
 | advice | it could be better |
 
-With `--live` the daemon of this configuration is asked, too: what its processes run, whether they are ready, and what an update
-would cost the jobs of handlers that it takes away or renames.
+With `--live` the daemon of this configuration is asked, too: what its processes run, whether they are ready, what they left
+behind, and what an update would cost the jobs of handlers that it takes away or renames. Web servers are asked for their release
+(`/api/version`, 3 seconds at most, all at once), and where handlers take jobs themselves the database for its version, by a side
+process under Galaxy's own Python and account, 25 seconds at most; MySQL is not asked. Who does not answer is no finding.
+
+With `--proxy FILE` (several times, if need be) nginx's files and what they include are compared with the sockets of the programs:
+`upstream`, `proxy_pass`, `uwsgi_pass`. Where an address is a variable, or an included file is missing, nobody is said to be
+forgotten. A file that is no configuration of nginx is refused with its line.
 
 | exit code of `galaxyctl check` | means |
 | --- | --- |
@@ -85,8 +91,12 @@ mod tests {
     }
 
     #[test]
-    fn no_code_is_a_rule_and_none() {
-        assert!(UNCHECKED.iter().all(|one| RULES.iter().all(|rule| rule.code != one.code)));
+    fn every_number_is_a_rule_or_says_why_not() {
+        let mut codes: Vec<_> = RULES.iter().map(|rule| rule.code).collect();
+        codes.extend(UNCHECKED.iter().map(|one| one.code));
+        codes.sort_unstable();
+        let wanted: Vec<_> = (1..=codes.len()).map(|number| format!("GX{number:03}")).collect();
+        assert_eq!(codes, wanted);
     }
 
     #[test]

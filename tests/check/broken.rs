@@ -484,7 +484,7 @@ pub(crate) const BROKEN: &[Broken] = &[
         &[(CONF, "GALAXY_CONFIG_SERVER_NAME=\"web_0\"", "GALAXY_CONFIG_SERVER_NAME=web_0,OPTIONS=a?b=c")],
     ),
     broken(&["GX104"], "static", &[(CONF, "environment = ", "environment = XDG_DATA_DIRS=/usr/share,/opt/share=a,")]),
-    broken(&["GX104"], "dynamic", &[(CONF, "PYTHONPATH=\"lib\",", "PYTHONPATH=\"lib\" ")]),
+    broken(&["GX104"], "dynamic", &[(CONF, "PYTHONPATH=\"lib\",", "PYTHONPATH=\"lib\";")]),
     broken(
         &["GX105", "GX099"],
         "static",

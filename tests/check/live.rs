@@ -5,12 +5,12 @@ use std::path::Path;
 use std::process::Command;
 
 use galaxyd::config::{self, HostSource, Overrides};
-use galaxyd::galaxy::{self, LiveProcess};
+use galaxyd::galaxy::{self, LiveDatabase, LiveProcess, Surroundings};
 
 use super::{made, shown};
 
 /// The rules that have their samples here.
-pub(crate) const CODES: [&str; 5] = ["GX012", "GX050", "GX051", "GX052", "GX110"];
+pub(crate) const CODES: [&str; 8] = ["GX012", "GX022", "GX029", "GX050", "GX051", "GX052", "GX056", "GX110"];
 
 /// The processes of a daemon that runs what a configuration says.
 fn as_configured(file: &Path) -> Vec<LiveProcess> {
@@ -33,9 +33,13 @@ fn as_configured(file: &Path) -> Vec<LiveProcess> {
 }
 
 fn found(file: &Path, live: &[LiveProcess]) -> Vec<String> {
+    found_beside(file, &Surroundings { processes: live.to_vec(), ..Surroundings::default() })
+}
+
+fn found_beside(file: &Path, surroundings: &Surroundings) -> Vec<String> {
     let source = HostSource::new(Vec::new());
     let loaded = config::load(file, &Overrides::default(), &source);
-    shown(&galaxy::check_beside(&loaded, &source, live))
+    shown(&galaxy::check_beside(&loaded, &source, surroundings))
 }
 
 /// What is found when a daemon runs a good deployment and the file is then edited.
@@ -112,6 +116,90 @@ fn what_runs_and_is_not_ready_or_old_is_told() {
     live[0].is_running = false;
     live[2].is_running = false;
     assert_eq!(found(&file, &live), [""; 0]);
+}
+
+#[test]
+fn a_signal_does_not_put_a_changed_command_in_force() {
+    let changed = Some("the configuration file has another command".to_owned());
+    // One gunicorn, a uWSGI, a pool of handlers: the first two are replaced by a signal.
+    for (base, name, is_told) in [("dynamic", "web", true), ("allinone", "web", true), ("dynamic", "handler0", false)] {
+        let folder = made(base, &[]);
+        let file = folder.path().join(CONF);
+        let mut live = as_configured(&file);
+        live.iter_mut().find(|process| process.name == name).unwrap().changed.clone_from(&changed);
+        let told = found(&file, &live);
+        assert_eq!(told.len(), usize::from(is_told), "{told:?}");
+        assert!(told.iter().all(|one| one.starts_with("GX022") && one.ends_with("has another command")), "{told:?}");
+    }
+    let folder = made("dynamic", &[(CONF, "killasgroup = true", "killasgroup = true\nrollout = rolling")]);
+    let file = folder.path().join(CONF);
+    let mut live = as_configured(&file);
+    live.iter_mut().find(|process| process.name == "web").unwrap().changed.clone_from(&changed);
+    assert_eq!(found(&file, &live), [""; 0], "rolling starts it anew");
+}
+
+#[test]
+fn local_jobs_that_outlive_their_handler_are_told() {
+    let survivor = vec!["4711 sh tool_script.sh".to_owned()];
+    let left_by = |edits: &[(&str, &str, &str)], name: &str| {
+        let folder = made("dynamic", edits);
+        let file = folder.path().join(CONF);
+        let mut live = as_configured(&file);
+        let one = live.iter_mut().find(|process| process.name == name).unwrap();
+        (one.is_running, one.left_behind) = (false, survivor.clone());
+        found(&file, &live)
+    };
+    let told = left_by(&[], "handler1");
+    assert!(told.len() == 1 && told[0].starts_with("GX029"), "{told:?}");
+    assert!(told[0].ends_with("galaxy:handler1 left behind: 4711 sh tool_script.sh"), "{told:?}");
+    assert_eq!(left_by(&[], "celery"), [""; 0]);
+    let cluster =
+        [("job_conf.yml", "galaxy.jobs.runners.local:LocalJobRunner", "galaxy.jobs.runners.slurm:SlurmJobRunner")];
+    let told = left_by(&cluster, "handler1");
+    assert!(!told.iter().any(|one| one.starts_with("GX029")), "{told:?}");
+}
+
+#[test]
+fn a_database_that_skips_no_locked_rows_is_told() {
+    let folder = made("dynamic", &[]);
+    let file = folder.path().join(CONF);
+    let told = |dialect: &str, version: &str| {
+        let database = LiveDatabase {
+            galaxy: folder.path().join("galaxy.yml"),
+            dialect: dialect.to_owned(),
+            version: version.to_owned(),
+        };
+        found_beside(&file, &Surroundings { databases: vec![database], ..Surroundings::default() })
+    };
+    for (dialect, version) in [("postgresql", "9.4.26"), ("sqlite", "3.24.0"), ("postgresql", "8")] {
+        let told = told(dialect, version);
+        assert!(told.len() == 1 && told[0].starts_with("GX056") && told[0].contains("job_conf.yml:"), "{told:?}");
+        assert!(told[0].contains(version), "{told:?}");
+    }
+    for (dialect, version) in
+        [("postgresql", "15.4 (Debian 15.4-1)"), ("postgresql", "9.5"), ("sqlite", "3.40.1"), ("other", "1")]
+    {
+        assert_eq!(told(dialect, version), [""; 0], "{dialect} {version}");
+    }
+}
+
+#[test]
+fn a_server_that_says_another_release_than_lies_on_disk_is_told() {
+    let folder = made("rolling", &[]);
+    let file = folder.path().join(CONF);
+    let library = folder.path().join("lib/galaxy");
+    fs::create_dir_all(&library).unwrap();
+    fs::write(library.join("version.py"), "VERSION_MAJOR = \"26.1\"\nVERSION_MINOR = \"2\"\n").unwrap();
+    let mut live = as_configured(&file);
+    live[0].told_release = Some("26.1.2".to_owned());
+    assert_eq!(found(&file, &live), [""; 0]);
+    live[1].told_release = Some("26.1.1".to_owned());
+    let told = found(&file, &live);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("GX110") && told[0].contains("it says that it is Galaxy 26.1.1, a restart"),
+        "{told:?}"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `check [FILE] [--sarif] [--live]`
+//! `check [FILE] [--sarif] [--live] [--proxy FILE]...`
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::ctl::render::{Colour, Form, findings_json, findings_text};
 use crate::ctl::run::host;
 use crate::ctl::shell::{Flow, Shell};
 use crate::ctl::trouble::Trouble;
-use crate::galaxy::{self, Finding, Location, Other, Severity};
+use crate::galaxy::{self, Finding, Location, Other, Severity, Surroundings};
 
 /// The format that `--sarif` asks for; of the command line only.
 const SARIF: &str = "sarif";
@@ -21,9 +21,23 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     };
     let source = host();
     let mut loaded = config::load(&path, &overrides(shell), &source);
-    let live = if shell.session.live { live::processes(shell, &path)? } else { Some(Vec::new()) };
-    let Some(live) = live else { return Ok(Flow::Continue) };
-    let findings = galaxy::check_beside(&loaded, &source, &live);
+    let mut surroundings = Surroundings::default();
+    if !shell.session.beside.proxy.is_empty() {
+        match galaxy::read_proxy(&shell.session.beside.proxy, &source) {
+            Ok(proxy) => surroundings.proxy = Some(proxy),
+            Err(error) => {
+                shell.problem(format!("Error: {error}"), None);
+                shell.set_exit(ExitCode::Usage);
+                return Ok(Flow::Continue);
+            }
+        }
+    }
+    if shell.session.beside.live {
+        let Some(processes) = live::processes(shell, &path, &loaded)? else { return Ok(Flow::Continue) };
+        surroundings.processes = processes;
+        surroundings.databases = live::databases(shell, &loaded);
+    }
+    let findings = galaxy::check_beside(&loaded, &source, &surroundings);
     galaxy::refuse_twins(&mut loaded, Path::new(&source.current_dir()));
     let exit = exit(&loaded, &findings);
     if exit != ExitCode::Success {

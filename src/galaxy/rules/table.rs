@@ -195,6 +195,14 @@ pub const RULES: &[Rule] = &[
         reference: "gunicorn, HUP with preload; uWSGI, lazy-apps and master-fifo",
     },
     Rule {
+        code: "GX022",
+        severity: Severity::Warning,
+        title: "a signal does not put in force what was changed",
+        consequence: "`galaxyctl graceful` replaces the workers by a signal, at which the master keeps its command line and environment",
+        remedy: "use `galaxyctl update`, or `galaxyctl restart` where the configuration is in force already",
+        reference: "gunicorn, HUP; uWSGI, HUP; only with check --live",
+    },
+    Rule {
         code: "GX023",
         severity: Severity::Warning,
         title: "the stop signal goes to the workers too",
@@ -241,6 +249,14 @@ pub const RULES: &[Rule] = &[
         consequence: "each writes its number over the other's (galaxy.pid unless --pid-file says otherwise)",
         remedy: "give each handler a --pid-file of its own",
         reference: "Galaxy, scripts/galaxy-main",
+    },
+    Rule {
+        code: "GX029",
+        severity: Severity::Warning,
+        title: "a handler left its local jobs behind",
+        consequence: "they run on, while Galaxy marks them failed when the handler starts again",
+        remedy: "end them by their numbers, as `galaxyctl why` shows them; give the handler its stopwaitsecs, and killtree = true if none may outlive it",
+        reference: "Galaxy, galaxy.jobs.runners.local; only with check --live",
     },
     Rule {
         code: "GX030",
@@ -452,6 +468,14 @@ pub const RULES: &[Rule] = &[
         reference: "Galaxy's scaling page, Choosing an Assignment Method",
     },
     Rule {
+        code: "GX056",
+        severity: Severity::Error,
+        title: "a database that cannot skip locked rows",
+        consequence: "db-skip-locked fails in every loop of every handler: no job starts",
+        remedy: "use PostgreSQL 9.5 or newer, SQLite 3.25 or newer, or assign db-transaction-isolation",
+        reference: "Galaxy's scaling page, Choosing an Assignment Method; only with check --live",
+    },
+    Rule {
         code: "GX057",
         severity: Severity::Warning,
         title: "SQLite under several Galaxy processes",
@@ -570,6 +594,22 @@ pub const RULES: &[Rule] = &[
         consequence: "the proxy, which is another user, gets 'permission denied': error 502",
         remedy: "set chmod-socket: 660 and put the proxy's user into Galaxy's group, or umask",
         reference: "Galaxy's scaling page, Listening and proxy options",
+    },
+    Rule {
+        code: "GX074",
+        severity: Severity::Warning,
+        title: "HTTP and uWSGI's own protocol are mixed up",
+        consequence: "whoever asks gets no answer: error 502 from a proxy, and never ready",
+        remedy: "use uwsgi_pass for `socket`, proxy_pass for `http` and `http-socket`; or set http in the uwsgi section",
+        reference: "Galaxy's scaling page, Listening and proxy options",
+    },
+    Rule {
+        code: "GX075",
+        severity: Severity::Warning,
+        title: "the proxy passes requests elsewhere",
+        consequence: "error 502, or requests for a program that gets none",
+        remedy: "write the same address in both files",
+        reference: "Galaxy's scaling page, Listening and proxy options; only with check --proxy",
     },
     Rule {
         code: "GX076",
