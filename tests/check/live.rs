@@ -7,7 +7,9 @@ use std::process::Command;
 use galaxyd::config::{self, HostSource, Overrides};
 use galaxyd::galaxy::{self, LiveDatabase, LiveProcess, Surroundings};
 
-use super::{made, shown};
+use super::program::{Running, galaxyctl, script};
+use super::wait::until;
+use super::{made, notice, shown};
 
 /// The rules that have their samples here.
 pub(crate) const CODES: [&str; 8] = ["GX012", "GX022", "GX029", "GX050", "GX051", "GX052", "GX056", "GX110"];
@@ -200,6 +202,64 @@ fn a_server_that_says_another_release_than_lies_on_disk_is_told() {
         told[0].starts_with("GX110") && told[0].contains("it says that it is Galaxy 26.1.1, a restart"),
         "{told:?}"
     );
+}
+
+/// A server that answers `/api/version` at the socket of its `-b unix:PATH`.
+const SERVER: &str = r#"#!/usr/bin/python3
+import http.server, socketserver, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b'{"version_major": "26.1", "version_minor": "1"}' if self.path == "/api/version" else b"{}"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *words):
+        pass
+socketserver.UnixStreamServer(sys.argv[sys.argv.index("-b") + 1][5:], Handler).serve_forever()
+"#;
+
+#[test]
+fn servers_and_the_database_are_asked_what_they_are() {
+    if !Path::new("/usr/bin/python3").exists() {
+        return notice::tell(
+            "could not run: servers_and_the_database_are_asked_what_they_are: there is no /usr/bin/python3",
+        );
+    }
+    let folder = made(
+        "rolling",
+        &[
+            (CONF, "-b 127.0.0.1:8080", "-b unix:%(here)s/w0.sock --forwarded-allow-ips=*"),
+            (CONF, "ready = http://127.0.0.1:8080/api/version\n", ""),
+            (CONF, "startsecs = 15", "startsecs = 0"),
+            (CONF, "startsecs = 15", "startsecs = 0\nautostart = false"),
+            (CONF, "startsecs = 15", "startsecs = 0\nautostart = false"),
+            ("galaxy.yml", "postgresql:///galaxy", "sqlite:////HERE/g.sqlite"),
+        ],
+    );
+    let here = |name: &str| folder.path().join(name);
+    let settings = fs::read_to_string(here("galaxy.yml")).unwrap();
+    fs::write(here("galaxy.yml"), settings.replace("/HERE", &folder.path().display().to_string())).unwrap();
+    fs::write(here("g.sqlite"), "").unwrap();
+    script(&here("venv/bin/gunicorn"), SERVER);
+    std::os::unix::fs::symlink("/usr/bin/python3", here("venv/bin/python")).unwrap();
+    fs::create_dir_all(here("lib/galaxy")).unwrap();
+    fs::write(here("lib/galaxy/version.py"), "VERSION_MAJOR = \"26.1\"\nVERSION_MINOR = \"2\"\n").unwrap();
+    let mut daemon = Running::start(folder.path());
+    let told = until("the server's answer", || {
+        let output = galaxyctl(&["check", "--live"], Some(&here(CONF)));
+        let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        if told.contains("GX110") { Ok(told) } else { Err(told) }
+    });
+    assert!(told.contains("galaxy:web0: it says that it is Galaxy 26.1.1, a restart would run 26.1.2"), "{told}");
+    // It was asked, and is new enough.
+    assert!(!told.contains("nobody knows") && !told.contains("GX056"), "{told}");
+    // A database that cannot be asked is no finding, and said.
+    fs::remove_file(here("g.sqlite")).unwrap();
+    let output = galaxyctl(&["check", "--live"], Some(&here(CONF)));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("nobody knows what the database of") && told.contains("there is no file"), "{told}");
+    daemon.end();
 }
 
 #[test]

@@ -6,6 +6,8 @@
 
 mod broken;
 mod live;
+#[path = "../fixture/notice.rs"]
+mod notice;
 mod program;
 mod proxy;
 mod strategies;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::wait::{until, until_true};
 use crate::{copy, made};
 
-fn galaxyctl(words: &[&str], file: Option<&Path>) -> Output {
+pub(crate) fn galaxyctl(words: &[&str], file: Option<&Path>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_galaxyctl"));
     command.args(words).args(file).env_clear().env("HOME", "/tmp").env("PATH", "/usr/bin:/bin");
     command.output().unwrap()
@@ -96,10 +96,19 @@ fn rules_are_explained() {
 }
 
 /// A daemon that is ended whatever becomes of the test.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Running {
-    fn end(&mut self) -> ExitStatus {
+    /// Starts the daemon of a folder's supervisord.conf.
+    pub(crate) fn start(folder: &Path) -> Running {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_galaxyd"));
+        command.args(["-n", "-c"]).arg(folder.join("supervisord.conf")).env_clear();
+        command.env("HOME", "/tmp").env("PATH", "/usr/bin:/bin");
+        let daemon = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Running(daemon.unwrap())
+    }
+
+    pub(crate) fn end(&mut self) -> ExitStatus {
         // One that has ended is a zombie until it is waited for: the number is its own.
         kill(Pid::from_raw(self.0.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
         self.0.wait().unwrap()
@@ -114,25 +123,18 @@ impl Drop for Running {
     }
 }
 
+/// A program that can be executed.
+pub(crate) fn script(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
 #[test]
 fn the_daemon_logs_what_it_finds_at_its_start() {
     let folder = broken("stopwaitsecs = 65", "stopwaitsecs = 20");
-    let bin = folder.path().join("venv/bin");
-    fs::create_dir_all(&bin).unwrap();
-    fs::write(bin.join("uwsgi"), "#!/bin/sh\nexec sleep 1000\n").unwrap();
-    fs::set_permissions(bin.join("uwsgi"), fs::Permissions::from_mode(0o755)).unwrap();
-    let daemon = Command::new(env!("CARGO_BIN_EXE_galaxyd"))
-        .args(["-n", "-c"])
-        .arg(folder.path().join("supervisord.conf"))
-        .env_clear()
-        .env("HOME", "/tmp")
-        .env("PATH", "/usr/bin:/bin")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut daemon = Running(daemon);
+    script(&folder.path().join("venv/bin/uwsgi"), "#!/bin/sh\nexec sleep 1000\n");
+    let mut daemon = Running::start(folder.path());
     let log = folder.path().join("supervisord.log");
     let told = || fs::read_to_string(&log).unwrap_or_default();
     until_true("the program to run", || told().contains("spawned: 'web'"));

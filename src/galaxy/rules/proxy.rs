@@ -66,13 +66,17 @@ fn listeners<'a>(program: &'a Program<'a>) -> Vec<Listener<'a>> {
             "shared-socket" => add(first, None),
             "zerg-pool" => {
                 let pooled = option.value.split_once(':').map(|(_, pooled)| pooled).unwrap_or_default();
-                pooled.split(',').for_each(|address| add(address, None));
+                for address in pooled.split(',') {
+                    add(address, None);
+                }
             }
             _ => {}
         }
     }
     if options.is_none() {
-        listening(program).iter().for_each(|text| add(text, Some(Protocol::Http)));
+        for text in listening(program) {
+            add(&text, Some(Protocol::Http));
+        }
     }
     if let Some(given) = given(program) {
         add(given, options.is_none().then_some(Protocol::Http));
