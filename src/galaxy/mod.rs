@@ -15,6 +15,7 @@ mod rules;
 mod sarif;
 mod server_name;
 mod web_server;
+mod zergling;
 
 /// The configuration reads them too.
 pub use crate::config::uwsgi;
@@ -24,7 +25,7 @@ pub use finding::{Finding, Severity};
 pub use footing::{Footing, footing};
 pub use handlers::{DEFAULT_TAG, Intake, JobHandler, JobSystem, ServerName, job_systems};
 pub use reference::reference_markdown;
-pub use replacing::{Replacement, family, replacement};
+pub use replacing::{Candidate, Replacement, family, replacements};
 pub use rules::{LiveProcess, RULES, Rule, check, check_beside, concerns, rule};
 pub use sarif::{Other, sarif};
 pub use server_name::{ServerIdentity, refuse_twins};

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::config::{Door, Outside, ReadyCheck};
 
 pub use log_lines::{LogMark, LogReader};
-pub use uwsgi::UwsgiWorker;
+pub use uwsgi::{UwsgiStats, UwsgiWorker};
 
 /// An answer that takes longer is none.
 pub const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -35,12 +35,12 @@ pub async fn ask_within(check: &ReadyCheck, patience: Duration) -> Result<(), St
     in_time(patience, ask_now(check)).await
 }
 
-/// The workers of a uWSGI, by its stats server.
+/// What the stats server of a uWSGI tells.
 ///
 /// # Errors
 /// Nobody answers within `patience`, or not as a stats server does.
-pub async fn uwsgi_workers(door: &Door, patience: Duration) -> Result<Vec<UwsgiWorker>, String> {
-    in_time(patience, uwsgi::workers(door)).await
+pub async fn uwsgi_stats(door: &Door, patience: Duration) -> Result<UwsgiStats, String> {
+    in_time(patience, uwsgi::stats(door)).await
 }
 
 /// Looks once for a thing outside.
