@@ -10,6 +10,7 @@ use super::expansion::Scope;
 use super::lookup::Complaint;
 use super::model::{LogFile, ProcessConfig};
 use super::reader::{Place, Reader};
+use super::shlex;
 use super::value;
 use crate::engine::ReadyRule;
 
@@ -26,8 +27,8 @@ const INTERVAL_MIN: Duration = Duration::from_millis(100);
 const BESIDE_READY: [&str; 4] = ["ready_timeout", "ready_interval", "ready_successes", "ready_settle"];
 
 /// What is written where a value is none of these.
-const FORMS: &str = "write http://HOST:PORT/PATH, http+unix:SOCKET:/PATH, tcp:HOST:PORT, unix:/SOCKET, log:REGEX, notify or \
-                     uwsgi-stats:ADDRESS";
+const FORMS: &str = "write http://HOST:PORT/PATH, http+unix:SOCKET:/PATH, tcp:HOST:PORT, unix:/SOCKET, log:REGEX, notify, \
+                     uwsgi-stats:ADDRESS or command:COMMAND";
 
 /// How it is found out whether a program is ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +55,8 @@ pub enum ReadyCheck {
     Notify,
     /// A worker of this uWSGI has loaded an application and accepts requests, by its stats server.
     UwsgiStats(Door),
+    /// This command line, run as the program is, ends with exit code 0.
+    Command(String),
 }
 
 /// A GET request and the answer that is wanted.
@@ -149,7 +152,17 @@ pub(super) fn check(text: &str) -> Result<ReadyCheck, Complaint> {
             checked(rest)?;
             Ok(ReadyCheck::Log(rest.to_owned()))
         }
+        "command" => command(rest.trim()).map(ReadyCheck::Command),
         _ => Err(refused()),
+    }
+}
+
+fn command(text: &str) -> Result<String, Complaint> {
+    let help = "write a command line as in the key command, such as command:/usr/bin/test -e /run/up";
+    match shlex::split(text) {
+        Ok(words) if words.is_empty() => Err(Complaint::new("an empty command says nothing", help)),
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(Complaint::new(format!("'{text}' is no command line: {error}"), help)),
     }
 }
 
@@ -254,6 +267,7 @@ mod tests {
             ("notify", ReadyCheck::Notify),
             ("uwsgi-stats:127.0.0.1:9191", ReadyCheck::UwsgiStats(tcp("127.0.0.1", 9191))),
             ("uwsgi-stats:/run/stats", ReadyCheck::UwsgiStats(unix("/run/stats"))),
+            ("command:pg_isready -h 'my host'", ReadyCheck::Command("pg_isready -h 'my host'".to_owned())),
         ] {
             let ready = read(&format!("ready={text}")).unwrap();
             assert_eq!((ready.text.as_str(), &ready.check), (text, &wanted), "{text}");
@@ -288,6 +302,8 @@ mod tests {
             ("ready=http://h/ body=(", "'(' is no regular expression: error: unclosed group"),
             ("ready=log:", "an empty pattern matches everything"),
             ("ready=log:x{9999999}", "is no regular expression"),
+            ("ready=command: ", "an empty command says nothing"),
+            ("ready=command:sh -c 'test", "'sh -c 'test' is no command line: No closing quotation"),
             ("ready=log:x\nstdout_logfile=NONE\nstderr_logfile=NONE", "ready=log: needs a log file"),
             ("ready=notify\nready_interval=1ms", "1ms is too short an interval"),
             ("ready=notify\nready_successes=0", "0 is not between 1 and 1000"),

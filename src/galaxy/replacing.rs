@@ -259,6 +259,10 @@ fn cannot_overlap(kind: &Kind, process: &ProcessConfig) -> Option<&'static str> 
             "its ready key asks at an address where the present process answers as well; use ready=log:... or ready=notify, \
              which tell of the successor alone",
         ),
+        (_, _, Some(ReadyCheck::Command(_))) => Some(
+            "its ready key runs a command, which may find the present process as well; use ready=log:... or ready=notify, \
+             which tell of the successor alone",
+        ),
         (_, Some(_), Some(ReadyCheck::Log(_) | ReadyCheck::Notify) | None) => None,
     }
 }
@@ -458,6 +462,7 @@ mod tests {
                 "command=cat\nrollout=overlap\nsocket=tcp::81\nready=tcp:h:81",
                 "where the present process answers as well",
             ),
+            ("command=cat\nrollout=overlap\nsocket=tcp::81\nready=command:up", "may find the present process as well"),
             ("command=galaxy-main -c g.yml\nrollout=overlap\nsocket=tcp::81", "would run the same jobs"),
             ("command=celery --app galaxy.celery beat\nrollout=overlap", "never be two beats"),
         ] {

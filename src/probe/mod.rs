@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of processes and decides nothing: the worker asks from tasks of its own, off the control loop.
 
+mod command;
 mod connect;
 mod http;
 mod log_lines;
@@ -12,6 +13,7 @@ mod uwsgi;
 use std::time::Duration;
 
 use crate::config::{Door, Outside, ReadyCheck};
+use crate::sys::plan::ExecPlan;
 
 pub use log_lines::{LogMark, LogReader};
 pub use uwsgi::{UwsgiStats, UwsgiWorker};
@@ -19,7 +21,7 @@ pub use uwsgi::{UwsgiStats, UwsgiWorker};
 /// An answer that takes longer is none.
 pub const ANSWER_MAX: Duration = Duration::from_secs(5);
 
-/// Asks once. What the program tells by itself (its output, its messages) is not asked for here.
+/// Asks once. What the program tells by itself (its output, its messages) is not asked for here, nor is a command run.
 ///
 /// # Errors
 /// Why it is not ready, in words that end a sentence.
@@ -33,6 +35,15 @@ pub async fn ask(check: &ReadyCheck) -> Result<(), String> {
 /// As [`ask`].
 pub async fn ask_within(check: &ReadyCheck, patience: Duration) -> Result<(), String> {
     in_time(patience, ask_now(check)).await
+}
+
+/// Runs a command once, which is to end with exit code 0. `plan` makes it, on a side thread, as it may hang. What still runs
+/// when time is over, or when nobody waits for this any more, is killed with its process group.
+///
+/// # Errors
+/// As [`ask`], with the last line that the command wrote.
+pub async fn run(plan: impl FnOnce() -> Result<ExecPlan, String> + Send + 'static) -> Result<(), String> {
+    in_time(ANSWER_MAX, command::run(plan)).await
 }
 
 /// What the stats server of a uWSGI tells.
@@ -56,7 +67,7 @@ async fn ask_now(check: &ReadyCheck) -> Result<(), String> {
         ReadyCheck::Http(wanted) => http::ask(wanted).await,
         ReadyCheck::Connect(door) => connect::open(door).await.map(drop),
         ReadyCheck::UwsgiStats(door) => uwsgi::ask(door).await,
-        ReadyCheck::Log(_) | ReadyCheck::Notify => Ok(()),
+        ReadyCheck::Log(_) | ReadyCheck::Notify | ReadyCheck::Command(_) => Ok(()),
     }
 }
 

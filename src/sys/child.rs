@@ -19,6 +19,12 @@ const NOT_SPAWNED: i32 = 127;
 /// The size of the kernel's set of signals: a bit for each of 64 signals.
 const KERNEL_SIGSET: usize = 8;
 
+/// These take ids of 32 bits. Source: `setuid(2)`, "C library/kernel differences".
+#[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
+use libc::{SYS_setgid as SYS_SETGID, SYS_setgroups as SYS_SETGROUPS, SYS_setuid as SYS_SETUID};
+#[cfg(any(target_arch = "x86", target_arch = "arm"))]
+use libc::{SYS_setgid32 as SYS_SETGID, SYS_setgroups32 as SYS_SETGROUPS, SYS_setuid32 as SYS_SETUID};
+
 /// The descriptor that a listening socket becomes. Source: `sd_listen_fds(3)`.
 const PASSED: RawFd = 3;
 
@@ -220,16 +226,16 @@ fn change_user(user: &UserView<'_>) -> Result<(), Failure> {
             return refuse(uid, b"Can't drop privilege as nonroot user", failure);
         }
     }
-    // SAFETY: `groups` is as long as it says; after fork this is the only thread, so these are bare
-    // system calls.
+    // SAFETY: `groups` is as long as it says, and these are bare system calls. (The C library's own calls change all threads that
+    // it believes to be there, and after a bare `clone` it waits for ever for one that is not.)
     unsafe {
-        if libc::setgroups(groups.len(), groups.as_ptr()) == -1 {
+        if libc::syscall(SYS_SETGROUPS, groups.len(), groups.as_ptr()) == -1 {
             return refuse(uid, b"Could not set groups of effective user", failure(Step::User));
         }
-        if libc::setgid(gid) == -1 {
+        if libc::syscall(SYS_SETGID, gid) == -1 {
             return refuse(uid, b"Could not set group id of effective user", failure(Step::User));
         }
-        if libc::setuid(uid) == -1 {
+        if libc::syscall(SYS_SETUID, uid) == -1 {
             let failure = failure(Step::User);
             return refuse(uid, errno::name(failure.errno).unwrap_or("unknown error").as_bytes(), failure);
         }

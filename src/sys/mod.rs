@@ -10,6 +10,7 @@ pub mod child_pipes;
 pub mod clock;
 pub mod daemonize;
 pub mod descriptors;
+pub mod errand;
 pub mod errno;
 pub mod exec;
 mod fork;

@@ -98,7 +98,7 @@ impl ExecPlan {
     }
 
     /// `None` if a count or the whole is too large.
-    fn to_bytes(&self) -> Option<Vec<u8>> {
+    pub(super) fn to_bytes(&self) -> Option<Vec<u8>> {
         let (user, uid, gid, groups, reason): (u32, u32, u32, &[u32], Option<&CString>) = match &self.user {
             User::Keep => (0, NONE, NONE, &[], None),
             User::Become { uid, gid, groups } => (1, *uid, *gid, groups, None),

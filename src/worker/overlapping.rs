@@ -42,6 +42,10 @@ impl Worker {
                 "its ready key asks at an address where the present process answers as well; use ready=log:... or \
                  ready=notify, which tell of the successor alone",
             ),
+            ReadyCheck::Command(_) => Some(
+                "its ready key runs a command, which may find the present process as well; use ready=log:... or \
+                 ready=notify, which tell of the successor alone",
+            ),
             ReadyCheck::Log(_) | ReadyCheck::Notify => None,
         }
     }

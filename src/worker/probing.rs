@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,9 +19,9 @@ use tokio::task::AbortHandle;
 use super::explanation::seconds;
 use super::ledger::Ledger;
 use super::reply::Reply;
-use super::spawning::Wanted;
+use super::spawning::{self, Wanted};
 use super::worker::{Done, Shape, Waiting, Worker, now};
-use crate::config::{Ready, ReadyCheck, pattern};
+use crate::config::{ProcessConfig, Ready, ReadyCheck, pattern};
 use crate::engine::{Channel, Condition, Input, ProcessId, ProcessState, Readiness, Request};
 use crate::keeper::ToKeeper;
 use crate::logs::{Level, log};
@@ -206,11 +208,37 @@ impl Worker {
                 tokio::spawn(asking.listen(mailbox, uid))
             }
             ReadyCheck::Http(_) | ReadyCheck::Connect(_) | ReadyCheck::UwsgiStats(_) => {
-                tokio::spawn(asking.ask(ready.clone()))
+                let check = Arc::new(ready.check.clone());
+                let question = move || {
+                    let check = Arc::clone(&check);
+                    async move { probe::ask(&check).await }
+                };
+                tokio::spawn(asking.ask(ready.clone(), question))
+            }
+            ReadyCheck::Command(command) => {
+                let Some(question) = self.command_question(process, command) else { return };
+                tokio::spawn(asking.ask(ready.clone(), question))
             }
         };
         let asked = Asked { attempt, ready, _task: Task(task.abort_handle()), failure: String::new() };
         self.probes.asked.insert(process, asked);
+    }
+
+    /// Runs a command as the process itself would be run now, but for what it listens at.
+    fn command_question(
+        &self,
+        process: ProcessId,
+        command: &str,
+    ) -> Option<impl FnMut() -> BoxedAnswer + Send + 'static> {
+        let group = self.engine.process(process)?.group.to_owned();
+        let config = self.process_config(process)?.clone();
+        let config = Arc::new(ProcessConfig { command: command.to_owned(), socket: None, ..config });
+        let heritage = self.heritage.clone();
+        Some(move || -> BoxedAnswer {
+            let (group, config, heritage) = (group.clone(), Arc::clone(&config), heritage.clone());
+            let plan = move || spawning::prepare(&group, &config, &heritage).map_err(|error| error.to_string());
+            Box::pin(probe::run(plan))
+        })
     }
 
     /// A task has something to tell.
@@ -276,6 +304,8 @@ impl Worker {
     }
 }
 
+type BoxedAnswer = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
 /// One task's half.
 struct Asking {
     wanted: Wanted,
@@ -296,10 +326,14 @@ impl Asking {
         let _ = self.done.send(Done::Asked { process, attempt, answer });
     }
 
-    async fn ask(mut self, ready: Ready) {
+    async fn ask<A: Future<Output = Result<(), String>> + Send>(
+        mut self,
+        ready: Ready,
+        mut question: impl FnMut() -> A + Send,
+    ) {
         let mut good = 0;
         loop {
-            match probe::ask(&ready.check).await {
+            match question().await {
                 Ok(()) => good += 1,
                 Err(failure) => {
                     good = 0;

@@ -4,8 +4,10 @@ use std::fs;
 use std::net::TcpListener;
 
 use crate::daemon::Daemon;
-use crate::household::{galaxyd, kill_worker};
+use crate::household::{galaxyd, is_there, kill_worker};
+use crate::notice::tell;
 use crate::subject::Subject;
+use crate::wait::{until, until_true};
 
 /// A port that nobody has.
 fn free_port() -> u16 {
@@ -124,6 +126,72 @@ fn a_start_waits_for_readiness_and_says_what_was_said_last_when_it_fails() {
     fs::write(daemon.path("go"), "").unwrap();
     let good = daemon.ctl(&["restart", "slow"]);
     assert_eq!((good.stdout.as_str(), good.code), ("slow: stopped\nslow: started\nslow: ready\n", Some(0)), "{good:?}");
+}
+
+/// The pids in a file that has two lines for each: a script and its child.
+fn pids(daemon: &Daemon, name: &str) -> Vec<i32> {
+    let text = fs::read_to_string(daemon.path(name)).unwrap_or_default();
+    text.lines().map(|line| line.parse().unwrap()).collect()
+}
+
+/// Waits for the question after the first `before` pids; gives the pids of that one.
+fn asked_anew(daemon: &Daemon, name: &str, before: usize) -> Vec<i32> {
+    until("another question", || match pids(daemon, name).get(before..before + 2) {
+        Some(both) => Ok(both.to_vec()),
+        None => Err(format!("{:?}", pids(daemon, name))),
+    })
+}
+
+fn until_gone(pids: &[i32]) {
+    until_true("the end of the command and its child", || !pids.iter().any(|pid| is_there(*pid)));
+}
+
+#[test]
+fn a_command_tells_of_readiness_as_the_programs_user_and_never_outlives_its_question() {
+    let nobody = nix::unistd::User::from_name("nobody").ok().flatten().is_some();
+    let user = if nix::unistd::geteuid().is_root() && nobody { "nobody" } else { "" };
+    if user.is_empty() {
+        tell("could not run: only root can have readiness asked for as the account nobody");
+    }
+    let key = if user.is_empty() { String::new() } else { format!("user={user}\n") };
+    let daemon = galaxyd(
+        "",
+        &format!(
+            "[program:gate]\ncommand=sleep 1000\nready_interval=100ms\nready=command:test -e %(here)s/go\n\
+             [program:missing]\ncommand=sleep 1000\nready=command:/no/such/command\n\
+             [program:who]\ncommand=sleep 1000\n{key}directory=/\numask=037\nenvironment=MARK=\"mine\"\nready_interval=100ms\n\
+             ready=command:sh -c 'cat; echo as $(id -un) $(umask) $(pwd) $MARK >&2; exit 3'\n\
+             [program:hangs]\ncommand=sleep 1000\nready_interval=100ms\n\
+             ready=command:sh -c 'sleep 1000 & echo $$ >> %(here)s/hung; echo $! >> %(here)s/hung; wait'\n"
+        ),
+    );
+    daemon.wait_running(&["gate", "missing", "who", "hangs"]);
+    let why = |name: &str, wanted: &str| {
+        until("the reason", || {
+            let told = daemon.ctl(&["why", name]).stdout;
+            if told.contains(wanted) { Ok(()) } else { Err(told) }
+        });
+    };
+    why("gate", "its command ended with exit code 1");
+    why("missing", "can't find command '/no/such/command'");
+    let account = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name;
+    let account = if user.is_empty() { &account } else { user };
+    why("who", &format!("its command ended with exit code 3: as {account} 0037 / mine"));
+    fs::write(daemon.path("go"), "").unwrap();
+    let waited = daemon.ctl(&["wait", "gate"]);
+    assert_eq!((waited.stdout.as_str(), waited.code), ("gate: ready\n", Some(0)), "{waited:?}");
+
+    let first = asked_anew(&daemon, "hung", 0);
+    why("hangs", "no answer within 5 seconds");
+    until_gone(&first);
+    let second = asked_anew(&daemon, "hung", 2);
+    kill_worker(&daemon, daemon.pid());
+    until_gone(&second);
+    let third = asked_anew(&daemon, "hung", 4);
+    daemon.ctl(&["stop", "hangs"]);
+    until_gone(&third);
+    let report = daemon.ctl(&["status", "gate", "--json"]).stdout;
+    assert!(report.contains("\"readiness\": \"ready\""), "{report}");
 }
 
 #[test]
