@@ -6,11 +6,12 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::answer::{self, ProcessInfo};
-use super::daemon::CallError;
+use super::daemon::{CallError, Daemon};
 use super::happening::{Happening, local};
 use super::name;
 use super::shell::Shell;
 use super::staleness::Reason;
+use super::target::fits_spec;
 use crate::rpc::{FaultCode, Value};
 
 /// Why a process is in its state.
@@ -172,6 +173,18 @@ impl Shell {
             Err(error) => Err(error),
         }
     }
+}
+
+/// A line for each process of these words whose start is held, with what it waits for.
+pub(super) fn held(daemon: &mut dyn Daemon, words: &[&str]) -> Vec<String> {
+    // Whoever asks has something else to do, too: without an answer there is nothing to say.
+    let explained = daemon.call("galaxyd.explainAllProcesses", &[]);
+    let explained = explained.and_then(|value| answer::list(&value, Explanation::read)).unwrap_or_default();
+    let is_meant = |one: &&Explanation| {
+        let name = one.namespec();
+        one.held_since != 0 && words.iter().any(|word| *word == "all" || fits_spec(word, &name))
+    };
+    explained.iter().filter(is_meant).map(|one| format!("{}: waits for {}", one.namespec(), one.awaits)).collect()
 }
 
 /// Gives each process its explanation.
