@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
@@ -189,7 +189,7 @@ impl Activity {
         let (sink_controls, sink_trouble) = (Arc::clone(&controls), Arc::clone(&trouble));
         let (main, guard) = match &settings.target {
             ActivityTarget::Syslog => {
-                let syslog = Syslog::new(&settings.syslog_tag, PathBuf::from(syslog::SOCKET));
+                let syslog = Syslog::new(settings.syslog_tag.as_str().into(), Path::new(syslog::SOCKET).into());
                 Outlet::start("activity", |backlog| {
                     ActivitySink::to_syslog(syslog, backlog, sink_controls, sink_trouble)
                 })

@@ -37,15 +37,15 @@ pub(super) struct Means {
     pub(super) gate: Arc<dyn Gate>,
     pub(super) teller: Teller,
     pub(super) epoll: Arc<Epoll>,
-    pub(super) syslog_tag: String,
-    pub(super) syslog_socket: PathBuf,
+    pub(super) syslog_tag: Arc<str>,
+    pub(super) syslog_socket: Arc<Path>,
 }
 
 #[derive(Debug)]
 struct Slot {
     /// `None` while a thread has it.
     target: Option<Box<Target>>,
-    file: Option<PathBuf>,
+    file: Option<Arc<Path>>,
     orders: Vec<Order>,
     /// For keeping pipes from filling up while the target is out of reach.
     pipes: Vec<Pipe>,
@@ -106,7 +106,7 @@ pub(super) struct Unreachable {
 pub(super) struct Board {
     pub(super) inbox: VecDeque<Command>,
     slots: BTreeMap<Key, Slot>,
-    files: BTreeMap<PathBuf, Key>,
+    files: BTreeMap<Arc<Path>, Key>,
     sources: BTreeMap<SourceId, Key>,
     tokens: BTreeMap<u64, Key>,
     due: BTreeSet<(Duration, Key)>,
@@ -282,11 +282,11 @@ impl Board {
         }
     }
 
-    fn add_slot(&mut self, file: Option<PathBuf>, bounds: Bounds, means: &Means) -> Key {
+    fn add_slot(&mut self, file: Option<Arc<Path>>, bounds: Bounds, means: &Means) -> Key {
         let (key, token) = (self.number(), self.number());
         let log = file.clone().map(|file| LogFile::new(file, bounds, Arc::clone(&means.gate)));
         let pipe_held = Arc::new(AtomicBool::new(false));
-        let syslog = Syslog::new(&means.syslog_tag, means.syslog_socket.clone());
+        let syslog = Syslog::new(Arc::clone(&means.syslog_tag), Arc::clone(&means.syslog_socket));
         let target = Target::new(token, log, syslog, Arc::clone(&pipe_held));
         let device = file.as_deref().and_then(Path::parent).and_then(|place| self.places.get(place)).copied();
         self.tokens.insert(token, key);
@@ -499,6 +499,6 @@ impl Board {
 
     /// The file behind a key, for notices.
     pub(super) fn file_of(&self, key: Key) -> PathBuf {
-        self.slots.get(&key).and_then(|slot| slot.file.clone()).unwrap_or_default()
+        self.slots.get(&key).and_then(|slot| slot.file.as_deref()).map(Path::to_owned).unwrap_or_default()
     }
 }

@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use nix::sys::statfs::{self, FsType};
@@ -94,14 +94,14 @@ pub(super) struct OpenFile {
 /// A log file by its name, open or not.
 #[derive(Debug)]
 pub(super) struct LogFile {
-    pub(super) path: PathBuf,
+    pub(super) path: Arc<Path>,
     pub(super) bounds: Bounds,
     pub(super) open: Option<OpenFile>,
     gate: Arc<dyn Gate>,
 }
 
 impl LogFile {
-    pub(super) fn new(path: PathBuf, bounds: Bounds, gate: Arc<dyn Gate>) -> LogFile {
+    pub(super) fn new(path: Arc<Path>, bounds: Bounds, gate: Arc<dyn Gate>) -> LogFile {
         LogFile { path, bounds, open: None, gate }
     }
 
@@ -252,7 +252,7 @@ fn backup_name(name: &OsStr, number: i64) -> OsString {
 
 /// Where a backup is.
 #[cfg(test)]
-pub(super) fn backup_path(path: &Path, number: i64) -> PathBuf {
+pub(super) fn backup_path(path: &Path, number: i64) -> std::path::PathBuf {
     path.with_file_name(backup_name(path.file_name().unwrap_or_default(), number))
 }
 
@@ -322,7 +322,7 @@ mod tests {
     use super::*;
 
     fn log(path: &Path, maxbytes: i64, backups: i64) -> LogFile {
-        LogFile::new(path.to_owned(), Bounds { maxbytes, backups }, Arc::new(OpenGate))
+        LogFile::new(path.into(), Bounds { maxbytes, backups }, Arc::new(OpenGate))
     }
 
     fn write(log: &mut LogFile, text: &str) {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
@@ -30,7 +30,7 @@ pub struct Sink {
     /// `group:process` or `process`: for messages, and syslog's prefix is `process`.
     pub process: String,
     /// Absolute. `None`: read and drop.
-    pub file: Option<PathBuf>,
+    pub file: Option<Arc<Path>>,
     /// Bytes a second that may go into the file and to syslog; what is more is thrown away. `None`: any number.
     pub rate_max: Option<u64>,
     /// Bytes; zero or less: never rotate.
@@ -55,7 +55,7 @@ pub enum Command {
     Reopen,
     /// clearProcessLogs: delete and reopen this file (truncate what is not a regular file's name); answered by
     /// `Notice::Cleared` with the same `ticket`. Works for files that no process has open, too.
-    Clear { ticket: u64, file: PathBuf },
+    Clear { ticket: u64, file: Arc<Path> },
     /// From the next chunk on the bytes of this pipe go elsewhere; what was taken out before goes where it was to go.
     Redirect { source: SourceId, sink: Sink },
     /// `strip_ansi` changed by reread.
@@ -127,12 +127,12 @@ impl Plane {
     ///
     /// No descriptor or thread to be had.
     pub fn start(options: Options) -> io::Result<(Plane, Notices)> {
-        Plane::start_behind(Arc::new(OpenGate), PathBuf::from(syslog::SOCKET), options)
+        Plane::start_behind(Arc::new(OpenGate), Path::new(syslog::SOCKET).into(), options)
     }
 
     pub(super) fn start_behind(
         gate: Arc<dyn Gate>,
-        syslog_socket: PathBuf,
+        syslog_socket: Arc<Path>,
         options: Options,
     ) -> io::Result<(Plane, Notices)> {
         let bell = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
@@ -143,7 +143,7 @@ impl Plane {
         if let Some(transits) = options.transits {
             (board.transits, board.leftovers) = sort_transits(transits)?;
         }
-        let means = Means { gate, teller, epoll, syslog_tag: options.syslog_tag, syslog_socket };
+        let means = Means { gate, teller, epoll, syslog_tag: options.syslog_tag.into(), syslog_socket };
         let shared = Arc::new(Shared::new(board, bell, means));
         let plane = Plane { shared: Arc::clone(&shared) };
         Lane::prepare(&shared, 0)?.spawn()?;

@@ -101,7 +101,7 @@ impl House {
         let (gate, dir) = (Arc::new(TestGate::default()), tempfile::tempdir().unwrap());
         let options = Options { syslog_tag: "galaxyd".to_owned(), transits };
         let (plane, notices) =
-            Plane::start_behind(Arc::<TestGate>::clone(&gate), dir.path().join("syslog"), options).unwrap();
+            Plane::start_behind(Arc::<TestGate>::clone(&gate), dir.path().join("syslog").into(), options).unwrap();
         House { plane, notices, gate, dir, next: 0, seen: Vec::new() }
     }
 
@@ -112,7 +112,7 @@ impl House {
     pub(super) fn sink(&self, name: &str) -> Sink {
         Sink {
             process: "group:web".to_owned(),
-            file: Some(self.path(name)),
+            file: Some(self.path(name).into()),
             rate_max: None,
             maxbytes: 0,
             backups: 0,
@@ -424,7 +424,7 @@ fn clearing_works_for_running_stopped_and_special() {
     fs::write(house.path("stopped"), "old").unwrap();
     let files = [house.path("log"), house.path("stopped"), house.path("none"), PathBuf::from("/dev/null")];
     for (ticket, file) in (0..).zip(files) {
-        house.plane.send(Command::Clear { ticket, file });
+        house.plane.send(Command::Clear { ticket, file: file.into() });
         let cleared = house.notice("Cleared", |notice| match notice {
             Notice::Cleared { ticket: found, result } if *found == ticket => Some(result.is_ok()),
             _ => None,
@@ -438,7 +438,7 @@ fn clearing_works_for_running_stopped_and_special() {
     house.drain(source);
     assert_eq!(house.content("log"), "two\n");
     house.gate.set(&house.path("log"), "clear", Rule::Fail(libc::EACCES));
-    house.plane.send(Command::Clear { ticket: 9, file: house.path("log") });
+    house.plane.send(Command::Clear { ticket: 9, file: house.path("log").into() });
     let cleared = house.notice("Cleared", |notice| match notice {
         Notice::Cleared { ticket: 9, result } => Some(result.is_ok()),
         _ => None,

@@ -78,10 +78,10 @@ fn work(role: &str) -> ! {
     }
     let options = Options { syslog_tag: String::new(), transits: Transits::from_held(&mut held) };
     let (plane, _notices) =
-        Plane::start_behind(Arc::new(RemoteGate(way == "remote")), PathBuf::from("/dev/log"), options).unwrap();
+        Plane::start_behind(Arc::new(RemoteGate(way == "remote")), Path::new("/dev/log").into(), options).unwrap();
     let sink = Sink {
         process: "web".to_owned(),
-        file: Some(file),
+        file: Some(file.into()),
         rate_max: None,
         maxbytes: 200_000,
         backups: 1000,
@@ -247,7 +247,7 @@ fn fill(dir: &Path) -> ! {
     let file = dir.join("log");
     let sink = Sink {
         process: "web".to_owned(),
-        file: Some(file.clone()),
+        file: Some(file.as_path().into()),
         rate_max: None,
         maxbytes: 0,
         backups: 0,

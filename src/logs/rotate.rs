@@ -28,7 +28,7 @@ pub(super) struct RotatingFile {
 impl RotatingFile {
     /// Opens the file.
     pub(super) fn open(path: PathBuf, bounds: Bounds, gate: Arc<dyn Gate>) -> io::Result<RotatingFile> {
-        let mut log = LogFile::new(path, bounds, gate);
+        let mut log = LogFile::new(path.into(), bounds, gate);
         log.open().map_err(|failure| failure.error)?;
         Ok(RotatingFile { log, checked_at: clock::monotonic() })
     }

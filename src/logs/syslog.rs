@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Zoned;
 
@@ -58,14 +59,14 @@ impl LineSplitter {
 /// A connection to the log daemon, made when it is first needed and made anew when the daemon was restarted.
 #[derive(Debug)]
 pub(super) struct Syslog {
-    path: PathBuf,
-    tag: String,
+    path: Arc<Path>,
+    tag: Arc<str>,
     socket: Option<UnixDatagram>,
 }
 
 impl Syslog {
-    pub(super) fn new(tag: &str, path: PathBuf) -> Syslog {
-        Syslog { path, tag: tag.to_owned(), socket: None }
+    pub(super) fn new(tag: Arc<str>, path: Arc<Path>) -> Syslog {
+        Syslog { path, tag, socket: None }
     }
 
     /// Sends one line. Never waits.
@@ -139,7 +140,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         let daemon = UnixDatagram::bind(&path).unwrap();
-        let mut syslog = Syslog::new("galaxyd", path);
+        let mut syslog = Syslog::new("galaxyd".into(), path.into());
         syslog.send("web ", b"hello").unwrap();
         let mut buffer = [0; 200];
         let length = daemon.recv(&mut buffer).unwrap();
@@ -153,7 +154,7 @@ mod tests {
     fn a_restarted_daemon_is_found_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
-        let mut syslog = Syslog::new("galaxyd", path.clone());
+        let mut syslog = Syslog::new("galaxyd".into(), path.as_path().into());
         assert_eq!(syslog.send("", b"lost").unwrap_err().kind(), io::ErrorKind::NotFound);
         let first = UnixDatagram::bind(&path).unwrap();
         syslog.send("", b"one").unwrap();
@@ -171,7 +172,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         let _daemon = UnixDatagram::bind(&path).unwrap();
-        let mut syslog = Syslog::new("galaxyd", path);
+        let mut syslog = Syslog::new("galaxyd".into(), path.into());
         let error = (0..100_000).find_map(|_| syslog.send("", b"line").err()).unwrap();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     }

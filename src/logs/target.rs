@@ -4,7 +4,7 @@
 //! same file share one target, so their bytes do not overwrite each other.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -108,8 +108,6 @@ struct Trouble {
 /// A log file and its pipes.
 #[derive(Debug)]
 pub(super) struct Target {
-    /// The file, or what stands for it in notices.
-    pub(super) name: PathBuf,
     pub(super) log: Option<LogFile>,
     pub(super) sources: Vec<Source>,
     /// Taken out of a pipe and not written yet. Empty but for trouble.
@@ -132,7 +130,6 @@ pub(super) struct Target {
 impl Target {
     pub(super) fn new(token: u64, log: Option<LogFile>, syslog: Syslog, pipe_held: Arc<AtomicBool>) -> Target {
         Target {
-            name: log.as_ref().map_or_else(|| PathBuf::from("/dev/null"), |log| log.path.clone()),
             log,
             // A log of its own is the rule: there may be thousands.
             sources: Vec::with_capacity(1),
@@ -301,7 +298,7 @@ impl Target {
             let flow = match self.move_chunk(index, tools) {
                 Err(Failure { doing: "read", error }) => {
                     // Not a pipe: nothing that a retry could help.
-                    tools.teller.tell(Notice::Trouble { file: self.name.clone(), doing: "read", error });
+                    tools.teller.tell(Notice::Trouble { file: name(self.log.as_ref()).to_owned(), doing: "read", error });
                     Flow::End
                 }
                 answer => answer?,
@@ -357,7 +354,7 @@ impl Target {
 
     /// Tells in the file how much is missing. If nothing of that can be written, it is for the next time.
     fn write_marker(&mut self) -> Result<(), Failure> {
-        let marker = marker(&log_path(self.log.as_ref()), self.loss.unmarked, "");
+        let marker = marker(name(self.log.as_ref()), self.loss.unmarked, "");
         let length = marker.len();
         self.carry.extend(marker);
         let answer = self.write_carry();
@@ -380,13 +377,13 @@ impl Target {
         match log.rotate_if_due(end) {
             Ok(()) => {
                 if self.rotation_retry_at.take().is_some() {
-                    tools.teller.tell(Notice::Recovered { file: self.name.clone(), lost: 0 });
+                    tools.teller.tell(Notice::Recovered { file: name(self.log.as_ref()).to_owned(), lost: 0 });
                 }
                 Ok(())
             }
             Err(Failure { doing: "rotate", error }) => {
                 if self.rotation_retry_at.replace(now + RETRY_EVERY).is_none() {
-                    tools.teller.tell(Notice::Trouble { file: self.name.clone(), doing: "rotate", error });
+                    tools.teller.tell(Notice::Trouble { file: name(self.log.as_ref()).to_owned(), doing: "rotate", error });
                 }
                 Ok(())
             }
@@ -397,7 +394,7 @@ impl Target {
     fn recovered(&mut self, tools: &Tools) {
         let was_troubled = self.trouble.take().is_some();
         if was_troubled || (self.loss.is_marked() && self.carry.is_empty()) {
-            tools.teller.tell(Notice::Recovered { file: self.name.clone(), lost: self.loss.over() });
+            tools.teller.tell(Notice::Recovered { file: name(self.log.as_ref()).to_owned(), lost: self.loss.over() });
         }
     }
 
@@ -410,7 +407,7 @@ impl Target {
         }
         if self.trouble.replace(Trouble { retry_at: clock::monotonic() + RETRY_EVERY }).is_none() {
             let Failure { doing, error } = failure;
-            tools.teller.tell(Notice::Trouble { file: self.name.clone(), doing, error });
+            tools.teller.tell(Notice::Trouble { file: name(self.log.as_ref()).to_owned(), doing, error });
         }
     }
 
@@ -423,7 +420,7 @@ impl Target {
         }
         self.loss.add(room.lost as u64);
         if let Some(lost) = self.loss.news(clock::monotonic()) {
-            tools.teller.tell(Notice::Losing { file: self.name.clone(), lost });
+            tools.teller.tell(Notice::Losing { file: name(self.log.as_ref()).to_owned(), lost });
         }
         served.due = room.look_after.map(|wait| clock::monotonic() + wait);
     }
@@ -463,7 +460,7 @@ impl Target {
             && let Some(suppressed) = allotment.told()
         {
             tools.teller.tell(Notice::Suppressed { source: source.id, total: allotment.total() });
-            withheld.extend(marker(&log_path(self.log.as_ref()), suppressed, RATE_REASON));
+            withheld.extend(marker(name(self.log.as_ref()), suppressed, RATE_REASON));
         }
         if !withheld.is_empty() {
             self.carry.extend(withheld);
@@ -553,6 +550,7 @@ impl Target {
     }
 }
 
-fn log_path(log: Option<&LogFile>) -> PathBuf {
-    log.map(|log| log.path.clone()).unwrap_or_default()
+/// The file, or what stands for it in notices.
+fn name(log: Option<&LogFile>) -> &Path {
+    log.map_or(Path::new("/dev/null"), |log| &log.path)
 }

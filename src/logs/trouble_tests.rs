@@ -147,7 +147,7 @@ fn many_hung_files_cost_few_threads_and_all_come_back() {
     // Another file system.
     let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
     let file = elsewhere.path().join("well");
-    let (well, mut pipe) = house.attach(Sink { file: Some(file.clone()), ..house.sink("") });
+    let (well, mut pipe) = house.attach(Sink { file: Some(file.as_path().into()), ..house.sink("") });
     pipe.write_all(b"well\n").unwrap();
     until("the other file system's log", || (fs::read_to_string(&file).ok()? == "well\n").then_some(()));
     house.gate.open_all();

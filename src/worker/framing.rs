@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::keeper::checksum;
 use crate::sys::host;
 
+const LENGTH_BYTES: usize = 4;
 const CHECKSUM_BYTES: usize = 8;
 
 /// What kind of document it is. Its fields stay as they are in all versions.
@@ -36,13 +37,18 @@ pub(super) fn begin(format: &str, version: u32) -> io::Result<Vec<u8>> {
 /// Adds a value to a document.
 ///
 /// # Errors
-/// It cannot be said in JSON, or is longer than 4 GiB.
+/// It cannot be said in JSON, or is longer than 4 GiB; then the document is of no use.
 pub(super) fn append<T: Serialize>(bytes: &mut Vec<u8>, value: &T) -> io::Result<()> {
-    let text = serde_json::to_vec(value)?;
+    // The text is put where it belongs: there may be megabytes of it.
+    let begin = bytes.len();
+    bytes.extend_from_slice(&[0; LENGTH_BYTES + CHECKSUM_BYTES]);
+    serde_json::to_writer(&mut *bytes, value)?;
+    let (_, value) = bytes.split_at_mut(begin);
+    let (front, text) = value.split_at_mut(LENGTH_BYTES + CHECKSUM_BYTES);
     let length = u32::try_from(text.len()).map_err(io::Error::other)?;
-    bytes.extend_from_slice(&length.to_le_bytes());
-    bytes.extend_from_slice(&checksum(&text).to_le_bytes());
-    bytes.extend_from_slice(&text);
+    let (length_bytes, checksum_bytes) = front.split_at_mut(LENGTH_BYTES);
+    length_bytes.copy_from_slice(&length.to_le_bytes());
+    checksum_bytes.copy_from_slice(&checksum(text).to_le_bytes());
     Ok(())
 }
 

@@ -160,6 +160,7 @@ impl Worker {
         if suppressed > 0 {
             found.push(format!("{suppressed} bytes of its output are left out of its log so far (output_rate_max)"));
         }
+        found.extend(self.told_of_missing_socket(view.process));
         found.extend(self.standing_beside(view));
         let now = now().mono;
         for channel in [Channel::Stdout, Channel::Stderr] {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::answers::outcome_struct;
 use super::reply::Reply;
@@ -62,7 +63,7 @@ impl Worker {
 
     /// What the log plane is to do with a channel's bytes.
     pub(super) fn sink(&self, process: ProcessId, channel: Channel) -> Sink {
-        let file = self.log_path(process, channel);
+        let file = self.log_path(process, channel).map(Arc::from);
         let Some(config) = self.process_config(process) else {
             return Sink {
                 process: String::new(),
@@ -113,7 +114,7 @@ impl Worker {
             let ticket = self.clearing.next_ticket;
             self.clearing.next_ticket += 1;
             tickets.insert(ticket, process);
-            self.plane.send(Command::Clear { ticket, file });
+            self.plane.send(Command::Clear { ticket, file: file.into() });
         }
         let processes = processes.into_iter().map(|process| (process, true)).collect();
         let job = Job { reply, what, left: tickets.len(), processes, tickets };

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 
+use super::missing_sockets::{Followed, SocketFileWatch};
 use super::program_socket;
 use super::worker::Worker;
 use crate::config::{GroupConfig, Passing, SocketConfig};
-use crate::engine::{Effect, LogLevel, LogLine, ProcessId, SpawnError};
+use crate::engine::{Effect, LogLevel, LogLine, Moment, ProcessId, SpawnError};
 use crate::keeper::ToKeeper;
 use crate::logs::{Level, log};
 
@@ -63,14 +64,22 @@ impl SharedSocket {
 struct Slot {
     socket: SharedSocket,
     users: BTreeSet<ProcessId>,
-    /// The keeper has it.
+    /// The keeper has it, and its file is watched.
     is_held: bool,
+    /// Which one it is of all that are made or looked at again.
+    number: u64,
+    /// Since when its file is not there.
+    missing: Option<Moment>,
 }
 
 /// All sockets of programs, by address.
 #[derive(Debug, Default)]
 pub(super) struct ProgramSockets {
     slots: BTreeMap<String, Slot>,
+    next_number: u64,
+    watch: SocketFileWatch,
+    /// Others than those whose files are watched.
+    are_others: bool,
 }
 
 impl ProgramSockets {
@@ -81,7 +90,8 @@ impl ProgramSockets {
         for name in names {
             let Some((url, descriptor)) = name.strip_prefix(HELD_PREFIX).zip(held.remove(&name)) else { continue };
             let socket = SharedSocket::of(descriptor);
-            sockets.slots.insert(url.to_owned(), Slot { socket, users: BTreeSet::new(), is_held: true });
+            sockets.slots.insert(url.to_owned(), Slot { socket, is_held: true, ..Slot::default() });
+            sockets.are_others = true;
         }
         sockets
     }
@@ -92,6 +102,7 @@ impl ProgramSockets {
         let slot = self.slots.entry(socket.url.clone()).or_default();
         if slot.users.is_empty() && socket.passing == Passing::Listen {
             *slot = Slot { socket: slot.socket.renewed(), ..Slot::default() };
+            self.are_others = true;
         }
         slot.users.insert(process);
         slot.socket.clone()
@@ -114,13 +125,47 @@ impl ProgramSockets {
         }
         let url = url.clone();
         let slot = self.slots.remove(&url)?;
+        self.are_others = true;
         is_open.then_some((url, slot.is_held))
     }
 
     /// The address and a descriptor of a process's socket; the truth is whether the keeper has it already.
-    fn descriptor(&mut self, process: ProcessId) -> Option<(&str, OwnedFd, &mut bool)> {
-        let (url, slot) = self.slots.iter_mut().find(|(_, slot)| slot.users.contains(&process))?;
-        Some((url, slot.socket.copy()?, &mut slot.is_held))
+    fn descriptor(&self, process: ProcessId) -> Option<(&str, OwnedFd, bool)> {
+        let (url, slot) = self.slots.iter().find(|(_, slot)| slot.users.contains(&process))?;
+        Some((url, slot.socket.copy()?, slot.is_held))
+    }
+
+    /// The keeper has this process's socket from now on.
+    fn hold(&mut self, process: ProcessId) {
+        self.next_number += 1;
+        self.are_others = true;
+        if let Some(slot) = self.slots.values_mut().find(|slot| slot.users.contains(&process)) {
+            slot.is_held = true;
+            slot.number = self.next_number;
+        }
+    }
+
+    /// Those that have a file.
+    fn followed(&self) -> Vec<Followed> {
+        let held = self.slots.iter().filter(|(_, slot)| slot.is_held);
+        held.filter_map(|(url, slot)| Followed::of(url, slot.number)).collect()
+    }
+
+    /// The file of a socket is gone since then, or there again: true if that is news, and the socket still that one.
+    pub(super) fn set_missing(&mut self, url: &str, number: u64, since: Option<Moment>) -> bool {
+        let slot = self.slots.get_mut(url).filter(|slot| slot.number == number && slot.is_held);
+        slot.is_some_and(|slot| std::mem::replace(&mut slot.missing, since).is_some() != since.is_some())
+    }
+
+    /// The address of a process's socket, and since when its file is not there.
+    pub(super) fn missing(&self, process: ProcessId) -> Option<(&str, Moment)> {
+        let (url, slot) = self.slots.iter().find(|(_, slot)| slot.users.contains(&process))?;
+        Some((url, slot.missing?))
+    }
+
+    /// Who has it.
+    pub(super) fn users(&self, url: &str) -> impl Iterator<Item = ProcessId> {
+        self.slots.get(url).into_iter().flat_map(|slot| slot.users.iter().copied())
     }
 
     fn unused(&self) -> Vec<String> {
@@ -172,13 +217,21 @@ impl Worker {
         }
         let failed = || SpawnError::Failed("its socket cannot be handed to the keeper".to_owned());
         let (url, socket, is_held) = self.sockets.descriptor(process).ok_or_else(failed)?;
-        if !*is_held {
+        if !is_held {
             let copy = socket.try_clone().map_err(|_| failed())?;
             let hold = ToKeeper::Hold { name: format!("{HELD_PREFIX}{url}") };
             self.keeper.send(&hold, vec![copy]).map_err(|_| failed())?;
-            *is_held = true;
+            self.sockets.hold(process);
         }
         Ok(Some(socket))
+    }
+
+    /// Has the files of the present sockets watched, and no others.
+    pub(super) fn watch_socket_files(&mut self) {
+        if std::mem::take(&mut self.sockets.are_others) {
+            let followed = self.sockets.followed();
+            self.sockets.watch.follow(followed, &self.done_sender);
+        }
     }
 
     /// At the beginning: sockets that were held and whose processes have all ended are closed, others wait for theirs to
@@ -206,6 +259,7 @@ impl Worker {
                 continue;
             }
             self.sockets.slots.remove(&url);
+            self.sockets.are_others = true;
             self.tell_keeper(&ToKeeper::Release { name: format!("{HELD_PREFIX}{url}") });
             log(Level::Info, &program_socket::closing(&url));
         }

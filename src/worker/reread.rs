@@ -73,6 +73,7 @@ impl Worker {
                 }
                 self.add_made(*group, reply);
             }
+            Done::SocketFile(sight) => self.socket_file_seen(sight),
             Done::SocketBack(restored) => self.serve_again(*restored),
         }
     }

@@ -1,22 +1,16 @@
 //! Puts a control socket's file back when something has deleted it: cleaners of temporary directories do.
-//!
-//! What is watched is the file itself and the directories above it, not what else happens in them, so nobody is woken
-//! by others' files. Only while the file is missing, the nearest directory that is there is watched for new names.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::io;
-use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::inotify::Inotify;
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::ending::FAREWELL_MAX;
+use super::file_watch;
 use super::startup::listener_name;
 use super::twiddling::interfaces;
 use super::worker::{Done, Worker};
@@ -24,10 +18,6 @@ use crate::config::{ServerConfig, UnixServer};
 use crate::http::{self, BoundListener, SocketFile};
 use crate::logs::{Level, log};
 use crate::sys::side;
-
-/// After a file was put back or could not be, so that neither something that deletes it in a loop costs much, nor a
-/// directory in which much happens.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Listeners whose file is gone serve on for those who have the file elsewhere (a bind mount); so many of them at most,
 /// since something may delete the file every day.
@@ -68,7 +58,7 @@ impl SocketWatch {
             return None;
         }
         let watched = sockets.into_iter().map(|(server, file)| Watched { server, file, complaint: None }).collect();
-        match instance() {
+        match file_watch::instance() {
             Ok((inotify, events)) => {
                 let (stop, stopped) = oneshot::channel();
                 let task = tokio::spawn(watch(watched, Arc::new(inotify), events, done, stopped));
@@ -80,13 +70,6 @@ impl SocketWatch {
             }
         }
     }
-}
-
-fn instance() -> io::Result<(Inotify, pipe::Receiver)> {
-    let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-    // What the events say does not matter, and a pipe's reading end is what tokio has for a descriptor that is read.
-    let events = pipe::Receiver::from_owned_fd_unchecked(inotify.as_fd().try_clone_to_owned()?)?;
-    Ok((inotify, events))
 }
 
 async fn watch(
@@ -105,29 +88,14 @@ async fn watch(
         });
         let Ok((back, restored, all_there)) = look.await else { return };
         watched = back;
-        let pause = if restored.is_empty() && all_there { Duration::ZERO } else { PAUSE };
+        let pause = if restored.is_empty() && all_there { Duration::ZERO } else { file_watch::PAUSE };
         for one in restored {
             // The receiver is gone only when the worker ends.
             let _ = done.send(Done::SocketBack(Box::new(one)));
         }
         tokio::select! {
             _ = &mut stopped => return,
-            () = async { tokio::time::sleep(pause).await; happened(&events).await } => {}
-        }
-    }
-}
-
-/// Waits for events and takes all that there are.
-async fn happened(events: &pipe::Receiver) {
-    let mut scratch = [0; 4096];
-    let mut seen = false;
-    while !seen {
-        if events.readable().await.is_err() {
-            // The runtime is ending.
-            return std::future::pending().await;
-        }
-        while events.try_read(&mut scratch).is_ok() {
-            seen = true;
+            () = async { tokio::time::sleep(pause).await; file_watch::happened(&events).await } => {}
         }
     }
 }
@@ -137,7 +105,8 @@ fn look(watched: &mut [Watched], inotify: &Inotify) -> Vec<Restored> {
     let mut restored = Vec::new();
     for _ in 0..LOOKS_MAX {
         // First the watches, then the look: what happens after it is an event.
-        let has_changed = arm(watched, inotify);
+        let files: Vec<_> = watched.iter().map(|one| (one.server.file.as_path(), one.is_there())).collect();
+        let has_changed = file_watch::arm(&files, inotify);
         let missing = watched.iter_mut().filter(|one| !one.is_there());
         let before = restored.len();
         restored.extend(missing.filter_map(Watched::restore));
@@ -181,43 +150,6 @@ impl Watched {
             }
         }
     }
-}
-
-/// Adds the watches. Whether a directory has come between the search for the nearest one and its watch: then there is
-/// more to see.
-fn arm(watched: &[Watched], inotify: &Inotify) -> bool {
-    // The watches of one directory replace each other, so each gets all that is wanted of it.
-    let mut wanted: BTreeMap<PathBuf, AddWatchFlags> = BTreeMap::new();
-    let moved = AddWatchFlags::IN_MOVE_SELF | AddWatchFlags::IN_DELETE_SELF;
-    let named = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_ATTRIB;
-    let mut nearest_of = Vec::new();
-    for one in watched {
-        let file = &one.server.file;
-        // A link that is gone is an attribute that changed; what lies there instead may go as well.
-        let flags = AddWatchFlags::IN_ATTRIB | moved | AddWatchFlags::IN_DONT_FOLLOW;
-        // Where there is nothing, there is nothing to watch.
-        let _ = inotify.add_watch(file.as_path(), flags);
-        for directory in directories(file) {
-            wanted.entry(directory).or_insert(moved);
-        }
-        if !one.is_there()
-            && let Some(nearest) = directories(file).next()
-        {
-            wanted.entry(nearest.clone()).and_modify(|flags| *flags |= named);
-            nearest_of.push((file, nearest));
-        }
-    }
-    for (directory, flags) in wanted {
-        // One that has gone meanwhile is noticed below.
-        let _ = inotify.add_watch(directory.as_path(), flags | AddWatchFlags::IN_ONLYDIR);
-    }
-    nearest_of.into_iter().any(|(file, nearest)| directories(file).next() != Some(nearest))
-}
-
-/// The directories above a file that are there, the nearest first, by the names they have without links: one has one
-/// watch, whatever it is called.
-fn directories(file: &Path) -> impl Iterator<Item = PathBuf> {
-    file.ancestors().skip(1).filter_map(|directory| fs::canonicalize(directory).ok())
 }
 
 impl Worker {
@@ -266,6 +198,10 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use nix::sys::inotify::InitFlags;
+
     use super::*;
     use crate::config::{Access, PageConfig};
 

@@ -18,6 +18,7 @@ use super::ear::TapRecord;
 use super::invocation::Call;
 use super::journal::{self, Change, Journal, Snapshot};
 use super::launch::LaunchRecord;
+use super::missing_sockets::Sight;
 use super::origin::OriginRecord;
 use super::origins::Origins;
 use super::outside::Searches;
@@ -92,6 +93,8 @@ pub(super) enum Done {
     LogsMade { group: Box<GroupConfig>, problems: Vec<String>, reply: Reply },
     /// The AUTO logs of an update were made.
     UpdateReady { prospect: Box<Prospect>, problems: Vec<String>, reply: Reply },
+    /// The file of a program's socket went, or came back.
+    SocketFile(Sight),
     /// The file of a control socket was put back.
     SocketBack(Box<Restored>),
     /// The program of an upgrade was opened.
@@ -262,6 +265,7 @@ impl Worker {
                 self.tell_keeper(&message);
             }
             self.announce_news();
+            self.watch_socket_files();
             if let Some(ended) = self.make_way().await {
                 return ended;
             }

@@ -191,6 +191,40 @@ fn a_deleted_socket_file_is_made_anew_at_the_next_start_and_a_strangers_is_left_
 }
 
 #[test]
+fn a_socket_file_that_goes_is_told_with_the_way_out_also_by_a_successor() {
+    let daemon = start(WEB);
+    daemon.wait_running(&["web"]);
+    let (file, kept) = (daemon.path("web.sock"), daemon.path("kept"));
+    // What hinders it now, not what its history says.
+    let whys = || daemon.ctl(&["why", "web"]).stdout.contains("the file of its socket");
+    let lines = |text: &str| daemon.text("main.log").matches(text).count();
+    assert!(!whys());
+    fs::rename(&file, &kept).unwrap();
+    daemon.wait_text(
+        "main.log",
+        "web.sock is gone; whoever connects is refused until `galaxyctl restart web` makes it anew",
+    );
+    assert!(whys());
+    assert!(daemon.ctl(&["history", "web"]).stdout.contains("web.sock is gone"));
+    // The very same file is no other one.
+    fs::rename(&kept, &file).unwrap();
+    daemon.wait_text("main.log", "web.sock is there again");
+    assert!(!whys());
+    // A successor knows of it, too, and tells only what goes on being so.
+    fs::remove_file(&file).unwrap();
+    until_true("the second loss", || lines("web.sock is gone") == 2);
+    kill_worker(&daemon, daemon.pid());
+    until_true("the successor's look", whys);
+    assert_eq!(daemon.ctl(&["restart", "web"]).code, Some(0));
+    assert_eq!(asked(&daemon), passed_as(daemon.process_pid("web"), "web"));
+    assert!(!whys());
+    // The one that was made anew is watched as the first one was.
+    let before = lines("web.sock is gone");
+    fs::remove_file(&file).unwrap();
+    until_true("the next loss", || lines("web.sock is gone") == before + 1);
+}
+
+#[test]
 fn a_port_below_1024_needs_no_root_in_the_program() {
     let nobody = nix::unistd::User::from_name("nobody").ok().flatten();
     let (true, Some(nobody)) = (geteuid().is_root(), nobody) else {

@@ -23,7 +23,10 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     if words.is_empty() || words.contains(&"all") {
         // Unasked, what runs as it should is no news.
         let is_news = |one: &&Explanation| {
-            let is_at_rest = one.statename == "RUNNING" && one.left_behind.is_empty() && one.stale.is_empty();
+            let is_at_rest = one.statename == "RUNNING"
+                && one.hindrances.is_empty()
+                && one.left_behind.is_empty()
+                && one.stale.is_empty();
             !words.is_empty() || !is_at_rest
         };
         for one in all.iter().filter(is_news) {
