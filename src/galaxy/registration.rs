@@ -49,8 +49,7 @@ pub fn refuse_unregistered(loaded: &mut Loaded, source: &dyn Source) {
         }
     }
     for (section, problem) in refused {
-        let place = loaded.place(&section, Some("ready"));
-        loaded.problems.push(Problem { place, ..problem.in_section(&section).with_key("ready") });
+        loaded.blame(&section, "ready", problem);
     }
 }
 
