@@ -25,6 +25,8 @@ pub struct Explanation {
     pub readiness: String,
     /// What keeps it from going on: a log that cannot be written, a stop by a signal.
     pub hindrances: Vec<String>,
+    /// Who takes its place, or gave it up: the successor or former one of an overlap.
+    pub(super) beside: Vec<Other>,
     pub last_words: Vec<String>,
     /// Pids and command lines of processes that it left behind.
     pub left_behind: Vec<(i64, String)>,
@@ -42,6 +44,28 @@ pub struct Explanation {
     pub(super) stale: Vec<Reason>,
 }
 
+/// Another process under the same name, in an overlap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Other {
+    /// `successor`, `failed successor` or `retired`.
+    role: String,
+    /// 0: it has none.
+    pid: i64,
+    /// Empty if nobody asks.
+    readiness: String,
+}
+
+impl Other {
+    fn read(value: &Value) -> Result<Self, CallError> {
+        let (role, readiness) = (answer::text(value, "role")?, answer::text(value, "readiness")?);
+        Ok(Self { role, pid: answer::int(value, "pid")?, readiness })
+    }
+
+    fn json(&self) -> serde_json::Value {
+        json!({ "role": self.role, "pid": (self.pid != 0).then_some(self.pid), "readiness": some(&self.readiness) })
+    }
+}
+
 #[cfg(test)]
 impl Explanation {
     /// With nothing known but that.
@@ -53,6 +77,7 @@ impl Explanation {
             reason: reason.to_owned(),
             readiness: String::new(),
             hindrances: Vec::new(),
+            beside: Vec::new(),
             last_words: Vec::new(),
             left_behind: Vec::new(),
             awaits: String::new(),
@@ -84,6 +109,8 @@ impl Explanation {
             // Daemons of before do not know of it.
             readiness: answer::text(value, "readiness").unwrap_or_default(),
             hindrances: answer::list(list("hindrances")?, word)?,
+            // Not told by every version.
+            beside: list("beside").and_then(|beside| answer::list(beside, Other::read)).unwrap_or_default(),
             last_words: answer::list(list("last_words")?, word)?,
             left_behind: answer::list(list("left_behind")?, survivor)?,
             // Not told by every version.
@@ -112,6 +139,7 @@ impl Explanation {
             "reason": self.reason,
             "readiness": Some(&self.readiness).filter(|word| !word.is_empty()),
             "hindrances": self.hindrances,
+            "beside": self.beside.iter().map(Other::json).collect::<Vec<_>>(),
             "last_words": self.last_words,
             "left_behind": left_behind,
             "awaits": some(&self.awaits),

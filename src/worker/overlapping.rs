@@ -3,8 +3,8 @@
 use super::reply::Reply;
 use super::worker::{Shape, Waiting, Worker};
 use crate::config::ReadyCheck;
-use crate::engine::{ProcessId, ProcessView, Request, Target};
-use crate::rpc::{Fault, FaultCode};
+use crate::engine::{ProcessId, ProcessView, Readiness, Request, Target};
+use crate::rpc::{Fault, FaultCode, Value};
 
 impl Worker {
     pub(super) fn succeed(&mut self, name: String, reply: Reply) {
@@ -21,10 +21,7 @@ impl Worker {
 
     /// Who stands beside a process, in words.
     pub(super) fn standing_beside(&self, view: &ProcessView<'_>) -> Vec<String> {
-        let beside = self.engine.group(view.group).map_or(&[][..], |group| group.beside);
-        let others =
-            beside.iter().filter_map(|other| self.engine.process(*other)).filter(|other| other.name == view.name);
-        let told = others.map(|other| {
+        let told = self.beside(view).map(|other| {
             let pid = other.pid.map_or_else(|| "being started".to_owned(), |pid| format!("pid {pid}"));
             match other.role {
                 Some("successor") => format!("its successor ({pid}) takes its place when it is ready"),
@@ -33,6 +30,24 @@ impl Worker {
             }
         });
         told.collect()
+    }
+
+    /// The same for programs.
+    pub(super) fn beside_values(&self, view: &ProcessView<'_>) -> Value {
+        let values = self.beside(view).map(|other| {
+            Value::object([
+                ("role", other.role.unwrap_or_default().into()),
+                ("pid", other.pid.map_or(0, i64::from).into()),
+                ("readiness", other.readiness.map_or("", Readiness::word).into()),
+            ])
+        });
+        Value::Array(values.collect())
+    }
+
+    fn beside<'a>(&'a self, view: &ProcessView<'a>) -> impl Iterator<Item = ProcessView<'a>> {
+        let beside = self.engine.group(view.group).map_or(&[][..], |group| group.beside);
+        let name = view.name;
+        beside.iter().filter_map(|other| self.engine.process(*other)).filter(move |other| other.name == name)
     }
 
     /// Why nobody could tell whether a successor is ready: where it is asked, the present child answers too.
