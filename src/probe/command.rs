@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn of_much_output_the_newest_is_kept() {
         let mut kept = Vec::new();
-        keep(&mut kept, &[b'a'; KEPT_MAX]);
+        keep(&mut kept, &vec![b'a'; KEPT_MAX]);
         keep(&mut kept, b"end");
         assert_eq!((kept.len(), kept.ends_with(b"aend")), (KEPT_MAX, true));
     }
