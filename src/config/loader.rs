@@ -46,13 +46,23 @@ impl Loaded {
     /// Where a key of a section was written, or where the section begins; `None` if it was not.
     #[must_use]
     pub fn place(&self, section: &str, key: Option<&str>) -> Option<Place> {
-        let span = match key {
-            Some(key) => self.sections.get(section, key)?.key_span,
-            None => self.sections.sections.get(section)?.span,
-        };
+        let span = self.span(section, key)?;
         let (file, text) = self.files.get(span.file.0 as usize)?;
         let (line, column) = line_column(text, span.start);
         Some(Place { file: file.clone(), line, column })
+    }
+
+    fn span(&self, section: &str, key: Option<&str>) -> Option<Span> {
+        Some(match key {
+            Some(key) => self.sections.get(section, key)?.key_span,
+            None => self.sections.sections.get(section)?.span,
+        })
+    }
+
+    /// Adds what is wrong with a key, at its place.
+    pub(crate) fn blame(&mut self, section: &str, key: &str, problem: Problem) {
+        let (span, place) = (self.span(section, Some(key)), self.place(section, Some(key)));
+        self.problems.push(Problem { span, place, ..problem.in_section(section).with_key(key) });
     }
 }
 

@@ -28,7 +28,7 @@ const BESIDE_READY: [&str; 4] = ["ready_timeout", "ready_interval", "ready_succe
 
 /// What is written where a value is none of these.
 const FORMS: &str = "write http://HOST:PORT/PATH, http+unix:SOCKET:/PATH, tcp:HOST:PORT, unix:/SOCKET, log:REGEX, notify, \
-                     uwsgi-stats:ADDRESS or command:COMMAND";
+                     uwsgi-stats:ADDRESS, command:COMMAND or worker_process";
 
 /// How it is found out whether a program is ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,8 @@ pub enum ReadyCheck {
     UwsgiStats(Door),
     /// This command line, run as the program is, ends with exit code 0.
     Command(String),
+    /// It has written its row in the table `worker_process` of its Galaxy.
+    WorkerProcess,
 }
 
 /// A GET request and the answer that is wanted.
@@ -135,8 +137,10 @@ fn successes(text: &str) -> Result<u32, Complaint> {
 
 pub(super) fn check(text: &str) -> Result<ReadyCheck, Complaint> {
     let refused = || Complaint::new(format!("'{text}' does not say how readiness shows"), FORMS);
-    if text == "notify" {
-        return Ok(ReadyCheck::Notify);
+    match text {
+        "notify" => return Ok(ReadyCheck::Notify),
+        "worker_process" => return Ok(ReadyCheck::WorkerProcess),
+        _ => {}
     }
     let (kind, rest) = text.split_once(':').ok_or_else(refused)?;
     match kind {
@@ -265,6 +269,7 @@ mod tests {
             ("unix:/run/s", ReadyCheck::Connect(unix("/run/s"))),
             ("log:WSGI app \\d+ .* ready", ReadyCheck::Log("WSGI app \\d+ .* ready".to_owned())),
             ("notify", ReadyCheck::Notify),
+            ("worker_process", ReadyCheck::WorkerProcess),
             ("uwsgi-stats:127.0.0.1:9191", ReadyCheck::UwsgiStats(tcp("127.0.0.1", 9191))),
             ("uwsgi-stats:/run/stats", ReadyCheck::UwsgiStats(unix("/run/stats"))),
             ("command:pg_isready -h 'my host'", ReadyCheck::Command("pg_isready -h 'my host'".to_owned())),

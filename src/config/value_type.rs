@@ -202,7 +202,7 @@ impl ValueType {
             Self::CountLimit => "a whole number or `max`",
             Self::OnEnd => "`ignore` or `shutdown`",
             Self::Readiness => {
-                "`http://host:port/path`, `http+unix:/socket:/path`, `tcp:host:port`, `unix:/socket`, `log:REGEX`, `notify`, `uwsgi-stats:address` or `command:command`"
+                "`http://host:port/path`, `http+unix:/socket:/path`, `tcp:host:port`, `unix:/socket`, `log:REGEX`, `notify`, `uwsgi-stats:address`, `command:command` or `worker_process`"
             }
             Self::Strategy => "`overlap`, `zerg`, `rolling`, `restart`, `signal` or `keep`",
             Self::FifoCommand => "an absolute path, a colon and one of the letters `r`, `c`, `w`, `R`, `W`",

@@ -1,8 +1,11 @@
 //! What start, stop and signal have in common: names in, one result line a process out.
 
+use std::collections::BTreeSet;
+
 use super::answer::{self, ResultInfo};
-use super::daemon::CallError;
+use super::daemon::{Call, CallError};
 use super::exit::ExitCode;
+use super::explanation;
 use super::fact::{Action, Done, Fact, Outcome};
 use super::name;
 use super::selection::Selection;
@@ -32,20 +35,21 @@ impl Shell {
     /// Failures that have no words of their own; what was done before is shown.
     pub(super) fn perform(&mut self, deed: &Deed, selection: &Selection<'_>) -> Result<(), Trouble> {
         let Some(targets) = self.chosen(selection)? else {
-            let value = self.call(deed.all, &deed.params(None))?;
+            let value = self.ask(deed, deed.all, None, "all")?;
             return self.show_results(deed, &value);
         };
         for target in targets {
             match target {
                 Target::Group(group) => self.perform_on_group(deed, &group)?,
                 Target::Process(name) => {
-                    let answer = self.call(deed.one, &deed.params(Some(&name)));
+                    let answer = self.ask(deed, deed.one, Some(&name), &name);
                     self.show_answer(deed, &name, answer)?;
                 }
                 Target::Matched(names) => {
                     let method = format!("supervisor.{}", deed.one);
                     let calls: Vec<_> = names.iter().map(|name| (method.clone(), deed.params(Some(name)))).collect();
-                    for (name, answer) in names.iter().zip(self.daemon.call_together(&calls)) {
+                    let words: Vec<&str> = names.iter().map(String::as_str).collect();
+                    for (name, answer) in names.iter().zip(self.call_together(deed, &calls, &words)) {
                         self.show_answer(deed, name, answer)?;
                     }
                 }
@@ -55,7 +59,7 @@ impl Shell {
     }
 
     fn perform_on_group(&mut self, deed: &Deed, group: &str) -> Result<(), Trouble> {
-        match self.call(deed.group, &deed.params(Some(group))) {
+        match self.ask(deed, deed.group, Some(group), &format!("{group}:*")) {
             Ok(value) => self.show_results(deed, &value),
             Err(CallError::Fault(fault)) if fault.code == FaultCode::BadName as i64 => {
                 self.problem(format!("{group}: ERROR (no such group)"), Some(group));
@@ -65,6 +69,28 @@ impl Shell {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// One call for what `word` stands for.
+    fn ask(&mut self, deed: &Deed, method: &str, name: Option<&str>, word: &str) -> Result<Value, CallError> {
+        let call = (format!("supervisor.{method}"), deed.params(name));
+        let answer = self.call_together(deed, &[call], &[word]).pop();
+        answer.unwrap_or_else(|| Err(CallError::BadAnswer("there is none".to_owned())))
+    }
+
+    /// As galaxyctl, says meanwhile what a start waits for.
+    fn call_together(&mut self, deed: &Deed, calls: &[Call], words: &[&str]) -> Vec<Result<Value, CallError>> {
+        if deed.action != Action::Start || !self.is_galaxyctl() {
+            return self.daemon.call_together(calls);
+        }
+        let (screen, mut told) = (&mut self.screen, BTreeSet::new());
+        self.daemon.call_patiently(calls, &mut |daemon| {
+            for line in explanation::held(daemon, words) {
+                if told.insert(line.clone()) {
+                    screen.hint(&line);
+                }
+            }
+        })
     }
 
     pub(super) fn show_results(&mut self, deed: &Deed, value: &Value) -> Result<(), Trouble> {

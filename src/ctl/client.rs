@@ -2,6 +2,8 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 use super::daemon::{Call, CallError, Daemon, Follower};
@@ -9,6 +11,9 @@ use crate::cli::supervisorctl::DEFAULT_TIMEOUT;
 use crate::config::CtlConfig;
 use crate::http::client::{BlockingClient, Client, ClientError, Credentials};
 use crate::rpc::Value;
+
+/// A call that takes longer leaves time for other things, and so does each further time of this length.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How many calls are made at the same time.
 const TOGETHER_MAX: usize = 16;
@@ -89,6 +94,32 @@ impl Daemon for Connection {
             }));
         }
         answers
+    }
+
+    fn call_patiently(
+        &mut self,
+        calls: &[Call],
+        meanwhile: &mut dyn FnMut(&mut dyn Daemon),
+    ) -> Vec<Result<Value, CallError>> {
+        let (sender, answers) = mpsc::channel();
+        let (mut other, own) = (self.clone(), calls.to_vec());
+        let asking = thread::Builder::new().spawn(move || {
+            // Nobody waits any more only where this process ends.
+            let _ = sender.send(other.call_together(&own));
+        });
+        if asking.is_err() {
+            return self.call_together(calls);
+        }
+        loop {
+            match answers.recv_timeout(PATIENCE) {
+                Ok(answers) => return answers,
+                Err(RecvTimeoutError::Timeout) => meanwhile(self),
+                Err(RecvTimeoutError::Disconnected) => {
+                    let lost = CallError::Io("the answer was lost".to_owned());
+                    return calls.iter().map(|_| Err(lost.clone())).collect();
+                }
+            }
+        }
     }
 
     fn another(&self) -> Box<dyn Daemon> {

@@ -90,6 +90,15 @@ pub trait Daemon {
         calls.iter().map(|(method, params)| self.call(method, params)).collect()
     }
 
+    /// The same for calls that may take long: as long as an answer is missing, `meanwhile` is called again and again.
+    fn call_patiently(
+        &mut self,
+        calls: &[Call],
+        _meanwhile: &mut dyn FnMut(&mut dyn Daemon),
+    ) -> Vec<Result<Value, CallError>> {
+        self.call_together(calls)
+    }
+
     /// Another way to the same daemon, with the same login.
     fn another(&self) -> Box<dyn Daemon>;
 

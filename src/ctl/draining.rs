@@ -11,7 +11,7 @@ use super::daemon::CallError;
 use super::exit::ExitCode;
 use super::fact::Action;
 use super::handlers::{process_of, reach};
-use super::job_report::{owner, shown, time};
+use super::job_report::{shown, time};
 use super::shell::Shell;
 use super::trouble::Trouble;
 use crate::config::value;
@@ -116,7 +116,7 @@ pub(super) fn danger(system: &JobSystem, job: &OwnedJob) -> Option<&'static str>
 
 /// How new jobs keep coming, and what would stop that, for the person who waits.
 pub(super) fn intake_words(system: &JobSystem, handler: &JobHandler) -> String {
-    let name = shown(&owner(&handler.name));
+    let name = shown(&Owner::from(&handler.name));
     let mut text = match &handler.intake {
         Intake::Grabs { tags } => {
             let others: Vec<String> = system.others_for(handler, tags).map(process_of).collect();
@@ -219,7 +219,7 @@ impl Shell {
     /// change, which was told.
     fn begin(&mut self, subject: Subject, terms: Terms, until: Until) -> Result<Option<Wait>, Trouble> {
         let process = process_of(&subject.handler);
-        let owner = owner(&subject.handler.name);
+        let owner = Owner::from(&subject.handler.name);
         let is_down = self.known()?.iter().any(|info| info.namespec() == process && info.is_stopped());
         let (told, tell_at) = (String::new(), Duration::ZERO);
         if is_down && until == Until::Harmless {

@@ -6,11 +6,12 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::answer::{self, ProcessInfo};
-use super::daemon::CallError;
+use super::daemon::{CallError, Daemon};
 use super::happening::{Happening, local};
 use super::name;
 use super::shell::Shell;
 use super::staleness::Reason;
+use super::target::fits_spec;
 use crate::rpc::{FaultCode, Value};
 
 /// Why a process is in its state.
@@ -24,6 +25,8 @@ pub struct Explanation {
     pub readiness: String,
     /// What keeps it from going on: a log that cannot be written, a stop by a signal.
     pub hindrances: Vec<String>,
+    /// Who takes its place, or gave it up: the successor or former one of an overlap.
+    pub(super) beside: Vec<Other>,
     pub last_words: Vec<String>,
     /// Pids and command lines of processes that it left behind.
     pub left_behind: Vec<(i64, String)>,
@@ -41,6 +44,28 @@ pub struct Explanation {
     pub(super) stale: Vec<Reason>,
 }
 
+/// Another process under the same name, in an overlap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Other {
+    /// `successor`, `failed successor` or `retired`.
+    role: String,
+    /// 0: it has none.
+    pid: i64,
+    /// Empty if nobody asks.
+    readiness: String,
+}
+
+impl Other {
+    fn read(value: &Value) -> Result<Self, CallError> {
+        let (role, readiness) = (answer::text(value, "role")?, answer::text(value, "readiness")?);
+        Ok(Self { role, pid: answer::int(value, "pid")?, readiness })
+    }
+
+    fn json(&self) -> serde_json::Value {
+        json!({ "role": self.role, "pid": (self.pid != 0).then_some(self.pid), "readiness": some(&self.readiness) })
+    }
+}
+
 #[cfg(test)]
 impl Explanation {
     /// With nothing known but that.
@@ -52,6 +77,7 @@ impl Explanation {
             reason: reason.to_owned(),
             readiness: String::new(),
             hindrances: Vec::new(),
+            beside: Vec::new(),
             last_words: Vec::new(),
             left_behind: Vec::new(),
             awaits: String::new(),
@@ -83,6 +109,8 @@ impl Explanation {
             // Daemons of before do not know of it.
             readiness: answer::text(value, "readiness").unwrap_or_default(),
             hindrances: answer::list(list("hindrances")?, word)?,
+            // Not told by every version.
+            beside: list("beside").and_then(|beside| answer::list(beside, Other::read)).unwrap_or_default(),
             last_words: answer::list(list("last_words")?, word)?,
             left_behind: answer::list(list("left_behind")?, survivor)?,
             // Not told by every version.
@@ -111,6 +139,7 @@ impl Explanation {
             "reason": self.reason,
             "readiness": Some(&self.readiness).filter(|word| !word.is_empty()),
             "hindrances": self.hindrances,
+            "beside": self.beside.iter().map(Other::json).collect::<Vec<_>>(),
             "last_words": self.last_words,
             "left_behind": left_behind,
             "awaits": some(&self.awaits),
@@ -172,6 +201,18 @@ impl Shell {
             Err(error) => Err(error),
         }
     }
+}
+
+/// A line for each process of these words whose start is held, with what it waits for.
+pub(super) fn held(daemon: &mut dyn Daemon, words: &[&str]) -> Vec<String> {
+    // Whoever asks has something else to do, too: without an answer there is nothing to say.
+    let explained = daemon.call("galaxyd.explainAllProcesses", &[]);
+    let explained = explained.and_then(|value| answer::list(&value, Explanation::read)).unwrap_or_default();
+    let is_meant = |one: &&Explanation| {
+        let name = one.namespec();
+        one.held_since != 0 && words.iter().any(|word| *word == "all" || fits_spec(word, &name))
+    };
+    explained.iter().filter(is_meant).map(|one| format!("{}: waits for {}", one.namespec(), one.awaits)).collect()
 }
 
 /// Gives each process its explanation.

@@ -1,5 +1,7 @@
 //! The job handlers of a session's configuration, and the way to their database.
 
+use std::path::Path;
+
 use super::exit::ExitCode;
 use super::name;
 use super::run::host;
@@ -26,16 +28,11 @@ impl Shell {
             self.refuse("Error: no configuration file was found; name it with -c");
             return None;
         };
-        let source = host();
-        let ignores = self.session.plugins == Plugins::Ignored;
-        let loaded = config::load(&path, &Overrides { ignore_plugins: ignores, ..Overrides::default() }, &source);
-        let Some(config) = &loaded.config else {
+        let systems = systems(&path, self.session.plugins);
+        if systems.is_none() {
             self.refuse(&format!("Error: {} cannot be used: galaxyctl check says why", path.display()));
-            return None;
-        };
-        let mut systems = galaxy::job_systems(config, &loaded, &source);
-        systems.retain(|system| !system.handlers.is_empty());
-        Some(systems)
+        }
+        systems
     }
 
     /// The way to a Galaxy's database; `None`: there is none, which was told.
@@ -54,6 +51,16 @@ impl Shell {
         self.problem(text, None);
         self.set_exit(ExitCode::Generic);
     }
+}
+
+/// The Galaxies of a configuration that have handlers; `None`: it cannot be used.
+pub(super) fn systems(path: &Path, plugins: Plugins) -> Option<Vec<JobSystem>> {
+    let source = host();
+    let ignore_plugins = plugins == Plugins::Ignored;
+    let loaded = config::load(path, &Overrides { ignore_plugins, ..Overrides::default() }, &source);
+    let mut systems = galaxy::job_systems(loaded.config.as_ref()?, &loaded, &source);
+    systems.retain(|system| !system.handlers.is_empty());
+    Some(systems)
 }
 
 /// Whoever may become Galaxy's account does, because what is run belongs to it.

@@ -9,7 +9,7 @@ use super::answer::ProcessInfo;
 use super::name;
 use super::target::fits_spec;
 use crate::database::{Beat, Census, FRESH_SECONDS, Owner, Stage};
-use crate::galaxy::{DEFAULT_TAG, Intake, JobSystem, ServerName};
+use crate::galaxy::{DEFAULT_TAG, Intake, JobSystem};
 
 /// How many jobs are at each stage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,14 +60,6 @@ pub(super) struct Report {
     pub(super) unclaimed: Vec<Unclaimed>,
     /// Server names that processes of several hosts show life under, with those hosts.
     pub(super) doubles: Vec<(String, Vec<String>)>,
-}
-
-/// What the column says of a handler.
-pub(super) fn owner(name: &ServerName) -> Owner {
-    match name {
-        ServerName::One(name) => Owner::Named(name.clone()),
-        ServerName::Numbered(base) => Owner::Numbered(base.clone()),
-    }
 }
 
 /// The owner's name as it is typed and shown.
@@ -135,7 +127,7 @@ pub(super) fn report(system: &JobSystem, census: &Census, known: Option<&[Proces
     }
     for handler in &system.handlers {
         let process = name::join(&handler.group, &handler.process);
-        let owner = owner(&handler.name);
+        let owner = Owner::from(&handler.name);
         let info = known.and_then(|known| known.iter().find(|one| one.namespec() == process));
         let mut counts = Counts::default();
         for (_, own) in by_name.iter().filter(|(handler, _)| owner.is(handler)) {
@@ -352,7 +344,7 @@ pub(super) mod tests {
     use super::*;
     use crate::ctl::fake::process;
     use crate::database::{Invocations, JobCount};
-    use crate::galaxy::JobHandler;
+    use crate::galaxy::{JobHandler, ServerName};
 
     /// A Galaxy with handlers of these names in one pool.
     pub(in crate::ctl) fn system(handlers: &[&str]) -> JobSystem {

@@ -10,6 +10,7 @@ mod console;
 mod daemon;
 mod deployment;
 mod draining;
+mod elsewhere;
 mod exit;
 mod explain;
 mod explanation;

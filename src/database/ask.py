@@ -1,4 +1,4 @@
-"""One question to a Galaxy's database, for galaxyctl: a JSON document on standard input, one on standard output.
+"""One question to a Galaxy's database: a JSON document on standard input, one in the last line of standard output.
 
 Runs under the Python that Galaxy itself runs under, because that has the drivers that `database_connection` wants.
 SQLite needs the standard library alone. Everything is asked in one transaction, which reads only unless the question
@@ -94,11 +94,11 @@ def age(moment, now):
         return None
     if isinstance(moment, str):
         moment = datetime.datetime.strptime(moment.split(".")[0].split("+")[0], "%Y-%m-%d %H:%M:%S")
-    return max(0, int((now - moment.replace(tzinfo=None)).total_seconds()))
+    return max(0, int((now - moment.replace(tzinfo=None, microsecond=0)).total_seconds()))
 
 
-def heartbeats(database, now):
-    rows = database.rows("SELECT server_name, hostname, pid, update_time FROM worker_process", {})
+def heartbeats(database, now, wanted="", values=None):
+    rows = database.rows("SELECT server_name, hostname, pid, update_time FROM worker_process" + wanted, values or {})
     return [
         {"server_name": name, "hostname": host, "pid": pid, "age_seconds": age(moment, now)}
         for name, host, pid, moment in rows
@@ -159,6 +159,14 @@ def owned(database, question, now):
     ]
 
 
+def beats(database, question, now):
+    """The signs of life of some server names, the newest first."""
+    condition, values = among("server_name", "n", question["names"])
+    values.update(pattern=question["pattern"], most=question["most"])
+    wanted = " WHERE %s OR server_name LIKE :pattern ORDER BY update_time DESC LIMIT :most" % condition
+    return heartbeats(database, now, wanted, values)
+
+
 def reassign(database, question, now):
     """What belongs to a handler that is gone; gives it to another, unless the old one has shown life lately."""
     states, values = among("state", "s", question["job_states"])
@@ -211,14 +219,15 @@ def main():
     question = json.load(sys.stdin)
     signal.alarm(question["seconds"])
     now = datetime.datetime.fromtimestamp(question["now"], datetime.timezone.utc).replace(tzinfo=None)
-    ask = {"census": census, "owned": owned, "reassign": reassign, "version": version}[question["ask"]]
+    asked = {"census": census, "owned": owned, "beats": beats, "reassign": reassign, "version": version}
+    ask = asked[question["ask"]]
     try:
         answer = {"answer": ask(opened(question), question, now)}
     except Refused as refusal:
         answer = {"error": str(refusal)}
     except Exception as error:  # Whatever a driver raises is told, not shown as a traceback.
         answer = {"error": "%s: %s" % (type(error).__name__, str(error).strip())}
-    json.dump(answer, sys.stdout)
+    print("\n" + json.dumps(answer))
 
 
 main()

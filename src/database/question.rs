@@ -2,11 +2,16 @@
 
 use serde::Serialize;
 
+use crate::galaxy::ServerName;
+
 /// A process whose row in `worker_process` is younger shows life. Source: Galaxy 26.1, which counts control queues so.
 pub const FRESH_SECONDS: u64 = 120;
 
 /// So many jobs of a handler are told one by one.
 pub const JOBS_MAX: usize = 1000;
+
+/// So many signs of life are told, the newest.
+const BEATS_MAX: usize = 100;
 
 /// Jobs that are not at their end, those that a person paused too.
 pub(super) const JOB_STATES: [&str; 10] =
@@ -27,6 +32,15 @@ pub enum Owner {
     Numbered(String),
 }
 
+impl From<&ServerName> for Owner {
+    fn from(name: &ServerName) -> Self {
+        match name {
+            ServerName::One(name) => Owner::Named(name.clone()),
+            ServerName::Numbered(base) => Owner::Numbered(base.clone()),
+        }
+    }
+}
+
 impl Owner {
     /// Whether `handler`, a value of the column, is one of its names.
     #[must_use]
@@ -34,6 +48,15 @@ impl Owner {
         match self {
             Owner::Named(name) => handler == name,
             Owner::Numbered(base) => handler.strip_prefix(base.as_str()).is_some_and(|rest| rest.starts_with('.')),
+        }
+    }
+
+    /// What a column is compared with: the whole of it, and a pattern. `_` stands for any letter there, so the answer is to
+    /// be judged once more.
+    pub(super) fn columns(&self) -> (&str, String) {
+        match self {
+            Owner::Named(name) => (name, String::new()),
+            Owner::Numbered(base) => ("", format!("{base}.%")),
         }
     }
 }
@@ -52,6 +75,11 @@ pub(super) enum Question<'a> {
         pattern: String,
         most: usize,
     },
+    Beats {
+        names: &'a [&'a str],
+        pattern: String,
+        most: usize,
+    },
     Reassign {
         old: &'a str,
         new: &'a str,
@@ -64,12 +92,12 @@ pub(super) enum Question<'a> {
 
 impl Question<'_> {
     pub(super) fn owned(owner: &Owner) -> Question<'_> {
-        let (exact, pattern) = match owner {
-            Owner::Named(name) => (name.as_str(), String::new()),
-            // `_` stands for any letter there: the answer is judged once more.
-            Owner::Numbered(base) => ("", format!("{base}.%")),
-        };
+        let (exact, pattern) = owner.columns();
         Question::Owned { job_states: &JOB_STATES, exact, pattern, most: JOBS_MAX }
+    }
+
+    pub(super) fn beats<'a>(names: &'a [&'a str], pattern: String) -> Question<'a> {
+        Question::Beats { names, pattern, most: BEATS_MAX }
     }
 }
 

@@ -9,22 +9,17 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
 
-use super::answer::{Census, DatabaseVersion, OwnedJob, Reassignment};
+use super::answer::{Beat, Census, DatabaseVersion, OwnedJob, Reassignment};
 use super::question::{FRESH_SECONDS, INVOCATION_STATES, JOB_STATES, Owner, Question, UNTOUCHED};
+use super::script::{self, SECONDS, Unanswered};
 use crate::sys::clock;
-
-/// It ends itself after so many seconds, whatever it waits for.
-const SECONDS: u64 = 20;
 
 /// It is killed after this: an interpreter that hangs in a file system has no alarm yet.
 const PATIENCE: Duration = Duration::from_secs(SECONDS + 5);
 
 /// An answer is read so far, in bytes.
 const ANSWER_MAX: usize = 16 << 20;
-
-const PROGRAM: &str = include_str!("ask.py");
 
 /// How a Galaxy's database is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,10 +43,8 @@ pub enum AskError {
     NoPython { python: String, error: io::Error },
     #[error("no answer within {} s", PATIENCE.as_secs())]
     TooLate,
-    #[error("the process that asks it broke off: {0}")]
-    BrokenOff(String),
-    #[error("{0}")]
-    Refused(String),
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -73,6 +66,14 @@ impl Database {
         let mut jobs: Vec<OwnedJob> = self.read(&Question::owned(owner))?;
         jobs.retain(|job| owner.is(&job.handler));
         Ok(jobs)
+    }
+
+    /// The signs of life under these server names, the newest first.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub fn beats(&self, names: &[&str]) -> Result<Vec<Beat>, AskError> {
+        self.read(&Question::beats(names, String::new()))
     }
 
     /// What of `old` could be given to `new`: with a tag only what nobody has touched yet.
@@ -104,39 +105,26 @@ impl Database {
     }
 
     fn ask<T: DeserializeOwned>(&self, question: &Question<'_>, writes: bool) -> Result<T, AskError> {
-        let broken = |error: serde_json::Error| AskError::BrokenOff(error.to_string());
-        let mut document = serde_json::to_value(question).map_err(broken)?;
-        if let Some(members) = document.as_object_mut() {
-            members.insert("url".to_owned(), json!(self.url));
-            members.insert("writes".to_owned(), json!(writes));
-            members.insert("seconds".to_owned(), json!(SECONDS));
-            members.insert("now".to_owned(), json!(clock::wall().as_secs()));
-        }
+        let document = script::document(question, &self.url, writes, clock::wall().as_secs())?;
         let mut child = self.start()?;
         // By standard input, as the address may hold a password and arguments are for all to see.
-        let sent = child.stdin.take().map(|mut input| input.write_all(document.to_string().as_bytes()));
+        let sent = child.stdin.take().map(|mut input| input.write_all(document.as_bytes()));
         let outcome = Outcome::of(&mut child);
         // Ended or not: after this it is gone, and nothing is left to collect.
         let _ = child.kill();
         let _ = child.wait();
         let outcome = outcome?;
-        let Ok(answer) = serde_json::from_slice::<Value>(&outcome.answer) else {
-            if let Some(Err(error)) = sent {
-                return Err(AskError::BrokenOff(format!("{error}; {}", outcome.last_words())));
-            }
-            return Err(AskError::BrokenOff(outcome.last_words()));
-        };
-        match answer.get("error").and_then(Value::as_str) {
-            Some(error) => Err(AskError::Refused(error.to_owned())),
-            None => serde_json::from_value(answer.get("answer").cloned().unwrap_or_default()).map_err(broken),
+        match (script::answer(&outcome.answer), sent) {
+            (Some(answer), _) => Ok(answer?),
+            (None, Some(Err(error))) => Err(Unanswered::BrokenOff(format!("{error}; {}", outcome.last_words())).into()),
+            (None, _) => Err(Unanswered::BrokenOff(outcome.last_words()).into()),
         }
     }
 
     #[expect(clippy::disallowed_methods, reason = "the client has no children that somebody else collects")]
     fn start(&self) -> Result<Child, AskError> {
         let mut command = Command::new(&self.python);
-        // -I: neither the directory nor PYTHONPATH put modules of their own in place of those that are wanted.
-        command.args(["-I", "-c", PROGRAM]).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.args(script::ARGUMENTS).envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Ctrl-C is for the client, which says what becomes of the question.
         command.process_group(0);
@@ -197,9 +185,7 @@ impl Outcome {
 
     /// The last line that it complained with.
     fn last_words(&self) -> String {
-        let text = String::from_utf8_lossy(&self.complaint);
-        let last = text.lines().rev().find(|line| !line.trim().is_empty());
-        last.map_or_else(|| format!("it ended within {SECONDS} s without an answer"), str::to_owned)
+        script::last_words(&self.complaint)
     }
 }
 

@@ -411,6 +411,8 @@ pub enum Event {
 pub struct LogLine {
     pub level: LogLevel,
     pub text: String,
+    /// The process in whose history it belongs as well, where nothing else tells the same there.
+    pub history: Option<ProcessId>,
 }
 
 /// Levels the engine logs at.

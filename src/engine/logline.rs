@@ -4,25 +4,30 @@
 
 use std::time::Duration;
 
-use super::input::{ExecError, Exit, LogLevel, LogLine, Pid, SpawnError};
+use super::input::{ExecError, Exit, LogLevel, LogLine, Pid, ProcessId, SpawnError};
 use super::pacing::Limit;
 use super::signal::signal_name;
 
 impl LogLine {
     fn critical(text: String) -> LogLine {
-        LogLine { level: LogLevel::Critical, text }
+        LogLine { level: LogLevel::Critical, text, history: None }
     }
 
     fn warn(text: String) -> LogLine {
-        LogLine { level: LogLevel::Warn, text }
+        LogLine { level: LogLevel::Warn, text, history: None }
     }
 
     fn info(text: String) -> LogLine {
-        LogLine { level: LogLevel::Info, text }
+        LogLine { level: LogLevel::Info, text, history: None }
     }
 
     fn debug(text: String) -> LogLine {
-        LogLine { level: LogLevel::Debug, text }
+        LogLine { level: LogLevel::Debug, text, history: None }
+    }
+
+    /// The history of this process has it, too.
+    pub(super) fn noted(self, process: Option<ProcessId>) -> LogLine {
+        LogLine { history: process, ..self }
     }
 
     pub(super) fn spawned(name: &str, pid: Pid) -> LogLine {
@@ -97,6 +102,11 @@ impl LogLine {
         LogLine::warn(format!("not succeeded: {name} stays, its successor is ended: {why}"))
     }
 
+    /// Ours.
+    pub(super) fn overlapped(name: &str) -> LogLine {
+        LogLine::info(format!("overlapped: {name}, the former process is gone"))
+    }
+
     pub(super) fn gave_up(name: &str) -> LogLine {
         LogLine::info(format!("gave up: {name} entered FATAL state, too many start retries too quickly"))
     }
@@ -154,7 +164,7 @@ mod tests {
     use super::*;
 
     fn check(line: &LogLine, level: LogLevel, text: &str) {
-        assert_eq!(*line, LogLine { level, text: text.to_owned() });
+        assert_eq!(*line, LogLine { level, text: text.to_owned(), history: None });
     }
 
     #[test]

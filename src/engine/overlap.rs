@@ -80,7 +80,7 @@ impl Engine {
             return Verdict::Now(Err(Refusal::NotRunning));
         }
         let (name, group_name, policy) = (record.name.clone(), group.name.clone(), on_probation(policy));
-        effects.push(Effect::Log(LogLine::succeeding(&name)));
+        effects.push(Effect::Log(LogLine::succeeding(&name).noted(Some(process))));
         effects.push(Effect::GroupChanged { group: group_name, settled: Vec::new(), removed: Vec::new() });
         let mut record = self.new_record(&name);
         record.beside = Some(Box::new(Beside { role: Role::Successor, policy: policy.clone() }));
@@ -97,6 +97,12 @@ impl Engine {
     fn beside(&self, key: GroupKey, name: &str) -> Option<ProcessId> {
         let beside = self.groups.get(&key)?.beside.iter();
         beside.copied().find(|process| self.slots.get(process).is_some_and(|slot| slot.process.record.name == name))
+    }
+
+    /// The member beside whom this one stands.
+    fn member_beside(&self, process: ProcessId) -> Option<ProcessId> {
+        let slot = self.slots.get(&process)?;
+        self.groups.get(&slot.group)?.by_name.get(&slot.process.record.name).copied()
     }
 
     /// Whether somebody stands beside this member.
@@ -164,8 +170,9 @@ impl Engine {
     }
 
     fn end_successor(&mut self, now: Now, successor: ProcessId, why: String, effects: &mut Vec<Effect>) {
+        let member = self.member_beside(successor);
         let Some(slot) = self.slots.get_mut(&successor) else { return };
-        effects.push(Effect::Log(LogLine::not_succeeded(&slot.process.record.name, &why)));
+        effects.push(Effect::Log(LogLine::not_succeeded(&slot.process.record.name, &why).noted(member)));
         if let Some(beside) = &mut slot.process.record.beside {
             beside.role = Role::Failed { why };
         }
@@ -200,7 +207,8 @@ impl Engine {
                     pending.waits_for(incumbent, successor);
                 }
             }
-            effects.push(Effect::Log(LogLine::succeeded(&name, slot.process.record.state.pid(), pid)));
+            let line = LogLine::succeeded(&name, slot.process.record.state.pid(), pid);
+            effects.push(Effect::Log(line.noted(Some(successor))));
         }
         self.note_needs(successor);
         self.settle_conditions(now, successor, effects);
@@ -215,10 +223,7 @@ impl Engine {
         let (key, lives) = (slot.group, slot.process.record.state.pid().is_some());
         let name = slot.process.record.name.clone();
         let (waiter, result) = match self.role(process) {
-            Some(Role::Failed { why }) => {
-                let member = self.groups.get(&key).and_then(|group| group.by_name.get(&name)).copied();
-                (member, Err(Refusal::Failed(why.clone())))
-            }
+            Some(Role::Failed { why }) => (self.member_beside(process), Err(Refusal::Failed(why.clone()))),
             _ if lives => (Some(process), Err(Refusal::Failed(format!("the former {name} cannot be stopped")))),
             _ => (Some(process), Ok(())),
         };
@@ -227,6 +232,9 @@ impl Engine {
         }
         if lives {
             return self.give_up_leaving(now, key, &name, effects);
+        }
+        if self.role(process) == Some(&Role::Retired) {
+            effects.push(Effect::Log(LogLine::overlapped(&name).noted(self.member_beside(process))));
         }
         self.drop_slot(process);
         let Some(group) = self.groups.get_mut(&key) else { return };

@@ -129,15 +129,7 @@ fn system(deployment: &Deployment<'_>, index: usize, galaxy: &Galaxy, source: &d
 /// `chooses`: web processes choose a handler for each job.
 fn handler(program: &Program<'_>, galaxy: &Galaxy, chooses: bool) -> Option<JobHandler> {
     let jobs = galaxy.jobs.as_ref();
-    let name = match program.role {
-        Role::Handler => ServerName::One(program.server_name().to_owned()),
-        Role::Gunicorn => {
-            let set = program.variable("GALAXY_CONFIG_SERVER_NAME").or_else(|| galaxy.text("server_name"));
-            ServerName::Numbered(set.unwrap_or("main").to_owned())
-        }
-        Role::Uwsgi | Role::Zergling => ServerName::Numbered("main".to_owned()),
-        _ => return None,
-    };
+    let name = server_name(program, galaxy)?;
     let is_web = program.role.is_web();
     let has_mules = program.options().is_some_and(|options| options.has("mule"));
     // Web processes handle jobs only where nobody else is configured to.
@@ -162,6 +154,19 @@ fn handler(program: &Program<'_>, galaxy: &Galaxy, chooses: bool) -> Option<JobH
         mapped: mapped.unwrap_or_default(),
         place: own.map(|own| galaxy.jobs_line(own.id.line)),
         name,
+    })
+}
+
+/// Under which name the database knows it; `None`: under none.
+pub(super) fn server_name(program: &Program<'_>, galaxy: &Galaxy) -> Option<ServerName> {
+    Some(match program.role {
+        Role::Handler => ServerName::One(program.server_name().to_owned()),
+        Role::Gunicorn => {
+            let set = program.variable("GALAXY_CONFIG_SERVER_NAME").or_else(|| galaxy.text("server_name"));
+            ServerName::Numbered(set.unwrap_or("main").to_owned())
+        }
+        Role::Uwsgi | Role::Zergling => ServerName::Numbered("main".to_owned()),
+        _ => return None,
     })
 }
 
@@ -214,7 +219,7 @@ fn setting<'a>(galaxy: &'a Galaxy, program: Option<&'a Program<'_>>, name: &str)
 
 /// Source: Galaxy 26.1, `galaxy/config/__init__.py`: `database` in the root of a checkout, `data` beside the configuration
 /// of an installed package.
-fn database(galaxy: &Galaxy, program: Option<&Program<'_>>, source: &dyn Source) -> Result<String, String> {
+pub(super) fn database(galaxy: &Galaxy, program: Option<&Program<'_>>, source: &dyn Source) -> Result<String, String> {
     if let Some(url) = setting(galaxy, program, "database_connection") {
         return Ok(url.to_owned());
     }
@@ -244,7 +249,7 @@ fn database(galaxy: &Galaxy, program: Option<&Program<'_>>, source: &dyn Source)
 }
 
 /// Where Galaxy's Python is, by how the program is started.
-fn interpreters(program: &Program<'_>, source: &dyn Source) -> Vec<PathBuf> {
+pub(super) fn interpreters(program: &Program<'_>, source: &dyn Source) -> Vec<PathBuf> {
     let word = program.invocation.words.first().map(PathBuf::from).unwrap_or_default();
     let is_python = word.file_name().is_some_and(|name| name.to_string_lossy().starts_with("python"));
     let base = directory(program, source).unwrap_or_default();

@@ -11,6 +11,7 @@ pub mod jobconf;
 mod nginx;
 mod program;
 mod reference;
+mod registration;
 mod replacing;
 mod rules;
 mod sarif;
@@ -27,6 +28,7 @@ pub use footing::{Footing, footing, told_release};
 pub use handlers::{DEFAULT_TAG, Intake, JobHandler, JobSystem, ServerName, job_systems};
 pub use nginx::{PROXY_FILES_MAX, Pass, Protocol, Proxy, ProxyError, ProxyServer, read_proxy};
 pub use reference::reference_markdown;
+pub use registration::{Registry, refuse_unregistered, registry};
 pub use replacing::{Candidate, Replacement, family, replacements};
 pub use rules::{
     LiveDatabase, LiveProcess, RULES, Rule, Surroundings, UNCHECKED, Unchecked, check, check_beside, concerns, rule,

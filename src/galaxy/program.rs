@@ -41,6 +41,12 @@ impl Role {
         matches!(self, Role::Uwsgi | Role::Zergling | Role::Gunicorn)
     }
 
+    /// Whether it has a server name of its own in Galaxy's database.
+    #[must_use]
+    pub(super) fn is_registered(self) -> bool {
+        self.is_web() || self == Role::Handler
+    }
+
     /// Whether it is Galaxy's own code, with Galaxy's configuration.
     #[must_use]
     pub(super) fn is_galaxy(self) -> bool {

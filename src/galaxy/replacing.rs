@@ -277,9 +277,9 @@ fn cannot_overlap(kind: &Kind, process: &ProcessConfig) -> Option<&'static str> 
             "its ready key asks at an address where the present process answers as well; use ready=log:... or ready=notify, \
              which tell of the successor alone",
         ),
-        (_, _, Some(ReadyCheck::Command(_))) => Some(
-            "its ready key runs a command, which may find the present process as well; use ready=log:... or ready=notify, \
-             which tell of the successor alone",
+        (_, _, Some(ReadyCheck::Command(_) | ReadyCheck::WorkerProcess)) => Some(
+            "its ready key runs a command or looks for a row, and may find the present process as well; use ready=log:... or \
+             ready=notify, which tell of the successor alone",
         ),
         (_, Some(_), Some(ReadyCheck::Log(_) | ReadyCheck::Notify) | None) => None,
     }

@@ -69,8 +69,7 @@ pub fn refuse_twins(loaded: &mut Loaded, current: &Path) {
         }
     }
     for (section, problem) in twins {
-        let place = loaded.place(&section, Some("command"));
-        loaded.problems.push(Problem { place, ..problem.in_section(&section).with_key("command") });
+        loaded.blame(&section, "command", problem);
     }
 }
 

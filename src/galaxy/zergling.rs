@@ -73,7 +73,8 @@ fn stats(options: &UwsgiOptions, process: &ProcessConfig, source: &dyn Source) -
     match process.extras.ready.as_ref().map(|ready| &ready.check) {
         Some(ReadyCheck::Log(_) | ReadyCheck::Notify) => return Ok(None),
         Some(ReadyCheck::UwsgiStats(door)) => return Ok(Some(door.clone())),
-        Some(ReadyCheck::Http(_) | ReadyCheck::Connect(_) | ReadyCheck::Command(_)) | None => {}
+        Some(ReadyCheck::Http(_) | ReadyCheck::Connect(_) | ReadyCheck::Command(_) | ReadyCheck::WorkerProcess)
+        | None => {}
     }
     let own = options.last("stats").or_else(|| options.last("stats-server"));
     let found = own.and_then(|own| door(&own.value, process, source));

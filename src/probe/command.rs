@@ -12,23 +12,31 @@ use crate::sys::plan::ExecPlan;
 use crate::sys::reap::Exit;
 
 /// So much of its output is kept, the newest. Bytes.
-const KEPT_MAX: usize = 4096;
+const KEPT_MAX: usize = 64 << 10;
 
 /// A longer last line is cut. Characters.
 const LINE_MAX: usize = 200;
 
-/// After its end at most so many pieces of [`KEPT_MAX`] are read: the whole of a pipe.
+/// Read at once. Bytes.
+const PIECE: usize = 4096;
+
+/// After its end at most so many pieces are read: the whole of a pipe.
 const PIECES_MAX: usize = 16;
 
 /// Runs it once; killed when this is dropped.
 pub(super) async fn run(plan: impl FnOnce() -> Result<ExecPlan, String> + Send + 'static) -> Result<(), String> {
-    let work = move || errand::begin(&plan()?).map_err(|error| cannot_be_run(&error));
+    let work = move || errand::begin(&plan()?, b"").map_err(|error| cannot_be_run(&error));
     let begun = on_a_side_thread(work).await.unwrap_or_else(|| Err("its command cannot be run".to_owned()));
-    let Errand { output, reports, guard: _guard } = begun?;
-    let mut output = Receiver::from_owned_fd(output).map_err(|error| cannot_be_run(&error))?;
-    let mut reports = Receiver::from_owned_fd(reports).map_err(|error| cannot_be_run(&error))?;
+    let (report, output) = end(begun?).await.map_err(|error| cannot_be_run(&error))?;
+    judge(report, &output)
+}
+
+/// Waits for its end: what was reported, and the last of what it wrote.
+pub(super) async fn end(errand: Errand) -> io::Result<(Option<Report>, Vec<u8>)> {
+    let Errand { output, reports, guard: _guard } = errand;
+    let (mut output, mut reports) = (Receiver::from_owned_fd(output)?, Receiver::from_owned_fd(reports)?);
     let mut kept = Vec::new();
-    let mut piece = [0; KEPT_MAX];
+    let mut piece = [0; PIECE];
     let mut report = [0; REPORT_BYTES];
     let mut is_open = true;
     loop {
@@ -43,7 +51,7 @@ pub(super) async fn run(plan: impl FnOnce() -> Result<ExecPlan, String> + Send +
                     let Ok(count @ 1..) = output.try_read(&mut piece) else { break };
                     keep(&mut kept, piece.get(..count).unwrap_or_default());
                 }
-                return judge(report, &kept);
+                return Ok((report, kept));
             }
         }
     }
@@ -98,7 +106,7 @@ mod tests {
     #[test]
     fn of_much_output_the_newest_is_kept() {
         let mut kept = Vec::new();
-        keep(&mut kept, &[b'a'; KEPT_MAX]);
+        keep(&mut kept, &vec![b'a'; KEPT_MAX]);
         keep(&mut kept, b"end");
         assert_eq!((kept.len(), kept.ends_with(b"aend")), (KEPT_MAX, true));
     }

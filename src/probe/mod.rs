@@ -7,6 +7,7 @@ mod connect;
 mod http;
 mod log_lines;
 mod presence;
+mod registration;
 mod side;
 mod uwsgi;
 
@@ -16,10 +17,14 @@ use crate::config::{Door, HttpCheck, Outside, ReadyCheck};
 use crate::sys::plan::ExecPlan;
 
 pub use log_lines::{LogMark, LogReader};
+pub use registration::Registration;
 pub use uwsgi::{UwsgiStats, UwsgiWorker};
 
 /// An answer that takes longer is none.
 pub const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// The same of a database, for which an interpreter is started first.
+const DATABASE_ANSWER_MAX: Duration = Duration::from_secs(20);
 
 /// Asks once. What the program tells by itself (its output, its messages) is not asked for here, nor is a command run.
 ///
@@ -54,6 +59,18 @@ pub async fn run(plan: impl FnOnce() -> Result<ExecPlan, String> + Send + 'stati
     in_time(ANSWER_MAX, command::run(plan)).await
 }
 
+/// Looks once for a row of `worker_process` that a process of Galaxy has written since it was started, in seconds since 1970.
+/// `prepare` says whose row and where, on a side thread. What still runs when time is over is killed.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn find_row(
+    started: i64,
+    prepare: impl FnOnce() -> Result<Registration, String> + Send + 'static,
+) -> Result<(), String> {
+    in_time(DATABASE_ANSWER_MAX, registration::find(started, prepare)).await
+}
+
 /// What the stats server of a uWSGI tells.
 ///
 /// # Errors
@@ -75,7 +92,7 @@ async fn ask_now(check: &ReadyCheck) -> Result<(), String> {
         ReadyCheck::Http(wanted) => http::ask(wanted).await,
         ReadyCheck::Connect(door) => connect::open(door).await.map(drop),
         ReadyCheck::UwsgiStats(door) => uwsgi::ask(door).await,
-        ReadyCheck::Log(_) | ReadyCheck::Notify | ReadyCheck::Command(_) => Ok(()),
+        ReadyCheck::Log(_) | ReadyCheck::Notify | ReadyCheck::Command(_) | ReadyCheck::WorkerProcess => Ok(()),
     }
 }
 

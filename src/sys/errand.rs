@@ -5,7 +5,7 @@
 //! sends no SIGCHLD and comes out of no `wait` that does not ask for it, so whoever collects children here is not disturbed.
 
 use std::fs::File;
-use std::io::{self, PipeReader};
+use std::io::{self, PipeReader, Seek as _};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
@@ -14,7 +14,7 @@ use super::child_pipes::ChildEnds;
 use super::plan::{ExecPlan, PlanBuffer, PlanView};
 use super::reap::Exit;
 use super::spawn::Failure;
-use super::{child, fork, side};
+use super::{child, descriptors, fork, side};
 
 /// The bytes of one report: a step and a number. They are fewer than `PIPE_BUF`, so they come whole or not at all.
 pub const REPORT_BYTES: usize = 5;
@@ -78,21 +78,22 @@ impl Report {
     }
 }
 
-/// Begins to run what the plan says, with nothing at its standard input, in a process group of its own. Cgroup and sockets of the
+/// Begins to run what the plan says, with these bytes at its standard input, in a process group of its own. Cgroup and sockets of the
 /// plan are none of it.
 ///
 /// # Errors
 ///
 /// E2BIG; EMFILE, ENFILE; EAGAIN, ENOMEM of the fork. Then there is no command.
-pub fn begin(plan: &ExecPlan) -> io::Result<Errand> {
+pub fn begin(plan: &ExecPlan, input: &[u8]) -> io::Result<Errand> {
     let bytes = plan.to_bytes().ok_or_else(|| io::Error::from_raw_os_error(libc::E2BIG))?;
     let mut buffer = PlanBuffer::default();
     let plan = PlanView::decode(&bytes, &mut buffer).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
-    let nothing = File::open("/dev/null")?;
+    let mut input = File::from(descriptors::sealed_memory(c"input", input)?);
+    input.rewind()?;
     let (output, written) = io::pipe()?;
     let (reports, told) = io::pipe()?;
     let (lifeline, held) = io::pipe()?;
-    let ends = ChildEnds { stdin: nothing.into(), stdout: written.into(), stderr: None };
+    let ends = ChildEnds { stdin: input.into(), stdout: written.into(), stderr: None };
     // The guard must not end by a signal that is for its parent, nor miss the end of the command.
     let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
     // SAFETY: the child only calls `stand_guard`, which never returns and keeps to what is allowed after a fork.
@@ -270,18 +271,18 @@ mod tests {
 
     #[test]
     fn the_end_of_a_command_is_told_and_what_it_wrote() {
-        for (script, code) in [("echo out; echo err >&2", 0), ("cat; exit 7", 7)] {
-            let Errand { output, reports, guard: _guard } = begin(&plan(script)).unwrap();
+        for (script, code, wanted) in [("cat; echo err >&2", 0, "in\nerr\n"), ("exit 7", 7, "")] {
+            let Errand { output, reports, guard: _guard } = begin(&plan(script), b"in\n").unwrap();
             assert_eq!(next(&mut reports.into()), Some(Report::Ended(Exit::Code(code))), "{script}");
             let mut written = String::new();
             File::from(output).read_to_string(&mut written).unwrap();
-            assert_eq!(written, if code == 0 { "out\nerr\n" } else { "" });
+            assert_eq!(written, wanted);
         }
     }
 
     #[test]
     fn who_leaves_somebody_behind_in_its_group_has_it_killed() {
-        let Errand { output, reports, guard: _guard } = begin(&plan("sleep 1000 & exit 3")).unwrap();
+        let Errand { output, reports, guard: _guard } = begin(&plan("sleep 1000 & exit 3"), b"").unwrap();
         assert_eq!(next(&mut reports.into()), Some(Report::Ended(Exit::Code(3))));
         // The end comes when nobody has the other end any more.
         assert_eq!(File::from(output).read_to_end(&mut Vec::new()).unwrap(), 0);
@@ -289,7 +290,7 @@ mod tests {
 
     #[test]
     fn whom_nobody_waits_for_is_killed_with_its_children() {
-        let Errand { output, reports, guard } = begin(&plan("echo up; sleep 1000 & sleep 1000")).unwrap();
+        let Errand { output, reports, guard } = begin(&plan("echo up; sleep 1000 & sleep 1000"), b"").unwrap();
         let mut output = File::from(output);
         output.read_exact(&mut [0; 3]).unwrap();
         drop(guard);
@@ -314,7 +315,7 @@ mod tests {
                 });
             }
             for _ in 0..TIMES {
-                let Errand { output: _output, reports, guard: _guard } = begin(&plan).unwrap();
+                let Errand { output: _output, reports, guard: _guard } = begin(&plan, b"").unwrap();
                 let mut awaited = [libc::pollfd { fd: reports.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
                 // SAFETY: `awaited` outlives the call, and there is one of them.
                 let told = unsafe { libc::poll(awaited.as_mut_ptr(), 1, 30_000) };
@@ -329,7 +330,7 @@ mod tests {
     #[test]
     fn what_cannot_be_executed_says_at_which_step() {
         let missing = ExecPlan { path: c"/no/such/command".to_owned(), ..plan("") };
-        let Errand { output: _output, reports, guard: _guard } = begin(&missing).unwrap();
+        let Errand { output: _output, reports, guard: _guard } = begin(&missing, b"").unwrap();
         let mut reports = File::from(reports);
         let failure = Failure { step: super::super::spawn::Step::Exec as u8, errno: libc::ENOENT };
         assert_eq!(next(&mut reports), Some(Report::Failed(failure)));

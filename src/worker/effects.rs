@@ -13,7 +13,7 @@ impl Worker {
         match effect {
             Effect::Spawn { process, attempt } => self.spawn(process, attempt),
             Effect::Kill { process, kill } => self.kill(process, kill),
-            Effect::Log(line) => write(&line),
+            Effect::Log(line) => self.write(&line),
             // The keeper may have died before it did what the client would be told is done: he asks the next worker.
             Effect::Answer { .. } if self.keeper.is_gone() => {}
             Effect::Answer { id, answer } => {
@@ -157,14 +157,19 @@ impl Worker {
     }
 }
 
-fn write(line: &LogLine) {
-    let level = match line.level {
-        LogLevel::Critical => Level::Critical,
-        LogLevel::Warn => Level::Warn,
-        LogLevel::Info => Level::Info,
-        LogLevel::Debug => Level::Debug,
-    };
-    log(level, &line.text);
+impl Worker {
+    fn write(&self, line: &LogLine) {
+        let level = match line.level {
+            LogLevel::Critical => Level::Critical,
+            LogLevel::Warn => Level::Warn,
+            LogLevel::Info => Level::Info,
+            LogLevel::Debug => Level::Debug,
+        };
+        log(level, &line.text);
+        if let Some(view) = line.history.and_then(|process| self.engine.process(process)) {
+            self.record_operation(&view.namespec(), &line.text);
+        }
+    }
 }
 
 fn reply(waiting: Waiting, answer: Answer) {

@@ -44,6 +44,7 @@ impl Worker {
             ("reason".to_owned(), reason.into()),
             ("readiness".to_owned(), view.readiness.map_or("", Readiness::word).into()),
             ("hindrances".to_owned(), Value::Array(hindrances)),
+            ("beside".to_owned(), self.beside_values(view)),
             ("last_words".to_owned(), Value::Array(last_words)),
             ("left_behind".to_owned(), Value::Array(left_behind)),
             ("awaits".to_owned(), held_for.unwrap_or_else(|| awaited(view).to_owned()).into()),

@@ -153,6 +153,7 @@ impl Call {
             }
         }
         galaxy::refuse_twins(&mut loaded, Path::new(&self.source.current_dir()));
+        galaxy::refuse_unregistered(&mut loaded, &self.source);
         if loaded.problems.has_errors() {
             loaded.config = None;
         }

@@ -16,6 +16,7 @@ mod ear;
 mod effects;
 mod ending;
 mod environment_file;
+mod errands;
 mod explanation;
 mod file_watch;
 mod following;

@@ -3,8 +3,8 @@
 use super::reply::Reply;
 use super::worker::{Shape, Waiting, Worker};
 use crate::config::ReadyCheck;
-use crate::engine::{ProcessId, ProcessView, Request, Target};
-use crate::rpc::{Fault, FaultCode};
+use crate::engine::{ProcessId, ProcessView, Readiness, Request, Target};
+use crate::rpc::{Fault, FaultCode, Value};
 
 impl Worker {
     pub(super) fn succeed(&mut self, name: String, reply: Reply) {
@@ -21,10 +21,7 @@ impl Worker {
 
     /// Who stands beside a process, in words.
     pub(super) fn standing_beside(&self, view: &ProcessView<'_>) -> Vec<String> {
-        let beside = self.engine.group(view.group).map_or(&[][..], |group| group.beside);
-        let others =
-            beside.iter().filter_map(|other| self.engine.process(*other)).filter(|other| other.name == view.name);
-        let told = others.map(|other| {
+        let told = self.beside(view).map(|other| {
             let pid = other.pid.map_or_else(|| "being started".to_owned(), |pid| format!("pid {pid}"));
             match other.role {
                 Some("successor") => format!("its successor ({pid}) takes its place when it is ready"),
@@ -35,6 +32,24 @@ impl Worker {
         told.collect()
     }
 
+    /// The same for programs.
+    pub(super) fn beside_values(&self, view: &ProcessView<'_>) -> Value {
+        let values = self.beside(view).map(|other| {
+            Value::object([
+                ("role", other.role.unwrap_or_default().into()),
+                ("pid", other.pid.map_or(0, i64::from).into()),
+                ("readiness", other.readiness.map_or("", Readiness::word).into()),
+            ])
+        });
+        Value::Array(values.collect())
+    }
+
+    fn beside<'a>(&'a self, view: &ProcessView<'a>) -> impl Iterator<Item = ProcessView<'a>> {
+        let beside = self.engine.group(view.group).map_or(&[][..], |group| group.beside);
+        let name = view.name;
+        beside.iter().filter_map(|other| self.engine.process(*other)).filter(move |other| other.name == name)
+    }
+
     /// Why nobody could tell whether a successor is ready: where it is asked, the present child answers too.
     pub(super) fn undecided_readiness(&self, process: ProcessId) -> Option<&'static str> {
         match self.process_config(process)?.extras.ready.as_ref()?.check {
@@ -42,9 +57,9 @@ impl Worker {
                 "its ready key asks at an address where the present process answers as well; use ready=log:... or \
                  ready=notify, which tell of the successor alone",
             ),
-            ReadyCheck::Command(_) => Some(
-                "its ready key runs a command, which may find the present process as well; use ready=log:... or \
-                 ready=notify, which tell of the successor alone",
+            ReadyCheck::Command(_) | ReadyCheck::WorkerProcess => Some(
+                "its ready key runs a command or looks for a row, and may find the present process as well; use \
+                 ready=log:... or ready=notify, which tell of the successor alone",
             ),
             ReadyCheck::Log(_) | ReadyCheck::Notify => None,
         }

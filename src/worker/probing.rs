@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,9 +18,9 @@ use tokio::task::AbortHandle;
 use super::explanation::seconds;
 use super::ledger::Ledger;
 use super::reply::Reply;
-use super::spawning::{self, Wanted};
+use super::spawning::Wanted;
 use super::worker::{Done, Shape, Waiting, Worker, now};
-use crate::config::{ProcessConfig, Ready, ReadyCheck, pattern};
+use crate::config::{Ready, ReadyCheck, pattern};
 use crate::engine::{Channel, Condition, Input, ProcessId, ProcessState, Readiness, Request};
 use crate::keeper::ToKeeper;
 use crate::logs::{Level, log};
@@ -219,26 +218,13 @@ impl Worker {
                 let Some(question) = self.command_question(process, command) else { return };
                 tokio::spawn(asking.ask(ready.clone(), question))
             }
+            ReadyCheck::WorkerProcess => {
+                let Some(question) = self.row_question(process) else { return };
+                tokio::spawn(asking.ask(ready.clone(), question))
+            }
         };
         let asked = Asked { attempt, ready, _task: Task(task.abort_handle()), failure: String::new() };
         self.probes.asked.insert(process, asked);
-    }
-
-    /// Runs a command as the process itself would be run now, but for what it listens at.
-    fn command_question(
-        &self,
-        process: ProcessId,
-        command: &str,
-    ) -> Option<impl FnMut() -> BoxedAnswer + Send + 'static> {
-        let group = self.engine.process(process)?.group.to_owned();
-        let config = self.process_config(process)?.clone();
-        let config = Arc::new(ProcessConfig { command: command.to_owned(), socket: None, ..config });
-        let heritage = self.heritage.clone();
-        Some(move || -> BoxedAnswer {
-            let (group, config, heritage) = (group.clone(), Arc::clone(&config), heritage.clone());
-            let plan = move || spawning::prepare(&group, &config, &heritage).map_err(|error| error.to_string());
-            Box::pin(probe::run(plan))
-        })
     }
 
     /// A task has something to tell.
@@ -303,8 +289,6 @@ impl Worker {
         }
     }
 }
-
-type BoxedAnswer = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// One task's half.
 struct Asking {

@@ -201,7 +201,7 @@ impl Worker {
         if is_held {
             self.tell_keeper(&ToKeeper::Release { name: format!("{HELD_PREFIX}{url}") });
         }
-        let line = LogLine { level: LogLevel::Info, text: program_socket::closing(&url) };
+        let line = LogLine { level: LogLevel::Info, text: program_socket::closing(&url), history: None };
         let is_next = |effect: &Effect| matches!(effect, Effect::Spawn { process: next, .. } if *next == process);
         let place = self.effects.iter().position(is_next).unwrap_or(self.effects.len());
         self.effects.insert(place, Effect::Log(line));

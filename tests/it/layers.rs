@@ -12,7 +12,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["config", "engine"]),
     ("config", &["engine", "yaml"]),
     ("ctl", &["cli", "config", "database", "engine", "galaxy", "history", "http", "migration", "probe", "rpc", "sys"]),
-    ("database", &["sys"]),
+    ("database", &["galaxy", "sys"]),
     ("engine", &[]),
     ("events", &["config", "engine"]),
     ("galaxy", &["config", "engine", "yaml"]),
@@ -22,7 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("logs", &["engine", "sys"]),
     ("migration", &["config", "engine"]),
     ("pidproxy", &["sys"]),
-    ("probe", &["config", "sys"]),
+    ("probe", &["config", "database", "sys"]),
     ("rollout", &["config", "engine"]),
     ("rpc", &["config", "engine"]),
     ("sys", &[]),
@@ -30,8 +30,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "worker",
         &[
-            "cli", "config", "engine", "events", "galaxy", "history", "http", "keeper", "logs", "pidproxy", "probe",
-            "rollout", "rpc", "sys",
+            "cli", "config", "database", "engine", "events", "galaxy", "history", "http", "keeper", "logs", "pidproxy",
+            "probe", "rollout", "rpc", "sys",
         ],
     ),
     ("yaml", &[]),

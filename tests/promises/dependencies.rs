@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 
 use nix::sys::signal::Signal;
 
@@ -222,4 +224,32 @@ fn circles_and_unknown_names_are_refused_with_their_place() {
     {
         assert!(text.contains(wanted), "{text}");
     }
+}
+
+#[test]
+fn a_start_says_what_it_waits_for_as_galaxyctl_alone() {
+    let sections = "[program:db]\ncommand=sleep 1000\nstartsecs=0\nautostart=false\nready=command:test -e %(here)s/go\n\
+                    ready_interval=100ms\n\
+                    [program:web]\ncommand=sleep 1000\nstartsecs=0\nautostart=false\ndepends_on=db:ready\n\
+                    [program:old]\ncommand=sleep 1000\nstartsecs=0\nautostart=false\ndepends_on=db:ready\n";
+    let daemon = galaxyd("", sections);
+    let start = |client: &str, name: &str| {
+        let output = fs::File::create(daemon.path(client)).unwrap();
+        let mut command = daemon.command(Path::new(env!("CARGO_BIN_EXE_galaxyctl")));
+        command.arg0(client).args(["-c", "supervisord.conf", "start", name]);
+        command.stderr(output.try_clone().unwrap()).stdout(output).spawn().unwrap()
+    };
+    let mut both = [start("supervisorctl", "old"), start("galaxyctl", "web")];
+    let line = "web: waits for db to be ready (it is RUNNING)\n";
+    until("the line", || {
+        let told = daemon.text("galaxyctl");
+        if told.contains(line) { Ok(()) } else { Err(told) }
+    });
+    fs::write(daemon.path("go"), "").unwrap();
+    for child in &mut both {
+        child.wait().unwrap();
+    }
+    let told = daemon.text("galaxyctl");
+    assert!(told.ends_with("web: started\n") && told.matches(line).count() == 1, "{told}");
+    assert_eq!(daemon.text("supervisorctl"), "old: started\n");
 }

@@ -39,6 +39,7 @@ mod overlap;
 mod postgres;
 mod program_sockets;
 mod readiness;
+mod registration;
 mod rolling;
 #[path = "../fixture/seat.rs"]
 mod seat;

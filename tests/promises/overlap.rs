@@ -104,6 +104,10 @@ fn count(daemon: &Daemon, needle: &str) -> usize {
     daemon.text("web.log").lines().filter(|line| line.starts_with(needle)).count()
 }
 
+fn history(daemon: &Daemon) -> String {
+    daemon.ctl(&["history", "web"]).stdout
+}
+
 #[test]
 fn a_successor_takes_the_name_when_it_is_ready_and_nobody_is_refused() {
     let daemon = start(WEB);
@@ -122,6 +126,10 @@ fn a_successor_takes_the_name_when_it_is_ready_and_nobody_is_refused() {
     clients.end();
     let status = daemon.ctl(&["status"]);
     assert_eq!(status.stdout.lines().count(), 1, "{status:?}");
+    let happened = history(&daemon);
+    for part in ["succeeding: web, ", "succeeded: web, pid ", "overlapped: web, the former process is gone"] {
+        assert!(happened.contains(part), "{part}: {happened}");
+    }
     assert_eq!(daemon.log_lines(&["succeeded: web, pid "]).len(), 3);
 }
 
@@ -139,6 +147,9 @@ fn a_successor_that_breaks_or_is_late_is_ended_and_the_process_stays() {
         assert_eq!(daemon.process_pid("web"), pid);
     }
     clients.end();
+    let happened = history(&daemon);
+    let why = "not succeeded: web stays, its successor is ended: the successor of web ended: exit status 3";
+    assert!(happened.contains(why), "{happened}");
     assert_eq!((count(&daemon, "loaded"), count(&daemon, "leaves")), (1, 0));
     assert_eq!(daemon.info("web", "statename").unwrap(), "RUNNING");
     // Where it is asked at an address, the process itself would answer.
@@ -157,6 +168,10 @@ fn a_stop_during_an_overlap_is_for_both() {
         until_true("the successor", || count(&daemon, "begins") == 2);
         let why = daemon.ctl(&["why", "web"]);
         assert!(why.stdout.contains("its successor"), "{why:?}");
+        let status: serde_json::Value = serde_json::from_str(&daemon.ctl(&["status", "web", "--json"]).stdout).unwrap();
+        let beside = &status["processes"][0]["beside"];
+        assert_eq!((beside[0]["role"].as_str(), beside[0]["readiness"].as_str()), (Some("successor"), Some("waiting")));
+        assert!(beside[0]["pid"].is_i64() && beside[1].is_null(), "{beside}");
         assert_eq!(daemon.ctl(&["stop", "web"]).code, Some(0));
         asked.join().unwrap().unwrap_err()
     });

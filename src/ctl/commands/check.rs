@@ -39,6 +39,7 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     }
     let findings = galaxy::check_beside(&loaded, &source, &surroundings);
     galaxy::refuse_twins(&mut loaded, Path::new(&source.current_dir()));
+    galaxy::refuse_unregistered(&mut loaded, &source);
     let exit = exit(&loaded, &findings);
     if exit != ExitCode::Success {
         shell.set_exit(exit);

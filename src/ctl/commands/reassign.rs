@@ -8,10 +8,10 @@ use crate::config::nearest;
 use crate::ctl::exit::ExitCode;
 use crate::ctl::fact::Fact;
 use crate::ctl::handlers::process_of;
-use crate::ctl::job_report::{owner, time};
+use crate::ctl::job_report::time;
 use crate::ctl::shell::{Flow, Shell};
 use crate::ctl::trouble::Trouble;
-use crate::database::{FRESH_SECONDS, Reassignment};
+use crate::database::{FRESH_SECONDS, Owner, Reassignment};
 use crate::galaxy::{DEFAULT_TAG, Intake, JobHandler, JobSystem, ServerIdentity, ServerName};
 use crate::sys::proc_table;
 
@@ -77,7 +77,7 @@ fn server_name(system: &JobSystem, word: &str) -> String {
 
 fn heir<'a>(system: &'a JobSystem, word: &str) -> Option<(&'a JobSystem, String, Heir<'a>)> {
     let name = server_name(system, word);
-    if let Some(handler) = system.handlers.iter().find(|handler| owner(&handler.name).is(&name)) {
+    if let Some(handler) = system.handlers.iter().find(|handler| Owner::from(&handler.name).is(&name)) {
         return Some((system, name, Heir::Handler(handler)));
     }
     tags(system).any(|tag| tag == name).then_some((system, name, Heir::Tag))
@@ -101,7 +101,7 @@ fn names_of(system: &JobSystem) -> Vec<String> {
 
 /// Who runs under this name on this host, by the daemon and by the table of processes.
 fn lives_here(shell: &mut Shell, system: &JobSystem, old: &str) -> Option<String> {
-    let process = system.handlers.iter().find(|handler| owner(&handler.name).is(old)).map(process_of);
+    let process = system.handlers.iter().find(|handler| Owner::from(&handler.name).is(old)).map(process_of);
     let known = shell.known().unwrap_or_default();
     let info = process.and_then(|process| known.into_iter().find(|info| info.namespec() == process));
     if let Some(info) = info.filter(|info| !info.is_stopped()) {

@@ -8,11 +8,11 @@ use crate::config::{self, Config, HostSource, NUMPROCS_MAX, Overrides, ProcessCo
 use crate::ctl::draining::{After, Subject, Terms, Until, possessions};
 use crate::ctl::exit::ExitCode;
 use crate::ctl::handlers::reach;
-use crate::ctl::job_report::owner;
 use crate::ctl::name;
 use crate::ctl::run::host;
 use crate::ctl::shell::{Flow, Shell, Upcheck};
 use crate::ctl::trouble::Trouble;
+use crate::database::Owner;
 
 /// The program that is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,7 +147,7 @@ fn is_empty_of_jobs(shell: &mut Shell, leaving: &[String], terms: Terms) -> Resu
     }
     for subject in subjects() {
         let process = name::join(&subject.handler.group, &subject.handler.process);
-        let owner = owner(&subject.handler.name);
+        let owner = Owner::from(&subject.handler.name);
         let left = reach(&subject.system)
             .and_then(|database| possessions(&database, &owner).map_err(|error| error.to_string()));
         let why = match left {

@@ -38,8 +38,10 @@ pub(in crate::ctl) fn start_named(shell: &mut Shell, rest: &str) -> Result<Flow,
     if selection.is_empty() {
         shell.usage("Error: start requires a process name", "start", ExitCode::Usage);
     } else {
+        let inquiry = shell.ask_elsewhere(rest);
         shell.perform(&START, &selection)?;
         shell.follow_up_starts();
+        shell.tell_elsewhere(inquiry);
     }
     Ok(Flow::Continue)
 }

@@ -161,6 +161,7 @@ fn process(process: &ProcessInfo) -> Value {
         "reason": process.explanation.as_ref().map(|explanation| &explanation.reason),
         "readiness": explained("readiness"),
         "hindrances": explained("hindrances"),
+        "beside": explained("beside"),
         "last_words": explained("last_words"),
         "left_behind": explained("left_behind"),
         "awaits": explained("awaits"),
