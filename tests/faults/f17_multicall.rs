@@ -1,5 +1,6 @@
 //! F17: many calls in one, calls in calls, and the same program again and again.
 
+use crate::f21_foreign_user::{DAEMON, NOBODY, as_account, world};
 use crate::probe::Probe;
 use crate::world::{World, is_long};
 
@@ -38,5 +39,32 @@ fn f17_calls_in_one_are_limited_and_delay_nobody() {
     }
     probe.end("F17");
     world.wait_state("p", "STOPPED");
+    world.end();
+}
+
+/// What one client after the other is told, by so many at once: pairs of a start and a stop.
+const FLOOD: &str = "\
+for client in $(seq $3); do
+    for pair in $(seq $4); do echo start p; echo stop p; done | \"$1\" -s \"$2\" > /dev/null 2>&1 &
+done
+wait";
+
+#[test]
+fn f17_one_account_with_many_connections_starves_no_other() {
+    let Some(world) = world() else { return };
+    let (clients, pairs) = if is_long() { (16, 600) } else { (16, 10) };
+    let url = format!("unix://{}", world.path("s.sock").display());
+    let client = world.path("galaxyctl").display().to_string();
+    let numbers = [clients, pairs].map(|number: usize| number.to_string());
+    // Root asks while the other account floods.
+    let probe = Probe::begin(&world);
+    let flooded =
+        as_account(&world, DAEMON, &[NOBODY], &["sh", "-c", FLOOD, "sh", &client, &url, &numbers[0], &numbers[1]]);
+    probe.end("F17, another account");
+    assert_eq!(flooded.code, Some(0), "{flooded:?}");
+    for method in ["startProcess", "stopProcess"] {
+        let asked = world.text("main.log").matches(&format!("audit: supervisor.{method} p by uid {DAEMON}, ")).count();
+        assert_eq!(asked, clients * pairs, "{method}");
+    }
     world.end();
 }

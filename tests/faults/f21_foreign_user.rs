@@ -15,12 +15,12 @@ const SECTIONS: &str = "[program:p]\ncommand=sleep 1000\nstartsecs=0\nautostart=
                         environment=API_TOKEN=\"hunter2\"\n";
 
 /// uid of `daemon` and gid of `bin` and `nogroup` on every Linux.
-const DAEMON: u32 = 1;
+pub(crate) const DAEMON: u32 = 1;
 const BIN: u32 = 2;
-const NOBODY: u32 = 65534;
+pub(crate) const NOBODY: u32 = 65534;
 
-/// A folder that everybody can enter, with a client that everybody can run.
-fn world() -> Option<World> {
+/// A folder that everybody can enter, with a client that everybody can run and a program `p` that is down.
+pub(crate) fn world() -> Option<World> {
     if !geteuid().is_root() {
         tell("could not run: F21 needs root, to be other accounts");
         return None;
@@ -32,7 +32,7 @@ fn world() -> Option<World> {
 }
 
 /// Runs these words as another account.
-fn as_account(daemon: &Daemon, uid: u32, groups: &[u32], words: &[&str]) -> Outcome {
+pub(crate) fn as_account(daemon: &Daemon, uid: u32, groups: &[u32], words: &[&str]) -> Outcome {
     let groups = groups.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
     let mut command = Command::new("setpriv");
     command.args([format!("--reuid={uid}"), format!("--regid={NOBODY}"), format!("--groups={groups}")]);

@@ -11,9 +11,11 @@ use crate::dice::Dice;
 use crate::household::{anonymous_kb, galaxyd, worker_of};
 use crate::xml::{Signature, call};
 
-/// Ten million in the long form of the fault tests.
+/// Ten million in the long form of the fault tests, or as many as `GALAXYD_REQUESTS` says.
 fn requests() -> usize {
-    if std::env::var("GALAXYD_FAULTS").is_ok_and(|value| value == "long") { 10_000_000 } else { 10_000 }
+    let named = std::env::var("GALAXYD_REQUESTS").ok().and_then(|text| text.parse().ok());
+    let is_long = std::env::var("GALAXYD_FAULTS").is_ok_and(|value| value == "long");
+    named.unwrap_or(if is_long { 10_000_000 } else { 10_000 })
 }
 
 /// After so many the daemon has what it needs: threads, buffers, a log.
