@@ -116,6 +116,7 @@ pub const COMMANDS: &[CommandLine] = &[
                  warnings",
             ),
             ("check --sarif <file>", "Report in SARIF 2.1.0, for code scanning"),
+            ("check --proxy <file>", "Compare with the files of nginx: who asks whom, and in which protocol"),
             ("check --live", "Look at the running daemon, too: what its processes run, and what an update would cost"),
         ],
         words: Words::File,

@@ -100,7 +100,8 @@ fn subcommand(line: &'static CommandLine) -> Command {
                 "config" => command.arg(format_option()).arg(sample_option()),
                 "check" => command
                     .arg(flag("sarif", "Report in SARIF 2.1.0, for code scanning"))
-                    .arg(flag("live", "Look at the processes of the running daemon, too")),
+                    .arg(flag("live", "Look at the processes of the running daemon, too"))
+                    .arg(proxy_option()),
                 _ => command,
             }
         }
@@ -113,6 +114,16 @@ fn subcommand(line: &'static CommandLine) -> Command {
         Words::Shell => command.arg(words.value_parser(value_parser!(clap_complete::Shell)).num_args(1).required(true)),
         _ => command.arg(words),
     }
+}
+
+fn proxy_option() -> Arg {
+    Arg::new("proxy")
+        .long("proxy")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .value_hint(ValueHint::FilePath)
+        .action(ArgAction::Append)
+        .help("Compare with this file of nginx, and what it includes; may be given several times")
 }
 
 fn format_option() -> Arg {
@@ -166,15 +177,23 @@ pub struct Galaxyctl {
     /// `config --format`; `sample` for `config --sample`, `sarif` for `check --sarif`.
     pub format: String,
     pub migration: Migration,
-    /// `check --live`.
+    pub beside: Beside,
+}
+
+/// What `check` looks at beside the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Beside {
+    /// The running daemon: `--live`.
     pub live: bool,
+    /// Files of nginx: `--proxy`.
+    pub proxy: Vec<PathBuf>,
 }
 
 impl Galaxyctl {
     /// A command line of supervisorctl, which has none of galaxyctl's own options.
     #[must_use]
     pub fn supervisorctl(options: CtlOptions) -> Self {
-        Self { options, format: String::new(), migration: Migration::default(), live: false }
+        Self { options, format: String::new(), migration: Migration::default(), beside: Beside::default() }
     }
 }
 
@@ -328,8 +347,13 @@ fn read(matches: &ArgMatches, words: Vec<String>) -> Result<Galaxyctl, clap::Err
         },
         format: format.unwrap_or_else(|| "ini".to_owned()),
         migration: matches.subcommand_matches("migrate").map(migration).unwrap_or_default(),
-        live: matches.subcommand_matches("check").is_some_and(|check| check.get_flag("live")),
+        beside: matches.subcommand_matches("check").map(beside).unwrap_or_default(),
     })
+}
+
+fn beside(check: &ArgMatches) -> Beside {
+    let proxy = check.get_many::<PathBuf>("proxy").map(|files| files.cloned().collect());
+    Beside { live: check.get_flag("live"), proxy: proxy.unwrap_or_default() }
 }
 
 fn migration(matches: &ArgMatches) -> Migration {

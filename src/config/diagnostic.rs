@@ -78,7 +78,11 @@ fn group<'a>(problem: &'a Problem, files: &'a [(PathBuf, String)]) -> Group<'a> 
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group = Group::with_title(level.primary_title(visible(&problem.message)));
+    let title = level.primary_title(visible(&problem.message));
+    let mut group = Group::with_title(match problem.rule {
+        Some(code) => title.id(code),
+        None => title,
+    });
     if let Some(snippet) = snippet(problem, files) {
         group = group.element(snippet);
     }
@@ -174,6 +178,7 @@ struct Entry<'a> {
     message: &'a str,
     found: Option<&'a str>,
     help: Option<&'a str>,
+    rule: Option<&'a str>,
 }
 
 fn json(path: &Path, problems: &Problems) -> String {
@@ -197,6 +202,7 @@ pub fn report(path: &Path, problems: &Problems) -> serde_json::Value {
                 message: &problem.message,
                 found: problem.found.as_deref(),
                 help: problem.help.as_deref(),
+                rule: problem.rule,
             }
         })
         .collect();

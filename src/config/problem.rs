@@ -47,6 +47,8 @@ pub struct Problem {
     pub help: Option<String>,
     /// Supervisor's text alone would not do: a plain message tells everything.
     pub in_full: bool,
+    /// The code of the rule that is not kept, `GX105`, where there is one for it.
+    pub rule: Option<&'static str>,
 }
 
 impl Problem {
@@ -84,7 +86,13 @@ impl Problem {
             found: None,
             help: None,
             in_full: false,
+            rule: None,
         }
+    }
+
+    pub(crate) fn of_rule(mut self, code: &'static str) -> Self {
+        self.rule = Some(code);
+        self
     }
 
     pub(crate) fn at(mut self, span: Span) -> Self {

@@ -17,6 +17,9 @@ use super::source::Source;
 use super::span::Span;
 use super::value::{self, ValueError};
 
+/// The key that holds variables.
+const ENVIRONMENT: &str = "environment";
+
 /// The problem has been reported; there is no value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reported;
@@ -182,15 +185,14 @@ impl<'a> Reader<'a> {
         label: &str,
         again: Option<&Scope>,
     ) -> Result<IndexMap<String, String>, Reported> {
-        const KEY: &str = "environment";
-        let Some(value) = self.raw_value(place, KEY) else { return Ok(IndexMap::new()) };
+        let Some(value) = self.raw_value(place, ENVIRONMENT) else { return Ok(IndexMap::new()) };
         let text = match &value.data {
-            RawData::Text(text) => self.expand(place, KEY, value, text, label, scope)?,
+            RawData::Text(text) => self.expand(place, ENVIRONMENT, value, text, label, scope)?,
             RawData::List(_) => return Err(Reported),
             RawData::Pairs(pairs) => {
                 let mut variables = IndexMap::new();
                 for (name, text) in pairs {
-                    let text = self.expand(place, KEY, value, text, label, scope)?;
+                    let text = self.expand(place, ENVIRONMENT, value, text, label, scope)?;
                     variables.insert(name.clone(), text);
                 }
                 return Ok(variables);
@@ -202,13 +204,18 @@ impl<'a> Reader<'a> {
         };
         let parsed = environment::parse(&text).map_err(|error| {
             let help = "write KEY=\"value\" pairs, separated by commas, every quote closed";
-            self.complain(place, KEY, Complaint::new(error.to_string(), help));
+            self.complain(place, ENVIRONMENT, Complaint::new(error.to_string(), help));
             Reported
         })?;
         for (_, token) in &parsed.skipped {
             let text = format!("`{token}` is skipped: it stands where a comma belongs");
             let problem = Problem::own_warning(text).help("quote values that contain blanks or special characters");
-            self.report(place, KEY, problem);
+            self.report(place, ENVIRONMENT, problem);
+        }
+        for name in parsed.pairs.keys().filter(|name| !is_name(name)) {
+            let text = format!("`{name}` is hardly the name of a variable: a comma ended the value before it");
+            let problem = Problem::own_warning(text).help("quote values that contain commas");
+            self.report(place, ENVIRONMENT, problem);
         }
         Ok(parsed.pairs)
     }
@@ -313,6 +320,8 @@ impl<'a> Reader<'a> {
             problem.supervisor_text = Some(format!("{text} in section {section} (file: {file})"));
         }
         let problem = problem.in_section(place.section);
+        // Whatever is wrong with one is a character that is not quoted, or a percent sign.
+        let problem = if key == ENVIRONMENT { problem.of_rule("GX104") } else { problem };
         self.problems.push(if key.is_empty() { problem } else { problem.with_key(key) });
     }
 
@@ -326,6 +335,12 @@ impl<'a> Reader<'a> {
     pub(crate) fn header(&self, section: &str) -> Option<Span> {
         self.raw.sections.get(section).map(|section| section.span)
     }
+}
+
+/// Whether somebody may have meant to call a variable so.
+fn is_name(text: &str) -> bool {
+    let begins = text.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_');
+    begins && !text.contains(['/', ':', '(', ')', '+'])
 }
 
 /// `ENV_x` of the daemon's environment.

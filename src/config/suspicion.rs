@@ -73,7 +73,7 @@ fn unknown_key(reader: &mut Reader<'_>, section: &str, kind: SectionKind, key: &
     let problem = Problem::own_warning(format!("key `{key}` is not known in [{section}] and has no effect"));
     let mut problem = problem.at(value.key_span).in_section(section).with_key(key).finding(key);
     if let Some(near) = nearest(key, schema::keys_of(kind).map(|key| key.name)) {
-        problem = problem.help(format!("did you mean {near}?"));
+        problem = problem.help(format!("did you mean {near}?")).of_rule("GX105");
     }
     reader.problems.push(problem);
 }

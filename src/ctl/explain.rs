@@ -194,7 +194,7 @@ mod tests {
             format: String::new(),
             migration: crate::cli::galaxyctl::Migration::default(),
             plugins: crate::config::Plugins::Refused,
-            live: false,
+            beside: crate::cli::galaxyctl::Beside::default(),
         };
         let lines = connection(&CallError::NoSuchFile, &session).join("\n");
         assert!(lines.contains("nor a directory"), "{lines}");

@@ -181,7 +181,7 @@ impl Stage {
             configuration: None,
             format: "ini".to_owned(),
             migration: crate::cli::galaxyctl::Migration::default(),
-            live: false,
+            beside: crate::cli::galaxyctl::Beside::default(),
             plugins: crate::config::Plugins::Refused,
         };
         let screen = Screen::new(self.form, hints, out.clone(), err.clone());

@@ -52,7 +52,7 @@ pub(super) fn refuse(text: &str) -> u8 {
 }
 
 fn run(personality: Personality, argv0: &str, line: galaxyctl::Galaxyctl) -> u8 {
-    let galaxyctl::Galaxyctl { options, format, migration, live } = line;
+    let galaxyctl::Galaxyctl { options, format, migration, beside } = line;
     if options.quiet && options.words.is_empty() {
         return refuse("error: --quiet wants a command: nobody could see what the prompt says\n");
     }
@@ -71,7 +71,7 @@ fn run(personality: Personality, argv0: &str, line: galaxyctl::Galaxyctl) -> u8 
         configuration: settings.configuration,
         format,
         migration,
-        live,
+        beside,
         plugins: options.plugins,
     };
     let (form, hints) = match personality {

@@ -15,7 +15,7 @@ use super::suggest;
 use super::trouble::Trouble;
 use crate::cli::Personality;
 use crate::cli::commands::{CommandLine, canonical, command as cli_command};
-use crate::cli::galaxyctl::Migration;
+use crate::cli::galaxyctl::{Beside, Migration};
 use crate::config;
 use crate::rpc::{FaultCode, Value};
 
@@ -38,8 +38,7 @@ pub(super) struct Session {
     /// `config --format`, `check --sarif`.
     pub format: String,
     pub migration: Migration,
-    /// `check --live`.
-    pub live: bool,
+    pub beside: Beside,
     /// Whether plug-ins that a configuration names are refused.
     pub plugins: config::Plugins,
 }

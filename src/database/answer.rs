@@ -103,6 +103,15 @@ pub struct Left {
     pub count: u64,
 }
 
+/// What a database is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct DatabaseVersion {
+    /// `postgresql` or `sqlite`.
+    pub dialect: String,
+    /// As it says itself.
+    pub version: String,
+}
+
 /// How many rows have another handler now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Moved {

@@ -18,6 +18,9 @@ class Refused(Exception):
 
 
 class SQLite:
+    dialect = "sqlite"
+    version = "SELECT sqlite_version()"
+
     def __init__(self, question):
         import sqlite3
 
@@ -43,6 +46,9 @@ class SQLite:
 
 
 class PostgreSQL:
+    dialect = "postgresql"
+    version = "SHOW server_version"
+
     def __init__(self, question):
         try:
             import sqlalchemy
@@ -197,11 +203,15 @@ def reassign(database, question, now):
     }
 
 
+def version(database, question, now):
+    return {"dialect": database.dialect, "version": database.rows(database.version, {})[0][0]}
+
+
 def main():
     question = json.load(sys.stdin)
     signal.alarm(question["seconds"])
     now = datetime.datetime.fromtimestamp(question["now"], datetime.timezone.utc).replace(tzinfo=None)
-    ask = {"census": census, "owned": owned, "reassign": reassign}[question["ask"]]
+    ask = {"census": census, "owned": owned, "reassign": reassign, "version": version}[question["ask"]]
     try:
         answer = {"answer": ask(opened(question), question, now)}
     except Refused as refusal:

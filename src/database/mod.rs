@@ -7,6 +7,6 @@ mod answer;
 mod question;
 mod side;
 
-pub use answer::{Beat, Census, Invocations, JobCount, Left, Moved, OwnedJob, Reassignment, Stage};
+pub use answer::{Beat, Census, DatabaseVersion, Invocations, JobCount, Left, Moved, OwnedJob, Reassignment, Stage};
 pub use question::{FRESH_SECONDS, JOBS_MAX, Owner};
 pub use side::{AskError, Database};

@@ -59,6 +59,7 @@ pub(super) enum Question<'a> {
         invocation_states: &'a [&'a str],
         fresh_seconds: u64,
     },
+    Version,
 }
 
 impl Question<'_> {

@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::answer::{Census, OwnedJob, Reassignment};
+use super::answer::{Census, DatabaseVersion, OwnedJob, Reassignment};
 use super::question::{FRESH_SECONDS, INVOCATION_STATES, JOB_STATES, Owner, Question, UNTOUCHED};
 use crate::sys::clock;
 
@@ -89,6 +89,14 @@ impl Database {
     /// There is no answer; whether it was done is not known then.
     pub fn reassign(&self, old: &str, new: &str, to_tag: bool) -> Result<Reassignment, AskError> {
         self.ask(&reassignment(old, new, to_tag), true)
+    }
+
+    /// Which database it is.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub fn version(&self) -> Result<DatabaseVersion, AskError> {
+        self.read(&Question::Version)
     }
 
     fn read<T: DeserializeOwned>(&self, question: &Question<'_>) -> Result<T, AskError> {

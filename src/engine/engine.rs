@@ -478,6 +478,7 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         let Some(outcome) = self.outcome(process, result) else { return };
+        self.ordered_is_done(request, process);
         let Some(pending) = self.pending.get_mut(&request) else { return };
         pending.concluded(now.mono, outcome);
         if pending.is_complete() && pending.has_stages() {

@@ -141,15 +141,15 @@ impl Process {
         if !restart {
             return self.note_finished();
         }
-        if let Some(limit) = self.limit_reached(cx.now.mono) {
+        let own_wait = self.policy.restarts.delay.map(|_| at.mono + self.wait_after_failure(cx));
+        let restart_at = own_wait.max(self.hold_back(at.mono)).map_or(cx.now.mono, |at| at.max(cx.now.mono));
+        if let Some(limit) = self.limit_reached(restart_at) {
             return self.give_up_at(cx, limit);
         }
-        let own_wait = self.policy.restarts.delay.map(|_| at.mono + self.wait_after_failure(cx));
-        match own_wait.max(self.hold_back(at.mono)) {
-            Some(restart_at) if restart_at > cx.now.mono => {
-                self.record.state = State::Exited { restart_at: Some(restart_at) };
-            }
-            Some(_) | None => self.start_in_turn(cx),
+        if restart_at > cx.now.mono {
+            self.record.state = State::Exited { restart_at: Some(restart_at) };
+        } else {
+            self.start_in_turn(cx);
         }
     }
 
@@ -174,10 +174,10 @@ impl Process {
             log(cx, LogLine::gave_up(&self.record.name));
             return;
         }
-        if let Some(limit) = self.limit_reached(cx.now.mono) {
+        let restart_at = at.mono + self.wait_after_failure(cx);
+        if let Some(limit) = self.limit_reached(restart_at.max(cx.now.mono)) {
             return self.give_up_at(cx, limit);
         }
-        let restart_at = at.mono + self.wait_after_failure(cx);
         self.record.state = State::Exited { restart_at: Some(restart_at) };
     }
 

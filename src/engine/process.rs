@@ -383,10 +383,11 @@ impl Process {
     }
 
     pub(super) fn give_up_if_exhausted(&mut self, cx: &mut Context<'_>) {
+        let State::Backoff { retry_at } = self.record.state else { return };
         if is_exhausted(self.record.backoff, self.policy.startretries) {
             self.give_up(cx, StopCause::GaveUp);
             log(cx, LogLine::gave_up(&self.record.name));
-        } else if let Some(limit) = self.limit_reached(cx.now.mono) {
+        } else if let Some(limit) = self.limit_reached(retry_at.max(cx.now.mono)) {
             self.give_up_at(cx, limit);
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::input::{Exit, Pid, ProcessId};
+use super::input::{Exit, Pid, ProcessId, RequestId};
 use super::needs::Held;
 use super::overlap::Beside;
 use super::policy::Policy;
@@ -207,6 +207,9 @@ pub struct ProcessRecord {
     /// A stop that waits until these have stopped; empty without one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) stops_after: Vec<ProcessId>,
+    /// The ordered stop that has not stopped it yet; a successor asks for what is left of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ordered: Option<RequestId>,
     /// It was stopped because what it needs was, and is started with that again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) follows: bool,
@@ -251,6 +254,7 @@ impl ProcessRecord {
             readiness: None,
             held: None,
             stops_after: Vec::new(),
+            ordered: None,
             follows: false,
             change: None,
             beside: None,

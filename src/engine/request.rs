@@ -122,7 +122,11 @@ impl Engine {
             if let Some(slot) = self.slots.get_mut(&process) {
                 slot.waits.retain(|wait| wait.request != id);
             }
+            self.ordered_is_done(id, process);
             self.file_deadline(process);
+        }
+        if pending.has_stages() {
+            self.end_ordered(id);
         }
     }
 

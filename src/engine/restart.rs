@@ -78,10 +78,10 @@ impl Process {
         }
     }
 
-    /// The limit, if another automatic start now were beyond it.
-    pub(super) fn limit_reached(&self, now: Moment) -> Option<Limit> {
+    /// The limit, if another automatic start at `next` were beyond it.
+    pub(super) fn limit_reached(&self, next: Moment) -> Option<Limit> {
         let limit = self.policy.restarts.limit?;
-        let within = self.record.counted.iter().filter(|at| now.since(**at) < limit.window).count();
+        let within = self.record.counted.iter().filter(|at| next.since(**at) < limit.window).count();
         (within >= limit.starts as usize).then_some(limit)
     }
 

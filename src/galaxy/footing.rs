@@ -54,6 +54,18 @@ fn version_files(process: &ProcessConfig, invocation: &Invocation, source: &dyn 
     files
 }
 
+/// The release in an answer to `/api/version`; `None`: it is none. Source: Galaxy 26.1, `ConfigurationManager`.
+#[must_use]
+pub fn told_release(answer: &[u8]) -> Option<String> {
+    let answer: serde_json::Value = serde_json::from_slice(answer).ok()?;
+    let part = |name: &str| answer.get(name).and_then(serde_json::Value::as_str);
+    Some(release(part("version_major")?, part("version_minor").unwrap_or_default()))
+}
+
+fn release(major: &str, minor: &str) -> String {
+    if minor.is_empty() { major.to_owned() } else { format!("{major}.{minor}") }
+}
+
 /// `VERSION_MAJOR` and `VERSION_MINOR`. Source: Galaxy 26.1, `lib/galaxy/version.py`.
 fn version(text: &str) -> Option<String> {
     let value = |name: &str| {
@@ -61,8 +73,7 @@ fn version(text: &str) -> Option<String> {
         Some(value.trim().trim_matches(['"', '\'']).to_owned())
     };
     let major = value("VERSION_MAJOR")?;
-    let minor = value("VERSION_MINOR").filter(|minor| !minor.is_empty());
-    Some(minor.map_or(major.clone(), |minor| format!("{major}.{minor}")))
+    Some(release(&major, &value("VERSION_MINOR").unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -75,5 +86,14 @@ mod tests {
         assert_eq!(version(text).as_deref(), Some("26.1.2"));
         assert_eq!(version("VERSION_MAJOR = '26.2'\nVERSION_MINOR = ''\n").as_deref(), Some("26.2"));
         assert_eq!(version("__version__ = '1'\n"), None);
+    }
+
+    #[test]
+    fn what_a_server_says_is_the_release_that_its_files_say() {
+        let told = |text: &str| told_release(text.as_bytes());
+        let answer = "{\"version_major\": \"26.1\", \"version_minor\": \"2\", \"extra\": {}}";
+        assert_eq!(told(answer).as_deref(), Some("26.1.2"));
+        assert_eq!(told("{\"version_major\": \"26.2\", \"version_minor\": \"\"}").as_deref(), Some("26.2"));
+        assert_eq!((told("{}"), told("<html>"), told("{\"version_major\": 26}")), (None, None, None));
     }
 }

@@ -8,6 +8,7 @@ mod finding;
 mod footing;
 mod handlers;
 pub mod jobconf;
+mod nginx;
 mod program;
 mod reference;
 mod replacing;
@@ -21,11 +22,15 @@ pub use crate::config::uwsgi;
 pub use crate::yaml;
 pub use deployment::Location;
 pub use finding::{Finding, Severity};
-pub use footing::{Footing, footing};
+pub use footing::{Footing, footing, told_release};
 pub use handlers::{DEFAULT_TAG, Intake, JobHandler, JobSystem, ServerName, job_systems};
+pub use nginx::{PROXY_FILES_MAX, Pass, Protocol, Proxy, ProxyError, ProxyServer, read_proxy};
 pub use reference::reference_markdown;
 pub use replacing::{Replacement, family, replacement};
-pub use rules::{LiveProcess, RULES, Rule, check, check_beside, concerns, rule};
+pub use rules::{
+    LiveDatabase, LiveProcess, RULES, Rule, Surroundings, UNCHECKED, Unchecked, check, check_beside, concerns, rule,
+    unchecked,
+};
 pub use sarif::{Other, sarif};
 pub use server_name::{ServerIdentity, refuse_twins};
-pub use web_server::{WebServer, web_server};
+pub use web_server::{WebServer, version_check, web_server};

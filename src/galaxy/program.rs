@@ -186,25 +186,36 @@ fn is_number(word: &str) -> bool {
 fn inner(name: &str, words: &[String]) -> Option<Vec<String>> {
     let rest = words.get(1..)?;
     match name {
-        "sudo" | "runuser" => {
-            let mut rest = rest.iter();
-            let mut taken = Vec::new();
-            while let Some(word) = rest.next() {
-                match word.as_str() {
-                    "-u" | "-g" => _ = rest.next(),
-                    word if word.starts_with('-') && taken.is_empty() => {}
-                    _ => taken.push(word.clone()),
-                }
-            }
-            Some(taken)
-        }
+        "runuser" if !rest.iter().any(|word| word == "-u") => shlex::split(after(rest, "-c")?).ok(),
+        "sudo" | "runuser" => Some(behind_options(rest, &["-u", "-g"]).to_vec()),
         "sg" => shlex::split(rest.iter().filter(|word| *word != "-c").nth(1)?).ok(),
         "su" => shlex::split(after(rest, "-c")?).ok(),
-        _ => match after(rest, "-c").or_else(|| after(rest, "-lc")) {
-            Some(script) => shlex::split(script).ok(),
-            None => Some(rest.iter().skip_while(|word| word.starts_with('-')).cloned().collect()),
-        },
+        _ => shell(rest),
     }
+}
+
+/// What a shell runs: the text that `-c` announces, else a script with its arguments, which may be called `-c` too.
+fn shell(words: &[String]) -> Option<Vec<String>> {
+    let rest = behind_options(words, &["-o", "+o", "-O", "+O", "--rcfile", "--init-file"]);
+    let options = words.get(..words.len() - rest.len())?;
+    let announces = |word: &String| word.starts_with('-') && !word.starts_with("--") && word.contains('c');
+    if options.iter().any(announces) { shlex::split(rest.first()?).ok() } else { Some(rest.to_vec()) }
+}
+
+/// What stands behind the options, of which `valued` have a word for their value.
+fn behind_options<'a>(words: &'a [String], valued: &[&str]) -> &'a [String] {
+    let mut rest = words;
+    while let Some((word, behind)) = rest.split_first() {
+        if word == "--" {
+            return behind;
+        }
+        if !word.starts_with(['-', '+']) {
+            break;
+        }
+        let taken = usize::from(valued.contains(&word.as_str()));
+        rest = behind.get(taken..).unwrap_or_default();
+    }
+    rest
 }
 
 fn after<'a>(words: &'a [String], option: &str) -> Option<&'a str> {
@@ -264,6 +275,17 @@ mod tests {
             ("sudo -u galaxy galaxy-main -c x", Some(Role::Handler), Some("sudo")),
             ("env A=b nice -n 10 galaxy-main -c x", Some(Role::Handler), None),
             ("sh run.sh --daemon", Some(Role::RunScript), Some("sh")),
+            // The script's own -c.
+            ("sh ./scripts/galaxy-main -c x --daemonize", Some(Role::Handler), Some("sh")),
+            ("bash -e -o pipefail galaxy-main -c x", Some(Role::Handler), Some("bash")),
+            ("bash -lc 'galaxy-main -c x'", Some(Role::Handler), Some("bash")),
+            ("bash -c -e 'exec galaxy-main -c x'", Some(Role::Handler), None),
+            ("sh -ec 'galaxy-main -c x' sh -c", Some(Role::Handler), Some("sh")),
+            ("sh -- run.sh", Some(Role::RunScript), Some("sh")),
+            ("sh -c", None, None),
+            ("sudo -u galaxy -- galaxy-main -c x -u y", Some(Role::Handler), Some("sudo")),
+            ("su galaxy -c 'galaxy-main -c x'", Some(Role::Handler), Some("su")),
+            ("runuser galaxy -c 'galaxy-main -c x'", Some(Role::Handler), Some("runuser")),
             ("cat", None, None),
             ("sh", None, None),
             ("python", None, None),

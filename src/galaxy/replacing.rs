@@ -41,17 +41,27 @@ enum Kind {
 /// What is written makes it load nothing new, or would stop it; the whole sentence.
 pub fn replacement(process: &ProcessConfig, instances: usize, source: &dyn Source) -> Result<Replacement, String> {
     let (kind, wrapper) = kind(process, source);
+    chosen(&kind, wrapper.as_deref(), process, instances)
+}
+
+/// The same of what is known of a process.
+fn chosen(
+    kind: &Kind,
+    wrapper: Option<&str>,
+    process: &ProcessConfig,
+    instances: usize,
+) -> Result<Replacement, String> {
     let rollout = &process.extras.rollout;
     let strategy = rollout.strategy.or(rollout.trigger.as_ref().map(|_| Strategy::Signal));
     let (strategy, reason) = strategy.map_or_else(
         || {
-            if cannot_overlap(&kind, process).is_none() && process.extras.ready.is_some() {
+            if cannot_overlap(kind, process).is_none() && process.extras.ready.is_some() {
                 let reason = "the daemon has its socket, so a successor can begin beside it";
                 return (Strategy::Overlap, reason.to_owned());
             }
-            let (strategy, reason) = usual(&kind, instances);
+            let (strategy, reason) = usual(kind, instances);
             // What cannot be signalled is restarted, where nobody has asked for the signal.
-            match refused(&kind, wrapper.as_deref(), &Trigger::Signal(libc::SIGHUP)) {
+            match refused(kind, wrapper, &Trigger::Signal(libc::SIGHUP)) {
                 Some(why) if strategy == Strategy::Signal => (Strategy::Rolling, why),
                 _ => (strategy, reason.to_owned()),
             }
@@ -59,7 +69,7 @@ pub fn replacement(process: &ProcessConfig, instances: usize, source: &dyn Sourc
         |strategy| (strategy, String::new()),
     );
     if strategy == Strategy::Overlap
-        && let Some(why) = cannot_overlap(&kind, process)
+        && let Some(why) = cannot_overlap(kind, process)
     {
         return Err(format!("[{}] cannot be replaced by rollout=overlap: {why}", process.section));
     }
@@ -67,7 +77,7 @@ pub fn replacement(process: &ProcessConfig, instances: usize, source: &dyn Sourc
         return Ok(Replacement { strategy, trigger: None, reason });
     }
     let trigger = rollout.trigger.clone().unwrap_or(Trigger::Signal(libc::SIGHUP));
-    match refused(&kind, wrapper.as_deref(), &trigger) {
+    match refused(kind, wrapper, &trigger) {
         Some(why) => Err(format!("[{}] cannot be replaced by rollout=signal: {why}", process.section)),
         None => Ok(Replacement { strategy, trigger: Some(trigger), reason }),
     }
@@ -142,6 +152,14 @@ pub(super) fn refusal(program: &Program<'_>) -> Option<String> {
     let Invocation { words, wrapper, .. } = &program.invocation;
     let kind = kind_of(words, Some(program.role), program.uwsgi.clone(), program.process);
     refused(&kind, wrapper.as_deref(), &trigger).filter(|_| is_by_signal)
+}
+
+/// Whether a process of this program, of which there are so many, is replaced by a signal or uWSGI's FIFO.
+pub(super) fn is_by_signal(program: &Program<'_>, instances: usize) -> bool {
+    let Invocation { words, wrapper, .. } = &program.invocation;
+    let kind = kind_of(words, Some(program.role), program.uwsgi.clone(), program.process);
+    let replacement = chosen(&kind, wrapper.as_deref(), program.process, instances);
+    replacement.is_ok_and(|replacement| replacement.strategy == Strategy::Signal)
 }
 
 /// What is done where nothing is written.

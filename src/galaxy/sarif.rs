@@ -8,9 +8,11 @@ use super::deployment::Location;
 use super::finding::{Finding, Severity};
 use super::rules::{RULES, Rule};
 
-/// A problem that is no rule's.
+/// A problem of the configuration itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Other {
+    /// The code of a rule, where it is one's.
+    pub rule: Option<&'static str>,
     pub severity: Severity,
     pub text: String,
     pub place: Option<Location>,
@@ -19,8 +21,9 @@ pub struct Other {
 /// The log of one check: what the rules found, and what else is wrong.
 #[must_use]
 pub fn sarif(findings: &[Finding], others: &[Other]) -> Value {
-    let problems =
-        others.iter().map(|other| result("configuration", other.severity, &other.text, other.place.as_ref()));
+    let problems = others
+        .iter()
+        .map(|other| result(other.rule.unwrap_or("configuration"), other.severity, &other.text, other.place.as_ref()));
     let mut results: Vec<Value> = problems.collect();
     results.extend(findings.iter().map(|finding| {
         let text = format!("{}: {}", finding.rule.title, finding.text);

@@ -298,7 +298,11 @@ impl Target {
             let flow = match self.move_chunk(index, tools) {
                 Err(Failure { doing: "read", error }) => {
                     // Not a pipe: nothing that a retry could help.
-                    tools.teller.tell(Notice::Trouble { file: name(self.log.as_ref()).to_owned(), doing: "read", error });
+                    tools.teller.tell(Notice::Trouble {
+                        file: name(self.log.as_ref()).to_owned(),
+                        doing: "read",
+                        error,
+                    });
                     Flow::End
                 }
                 answer => answer?,
@@ -383,7 +387,11 @@ impl Target {
             }
             Err(Failure { doing: "rotate", error }) => {
                 if self.rotation_retry_at.replace(now + RETRY_EVERY).is_none() {
-                    tools.teller.tell(Notice::Trouble { file: name(self.log.as_ref()).to_owned(), doing: "rotate", error });
+                    tools.teller.tell(Notice::Trouble {
+                        file: name(self.log.as_ref()).to_owned(),
+                        doing: "rotate",
+                        error,
+                    });
                 }
                 Ok(())
             }

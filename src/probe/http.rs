@@ -19,6 +19,27 @@ const BODY_MAX: usize = 256 * 1024;
 /// # Errors
 /// There is no answer, or another one.
 pub(super) async fn ask(wanted: &HttpCheck) -> Result<(), String> {
+    let Some(pattern) = &wanted.body else { return exchange(wanted, Part::Status).await.map(drop) };
+    matches(pattern, &exchange(wanted, Part::Body).await?, &wanted.path)
+}
+
+/// The body of the answer, whatever was wanted of it.
+///
+/// # Errors
+/// There is no answer, or one with another status.
+pub(super) async fn fetch(wanted: &HttpCheck) -> Result<Bytes, String> {
+    exchange(wanted, Part::Body).await
+}
+
+/// What of an answer is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Status,
+    Body,
+}
+
+/// The body, empty if it is not waited for.
+async fn exchange(wanted: &HttpCheck, part: Part) -> Result<Bytes, String> {
     let stream = connect::open(&wanted.door).await?;
     let broken = |error: hyper::Error| format!("{}: no HTTP answer ({error})", wanted.door);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
@@ -30,16 +51,16 @@ pub(super) async fn ask(wanted: &HttpCheck) -> Result<(), String> {
         if !(low..=high).contains(&status) {
             return Err(format!("{} answers {status}", wanted.path));
         }
-        match &wanted.body {
-            Some(body) => matches(body, response.into_body(), &wanted.path).await,
-            None => Ok(()),
+        match part {
+            Part::Status => Ok(Bytes::new()),
+            Part::Body => whole(response.into_body(), &wanted.path).await,
         }
     };
     // Both on this task: with the question its connection ends.
     tokio::select! {
         answer = answer => answer,
         // A connection that ends first has told the request why.
-        () = async { drop(connection.await); std::future::pending().await } => Ok(()),
+        () = async { drop(connection.await); std::future::pending().await } => Ok(Bytes::new()),
     }
 }
 
@@ -56,11 +77,14 @@ fn request(wanted: &HttpCheck) -> Result<Request<Empty<Bytes>>, String> {
         .map_err(|error| format!("{} cannot be asked for: {error}", wanted.path))
 }
 
-async fn matches(body: &str, incoming: Incoming, path: &str) -> Result<(), String> {
-    let wanted = pattern(body)?;
+async fn whole(incoming: Incoming, path: &str) -> Result<Bytes, String> {
     let read = Limited::new(incoming, BODY_MAX).collect().await;
-    let bytes = read.map_err(|error| format!("{path}: its body cannot be read: {error}"))?.to_bytes();
-    if wanted.is_match(&bytes) { Ok(()) } else { Err(format!("the body of {path} does not match {body}")) }
+    Ok(read.map_err(|error| format!("{path}: its body cannot be read: {error}"))?.to_bytes())
+}
+
+fn matches(body: &str, bytes: &[u8], path: &str) -> Result<(), String> {
+    let wanted = pattern(body)?;
+    if wanted.is_match(bytes) { Ok(()) } else { Err(format!("the body of {path} does not match {body}")) }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod uwsgi;
 
 use std::time::Duration;
 
-use crate::config::{Door, Outside, ReadyCheck};
+use crate::config::{Door, HttpCheck, Outside, ReadyCheck};
 use crate::sys::plan::ExecPlan;
 
 pub use log_lines::{LogMark, LogReader};
@@ -35,6 +35,14 @@ pub async fn ask(check: &ReadyCheck) -> Result<(), String> {
 /// As [`ask`].
 pub async fn ask_within(check: &ReadyCheck, patience: Duration) -> Result<(), String> {
     in_time(patience, ask_now(check)).await
+}
+
+/// The body of an HTTP answer with the status that is wanted.
+///
+/// # Errors
+/// There is none within `patience`.
+pub async fn fetch(wanted: &HttpCheck, patience: Duration) -> Result<Vec<u8>, String> {
+    in_time(patience, http::fetch(wanted)).await.map(|body| body.to_vec())
 }
 
 /// Runs a command once, which is to end with exit code 0. `plan` makes it, on a side thread, as it may hang. What still runs

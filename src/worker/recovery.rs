@@ -5,10 +5,21 @@ use std::os::fd::OwnedFd;
 use super::rehearsal;
 use super::spawning::Wanted;
 use super::worker::{Worker, now};
-use crate::engine::{Input, ProcessState};
+use crate::engine::{Input, ProcessState, Request};
 use crate::keeper::{HeldProgram, ToKeeper};
+use crate::logs::{Level, log};
 
 impl Worker {
+    /// Asks for what is left of ordered stops that a predecessor had begun. Who asked for them has lost the connection.
+    pub(super) fn resume_ordered_stops(&mut self) {
+        for processes in self.engine.interrupted_stops() {
+            let views = processes.iter().filter_map(|process| self.engine.process(*process));
+            let names: Vec<String> = views.map(|view| view.namespec()).collect();
+            log(Level::Info, &format!("the ordered stop goes on that was under way, of {}", names.join(" ")));
+            self.request_of_ours(Request::StopOrdered { processes });
+        }
+    }
+
     /// Takes back one child from the keeper, and tells the engine what the journal does not know of it.
     pub(super) fn recover(&mut self, program: HeldProgram, descriptors: Vec<OwnedFd>) {
         let HeldProgram { id, tag, pid, started, last_signal, has_stdin, has_stderr, ended, exec_failed } = program;

@@ -327,6 +327,7 @@ fn take_over(keeper: KeeperLink, mut inventory: Inventory, pid: u32, invocation:
     worker.restructured = true;
     let Worker { engine, effects, .. } = &mut worker;
     engine.resume(now(), effects);
+    worker.resume_ordered_stops();
     worker.close_unused_sockets();
     worker.tell_keeper(&ToKeeper::Ready);
     worker.welcome_clients(clients);

@@ -65,6 +65,8 @@ pub(crate) const BROKEN: &[Broken] = &[
     broken(&["GX013"], "dynamic", &[(CONF, "startsecs = 15", "startsecs = 0")]),
     broken(&["GX014"], "zerg", &[(CONF, "autorestart = unexpected", "autorestart = true")]),
     broken(&["GX015"], "rolling", &[(CONF, "--timeout 300", "--timeout 40 --graceful-timeout 15")]),
+    broken(&["GX030"], "static", &[(CONF, "stopwaitsecs = 215", "stopwaitsecs = 215\nkillasgroup = true")]),
+    broken(&["GX030"], "dynamic", &[(CONF, "stopwaitsecs = 215", "stopwaitsecs = 215\nkillasgroup = true")]),
     // Signals and trees.
     broken(
         &["GX016"],
@@ -292,6 +294,26 @@ pub(crate) const BROKEN: &[Broken] = &[
         "static",
         &[(XML, "<handler id=\"handler0\"/>", "<handler id=\"handler0\" tags=\"nodefault\"/>")],
     ),
+    broken(&["GX049"], "static", &[(XML, "<handler id=\"handler1\" tags=\"special\"/>", "<handler id=\"handler1\"/>")]),
+    broken(
+        &["GX062"],
+        "dynamic",
+        &[(JOBS, "", "limits:\n- type: destination_total_concurrent_jobs\n  id: local\n  value: 4\n")],
+    ),
+    broken(
+        &["GX062"],
+        "static",
+        &[
+            (XML, "destination=\"cluster\"", "destination=\"heavy\""),
+            (XML, "runner=\"slurm\"", "runner=\"slurm\" tags=\"heavy\""),
+            (XML, "handler=\"special\"", "handler=\"special\" destination=\"cluster\""),
+            (
+                XML,
+                "</tools>",
+                "</tools>\n    <limits>\n        <limit type=\"destination_user_concurrent_jobs\" tag=\"heavy\">1</limit>\n    </limits>",
+            ),
+        ],
+    ),
     broken(
         &["GX053"],
         "static",
@@ -453,6 +475,22 @@ pub(crate) const BROKEN: &[Broken] = &[
     ),
     broken(&["GX099"], "static", &[(CONF, "umask = 022", "umask = 027")]),
     broken(&["GX100"], "static", &[(CONF, "umask = 022", "umask = 022\nuser = nobody")]),
+    broken(&["GX101"], "rolling", &[(CONF, "[supervisord]\n", "[supervisord]\nminfds = 64\n")]),
+    broken(&["GX101"], "dynamic", &[(YML, "galaxy:\n", "galaxy:\n  database_engine_option_pool_size: 2000\n")]),
+    broken(&["GX101"], "static", &[(YML, "threads: 4", "gevent: 2000")]),
+    broken(
+        &["GX104"],
+        "rolling",
+        &[(CONF, "GALAXY_CONFIG_SERVER_NAME=\"web_0\"", "GALAXY_CONFIG_SERVER_NAME=web_0,OPTIONS=a?b=c")],
+    ),
+    broken(&["GX104"], "static", &[(CONF, "environment = ", "environment = XDG_DATA_DIRS=/usr/share,/opt/share=a,")]),
+    broken(&["GX104"], "dynamic", &[(CONF, "PYTHONPATH=\"lib\",", "PYTHONPATH=\"lib\";")]),
+    broken(
+        &["GX105", "GX099"],
+        "static",
+        &[(CONF, "umask = 022", "unmask = 027"), (CONF, "[supervisord]\n", "[supervisord]\numask = 077\n")],
+    ),
+    broken(&["GX105"], "allinone", &[(CONF, "stopwaitsecs = 65", "stopwaitsecs = 65\nautorestar = true")]),
     broken(&["GX102"], "static", &[(CONF, "handler%(process_num)s.out", "handler%(process_num)s.log")]),
     broken(
         &["GX103"],

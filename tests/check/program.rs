@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::wait::{until, until_true};
 use crate::{copy, made};
 
-fn galaxyctl(words: &[&str], file: Option<&Path>) -> Output {
+pub(crate) fn galaxyctl(words: &[&str], file: Option<&Path>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_galaxyctl"));
     command.args(words).args(file).env_clear().env("HOME", "/tmp").env("PATH", "/usr/bin:/bin");
     command.output().unwrap()
@@ -32,6 +32,10 @@ fn the_worst_finding_is_the_exit_code() {
         (broken("stopwaitsecs = 65", "stopwaitsecs = 20"), 1, "error[GX001]"),
         (broken("startsecs = 10", "startsecs = soon"), 2, "refused"),
         (broken("startsecs = 10", "startsecs = 0"), 0, "advice[GX013]"),
+        (broken("umask = 022", "umask = 022\nautorestar = true"), 0, "warning[GX105]"),
+        (broken("environment = ", "environment = A=x?y=z,"), 3, "warning[GX104]"),
+        (broken("environment = ", "environment = A=a,b,"), 2, "error[GX104]"),
+        (broken("environment = ", "environment = A=\"5%\","), 2, "error[GX104]"),
     ];
     for (folder, code, text) in cases {
         let output = galaxyctl(&["check"], Some(&folder.path().join("supervisord.conf")));
@@ -65,6 +69,10 @@ fn findings_are_in_the_json_document_and_in_sarif() {
     assert_eq!((&result["ruleId"], &result["level"]), (&Value::from("GX001"), &Value::from("error")));
     let location = &result["locations"][0]["physicalLocation"];
     assert_eq!(location["region"]["startLine"], 17);
+    let slip = broken("umask = 022", "umask = 022\nautorestar = true");
+    let output = galaxyctl(&["check", "--sarif"], Some(&slip.path().join("supervisord.conf")));
+    let log: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(log["runs"][0]["results"][0]["ruleId"], "GX105", "{log:#}");
     let uri = location["artifactLocation"]["uri"].as_str().unwrap();
     assert!(uri.starts_with("file:///") && uri.ends_with("supervisord.conf"), "{uri}");
     let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
@@ -82,13 +90,25 @@ fn rules_are_explained() {
     let rule: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(rule["code"], "GX031");
     assert_eq!(galaxyctl(&["explain", "GX999"], None).status.code(), Some(2));
+    let output = galaxyctl(&["explain", "gx067"], None);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("GX067") && told.contains("is not checked: it is harmless"), "{told}");
 }
 
 /// A daemon that is ended whatever becomes of the test.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Running {
-    fn end(&mut self) -> ExitStatus {
+    /// Starts the daemon of a folder's supervisord.conf.
+    pub(crate) fn start(folder: &Path) -> Running {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_galaxyd"));
+        command.args(["-n", "-c"]).arg(folder.join("supervisord.conf")).env_clear();
+        command.env("HOME", "/tmp").env("PATH", "/usr/bin:/bin");
+        let daemon = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Running(daemon.unwrap())
+    }
+
+    pub(crate) fn end(&mut self) -> ExitStatus {
         // One that has ended is a zombie until it is waited for: the number is its own.
         kill(Pid::from_raw(self.0.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
         self.0.wait().unwrap()
@@ -103,25 +123,18 @@ impl Drop for Running {
     }
 }
 
+/// A program that can be executed.
+pub(crate) fn script(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
 #[test]
 fn the_daemon_logs_what_it_finds_at_its_start() {
     let folder = broken("stopwaitsecs = 65", "stopwaitsecs = 20");
-    let bin = folder.path().join("venv/bin");
-    fs::create_dir_all(&bin).unwrap();
-    fs::write(bin.join("uwsgi"), "#!/bin/sh\nexec sleep 1000\n").unwrap();
-    fs::set_permissions(bin.join("uwsgi"), fs::Permissions::from_mode(0o755)).unwrap();
-    let daemon = Command::new(env!("CARGO_BIN_EXE_galaxyd"))
-        .args(["-n", "-c"])
-        .arg(folder.path().join("supervisord.conf"))
-        .env_clear()
-        .env("HOME", "/tmp")
-        .env("PATH", "/usr/bin:/bin")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut daemon = Running(daemon);
+    script(&folder.path().join("venv/bin/uwsgi"), "#!/bin/sh\nexec sleep 1000\n");
+    let mut daemon = Running::start(folder.path());
     let log = folder.path().join("supervisord.log");
     let told = || fs::read_to_string(&log).unwrap_or_default();
     until_true("the program to run", || told().contains("spawned: 'web'"));

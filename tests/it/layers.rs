@@ -11,7 +11,7 @@ use crate::tree::{files, root, short};
 const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["config", "engine"]),
     ("config", &["engine", "yaml"]),
-    ("ctl", &["cli", "config", "database", "engine", "galaxy", "history", "http", "migration", "rpc", "sys"]),
+    ("ctl", &["cli", "config", "database", "engine", "galaxy", "history", "http", "migration", "probe", "rpc", "sys"]),
     ("database", &["sys"]),
     ("engine", &[]),
     ("events", &["config", "engine"]),

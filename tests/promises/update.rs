@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::daemon::Daemon;
-use crate::household::{galaxyd, worker_of};
+use crate::household::{galaxyd, kill_worker, worker_of};
 use crate::wait::until;
 
 /// A program that runs until it is stopped, with these keys.
@@ -195,6 +195,37 @@ fn an_ordered_stop_waits_between_priorities_and_patterns_choose() {
     let nothing = daemon.ctl(&["stop", "zz*"]);
     assert_eq!((nothing.stdout.as_str(), nothing.code), ("zz*: ERROR (no such process)\n", Some(1)));
     assert_eq!(daemon.ctl(&["status", "zz*"]).code, Some(4));
+}
+
+#[test]
+fn an_ordered_stop_goes_on_when_the_worker_is_killed() {
+    let slow = |name: &str, priority: u32| {
+        program(
+            name,
+            &format!(
+                "command=/bin/sh -c 'trap \"while [ ! -e %(here)s/go ]; do sleep 0.05; done; date +%%s%%N > %(here)s/{name}.end; exit 0\" \
+                 TERM; : > %(here)s/{name}.up; while :; do sleep 0.05; done'\npriority={priority}\nstopwaitsecs=600"
+            ),
+        )
+    };
+    let daemon = galaxyd("", &(slow("low", 1) + &slow("mid", 2) + &slow("high", 3) + &program("other", "priority=2")));
+    for name in ["low", "mid", "high"] {
+        until("its trap", || if daemon.path(&format!("{name}.up")).exists() { Ok(()) } else { Err("none".to_owned()) });
+    }
+    std::thread::scope(|scope| {
+        // Who asks loses the connection; what it asked for goes on.
+        scope.spawn(|| daemon.ctl(&["stop", "--ordered", "low", "mid", "high"]));
+        daemon.wait_state("high", "STOPPING");
+        kill_worker(&daemon, daemon.pid());
+    });
+    daemon.wait_text("main.log", "the ordered stop goes on that was under way, of low mid high");
+    std::fs::write(daemon.path("go"), "").unwrap();
+    for name in ["high", "mid", "low"] {
+        daemon.wait_state(name, "STOPPED");
+    }
+    let ended = |name: &str| daemon.text(&format!("{name}.end")).trim().parse::<u128>().unwrap();
+    assert!(ended("high") < ended("mid") && ended("mid") < ended("low"));
+    daemon.wait_state("other", "RUNNING");
 }
 
 #[test]

@@ -184,6 +184,7 @@ fn saw_everything(seen: &Seen, allowed: &Transitions) {
         "a sweep",
         "a program in the background",
         "a start under a limit",
+        "an ordered stop that goes on",
         "a start without resources",
         "a stop by shutdown",
         "a renewal under way",

@@ -1,6 +1,6 @@
 //! How a new worker takes over from a dead one: the order of things that `Engine::restore` asks for.
 
-use galaxyd::engine::{Engine, ExecError, Input, ProcessId, ProcessState};
+use galaxyd::engine::{Engine, ExecError, Input, ProcessId, ProcessState, Request};
 
 use crate::keeper::{Child, ToKeeper};
 use crate::watch::{Kept, promise};
@@ -28,6 +28,31 @@ impl World<'_> {
         self.worker = Some(Worker::new(engine));
         if self.take_over_children()? && self.turn(Turn::Resume)? {
             self.nothing_is_lost()?;
+            self.ordered_stops_go_on()?;
+        }
+        Ok(())
+    }
+
+    /// Asks for what is left of the ordered stops that were under way. Of those whom they had not stopped, each is
+    /// stopped, or waited for, or its turn comes.
+    fn ordered_stops_go_on(&mut self) -> Kept {
+        let Some(worker) = &self.worker else { return Ok(()) };
+        for processes in worker.engine.interrupted_stops() {
+            let request = Request::StopOrdered { processes: processes.clone() };
+            let id = self.next_request;
+            self.next_request += 1;
+            self.watch.asked(id, &request);
+            if !self.turn(Turn::Input(Input::Request { id, request }))? {
+                return Ok(());
+            }
+            let Some(worker) = &self.worker else { return Ok(()) };
+            let left = worker.engine.interrupted_stops().concat();
+            for process in processes {
+                let view = worker.engine.process(process);
+                let is_down = view.is_none_or(|view| view.state.is_stopped());
+                promise!(is_down || left.contains(&process), "{process:?} runs on, and nobody stops it any more");
+            }
+            self.watch.seen.saw("an ordered stop that goes on");
         }
         Ok(())
     }

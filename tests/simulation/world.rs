@@ -86,7 +86,7 @@ pub(crate) struct World<'a> {
     pub(crate) next_death: usize,
     /// The last death that came.
     pub(crate) struck: Option<Death>,
-    next_request: RequestId,
+    pub(crate) next_request: RequestId,
     pub(crate) told_to_end: bool,
     halted: Option<Mood>,
     pub(crate) watch: Watch<'a>,

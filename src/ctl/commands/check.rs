@@ -1,4 +1,4 @@
-//! `check [FILE] [--sarif] [--live]`
+//! `check [FILE] [--sarif] [--live] [--proxy FILE]...`
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::ctl::render::{Colour, Form, findings_json, findings_text};
 use crate::ctl::run::host;
 use crate::ctl::shell::{Flow, Shell};
 use crate::ctl::trouble::Trouble;
-use crate::galaxy::{self, Finding, Location, Other, Severity};
+use crate::galaxy::{self, Finding, Location, Other, Severity, Surroundings};
 
 /// The format that `--sarif` asks for; of the command line only.
 const SARIF: &str = "sarif";
@@ -21,9 +21,23 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     };
     let source = host();
     let mut loaded = config::load(&path, &overrides(shell), &source);
-    let live = if shell.session.live { live::processes(shell, &path)? } else { Some(Vec::new()) };
-    let Some(live) = live else { return Ok(Flow::Continue) };
-    let findings = galaxy::check_beside(&loaded, &source, &live);
+    let mut surroundings = Surroundings::default();
+    if !shell.session.beside.proxy.is_empty() {
+        match galaxy::read_proxy(&shell.session.beside.proxy, &source) {
+            Ok(proxy) => surroundings.proxy = Some(proxy),
+            Err(error) => {
+                shell.problem(format!("Error: {error}"), None);
+                shell.set_exit(ExitCode::Usage);
+                return Ok(Flow::Continue);
+            }
+        }
+    }
+    if shell.session.beside.live {
+        let Some(processes) = live::processes(shell, &path, &loaded)? else { return Ok(Flow::Continue) };
+        surroundings.processes = processes;
+        surroundings.databases = live::databases(shell, &loaded);
+    }
+    let findings = galaxy::check_beside(&loaded, &source, &surroundings);
     galaxy::refuse_twins(&mut loaded, Path::new(&source.current_dir()));
     let exit = exit(&loaded, &findings);
     if exit != ExitCode::Success {
@@ -49,7 +63,9 @@ fn exit(loaded: &Loaded, findings: &[Finding]) -> ExitCode {
     if loaded.problems.has_errors() {
         return ExitCode::Usage;
     }
-    match findings.iter().map(|finding| finding.rule.severity).min() {
+    let of_reader = loaded.problems.iter().filter_map(|problem| galaxy::rule(problem.rule?));
+    let rules = findings.iter().map(|finding| finding.rule).chain(of_reader);
+    match rules.map(|rule| rule.severity).min() {
         Some(Severity::Error) => ExitCode::Generic,
         Some(Severity::Warning) => ExitCode::Warned,
         Some(Severity::Advice) | None => ExitCode::Success,
@@ -69,6 +85,7 @@ fn sarif(loaded: &Loaded, findings: &[Finding]) -> String {
             config::Severity::Error => Severity::Error,
             config::Severity::Warning => Severity::Warning,
         },
+        rule: problem.rule,
         text: problem.message.clone(),
         place: problem.place.as_ref().map(|place| Location { file: place.file.clone(), line: place.line }),
     });

@@ -6,13 +6,16 @@ use crate::ctl::exit::ExitCode;
 use crate::ctl::render::Form;
 use crate::ctl::shell::{Flow, Shell};
 use crate::ctl::trouble::Trouble;
-use crate::galaxy::{RULES, Rule, rule};
+use crate::galaxy::{RULES, Rule, rule, unchecked};
 
 #[expect(clippy::unnecessary_wraps, reason = "commands share one signature")]
 pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     let wanted: Vec<&Rule> = if rest.is_empty() { RULES.iter().collect() } else { rule(rest).into_iter().collect() };
     let [first, others @ ..] = wanted.as_slice() else {
-        let text = format!("Error: {rest} is no rule; without a code all rules are listed");
+        let text = match unchecked(rest) {
+            Some(one) => format!("Error: {} ({}) is not checked: {}", one.code, one.title, one.reason),
+            None => format!("Error: {rest} is no rule; without a code all rules are listed"),
+        };
         shell.usage(&text, "explain", ExitCode::Usage);
         return Ok(Flow::Continue);
     };

@@ -54,6 +54,16 @@ pub struct Mapping {
 pub struct Destination {
     pub id: String,
     pub runner: String,
+    pub tags: Vec<String>,
+}
+
+/// How many jobs may run at once at a destination, all of them or those of one user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// `destination_total_concurrent_jobs`, for example.
+    pub kind: Word,
+    /// The id or a tag of destinations; `None`: it is about users alone.
+    pub destination: Option<String>,
 }
 
 /// A whole job configuration.
@@ -67,6 +77,9 @@ pub struct JobConf {
     pub default: Option<Word>,
     pub mappings: Vec<Mapping>,
     pub destinations: Vec<Destination>,
+    /// Where jobs go whose tool no mapping sends elsewhere.
+    pub default_destination: Option<String>,
+    pub limits: Vec<Limit>,
     /// It includes others (`XInclude`): what it does not name may stand there.
     pub is_partial: bool,
 }

@@ -4,7 +4,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::text::listed;
-use super::{Destination, Handler, JobConf, Mapping, Plugin, Word};
+use super::{Destination, Handler, JobConf, Limit, Mapping, Plugin, Word};
 
 /// Elements within elements deeper than this are refused; Galaxy's own files reach five.
 const DEPTH_MAX: usize = 64;
@@ -99,9 +99,15 @@ fn take(found: &mut JobConf, within: &[&str], name: &str, tag: &Tag) {
                 handler.plugins.extend(tag.get("id"));
             }
         }
-        ([_, "destinations"], "destination") => found
-            .destinations
-            .extend(tag.get("id").map(|id| Destination { id, runner: tag.get("runner").unwrap_or_default() })),
+        ([_], "destinations") => found.default_destination = tag.get("default"),
+        ([_, "destinations"], "destination") => {
+            let runner = tag.get("runner").unwrap_or_default();
+            found.destinations.extend(tag.get("id").map(|id| Destination { id, runner, tags: tag.list("tags") }));
+        }
+        ([_, "limits"], "limit") => {
+            let destination = tag.get("id").or_else(|| tag.get("tag"));
+            found.limits.extend(tag.word("type").map(|kind| Limit { kind, destination }));
+        }
         ([_, "tools"], "tool") => {
             let mapping = |tool| Mapping { tool, handler: tag.get("handler"), destination: tag.get("destination") };
             found.mappings.extend(tag.word("id").or_else(|| tag.word("class")).map(mapping));
@@ -127,11 +133,16 @@ mod tests {
         <handler id="handler2"/>
     </handlers>
     <destinations default="local">
-        <destination id="local" runner="local"/>
+        <destination id="local" runner="local" tags="big, near"/>
     </destinations>
     <tools>
         <tool id="test1" handler="special" destination="local"/>
     </tools>
+    <limits>
+        <limit type="registered_user_concurrent_jobs">2</limit>
+        <limit type="destination_total_concurrent_jobs" id="local">16</limit>
+        <limit type="destination_user_concurrent_jobs" tag="big">1</limit>
+    </limits>
 </job_conf>
 "#;
 
@@ -149,11 +160,17 @@ handling:
 execution:
   default: local
   environments:
-    local: {runner: local}
+    local: {runner: local, tags: [big, near]}
 tools:
 - id: test1
   handler: special
   environment: local
+limits:
+- {type: registered_user_concurrent_jobs, value: 2}
+- {type: destination_total_concurrent_jobs, id: local, value: 16}
+- type: destination_user_concurrent_jobs
+  tag: big
+  value: 1
 ";
 
     /// Everything but the lines.
@@ -161,6 +178,7 @@ tools:
         let words = found.assign.iter_mut().chain(&mut found.default);
         let words = words.chain(found.plugins.iter_mut().map(|plugin| &mut plugin.id));
         let words = words.chain(found.handlers.iter_mut().map(|handler| &mut handler.id));
+        let words = words.chain(found.limits.iter_mut().map(|limit| &mut limit.kind));
         words.chain(found.mappings.iter_mut().map(|mapping| &mut mapping.tool)).for_each(|word| word.line = 0);
         found
     }
@@ -171,6 +189,9 @@ tools:
         assert_eq!((xml.handlers[1].id.line, yaml.handlers[1].id.line), (11, 10));
         assert_eq!((xml.mappings[0].tool.line, yaml.mappings[0].tool.line), (17, 16));
         assert_eq!((xml.assign[0].line, yaml.assign[0].line), (7, 6));
+        assert_eq!((xml.limits[2].kind.line, yaml.limits[2].kind.line), (22, 22));
+        assert_eq!(xml.limits[1].destination.as_deref(), Some("local"));
+        assert_eq!((xml.default_destination.as_deref(), xml.destinations[0].tags.len()), (Some("local"), 2));
         assert_eq!(xml.handlers[0].tags, ["handlers", "special"]);
         assert_eq!(xml.handlers[0].plugins, ["slurm"]);
         assert!(xml.plugins[0].is_local() && !xml.plugins[1].is_local());

@@ -1,7 +1,7 @@
 //! `job_conf.yml`.
 
 use super::text::listed;
-use super::{Destination, Handler, JobConf, Mapping, Plugin, Word};
+use super::{Destination, Handler, JobConf, Limit, Mapping, Plugin, Word};
 use crate::yaml::{Entry, Node};
 
 pub(super) fn read(root: &Node) -> JobConf {
@@ -17,9 +17,12 @@ pub(super) fn read(root: &Node) -> JobConf {
         assign: handling.and_then(|handling| handling.get("assign")).map(words).unwrap_or_default(),
         default: handling.and_then(|handling| handling.get("default")).and_then(word),
         mappings: tools.iter().filter_map(mapping).collect(),
-        destinations: environments
-            .map(|entry| Destination { id: entry.key.text.clone(), runner: text(&entry.value, "runner") })
-            .collect(),
+        destinations: environments.map(destination).collect(),
+        default_destination: execution
+            .and_then(|execution| execution.get("default"))
+            .and_then(word)
+            .map(|word| word.text),
+        limits: root.get("limits").and_then(Node::items).unwrap_or_default().iter().filter_map(limit).collect(),
         is_partial: false,
     }
 }
@@ -51,12 +54,23 @@ fn words(node: &Node) -> Vec<Word> {
     }
 }
 
+fn list(node: &Node, name: &str) -> Vec<String> {
+    let items = node.get(name).map(words).unwrap_or_default();
+    items.into_iter().map(|word| word.text).collect()
+}
+
 fn handler(entry: &Entry) -> Handler {
-    let list = |name: &str| {
-        let items = entry.value.get(name).map(words).unwrap_or_default();
-        items.into_iter().map(|word| word.text).collect()
-    };
-    Handler { id: key(entry), tags: list("tags"), plugins: list("plugins") }
+    Handler { id: key(entry), tags: list(&entry.value, "tags"), plugins: list(&entry.value, "plugins") }
+}
+
+fn destination(entry: &Entry) -> Destination {
+    let (id, node) = (entry.key.text.clone(), &entry.value);
+    Destination { id, runner: text(node, "runner"), tags: list(node, "tags") }
+}
+
+fn limit(node: &Node) -> Option<Limit> {
+    let named = node.get("id").or_else(|| node.get("tag"));
+    Some(Limit { kind: node.get("type").and_then(word)?, destination: named.and_then(word).map(|word| word.text) })
 }
 
 fn mapping(node: &Node) -> Option<Mapping> {

@@ -29,6 +29,8 @@ pub(super) fn apply(deployment: &Deployment<'_>, findings: &mut Findings) {
         case.definitions(findings);
         case.processes(findings);
         case.mappings(findings);
+        case.untagged(findings);
+        case.limits(findings);
         case.methods(findings);
         case.schedulers(findings);
     }
@@ -153,6 +155,77 @@ impl Case<'_> {
             if !handler.plugins.is_empty() && !handler.plugins.contains(&runner.runner) {
                 let text = format!("{} runs by {}, which {wanted} does not load", mapping.tool.text, runner.runner);
                 findings.add("GX061", place, text);
+            }
+        }
+    }
+
+    /// The server names of the processes that take jobs of this handler's id or tag; `None`: of what nothing is mapped.
+    fn takers(&self, wanted: Option<&str>) -> BTreeSet<&str> {
+        let wanted = wanted.or(self.jobs.default.as_ref().map(|default| default.text.as_str()));
+        if let Some(own) = self.jobs.handlers.iter().find(|handler| Some(handler.id.text.as_str()) == wanted) {
+            return BTreeSet::from([own.id.text.as_str()]);
+        }
+        let tag = wanted.unwrap_or_default();
+        let takes = |program: &&&Program<'_>| {
+            let own = self.jobs.handlers.iter().find(|handler| handler.id.text == program.server_name());
+            let is_tagged = own.is_some_and(|own| {
+                if tag.is_empty() { own.tags.is_empty() } else { own.tags.iter().any(|known| known == tag) }
+            });
+            is_tagged || program.pools().into_iter().any(|pool| tag_of(pool) == Some(tag))
+        };
+        self.handlers.iter().filter(takes).map(|program| program.server_name()).collect()
+    }
+
+    /// Limits of destinations whose jobs several handlers run.
+    fn limits(&self, findings: &mut Findings) {
+        if self.jobs.is_partial {
+            return;
+        }
+        for limit in self.jobs.limits.iter().filter(|limit| limit.kind.text.starts_with("destination_")) {
+            let Some(named) = limit.destination.as_deref() else { continue };
+            let mut counting = BTreeSet::new();
+            for destination in &self.jobs.destinations {
+                let is_called = |name: &str| destination.id == name || destination.tags.iter().any(|tag| tag == name);
+                if !is_called(named) {
+                    continue;
+                }
+                if self.jobs.default_destination.as_deref().is_some_and(is_called) {
+                    counting.extend(self.takers(None));
+                }
+                let own = self.jobs.mappings.iter().filter(|one| one.destination.as_deref().is_some_and(is_called));
+                counting.extend(own.flat_map(|mapping| self.takers(mapping.handler.as_deref())));
+                counting.retain(|name| self.loads(name, &destination.runner));
+            }
+            if counting.len() > 1 {
+                let handlers = counting.into_iter().collect::<Vec<_>>().join(", ");
+                let text = format!("{} of {named} is counted by {handlers}, each for itself", limit.kind.text);
+                findings.add("GX062", Some(self.galaxy.jobs_line(limit.kind.line)), text);
+            }
+        }
+    }
+
+    /// Whether the handler of this name loads a runner.
+    fn loads(&self, name: &str, runner: &str) -> bool {
+        let own = self.jobs.handlers.iter().find(|handler| handler.id.text == name);
+        own.is_none_or(|own| own.plugins.is_empty() || own.plugins.iter().any(|plugin| plugin == runner))
+    }
+
+    /// Handlers without a tag that tools name, where others are there for everything else.
+    fn untagged(&self, findings: &mut Findings) {
+        if self.jobs.is_partial || self.jobs.default.is_some() {
+            return;
+        }
+        let named = |id: &str| self.jobs.mappings.iter().find(|mapping| mapping.handler.as_deref() == Some(id));
+        let everybodys = self.takers(None);
+        if everybodys.iter().all(|name| named(name).is_some()) {
+            return;
+        }
+        for handler in self.jobs.handlers.iter().filter(|handler| handler.tags.is_empty()) {
+            let id = handler.id.text.as_str();
+            if let Some(mapping) = named(id).filter(|_| everybodys.contains(id)) {
+                let text =
+                    format!("{} is mapped to {id}, which gets the jobs of unmapped tools too", mapping.tool.text);
+                findings.add("GX049", Some(self.galaxy.jobs_line(handler.id.line)), text);
             }
         }
     }

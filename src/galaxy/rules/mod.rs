@@ -4,15 +4,19 @@ mod files;
 mod jobs;
 mod live;
 mod names;
+mod proxy;
 mod services;
 mod signals;
 mod stopping;
+mod surroundings;
 mod table;
 mod trees;
+mod unchecked;
 mod uwsgi;
 
-pub use live::LiveProcess;
+pub use surroundings::{LiveDatabase, LiveProcess, Surroundings};
 pub use table::{RULES, Rule, rule};
+pub use unchecked::{UNCHECKED, Unchecked, unchecked};
 
 use super::deployment::Deployment;
 use super::finding::{Finding, Findings};
@@ -24,12 +28,12 @@ use crate::config::{Config, Loaded, Source};
 /// A rule is silent where what it asks for is not known: a file that cannot be read is no mistake of its own. A
 /// configuration with errors has no programs, so nothing is found.
 pub fn check(loaded: &Loaded, source: &dyn Source) -> Vec<Finding> {
-    check_beside(loaded, source, &[])
+    check_beside(loaded, source, &Surroundings::default())
 }
 
-/// The same beside the processes of the daemon that runs: what it tells of them, and what an update to this configuration
-/// would cost.
-pub fn check_beside(loaded: &Loaded, source: &dyn Source, live: &[LiveProcess]) -> Vec<Finding> {
+/// The same beside what else is known: what the daemon that runs tells of its processes and what an update to this
+/// configuration would cost, their databases, and the proxy in front.
+pub fn check_beside(loaded: &Loaded, source: &dyn Source, surroundings: &Surroundings) -> Vec<Finding> {
     let Some(config) = &loaded.config else { return Vec::new() };
     let deployment = Deployment::read(config, loaded, source);
     let mut findings = Findings::default();
@@ -45,7 +49,8 @@ pub fn check_beside(loaded: &Loaded, source: &dyn Source, live: &[LiveProcess]) 
     ] {
         apply(&deployment, &mut findings);
     }
-    live::apply(&deployment, live, &mut findings);
+    proxy::apply(&deployment, surroundings.proxy.as_ref(), &mut findings);
+    live::apply(&deployment, surroundings, source, &mut findings);
     findings.sorted()
 }
 

@@ -139,7 +139,7 @@ fn addresses(deployment: &Deployment<'_>, findings: &mut Findings) {
 }
 
 /// The address of the socket that the daemon gives to a program.
-fn given<'a>(program: &Program<'a>) -> Option<&'a str> {
+pub(super) fn given<'a>(program: &Program<'a>) -> Option<&'a str> {
     let socket = program.process.socket.as_ref().filter(|socket| socket.passing == Passing::Listen)?;
     Some(socket.url.strip_prefix("unix://").or(socket.url.strip_prefix("tcp://")).unwrap_or(&socket.url))
 }
@@ -161,7 +161,7 @@ fn unused(deployment: &Deployment<'_>, program: &Program<'_>, given: Option<&str
 }
 
 /// The addresses that a program opens itself, spelled alike.
-fn listening(program: &Program<'_>) -> Vec<String> {
+pub(super) fn listening(program: &Program<'_>) -> Vec<String> {
     let words = match program.role {
         Role::Gunicorn | Role::Reports if given(program).is_none() => program.invocation.options(&["-b", "--bind"]),
         Role::Uwsgi => {
@@ -184,7 +184,7 @@ fn listening(program: &Program<'_>) -> Vec<String> {
 }
 
 /// `localhost` is 127.0.0.1, and so is whatever binds all; `=0` and variables are none.
-fn address(text: &str) -> Option<String> {
+pub(super) fn address(text: &str) -> Option<String> {
     let text = text.strip_prefix("unix:").unwrap_or(text);
     if text.is_empty() || text.contains("$(") || text.starts_with('=') || text.starts_with("fd:") {
         return None;

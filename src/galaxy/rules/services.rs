@@ -6,9 +6,17 @@ use crate::config::{LogFile, ServerConfig, is_galaxy_yml};
 use crate::galaxy::deployment::{Deployment, Galaxy, Location, Program};
 use crate::galaxy::finding::Findings;
 use crate::galaxy::program::Role;
+use crate::yaml::Node;
 
 /// A longer path of a socket some libraries refuse, bytes.
 const SOCKET_PATH_MAX: usize = 103;
+
+/// Descriptors of a Galaxy process beside its connections: logs, queues, the files of the tools in hand. An estimate.
+const DESCRIPTORS_APART: i64 = 64;
+
+/// Galaxy's connections to its database where nothing is set. Source: Galaxy's configuration schema.
+const POOL_SIZE: i64 = 5;
+const POOL_OVERFLOW: i64 = 10;
 
 /// What Galaxy sends its tasks to.
 const QUEUES: &[&str] = &["celery", "galaxy.internal", "galaxy.external"];
@@ -27,6 +35,7 @@ pub(super) fn apply(deployment: &Deployment<'_>, findings: &mut Findings) {
         environment(deployment, program, findings);
     }
     leaks(deployment, findings);
+    descriptors(deployment, findings);
     for (index, galaxy) in deployment.galaxies.iter().enumerate() {
         celery(deployment, index, galaxy, findings);
         uploads(deployment, index, galaxy, findings);
@@ -110,6 +119,44 @@ fn leaks(deployment: &Deployment<'_>, findings: &mut Findings) {
         let place = place.map(|place| Location { file: place.file, line: place.line });
         findings.add("GX098", place, format!("[supervisord] gives every program {name}"));
     }
+}
+
+/// Programs that may have more open than `minfds` gives them.
+fn descriptors(deployment: &Deployment<'_>, findings: &mut Findings) {
+    let minfds = deployment.config.daemon.minfds;
+    for program in deployment.programs.iter().filter(|program| program.role.is_galaxy()) {
+        let Some(galaxy) = deployment.galaxy_of(program).filter(|galaxy| galaxy.settings.is_some()) else { continue };
+        let number = |name: &str, default| galaxy.setting(name).and_then(Node::integer).unwrap_or(default);
+        let database = number("database_engine_option_pool_size", POOL_SIZE)
+            + number("database_engine_option_max_overflow", POOL_OVERFLOW);
+        let at_once = connections(program);
+        let needed = DESCRIPTORS_APART + database.max(0) + at_once;
+        if minfds < needed {
+            let place = deployment.loaded.place("supervisord", Some("minfds"));
+            let place = place.map(|place| Location { file: place.file, line: place.line });
+            let text = format!(
+                "minfds is {minfds}; {} may have {database} connections to its database and {at_once} of clients",
+                program.shown()
+            );
+            findings.add("GX101", place, text);
+        }
+    }
+}
+
+/// How many clients one process of a web server serves at once, as far as its command and its file tell.
+fn connections(program: &Program<'_>) -> i64 {
+    let words = match program.role {
+        Role::Gunicorn => {
+            vec![program.invocation.option(&["--threads"]), program.invocation.option(&["--worker-connections"])]
+        }
+        role if role.is_uwsgi() => {
+            let value =
+                |name| program.options().and_then(|options| options.last(name)).map(|option| option.value.as_str());
+            ["threads", "async", "gevent"].map(value).to_vec()
+        }
+        _ => Vec::new(),
+    };
+    words.into_iter().flatten().filter_map(|word| word.parse::<i64>().ok()).max().unwrap_or_default().max(0)
 }
 
 /// Users and the virtual environment.

@@ -1,5 +1,6 @@
 //! Stop and start times.
 
+use crate::config::is_galaxy_yml;
 use crate::engine::AutoRestart;
 use crate::galaxy::deployment::{Deployment, Galaxy, Program};
 use crate::galaxy::finding::Findings;
@@ -26,7 +27,10 @@ pub(super) fn apply(deployment: &Deployment<'_>, findings: &mut Findings) {
         }
         match program.role {
             Role::Uwsgi | Role::Zergling => uwsgi(deployment, program, is_given, findings),
-            Role::Handler => handler(deployment, program, is_given, findings),
+            Role::Handler => {
+                handler(deployment, program, is_given, findings);
+                local_jobs(deployment, program, findings);
+            }
             Role::Gunicorn if !program.has_own_file() => gunicorn(deployment, program, is_given, findings),
             Role::CeleryWorker => celery(deployment, program, findings),
             _ => {}
@@ -110,6 +114,24 @@ fn handler(deployment: &Deployment<'_>, program: &Program<'_>, is_given: bool, f
         let text = format!("{} has stopwaitsecs = {seconds}, its threads may take {most} seconds", program.shown());
         findings.add("GX004", place(), text);
     }
+}
+
+/// `killasgroup` of a handler whose jobs have groups of their own. Of a galaxy.yml nobody chooses it.
+fn local_jobs(deployment: &Deployment<'_>, program: &Program<'_>, findings: &mut Findings) {
+    if !program.process.killasgroup || program.process.extras.killtree || !runs_local_jobs(deployment, program) {
+        return;
+    }
+    let place = deployment.place(program, "killasgroup");
+    if !place.as_ref().is_some_and(|place| is_galaxy_yml(&place.file)) {
+        let text = format!("{} runs local jobs, each in a process group of its own", program.shown());
+        findings.add("GX030", place, text);
+    }
+}
+
+/// Whether a handler loads the runner whose jobs are its children.
+pub(super) fn runs_local_jobs(deployment: &Deployment<'_>, program: &Program<'_>) -> bool {
+    let jobs = deployment.galaxy_of(program).and_then(|galaxy| galaxy.jobs.as_ref());
+    jobs.is_some_and(|jobs| loaded_by(program, jobs).into_iter().any(Plugin::is_local))
 }
 
 /// The plugins that a handler loads.

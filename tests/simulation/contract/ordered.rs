@@ -2,6 +2,7 @@
 
 use galaxyd::engine::{Input, Request};
 
+use super::recovery::successor;
 use crate::stage::{Stage, TERMINATED, auto, group, results, three};
 
 #[test]
@@ -56,4 +57,37 @@ fn a_client_that_goes_away_leaves_the_later_ranks_running() {
     stage.tell(Input::Forget { id });
     stage.exit(a, TERMINATED);
     assert!(stage.killed().is_empty());
+    assert!(stage.engine.interrupted_stops().is_empty(), "a successor leaves them alone, too");
+}
+
+#[test]
+fn who_was_told_before_is_waited_for() {
+    let (mut stage, [a, b, c]) = three();
+    stage.stop(galaxyd::engine::Target::One(a), false);
+    stage.request(Request::StopOrdered { processes: vec![a, b, c] });
+    assert!(stage.killed().is_empty());
+    stage.exit(a, TERMINATED);
+    assert_eq!(stage.killed(), ["b"]);
+}
+
+#[test]
+fn a_new_worker_goes_on_where_the_former_one_was() {
+    for is_told in [true, false] {
+        let (mut stage, [a, b, c]) = three();
+        stage.request(Request::StopOrdered { processes: vec![a, b, c] });
+        stage.exit(a, TERMINATED);
+        let spec = stage.engine.spec("g").expect("the group of the three");
+        stage.engine = successor(&stage, galaxyd::engine::Mood::Running, spec);
+        let (now, mut effects) = (stage.now(), Vec::new());
+        let last = if is_told { crate::stage::SIGTERM } else { 0 };
+        stage.engine.resume_signalled(now, b, last, &mut effects);
+        stage.engine.resume(now, &mut effects);
+        assert_eq!(stage.engine.interrupted_stops(), [vec![b, c]]);
+        stage.request(Request::StopOrdered { processes: vec![b, c] });
+        assert!(stage.killed().is_empty(), "b was told before, or when its child was taken over");
+        stage.exit(b, TERMINATED);
+        assert_eq!(stage.killed(), ["c"]);
+        stage.exit(c, TERMINATED);
+        assert!(stage.engine.interrupted_stops().is_empty());
+    }
 }

@@ -91,6 +91,24 @@ fn a_limit_lets_through_what_is_spread_out() {
 }
 
 #[test]
+fn a_limit_is_judged_for_the_time_at_which_the_next_start_would_come() {
+    // Each of these would be the second in ten seconds if it came at once, and comes after twenty.
+    let limit = Some(Limit { starts: 1, window: Duration::from_secs(10) });
+    let twenty = Duration::from_secs(20);
+    let delay = Some(Delay { first: twenty, ceiling: twenty, ..DELAY });
+    let (mut stage, process) = Stage::with_one(restarting(Restarts { limit, delay, ..Restarts::default() }));
+    assert_eq!(waits(&mut stage, process, millis(2000), 5), [20; 5]);
+    let restarts = Restarts { limit, delay, ..Restarts::default() };
+    let (mut stage, process) =
+        Stage::with_one(Policy { restarts, startretries: UNLIMITED, autostart: true, ..policy() });
+    for _ in 0..5 {
+        stage.not_forked(process);
+        assert_eq!(stage.announced(), [P::Backoff]);
+        stage.wait_for_deadline();
+    }
+}
+
+#[test]
 fn want_of_resources_counts_where_that_is_wanted() {
     let restarts = Restarts { counts_want: true, ..Restarts::default() };
     let (mut stage, process) = Stage::with_one(Policy { startretries: 1, autostart: true, restarts, ..policy() });

@@ -5,7 +5,7 @@ use galaxyd::engine::{AutoRestart, Effect, Engine, GroupSpec, Input, Mood, Proce
 use crate::stage::{SIGHUP, SIGKILL, SIGTERM, Stage, TERMINATED, auto, group, millis, policy, running, three};
 
 /// The engine of a new worker, from what the old one journalled.
-fn successor(stage: &Stage, mood: Mood, spec: GroupSpec) -> Engine {
+pub(super) fn successor(stage: &Stage, mood: Mood, spec: GroupSpec) -> Engine {
     let members = stage.engine.group_members(&spec.name).expect("the group exists");
     let records = members.iter().filter_map(|process| stage.engine.record(*process)).collect();
     Engine::restore(mood, vec![(spec, records)], stage.engine.next_id())
