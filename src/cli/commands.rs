@@ -422,8 +422,8 @@ pub const COMMANDS: &[CommandLine] = &[
         forms: &[
             (
                 "scale <group>:<program> <n>",
-                "Write n to the program's numprocs_file and update: more start at once, fewer only when those with the highest \
-                 numbers own no job of Galaxy's any more",
+                "Write n to the program's numprocs_file (of galaxy.yml: processes_file) and update: more start at once, fewer \
+                 only when those with the highest numbers own no job of Galaxy's any more",
             ),
             ("scale --deadline=<time> ...", "Wait for that at most so long, such as 90 or 10m; then change nothing"),
         ],

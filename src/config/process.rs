@@ -3,16 +3,15 @@
 //! Values are read in Supervisor's order, so that the first error is the one it would give.
 //! Source: Supervisor 4.3.0, `options.py`, `_processes_from_section()`.
 
-use std::path::Path;
-
 use indexmap::IndexMap;
 
 use super::dependencies;
 use super::expansion::Scope;
 use super::extra;
 use super::listening;
-use super::lookup::{Complaint, Lookup};
+use super::lookup::Complaint;
 use super::model::{Extras, LogConfig, LogFile, ProcessConfig, User};
+use super::numprocs;
 use super::outside;
 use super::percent::{self, Datum};
 use super::problem::Problem;
@@ -21,12 +20,8 @@ use super::reader::{Level, Place, Reader, Reported};
 use super::ready;
 use super::rollout;
 use super::schema::SectionKind;
-use super::source::ReadError;
 use super::value;
 use crate::engine::AutoRestart;
-
-/// More processes than this are refused for one section.
-pub const NUMPROCS_MAX: i64 = 10_000;
 
 /// SIGTERM's number on Linux, the default stop signal.
 const SIGTERM: i32 = 15;
@@ -153,44 +148,18 @@ fn common(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -> Common {
 /// `numprocs`, and the file whose number stands over it, which is told. Without the file the configuration's number counts.
 fn count(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -> (i64, Option<String>) {
     const KEY: &str = "numprocs_file";
-    let written = reader.typed(place, "numprocs", scope, bearable).unwrap_or(1);
-    let found = reader.typed(place, KEY, scope, |text, lookup| Ok((text.to_owned(), number_in(text, lookup)?)));
+    let written = reader.typed(place, "numprocs", scope, |text, _| numprocs::bearable(text)).unwrap_or(1);
+    let found = reader
+        .typed(place, KEY, scope, |text, lookup| Ok((text.to_owned(), numprocs::number_in(text, lookup.source)?)));
     let Some((file, number)) = found else { return (written, None) };
     match number {
         Some(number) if number != written => {
-            let text = format!("{file} says {number} processes, which stands over numprocs={written}");
-            let help = "galaxyctl scale wrote it; without the file numprocs counts";
+            let (text, help) = numprocs::overruled(&file, number, "numprocs", written);
             reader.report(place, KEY, Problem::own_warning(text).help(help));
             (number, Some(file))
         }
         _ => (written, Some(file)),
     }
-}
-
-/// The number that stands in a file; `None` without the file.
-fn number_in(file: &str, lookup: &Lookup<'_>) -> Result<Option<i64>, Complaint> {
-    const HELP: &str = "name a file with one number in it, such as `galaxyctl scale` writes";
-    let wrong = |why: &str| Complaint::new(format!("'{file}' says no number of processes: {why}"), HELP);
-    if !file.starts_with('/') {
-        return Err(Complaint::new(format!("'{file}' is not an absolute path"), HELP));
-    }
-    let bytes = match lookup.source.read(Path::new(file)) {
-        Ok(bytes) => bytes,
-        Err(ReadError::Missing) => return Ok(None),
-        Err(error) => return Err(wrong(&error.to_string())),
-    };
-    let text = String::from_utf8(bytes).map_err(|_| wrong("it is no text"))?;
-    let number = bearable(text.trim(), lookup).map_err(|complaint| wrong(&complaint.text))?;
-    if number < 0 { Err(wrong("it is below zero")) } else { Ok(Some(number)) }
-}
-
-fn bearable(text: &str, _: &Lookup<'_>) -> Result<i64, Complaint> {
-    let number = value::integer(text)?;
-    if number > NUMPROCS_MAX {
-        let text = format!("{number} processes are more than the {NUMPROCS_MAX} that one section may have");
-        return Err(Complaint::new(text, "divide the program into several sections"));
-    }
-    Ok(number)
 }
 
 fn channel(

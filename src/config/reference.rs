@@ -199,10 +199,10 @@ numprocs = 2
 numprocs_file = /var/lib/galaxyd/handler.numprocs
 ```
 
-**`killtree`.** What a main process leaves behind is found among the orphans that the daemon adopts: those of its process group, and those whose
-environment names the program (`SUPERVISOR_PROCESS_NAME`, `SUPERVISOR_GROUP_NAME`, `SUPERVISOR_SERVER_URL`), with all their descendants. Where
+**`killtree`.** What a main process leaves behind is found among the orphans that the daemon adopts: those of its process group, those that have
+its standard input, output or error still, and those whose environment names the program (`SUPERVISOR_PROCESS_NAME`, `SUPERVISOR_GROUP_NAME`, `SUPERVISOR_SERVER_URL`), with all their descendants. Where
 programs have cgroups of their own, everybody in there is found as well, and SIGKILL reaches them all at once (`cgroup.kill`, Linux 5.14). Without
-cgroups, a process that left the group *and* changed its environment (`sudo`, `env -i`), or whose environment the daemon may not read
+cgroups, a process that left the group, has other standard descriptors *and* changed its environment (`sudo`, `env -i`), or into which the daemon may not look
 (another account, in a container without CAP_SYS_PTRACE), is not found. Without the key such processes are left alone and named in the
 activity log and by `galaxyctl why`. Programs that start jobs which are to outlive them (Galaxy's handlers with the local runner) must not have the
 key.

@@ -127,6 +127,7 @@ mod tests {
         let services = services.iter().map(|(name, processes)| GalaxyService {
             name: (*name).to_owned(),
             processes: processes.iter().map(ToString::to_string).collect(),
+            count: None,
         });
         GalaxyInstance {
             instance_name: name.to_owned(),

@@ -27,6 +27,7 @@ mod operations;
 mod prompt;
 mod render;
 mod run;
+mod scalable;
 mod selection;
 mod settings;
 mod shell;

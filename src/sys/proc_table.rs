@@ -137,6 +137,16 @@ pub fn environment(pid: i32) -> Option<Vec<u8>> {
     read(&format!("/proc/{pid}/environ"))
 }
 
+/// The inodes of the pipes that are its standard input, output and error; those that may not be seen are left out.
+#[must_use]
+pub fn standard_pipes(pid: i32) -> Vec<u64> {
+    let inode = |number: u8| {
+        let target = fs::read_link(format!("/proc/{pid}/fd/{number}")).ok()?;
+        target.to_str()?.strip_prefix("pipe:[")?.strip_suffix(']')?.parse().ok()
+    };
+    (0..3).filter_map(inode).collect()
+}
+
 /// The function of the kernel in which it sleeps; `None` if it does not, or that is not told.
 #[must_use]
 pub fn waits_in(pid: i32) -> Option<String> {

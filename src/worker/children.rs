@@ -24,6 +24,8 @@ pub(super) struct Child {
     pub(super) process: ProcessId,
     pub(super) pid: Pid,
     stdin: Stdin,
+    /// The inodes of its standard pipes: who has one of them comes from this child.
+    pipes: Vec<u64>,
     /// Channels whose last bytes are not in their log yet.
     open: Vec<Channel>,
     /// The last signal that we sent to it.
@@ -85,6 +87,7 @@ impl Child {
             process,
             pid,
             stdin: stdin.map_or(Stdin::None, Stdin::Idle),
+            pipes: Vec::new(),
             open,
             sent: None,
             tallies: Default::default(),
@@ -98,6 +101,11 @@ impl Child {
     /// Sends through `outbox` from now on.
     pub(super) fn with_outbox(self, outbox: Outbox) -> Child {
         Child { stdin: Stdin::Outbox(outbox), ..self }
+    }
+
+    /// Knows its standard pipes by these inodes.
+    pub(super) fn with_pipes(self, pipes: Vec<u64>) -> Child {
+        Child { pipes, ..self }
     }
 
     fn tally(&self, channel: Channel) -> &Tally {
@@ -231,6 +239,12 @@ impl Children {
     pub(super) fn last_signal(&self, process: ProcessId, pid: Pid) -> Option<i32> {
         let child = self.by_id.get(self.by_process.get(&process)?)?;
         child.sent.filter(|_| child.pid == pid)
+    }
+
+    /// The inodes of the standard pipes of this child of a process; none if it is forgotten.
+    pub(super) fn pipes(&self, process: ProcessId, pid: Pid) -> Vec<u64> {
+        let child = self.by_process.get(&process).and_then(|id| self.by_id.get(id));
+        child.filter(|child| child.pid == pid).map(|child| child.pipes.clone()).unwrap_or_default()
     }
 
     /// A signal stopped it.

@@ -9,8 +9,8 @@ use crate::engine::{Channel, ExecError, Input, Mood, Pid, ProcessId, ProcessView
 use crate::events;
 use crate::keeper::{Ended, FromKeeper, Stage, ToKeeper};
 use crate::logs::{Command, Level, SourceId, log};
-use crate::sys::errno;
 use crate::sys::signals::Received;
+use crate::sys::{errno, pipe};
 
 impl Worker {
     pub(super) fn on_keeper(&mut self, message: &FromKeeper, mut descriptors: Vec<OwnedFd>) {
@@ -66,6 +66,7 @@ impl Worker {
         [has_stdin, has_stderr]: [bool; 2],
         descriptors: Vec<OwnedFd>,
     ) {
+        let pipes = descriptors.iter().filter_map(|end| pipe::inode(end).ok()).collect();
         let mut descriptors = descriptors.into_iter();
         let stdin = if has_stdin { descriptors.next() } else { None };
         let stdout = descriptors.next();
@@ -79,7 +80,7 @@ impl Worker {
             },
             stdin => Child::new(process, pid, stdin, open),
         };
-        self.children.insert(id, child);
+        self.children.insert(id, child.with_pipes(pipes));
         self.hear(events::Input::Born { process, child: id, pid });
         for (channel, pipe) in outputs {
             if let Some(pipe) = pipe {

@@ -99,6 +99,7 @@ impl Worker {
         let view = self.engine.process(process)?;
         let config = self.process_config(process)?;
         let mut traces = Traces::new(pid, view.group, config, self.heritage.serverurl.as_deref());
+        traces.pipes = self.children.pipes(process, pid);
         traces.cgroup = cgroup;
         Some(traces)
     }

@@ -1,8 +1,9 @@
 //! Who outlived a program: the processes that its main process left behind.
 //!
 //! The keeper is a child subreaper, so whatever a program leaves behind becomes the keeper's child, with its own
-//! descendants below it. Of these orphans a program's are those of its process group, and those whose environment names it.
-//! Where the program had a cgroup of its own, everybody in there is one of its own as well, whatever else became of them.
+//! descendants below it. Of these orphans a program's are those of its process group, those that still have one of its
+//! standard pipes (Galaxy's local jobs have a group of their own and no variable of their handler's, but its standard input),
+//! and those whose environment names it. Where the program had a cgroup of its own, everybody in there is one of its own as well, whatever else became of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ pub(super) struct Traces {
     pub(super) pid: Pid,
     /// `NAME=VALUE`; all of them are in the environment.
     marks: Vec<Vec<u8>>,
+    /// The inodes of its standard pipes, which no other run has.
+    pub(super) pipes: Vec<u64>,
     /// Of this run; it may be gone.
     pub(super) cgroup: Option<PathBuf>,
 }
@@ -49,7 +52,7 @@ impl Traces {
             let value = process.environment.get(name).map(String::as_str).or(own)?;
             Some(format!("{name}={value}").into_bytes())
         };
-        Traces { pid, marks: marks.into_iter().filter_map(value).collect(), cgroup: None }
+        Traces { pid, marks: marks.into_iter().filter_map(value).collect(), pipes: Vec::new(), cgroup: None }
     }
 
     fn are_in(&self, environment: &[u8]) -> bool {
@@ -73,7 +76,8 @@ pub(super) struct Household {
 ///
 /// /proc or a cgroup cannot be read.
 pub(super) fn survey(household: &Household, wanted: &[Traces]) -> std::io::Result<Vec<Vec<Identity>>> {
-    let mut found = attribute(&proc_table::all()?, household, wanted, proc_table::environment);
+    let tokens = Tokens { environment: proc_table::environment, pipes: proc_table::standard_pipes };
+    let mut found = attribute(&proc_table::all()?, household, wanted, &tokens);
     for (one, list) in wanted.iter().zip(&mut found) {
         let Some(cgroup) = &one.cgroup else { continue };
         for pid in cgroup::members(cgroup)? {
@@ -93,11 +97,17 @@ pub(super) fn describe(identity: Identity) -> Option<Survivor> {
     (proc_table::one(identity.pid).ok()??.identity == identity).then_some(Survivor { identity, command })
 }
 
+/// What a process has from the program that it comes from.
+struct Tokens<E, P> {
+    environment: E,
+    pipes: P,
+}
+
 fn attribute(
     table: &[Entry],
     household: &Household,
     wanted: &[Traces],
-    environment: impl Fn(Pid) -> Option<Vec<u8>>,
+    Tokens { environment, pipes }: &Tokens<impl Fn(Pid) -> Option<Vec<u8>>, impl Fn(Pid) -> Vec<u64>>,
 ) -> Vec<Vec<Identity>> {
     let mut found = vec![Vec::new(); wanted.len()];
     let mut children: BTreeMap<Pid, Vec<&Entry>> = BTreeMap::new();
@@ -117,13 +127,19 @@ fn attribute(
     for orphan in &orphans {
         // A number is not given out again while a group has it: where the leader is back, it is somebody else.
         let by_group = wanted.iter().position(|one| one.pid == orphan.group && !pids.contains(&one.pid));
+        let by_pipe = || {
+            let pipes = pipes(orphan.identity.pid);
+            wanted.iter().position(|one| one.pipes.iter().any(|pipe| pipes.contains(pipe)))
+        };
         let mut by_mark = || {
             let marks = environment(orphan.identity.pid)?;
             let (place, one) = wanted.iter().enumerate().find(|(_, one)| one.are_in(&marks))?;
             let successor = *successors.entry(place).or_insert_with(|| began(one));
             successor.is_none_or(|began| orphan.identity.start < began).then_some(place)
         };
-        let Some(list) = by_group.or_else(&mut by_mark).and_then(|place| found.get_mut(place)) else { continue };
+        let Some(list) = by_group.or_else(by_pipe).or_else(&mut by_mark).and_then(|place| found.get_mut(place)) else {
+            continue;
+        };
         let mut next = vec![*orphan];
         while let Some(entry) = next.pop() {
             list.push(entry.identity);
@@ -170,8 +186,15 @@ mod tests {
     }
 
     fn found(table: &[Entry], environment: impl Fn(Pid) -> Option<Vec<u8>>) -> Vec<Vec<Pid>> {
-        let wanted = [traces(30, "a"), traces(40, "b")];
-        let lists = attribute(table, &household(), &wanted, environment);
+        found_by(table, &Tokens { environment, pipes: |_| Vec::new() })
+    }
+
+    fn found_by(
+        table: &[Entry],
+        tokens: &Tokens<impl Fn(Pid) -> Option<Vec<u8>>, impl Fn(Pid) -> Vec<u64>>,
+    ) -> Vec<Vec<Pid>> {
+        let wanted = [traces(30, "a"), Traces { pipes: vec![7, 8], ..traces(40, "b") }];
+        let lists = attribute(table, &household(), &wanted, tokens);
         lists.iter().map(|list| list.iter().map(|identity| identity.pid).collect()).collect()
     }
 
@@ -199,6 +222,13 @@ mod tests {
             assert_eq!(found(&table, |_| environment(&other)), [vec![0; 0], vec![]], "{other}");
         }
         assert_eq!(found(&table, |_| None), [vec![0; 0], vec![]]);
+    }
+
+    #[test]
+    fn those_who_left_the_group_and_kept_no_variable_are_known_by_their_pipes() {
+        let table = [entry(50, KEEPER, 50), entry(51, 50, 51), entry(52, KEEPER, 52), entry(53, 1, 53)];
+        let tokens = Tokens { environment: |_| None, pipes: |pid| if pid == 52 { vec![9] } else { vec![3, 8] } };
+        assert_eq!(found_by(&table, &tokens), [vec![], vec![50, 51]]);
     }
 
     #[test]

@@ -6,8 +6,14 @@
 mod cases;
 mod daemon;
 mod differential;
+#[path = "../promises/galaxy_database.rs"]
+#[expect(dead_code, reason = "the fixture is shared")]
+mod galaxy_database;
 #[path = "../fixture/notice.rs"]
 mod notice;
+#[path = "../galaxy/postgres.rs"]
+mod postgres;
+mod scale;
 #[path = "../fixture/venv.rs"]
 #[expect(dead_code, reason = "the fixture is shared")]
 mod venv;

@@ -87,11 +87,11 @@ fn is_in(pid: i32, room: &Path) -> bool {
     fs::read_to_string(room.join("cgroup.procs")).unwrap().lines().any(|line| line == pid.to_string())
 }
 
-/// Leaves somebody behind who gave up session, group, environment and parent, and who is deaf to TERM if asked to be.
+/// Leaves somebody behind who gave up session, group, environment, standard descriptors and parent, and who is deaf to TERM if asked to be.
 const HIDE: &str = r#"
 here=$1
 /usr/bin/env -i /usr/bin/setsid /bin/sh -c '(/bin/sh -c "$1
-echo \$\$ > $0/hidden.pid; while :; do /bin/sleep 0.1; done" &)' "$here" "$2"
+echo \$\$ > $0/hidden.pid; while :; do /bin/sleep 0.1; done" &)' "$here" "$2" < /dev/null > /dev/null 2>&1
 exec sleep 1011
 "#;
 

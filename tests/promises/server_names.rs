@@ -11,10 +11,13 @@ use crate::left_behind::{Leftover, lives, pid_in};
 use crate::subject::Subject;
 use crate::wait::until_true;
 
-/// What `galaxy-main` does for as long as nobody asks it anything; a job of its own runs in a group of its own.
+/// What `galaxy-main` does for as long as nobody asks it anything; a job of its own runs as Galaxy's local jobs do: in a group
+/// of its own, with an environment of its own, and its output in files.
 const HANDLER: &str = "import os, subprocess, sys, time\n\
     if 'job' in sys.argv:\n    \
-        job = subprocess.Popen(['sleep', '1234'], preexec_fn=os.setpgrp)\n    \
+        out = open(os.devnull, 'w')\n    \
+        env = {'PATH': os.environ['PATH']}\n    \
+        job = subprocess.Popen(['sleep', '1234'], preexec_fn=os.setpgrp, env=env, stdout=out, stderr=out)\n    \
         open('job.pid', 'w').write(str(job.pid) + '\\n')\n\
     time.sleep(1000)\n";
 
@@ -26,7 +29,8 @@ fn program(name: &str, keys: &str) -> String {
 }
 
 fn folder(sections: &str) -> Daemon {
-    let daemon = Daemon::folder(Subject::GALAXYD, sections);
+    // Without a cgroup: there nothing is overlooked anyway.
+    let daemon = Daemon::folder_with(Subject::GALAXYD, "cgroup=none", "", sections);
     fs::write(daemon.path("galaxy-main"), HANDLER).unwrap();
     fs::write(daemon.path("galaxy.yml"), "galaxy: {}\n").unwrap();
     daemon

@@ -4,10 +4,11 @@ use super::command::CommandLine;
 use super::job_config::StaticHandler;
 use super::keys::HANDLER;
 use super::reading::Reading;
-use super::service::{Member, Service, StopGoesTo, Workshop};
+use super::service::{Count, Member, Service, StopGoesTo, Workshop};
 use super::settings::{Section, Sourced, Variables};
 use super::stop_time;
-use crate::config::process::NUMPROCS_MAX;
+use crate::config::numprocs::{self, NUMPROCS_MAX};
+use crate::config::path;
 use crate::config::span::Span;
 
 const KIND: &str = "standalone";
@@ -42,7 +43,7 @@ pub(super) fn static_handlers(reading: &mut Reading<'_>, shop: &Workshop<'_>) ->
             server_name: Some(name),
             ready: None,
         };
-        Service { kind: KIND, name: id.clone(), span: *span, members: vec![member] }
+        Service { kind: KIND, name: id.clone(), span: *span, members: vec![member], count: None }
     });
     made.collect()
 }
@@ -112,28 +113,24 @@ pub(super) fn webless(reading: &mut Reading<'_>, shop: &Workshop<'_>, count: i64
         let name = format!("handler{number}");
         let server_name = Sourced::said(name.clone(), span, "number of the strategy");
         let members = vec![member_of(reading, shop, &section, server_name, &pools)];
-        Service { kind: KIND, name, span, members }
+        Service { kind: KIND, name, span, members, count: None }
     });
     made.collect()
 }
 
 fn entry(reading: &mut Reading<'_>, shop: &Workshop<'_>, name: &str, section: &Section, span: Span) -> Vec<Service> {
-    let count = section.int("processes");
-    if count.value > NUMPROCS_MAX {
-        let text = format!("{} processes are more than the {NUMPROCS_MAX} that one entry may have", count.value);
-        reading.error(count.span, &section.path, "processes", text, "divide it into several entries");
-        return Vec::new();
-    }
+    let Some((number, count)) = count(reading, shop, name, section) else { return Vec::new() };
     let template = section.optional_text("name_template");
     // A single handler whose name is a number's already has its name.
-    if template.is_none() && count.value == 1 && name.ends_with(|last: char| last.is_ascii_digit()) {
+    let is_alone = number == 1 && count.file.is_none();
+    if template.is_none() && is_alone && name.ends_with(|last: char| last.is_ascii_digit()) {
         let name_of = Sourced::said(name.to_owned(), span, "the entry's name");
         let members = vec![member(reading, shop, section, name_of)];
-        return vec![Service { kind: KIND, name: name.to_owned(), span, members }];
+        return vec![Service { kind: KIND, name: name.to_owned(), span, members, count: Some(count) }];
     }
     let pattern = template.as_ref().map_or(NAME_TEMPLATE, |template| template.value.trim());
     let mut members = Vec::new();
-    for number in 0..count.value {
+    for number in 0..number {
         let Some(text) = expanded(pattern, name, number, &shop.instance.name.value) else {
             let at = template.as_ref().map_or(span, |template| template.span);
             let help = "use {name}, {process}, {process:02d} and {instance_name}; write {{ for a brace";
@@ -148,13 +145,44 @@ fn entry(reading: &mut Reading<'_>, shop: &Workshop<'_>, name: &str, section: &S
         return Vec::new();
     }
     if shop.instance.uses_service_instances() {
-        return vec![Service { kind: KIND, name: name.to_owned(), span, members }];
+        return vec![Service { kind: KIND, name: name.to_owned(), span, members, count: Some(count) }];
     }
     let alone = members.into_iter().map(|member| {
         let name = member.server_name.as_ref().map_or_else(|| name.to_owned(), |name| name.value.clone());
-        Service { kind: KIND, name, span, members: vec![member] }
+        Service { kind: KIND, name, span, members: vec![member], count: Some(count.clone()) }
     });
     alone.collect()
+}
+
+/// How many processes an entry has, and what says so. `None`: no such number, which was told.
+fn count(reading: &mut Reading<'_>, shop: &Workshop<'_>, name: &str, section: &Section) -> Option<(i64, Count)> {
+    const FILE: &str = "processes_file";
+    let written = section.int("processes");
+    if written.value > NUMPROCS_MAX {
+        let text = format!("{} processes are more than the {NUMPROCS_MAX} that one entry may have", written.value);
+        reading.error(written.span, &section.path, "processes", text, "divide it into several entries");
+        return None;
+    }
+    let absolute = |file: &String| path::normalize(&path::join(&shop.instance.directory.value, file));
+    let file = section.optional_text(FILE).map(|file| file.map(absolute));
+    let mut number = written.value;
+    if let Some(file) = &file {
+        match numprocs::number_in(&file.value, reading.source) {
+            Ok(Some(other)) if other != number => {
+                let (text, help) = numprocs::overruled(&file.value, other, "processes", number);
+                reading.warn(file.span, &section.path, FILE, text, help);
+                number = other;
+            }
+            Ok(_) => {}
+            Err(complaint) => {
+                let help = complaint.help.unwrap_or_default();
+                reading.error(file.span, &section.path, FILE, complaint.text, help);
+            }
+        }
+    }
+    let file = file.map(|file| file.value);
+    let shares_service = shop.instance.uses_service_instances();
+    Some((number, Count { entry: name.to_owned(), span: written.span, shares_service, file }))
 }
 
 fn member(reading: &Reading<'_>, shop: &Workshop<'_>, section: &Section, server_name: Sourced<String>) -> Member {

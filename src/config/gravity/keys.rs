@@ -1,4 +1,4 @@
-//! Every key of the `gravity:` section, once. Source: Gravity 1.2.4, `settings.py`; `celery` as a list and `sse_monitor` are ours.
+//! Every key of the `gravity:` section, once. Source: Gravity 1.2.4, `settings.py`; `celery` as a list, `sse_monitor` and `processes_file` are ours.
 
 /// What a value must look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,6 +180,7 @@ pub(super) const SSE_MONITOR: &[Key] =
 /// Of one entry of `handlers:`.
 pub(super) const HANDLER: &[Key] = &[
     key("processes", K::Int(0), P::Int(1)),
+    key("processes_file", K::Text, P::Null),
     key("pools", K::Texts, P::Null),
     key("name_template", K::Text, P::Null),
     UMASK,

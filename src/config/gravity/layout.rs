@@ -173,7 +173,7 @@ impl<'l, 'r> Layout<'l, 'r> {
             let programs: Vec<String> = names.into_iter().map(|names| names.program).collect();
             if shows_names {
                 members.extend(programs);
-            } else if programs.len() > 1 {
+            } else if service.is_numbered() && !programs.is_empty() {
                 self.group(&service.name, &programs, service.span, "one service, several processes");
             }
         }
@@ -278,7 +278,7 @@ struct Names {
 
 impl Names {
     fn new(instance: &Instance, service: &Service, number: usize, shows_names: bool) -> Self {
-        let is_numbered = service.members.len() > 1;
+        let is_numbered = service.is_numbered();
         let Service { name, kind, .. } = service;
         let base = if shows_names { format!("{}_{kind}_{name}", instance.name.value) } else { name.clone() };
         let program = if is_numbered { format!("{base}_{number}") } else { base };
@@ -300,10 +300,10 @@ pub(super) fn shows_names(instances: &[Instance]) -> bool {
 pub(super) fn namespecs(instance: &Instance, service: &Service, shows_names: bool) -> Vec<String> {
     let named = (0..service.members.len()).map(|number| {
         let process = Names::new(instance, service, number, shows_names).process;
-        match (shows_names, service.members.len()) {
+        match (shows_names, service.is_numbered()) {
             (true, _) => format!("{}:{process}", instance.name.value),
-            (false, 1) => process,
-            (false, _) => format!("{}:{process}", service.name),
+            (false, false) => process,
+            (false, true) => format!("{}:{process}", service.name),
         }
     });
     named.collect()

@@ -26,7 +26,7 @@ use layout::Layout;
 use super::raw::RawSections;
 use super::span::FileId;
 pub(crate) use layout::Origins;
-pub use overview::{GalaxyInstance, GalaxyService, galaxy_instances, is_galaxy_yml};
+pub use overview::{GalaxyCount, GalaxyInstance, GalaxyService, galaxy_instances, is_galaxy_yml};
 pub(crate) use reading::Reading;
 
 /// One file to read: its name as it was given, its place in the list, its text.

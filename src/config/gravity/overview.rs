@@ -33,6 +33,20 @@ pub struct GalaxyService {
     pub name: String,
     /// As commands name them: `handler:handler_0`.
     pub processes: Vec<String>,
+    /// What says how many processes there are, of handlers that `handlers:` describes.
+    #[serde(skip)]
+    pub count: Option<GalaxyCount>,
+}
+
+/// An entry of `handlers:`. Of several services in direct style all have the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GalaxyCount {
+    /// Its name.
+    pub entry: String,
+    /// File and line of the number.
+    pub place: String,
+    /// Absolute; the number in it stands over that in galaxy.yml.
+    pub file: Option<String>,
 }
 
 /// Whether a configuration of this name is a galaxy.yml.
@@ -61,6 +75,11 @@ pub fn galaxy_instances(path: &Path, source: &dyn Source) -> Vec<GalaxyInstance>
         let services = services.iter().map(|service| GalaxyService {
             name: service.name.clone(),
             processes: namespecs(instance, service, shows_names),
+            count: service.count.as_ref().map(|count| GalaxyCount {
+                entry: count.entry.clone(),
+                place: reading.place(count.span),
+                file: count.file.clone(),
+            }),
         });
         GalaxyInstance {
             instance_name: instance.name.value.clone(),

@@ -58,13 +58,14 @@ fn several(
     if instance.uses_service_instances() {
         let Some(span) = members.first().map(|(_, section, _)| section.span) else { return Vec::new() };
         let members = members.into_iter().map(|(_, _, member)| member).collect();
-        return vec![Service { kind, name: kind.to_owned(), span, members }];
+        return vec![Service { kind, name: kind.to_owned(), span, members, count: None }];
     }
     let alone = members.into_iter().map(|(number, section, member)| Service {
         kind,
         name: name_alone(number),
         span: section.span,
         members: vec![member],
+        count: None,
     });
     alone.collect()
 }
@@ -253,7 +254,7 @@ fn beat(reading: &Reading<'_>, shop: &Workshop<'_>, section: &Section) -> Servic
 }
 
 fn alone(kind: &'static str, section: &Section, member: Member) -> Service {
-    Service { kind, name: kind.to_owned(), span: section.span, members: vec![member] }
+    Service { kind, name: kind.to_owned(), span: section.span, members: vec![member], count: None }
 }
 
 fn tusds(reading: &mut Reading<'_>, shop: &Workshop<'_>) -> Vec<Service> {

@@ -15,6 +15,28 @@ pub(super) struct Service {
     pub(super) name: String,
     pub(super) span: Span,
     pub(super) members: Vec<Member>,
+    /// What says how many of the kind there are; `None` where nothing does.
+    pub(super) count: Option<Count>,
+}
+
+/// An entry of `handlers:`, by which processes are counted.
+#[derive(Debug, Clone)]
+pub(super) struct Count {
+    pub(super) entry: String,
+    /// Where the number is written, or where its entry begins.
+    pub(super) span: Span,
+    /// Its processes are one service, not one each.
+    pub(super) shares_service: bool,
+    /// Absolute; its number stands over the written one.
+    pub(super) file: Option<String>,
+}
+
+impl Service {
+    /// Whether its processes have numbers in their names: where the number may change, one alone has, too.
+    pub(super) fn is_numbered(&self) -> bool {
+        let may_change = self.count.as_ref().is_some_and(|count| count.file.is_some() && count.shares_service);
+        self.members.len() > 1 || may_change
+    }
 }
 
 /// One process of a service.

@@ -7,8 +7,8 @@ use super::instance::Instance;
 use super::reading::Reading;
 use super::service::{Member, Service, StopGoesTo, Workshop};
 use super::settings::Sourced;
+use crate::config::numprocs::NUMPROCS_MAX;
 use crate::config::path;
-use crate::config::process::NUMPROCS_MAX;
 use crate::config::span::{FileId, Span};
 use crate::config::uwsgi::{UwsgiOption, UwsgiOptions};
 use crate::yaml::Mark;
@@ -57,8 +57,8 @@ impl UwsgiSection {
 pub(super) fn services(reading: &mut Reading<'_>, shop: &Workshop<'_>, section: &UwsgiSection) -> Vec<Service> {
     refuse(reading, section);
     let span = shop.instance.gravity.span;
-    let mut services =
-        vec![Service { kind: "uwsgi", name: "web".to_owned(), span, members: vec![web(reading, shop, section)] }];
+    let members = vec![web(reading, shop, section)];
+    let mut services = vec![Service { kind: "uwsgi", name: "web".to_owned(), span, members, count: None }];
     services.extend(of_strategy(reading, shop, span));
     services
 }

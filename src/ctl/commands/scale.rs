@@ -1,30 +1,19 @@
 //! `scale [--deadline=TIME] GROUP:PROGRAM N`
 
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{start, update};
-use crate::config::{self, Config, HostSource, NUMPROCS_MAX, Overrides, ProcessConfig};
+use crate::config::NUMPROCS_MAX;
 use crate::ctl::draining::{After, Subject, Terms, Until, possessions};
 use crate::ctl::exit::ExitCode;
 use crate::ctl::handlers::reach;
 use crate::ctl::name;
 use crate::ctl::run::host;
+use crate::ctl::scalable::Scalable;
 use crate::ctl::shell::{Flow, Shell, Upcheck};
 use crate::ctl::trouble::Trouble;
 use crate::database::Owner;
-
-/// The program that is meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Program {
-    group: String,
-    /// `program:handler`.
-    section: String,
-    /// Where its number stands.
-    file: PathBuf,
-    /// `group:process`, as they are now.
-    processes: Vec<String>,
-}
 
 pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
     let words: Vec<&str> = rest.split_whitespace().collect();
@@ -47,9 +36,9 @@ pub(super) fn run(shell: &mut Shell, rest: &str) -> Result<Flow, Trouble> {
         shell.refuse("Error: no configuration file was found; name it with -c");
         return Ok(Flow::Continue);
     };
-    let outcome = program(&path, &word, &host()).and_then(|program| {
-        let then = self::program(&path, &word, &host().with_file(&program.file, format!("{count}\n")))?;
-        Ok((program, then))
+    let outcome = Scalable::read(&path, &word, &host()).and_then(|now| {
+        let then = Scalable::read(&path, &word, &host().with_file(&now.file, format!("{count}\n")))?;
+        Ok((now, then))
     });
     match outcome {
         Ok((now, then)) => scale(shell, &now, &then, count, terms)?,
@@ -65,48 +54,9 @@ fn number(text: &str) -> Result<i64, String> {
     })
 }
 
-/// What the configuration says of the program, as `source` shows it.
-fn program(path: &Path, word: &str, source: &HostSource) -> Result<Program, String> {
-    let loaded = config::load(path, &Overrides { ignore_plugins: true, ..Overrides::default() }, source);
-    let unusable = || format!("{} cannot be used with that many: galaxyctl check says why", path.display());
-    let config = loaded.config.as_ref().ok_or_else(unusable)?;
-    let members = members(config, word);
-    let Some((group, first)) = members.first() else {
-        return Err(format!("{word} is no program of {}; write GROUP:PROGRAM", path.display()));
-    };
-    if members.iter().any(|(other, one)| other != group || one.section != first.section) {
-        return Err(format!("{word} is several programs; write GROUP:PROGRAM"));
-    }
-    let Some(file) = &first.extras.numprocs_file else {
-        return Err(format!(
-            "[{}] names no file for the number: add `numprocs_file = /var/lib/galaxyd/{}.numprocs` and update; numprocs is not edited",
-            first.section,
-            bare(&first.section)
-        ));
-    };
-    Ok(Program {
-        group: (*group).to_owned(),
-        section: first.section.clone(),
-        file: file.into(),
-        processes: members.iter().map(|(group, one)| name::join(group, &one.name)).collect(),
-    })
-}
-
-/// The processes of `program` or `group:program`, with their group.
-fn members<'c>(config: &'c Config, word: &str) -> Vec<(&'c str, &'c ProcessConfig)> {
-    let (group, program) = word.split_once(':').map_or((None, word), |(group, program)| (Some(group), program));
-    let groups = config.groups.iter().filter(|one| group.is_none_or(|group| one.name == group));
-    let processes = groups.flat_map(|group| group.processes.iter().map(|one| (group.name.as_str(), one)));
-    processes.filter(|(_, one)| one.section.strip_prefix("program:") == Some(program)).collect()
-}
-
-fn bare(section: &str) -> &str {
-    section.split_once(':').map_or(section, |(_, name)| name)
-}
-
-fn scale(shell: &mut Shell, now: &Program, then: &Program, count: i64, terms: Terms) -> Result<(), Trouble> {
+fn scale(shell: &mut Shell, now: &Scalable, then: &Scalable, count: i64, terms: Terms) -> Result<(), Trouble> {
     if now.processes == then.processes {
-        shell.line(format!("{}:{} has {count} processes already", now.group, bare(&now.section)));
+        shell.line(format!("{} has {count} processes already", now.name));
         return Ok(());
     }
     let leaving: Vec<String> = now.processes.iter().filter(|one| !then.processes.contains(one)).cloned().collect();
@@ -119,7 +69,9 @@ fn scale(shell: &mut Shell, now: &Program, then: &Program, count: i64, terms: Te
         return Ok(());
     }
     shell.set_exit(ExitCode::Success);
-    update::run(shell, &now.group)?;
+    let mut groups = now.groups.clone();
+    groups.extend(then.groups.iter().filter(|group| !now.groups.contains(group)).cloned());
+    update::run(shell, &groups.join(" "))?;
     if shell.exit() == ExitCode::Success {
         return Ok(());
     }
