@@ -91,7 +91,7 @@ pub use problem::{Place, Problem, Problems, Severity};
 pub use program::processes_of;
 pub use ready::{HttpCheck, Ready, ReadyCheck, pattern};
 pub use reference::reference_markdown;
-pub use rollout::{Front, Rollout, Strategy, Trigger};
+pub use rollout::{Front, Leaving, Rollout, Strategy, Trigger, Zergling};
 pub use sample::sample;
 pub use secret::{is_secret_variable, without_secrets};
 pub use source::{Account, FILE_BYTES_MAX, FileStatus, ReadError, Source};

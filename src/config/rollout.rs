@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::door::Door;
 use super::expansion::Scope;
 use super::lookup::Complaint;
 use super::reader::{Place, Reader};
@@ -16,6 +17,8 @@ const UNAVAILABLE_MAX: i64 = 10_000;
 pub enum Strategy {
     /// A successor beside each: when it is ready it takes the name over, and the former one is stopped.
     Overlap,
+    /// Of the zerglings of one pool the one that is down is started; when it accepts, the other one leaves.
+    Zerg,
     /// One after the other: stopped, started, ready, the next.
     Rolling,
     /// All of a program together: for processes of which an old and a new one must not run side by side.
@@ -28,14 +31,15 @@ pub enum Strategy {
 
 impl Strategy {
     /// All that there are.
-    pub const ALL: [Strategy; 5] =
-        [Strategy::Overlap, Strategy::Rolling, Strategy::Restart, Strategy::Signal, Strategy::Keep];
+    pub const ALL: [Strategy; 6] =
+        [Strategy::Overlap, Strategy::Zerg, Strategy::Rolling, Strategy::Restart, Strategy::Signal, Strategy::Keep];
 
     /// As it is written.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Strategy::Overlap => "overlap",
+            Strategy::Zerg => "zerg",
             Strategy::Rolling => "rolling",
             Strategy::Restart => "restart",
             Strategy::Signal => "signal",
@@ -51,6 +55,29 @@ pub enum Trigger {
     Signal(i32),
     /// One byte to uWSGI's master FIFO at this absolute path.
     Fifo { path: String, command: char },
+}
+
+/// A uWSGI that takes turns with another one at the socket of a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Zergling {
+    /// The absolute path of the pool's socket.
+    pub pool: String,
+    pub leaving: Leaving,
+    /// The absolute paths of its master FIFOs, by slot.
+    pub fifos: Vec<String>,
+    /// Its stats server, where nothing else tells of it alone that it accepts.
+    pub stats: Option<Door>,
+}
+
+/// What makes a zergling give way to a newcomer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Leaving {
+    /// The newcomer tells it, by a hook of uWSGI's.
+    ByHook,
+    /// The daemon tells it, through its master FIFO.
+    ByFifo,
+    /// It is stopped: its stop signal lets it end its requests.
+    ByStop,
 }
 
 /// What is written about replacing a process.

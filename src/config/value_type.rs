@@ -204,7 +204,7 @@ impl ValueType {
             Self::Readiness => {
                 "`http://host:port/path`, `http+unix:/socket:/path`, `tcp:host:port`, `unix:/socket`, `log:REGEX`, `notify`, `uwsgi-stats:address` or `command:command`"
             }
-            Self::Strategy => "`overlap`, `rolling`, `restart`, `signal` or `keep`",
+            Self::Strategy => "`overlap`, `zerg`, `rolling`, `restart`, `signal` or `keep`",
             Self::FifoCommand => "an absolute path, a colon and one of the letters `r`, `c`, `w`, `R`, `W`",
             Self::Front => {
                 "`http://host:port/path` or `http+unix:/socket:/path`, then `status=` and `body=` as in a question"

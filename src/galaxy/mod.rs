@@ -16,6 +16,7 @@ mod rules;
 mod sarif;
 mod server_name;
 mod web_server;
+mod zergling;
 
 /// The configuration reads them too.
 pub use crate::config::uwsgi;
@@ -26,7 +27,7 @@ pub use footing::{Footing, footing, told_release};
 pub use handlers::{DEFAULT_TAG, Intake, JobHandler, JobSystem, ServerName, job_systems};
 pub use nginx::{PROXY_FILES_MAX, Pass, Protocol, Proxy, ProxyError, ProxyServer, read_proxy};
 pub use reference::reference_markdown;
-pub use replacing::{Replacement, family, replacement};
+pub use replacing::{Candidate, Replacement, family, replacements};
 pub use rules::{
     LiveDatabase, LiveProcess, RULES, Rule, Surroundings, UNCHECKED, Unchecked, check, check_beside, concerns, rule,
     unchecked,

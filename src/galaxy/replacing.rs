@@ -3,7 +3,8 @@
 use super::deployment::{Program, uwsgi_options};
 use super::program::{Invocation, Role, base};
 use super::uwsgi::UwsgiOptions;
-use crate::config::{Passing, ProcessConfig, ReadyCheck, Source, Strategy, Trigger, shlex};
+use super::zergling::zergling;
+use crate::config::{Passing, ProcessConfig, ReadyCheck, Source, Strategy, Trigger, Zergling, shlex};
 
 /// How one process is replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +12,24 @@ pub struct Replacement {
     pub strategy: Strategy,
     /// With `Strategy::Signal` only.
     pub trigger: Option<Trigger>,
+    /// With `Strategy::Zerg` only.
+    pub zergling: Option<Zergling>,
     /// Why, as the end of a sentence; empty where it was written.
     pub reason: String,
+}
+
+impl Replacement {
+    fn of(strategy: Strategy, reason: &str) -> Replacement {
+        Replacement { strategy, trigger: None, zergling: None, reason: reason.to_owned() }
+    }
+}
+
+/// One of the processes that are to be replaced together.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    pub process: &'a ProcessConfig,
+    /// Processes of its group that can stand in for each other, itself included.
+    pub instances: usize,
 }
 
 /// What is known of a process for this.
@@ -35,11 +52,77 @@ enum Kind {
     Other,
 }
 
-/// How this process of a program with so many is replaced. Reads the files that it names.
+/// How each is replaced; with `is_rolling` one after the other, but for a zerg mode, which has a way of its own. Reads the
+/// files that they name.
 ///
 /// # Errors
-/// What is written makes it load nothing new, or would stop it; the whole sentence.
-pub fn replacement(process: &ProcessConfig, instances: usize, source: &dyn Source) -> Result<Replacement, String> {
+/// Of each: what is written makes it load nothing new, or would stop it; the whole sentence.
+#[must_use]
+pub fn replacements(
+    candidates: &[Candidate<'_>],
+    is_rolling: bool,
+    source: &dyn Source,
+) -> Vec<Result<Replacement, String>> {
+    let turns: Vec<Option<Result<Zergling, String>>> =
+        candidates.iter().map(|candidate| turn(candidate.process, is_rolling, source)).collect();
+    let pools: Vec<&str> = turns.iter().flatten().flatten().map(|zergling| zergling.pool.as_str()).collect();
+    let each = candidates.iter().zip(&turns).map(|(Candidate { process, instances }, turn)| {
+        let is_written = !is_rolling && process.extras.rollout.strategy == Some(Strategy::Zerg);
+        let why = match turn {
+            Some(Ok(zergling)) if pools.iter().filter(|pool| **pool == zergling.pool).count() > 1 => {
+                let reason = if is_written { "" } else { "zerglings take turns at the socket of their pool" };
+                return Ok(Replacement { zergling: Some(zergling.clone()), ..Replacement::of(Strategy::Zerg, reason) });
+            }
+            Some(Ok(zergling)) => Some(format!("no other zergling of the pool {} is named", zergling.pool)),
+            Some(Err(why)) => Some(why.clone()),
+            None => None,
+        };
+        if is_written {
+            let why = why.unwrap_or_else(|| "it is no uWSGI with zerg=SOCKET".to_owned());
+            return Err(format!("[{}] cannot be replaced by rollout=zerg: {why}", process.section));
+        }
+        if is_rolling {
+            let is_pool = !pools.is_empty() && matches!(kind(process, source).0, Kind::ZergPool);
+            return Ok(if is_pool {
+                Replacement::of(Strategy::Keep, POOL_IS_KEPT)
+            } else {
+                Replacement::of(Strategy::Rolling, "")
+            });
+        }
+        let mut found = replacement(process, *instances, source)?;
+        if let Some(why) = why.filter(|_| process.extras.rollout.strategy.is_none()) {
+            found.reason = format!("{}; it takes no turns: {why}", found.reason);
+        }
+        Ok(found)
+    });
+    each.collect()
+}
+
+/// How a process takes turns with others of its pool, unless it is to be replaced in another way; `None` if it is no
+/// zergling.
+fn turn(process: &ProcessConfig, is_rolling: bool, source: &dyn Source) -> Option<Result<Zergling, String>> {
+    let rollout = &process.extras.rollout;
+    let is_meant = is_rolling
+        || match rollout.strategy {
+            Some(strategy) => strategy == Strategy::Zerg,
+            None => rollout.trigger.is_none(),
+        };
+    let (kind, wrapper) = kind(process, source);
+    match kind {
+        Kind::Uwsgi { options: Some(options), .. } if is_meant => {
+            zergling(&options, wrapper.as_deref(), process, source)
+        }
+        _ => None,
+    }
+}
+
+const POOL_IS_KEPT: &str = "the pool holds the socket of its zerglings and runs no application";
+
+/// How this process of a program with so many is replaced by itself. Reads the files that it names.
+///
+/// # Errors
+/// As [`replacements`].
+fn replacement(process: &ProcessConfig, instances: usize, source: &dyn Source) -> Result<Replacement, String> {
     let (kind, wrapper) = kind(process, source);
     chosen(&kind, wrapper.as_deref(), process, instances)
 }
@@ -74,12 +157,12 @@ fn chosen(
         return Err(format!("[{}] cannot be replaced by rollout=overlap: {why}", process.section));
     }
     if strategy != Strategy::Signal {
-        return Ok(Replacement { strategy, trigger: None, reason });
+        return Ok(Replacement::of(strategy, &reason));
     }
     let trigger = rollout.trigger.clone().unwrap_or(Trigger::Signal(libc::SIGHUP));
     match refused(kind, wrapper, &trigger) {
         Some(why) => Err(format!("[{}] cannot be replaced by rollout=signal: {why}", process.section)),
-        None => Ok(Replacement { strategy, trigger: Some(trigger), reason }),
+        None => Ok(Replacement { trigger: Some(trigger), ..Replacement::of(strategy, &reason) }),
     }
 }
 
@@ -169,7 +252,7 @@ fn usual(kind: &Kind, instances: usize) -> (Strategy, &'static str) {
             (Strategy::Signal, "a gunicorn without --preload loads the new code at HUP and keeps its socket")
         }
         Kind::Uwsgi { .. } => (Strategy::Signal, "a uWSGI master reloads itself at HUP and keeps its sockets"),
-        Kind::ZergPool => (Strategy::Keep, "the pool holds the socket of its zerglings and runs no application"),
+        Kind::ZergPool => (Strategy::Keep, POOL_IS_KEPT),
         Kind::Tusd => (Strategy::Keep, "a tusd that is stopped breaks the uploads under way"),
         Kind::CeleryBeat => (Strategy::Restart, "there must never be two beats"),
         Kind::Gunicorn { .. } | Kind::Handler | Kind::Other => {
@@ -303,6 +386,52 @@ mod tests {
             ("cat", 1, S::Rolling),
         ] {
             assert_eq!(of(&format!("command={command}"), instances), Ok(wanted), "{command}");
+        }
+    }
+
+    /// What is done with programs of these keys that are named together.
+    fn together(sections: &[&str], is_rolling: bool) -> Vec<Result<Strategy, String>> {
+        let sections = sections.iter().enumerate().map(|(at, keys)| format!("[program:p{at}]\n{keys}\n"));
+        let text = format!("[supervisord]\n{}", sections.collect::<String>());
+        let source = MadeUp::new()
+            .file("/etc/a.conf", &text)
+            .file("/zerg.yml", "uwsgi:\n  master: true\n  zerg: /p.sock\n  master-fifo: /f\n  stats: /s\n")
+            .file("/deaf.yml", "uwsgi:\n  master: true\n  zerg: /p.sock\n");
+        let loaded = load(Path::new("/etc/a.conf"), &Overrides::default(), &source);
+        let config = loaded.config.unwrap_or_else(|| panic!("{text}: {:?}", loaded.problems));
+        let processes = config.groups.iter().flat_map(|group| &group.processes);
+        let candidates: Vec<Candidate<'_>> = processes.map(|process| Candidate { process, instances: 1 }).collect();
+        let found = replacements(&candidates, is_rolling, &source);
+        found.into_iter().map(|found| found.map(|found| found.strategy)).collect()
+    }
+
+    #[test]
+    fn zerglings_of_one_pool_take_turns_and_the_pool_is_kept() {
+        use Strategy as S;
+        let (zergling, pool) = ("command=uwsgi --yaml /zerg.yml", "command=uwsgi --master --zerg-pool /p.sock::80");
+        let deaf = "command=uwsgi --yaml /deaf.yml";
+        for is_rolling in [false, true] {
+            let wanted = [Ok(S::Keep), Ok(S::Zerg), Ok(S::Zerg), Ok(S::Rolling)];
+            assert_eq!(together(&[pool, zergling, zergling, "command=cat"], is_rolling), wanted);
+        }
+        assert_eq!(together(&[zergling], false), [Ok(S::Signal)]);
+        assert_eq!(together(&[zergling, pool], true), [Ok(S::Rolling), Ok(S::Keep)]);
+        assert_eq!(together(&[pool], true), [Ok(S::Rolling)]);
+        assert_eq!(together(&[deaf, deaf], false), [Ok(S::Signal), Ok(S::Signal)]);
+        let by_hup = format!("{zergling}\nrollout=signal");
+        assert_eq!(together(&[&by_hup, &by_hup], false), [Ok(S::Signal), Ok(S::Signal)]);
+    }
+
+    #[test]
+    fn zerg_that_is_written_is_refused_where_nobody_can_take_over() {
+        for (keys, why) in [
+            ("command=cat", "it is no uWSGI with zerg=SOCKET"),
+            ("command=uwsgi --yaml /zerg.yml", "no other zergling of the pool /p.sock is named"),
+            ("command=uwsgi --yaml /deaf.yml", "nothing makes it leave"),
+        ] {
+            let refused = together(&[&format!("{keys}\nrollout=zerg")], false).remove(0).unwrap_err();
+            assert!(refused.starts_with("[program:p0] cannot be replaced by rollout=zerg: "), "{refused}");
+            assert!(refused.contains(why), "{refused}");
         }
     }
 

@@ -72,12 +72,26 @@ pub fn version_check(process: &ProcessConfig, source: &dyn Source) -> Option<Htt
 /// Where gunicorn listens if nothing says it.
 const GUNICORN_BIND: &str = "127.0.0.1:8000";
 
-/// As uWSGI takes an address: a port of any host or of this one, or the path of a socket.
-fn door(text: &str, process: &ProcessConfig, source: &dyn Source) -> Option<Door> {
-    if text.contains(['%', '$', '@']) {
-        // Placeholders of uWSGI, and sockets without a file.
-        return None;
+/// A value of uWSGI's with the variables of its environment, `$(NAME)`; `None` where that is not known.
+pub(super) fn filled_in(text: &str, process: &ProcessConfig) -> Option<String> {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("$(") {
+        let (name, behind) = after.split_once(')')?;
+        filled.push_str(before);
+        filled.push_str(process.environment.get(name)?);
+        rest = behind;
     }
+    filled.push_str(rest);
+    // Other placeholders of uWSGI.
+    (!filled.contains(['%', '$'])).then_some(filled)
+}
+
+/// As uWSGI takes an address: a port of any host or of this one, or the path of a socket.
+pub(super) fn door(text: &str, process: &ProcessConfig, source: &dyn Source) -> Option<Door> {
+    // Sockets without a file are not known.
+    let text = filled_in(text, process).filter(|text| !text.starts_with('@'))?;
+    let text = text.as_str();
     match text.rsplit_once(':') {
         Some((host, port)) if !text.contains('/') => {
             let host = if matches!(host, "" | "0.0.0.0" | "*") { "127.0.0.1" } else { host };

@@ -16,7 +16,7 @@ use crate::config::{Door, HttpCheck, Outside, ReadyCheck};
 use crate::sys::plan::ExecPlan;
 
 pub use log_lines::{LogMark, LogReader};
-pub use uwsgi::UwsgiWorker;
+pub use uwsgi::{UwsgiStats, UwsgiWorker};
 
 /// An answer that takes longer is none.
 pub const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -54,12 +54,12 @@ pub async fn run(plan: impl FnOnce() -> Result<ExecPlan, String> + Send + 'stati
     in_time(ANSWER_MAX, command::run(plan)).await
 }
 
-/// The workers of a uWSGI, by its stats server.
+/// What the stats server of a uWSGI tells.
 ///
 /// # Errors
 /// Nobody answers within `patience`, or not as a stats server does.
-pub async fn uwsgi_workers(door: &Door, patience: Duration) -> Result<Vec<UwsgiWorker>, String> {
-    in_time(patience, uwsgi::workers(door)).await
+pub async fn uwsgi_stats(door: &Door, patience: Duration) -> Result<UwsgiStats, String> {
+    in_time(patience, uwsgi::stats(door)).await
 }
 
 /// Looks once for a thing outside.

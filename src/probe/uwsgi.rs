@@ -9,6 +9,14 @@ use crate::config::Door;
 /// A document that is longer is not read, in bytes: hundreds of workers with their requests fit.
 const DOCUMENT_MAX: u64 = 4 << 20;
 
+/// What the stats say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UwsgiStats {
+    /// The pid of the master, as it sees itself; 0: not said.
+    pub master: i64,
+    pub workers: Vec<UwsgiWorker>,
+}
+
 /// What the stats say of one worker.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UwsgiWorker {
@@ -42,21 +50,22 @@ impl UwsgiWorker {
 /// # Errors
 /// Nobody answers, or no worker is ready.
 pub(super) async fn ask(door: &Door) -> Result<(), String> {
-    judge(&workers(door).await?)
+    judge(&stats(door).await?.workers)
 }
 
-/// The workers as the stats name them.
+/// What is told.
 ///
 /// # Errors
 /// Nobody answers, or not as a stats server does.
-pub(super) async fn workers(door: &Door) -> Result<Vec<UwsgiWorker>, String> {
+pub(super) async fn stats(door: &Door) -> Result<UwsgiStats, String> {
     let stream = connect::open(door).await?;
     let mut document = Vec::new();
     let read = stream.take(DOCUMENT_MAX).read_to_end(&mut document).await;
     read.map_err(|error| format!("{door}: {error}"))?;
     let document: Value =
         serde_json::from_slice(&document).map_err(|error| format!("{door} is no stats server: {error}"))?;
-    read_workers(&document)
+    let master = document.get("pid").and_then(Value::as_i64).unwrap_or(0);
+    Ok(UwsgiStats { master, workers: read_workers(&document)? })
 }
 
 /// Where the document does not say whether a worker takes requests (uWSGI before 2.0), it does unless it is cheap.

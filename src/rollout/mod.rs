@@ -8,6 +8,9 @@ mod operation;
 mod operation_tests;
 mod step;
 mod tally;
+mod turn;
+#[cfg(test)]
+mod turn_tests;
 
 pub use operation::{Deed, Effect, Kind, Operation, Outlook, Plan, State, Unit};
 pub use step::{Phase, Step};

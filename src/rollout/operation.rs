@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::step::{Phase, Step};
 use super::tally::{Asked, Tally};
-use crate::config::{Strategy, Trigger};
+use crate::config::{Strategy, Trigger, Zergling};
 use crate::engine::{Moment, Now, ProcessId};
 
 /// What was asked for.
@@ -70,6 +70,9 @@ pub struct Unit {
     pub reason: String,
     /// With `Strategy::Signal` what each is told, in the order of the steps.
     pub triggers: Vec<Trigger>,
+    /// With `Strategy::Zerg` what each is, in the order of the steps.
+    #[serde(default)]
+    pub zerglings: Vec<Zergling>,
     pub max_unavailable: u32,
     pub steps: Vec<Step>,
 }
@@ -107,6 +110,8 @@ pub struct Operation {
 pub enum Outlook {
     /// It does its work.
     Up,
+    /// It runs, but has not become ready in time.
+    Late,
     /// It will, or turns out not to.
     Pending,
     /// It does not, and nothing will come of it by itself.
@@ -120,7 +125,7 @@ pub enum Outlook {
 pub enum Deed {
     /// Until it has stopped; one that is stopped already is no failure.
     Stop,
-    /// Until it runs; one that does already is no failure.
+    /// Until it runs; one that does already is no failure. With `Strategy::Zerg` whoever serves makes way first.
     Start,
     /// Until it is ready; without a question, until it runs.
     AwaitReady,
@@ -128,6 +133,10 @@ pub enum Deed {
     Reload(Trigger),
     /// Until a successor has its name and it has ended; a failure is that it goes on as it was.
     Succeed,
+    /// Until its own stats say that it accepts requests.
+    Accept,
+    /// Until it has left, as another one serves.
+    Retire,
 }
 
 /// A deed, and for whom.
@@ -176,7 +185,7 @@ impl Operation {
         let is_cancelled = self.state == State::Cancelling;
         let mut has_failed = self.steps().any(|step| step.phase == Phase::Failed);
         for unit in &mut self.units {
-            if !has_failed && !is_cancelled {
+            if !has_failed && (!is_cancelled || unit.is_turn_owed()) {
                 unit.begin(now, outlook, effects);
             }
             has_failed |= unit.steps.iter().any(|step| step.phase == Phase::Failed);
@@ -213,12 +222,25 @@ impl Operation {
 
     /// A deed was done, or failed with these words. What it leads to comes out of [`Operation::advance`], but for what is
     /// next with this process.
-    pub fn finished(&mut self, now: Moment, process: ProcessId, result: Result<(), String>, effects: &mut Vec<Effect>) {
-        let steps = self.units.iter_mut().flat_map(|unit| &mut unit.steps);
-        let Some(step) = steps.into_iter().find(|step| step.process == process && step.phase.is_active()) else {
-            return;
-        };
+    pub fn finished(
+        &mut self,
+        now: Moment,
+        process: ProcessId,
+        result: Result<(), String>,
+        outlook: &impl Fn(ProcessId) -> Outlook,
+        effects: &mut Vec<Effect>,
+    ) {
+        let is_it = |step: &Step| step.process == process && step.phase.is_active();
+        let place = self.units.iter_mut().find_map(|unit| {
+            let at = unit.steps.iter().position(is_it)?;
+            Some((unit, at))
+        });
+        let Some((unit, at)) = place else { return };
         self.revision += 1;
+        if unit.strategy == Strategy::Zerg {
+            return unit.turn_finished(now, at, result, outlook, effects);
+        }
+        let Some(step) = unit.steps.get_mut(at) else { return };
         if let Err(why) = result {
             return step.fail(now, &why);
         }
@@ -237,10 +259,12 @@ impl Operation {
         for unit in &self.units {
             for (at, step) in unit.steps.iter().enumerate() {
                 let deed = match step.phase {
-                    Phase::Stopping => Some(Deed::Stop),
+                    Phase::Stopping | Phase::Withdrawing => Some(Deed::Stop),
                     Phase::Starting => Some(Deed::Start),
                     Phase::Readying => Some(Deed::AwaitReady),
                     Phase::Overlapping => Some(Deed::Succeed),
+                    Phase::Accepting => Some(Deed::Accept),
+                    Phase::Retiring => Some(Deed::Retire),
                     Phase::Reloading => unit.triggers.get(at).cloned().map(Deed::Reload),
                     _ => None,
                 };
@@ -314,11 +338,14 @@ fn duration_text(time: Duration) -> String {
 impl Unit {
     /// Begins with as many processes as may be out of service.
     fn begin(&mut self, now: Moment, outlook: &impl Fn(ProcessId) -> Outlook, effects: &mut Vec<Effect>) {
+        if self.strategy == Strategy::Zerg {
+            return self.begin_turn(now, outlook, effects);
+        }
         while let Some(at) = self.next(outlook) {
             let missing = self.missing(at, outlook);
             let allowed = match self.strategy {
                 Strategy::Restart | Strategy::Keep => usize::MAX,
-                Strategy::Overlap | Strategy::Rolling | Strategy::Signal => {
+                Strategy::Overlap | Strategy::Zerg | Strategy::Rolling | Strategy::Signal => {
                     usize::try_from(self.max_unavailable).unwrap_or(usize::MAX)
                 }
             };
@@ -348,7 +375,7 @@ impl Unit {
     fn next(&self, outlook: &impl Fn(ProcessId) -> Outlook) -> Option<usize> {
         let waiting = self.steps.iter().enumerate().filter(|(_, step)| step.phase == Phase::Waiting);
         let rank = |step: &Step| match outlook(step.process) {
-            Outlook::Down | Outlook::Gone => 0,
+            Outlook::Down | Outlook::Late | Outlook::Gone => 0,
             Outlook::Pending => 1,
             Outlook::Up => 2,
         };
@@ -360,7 +387,8 @@ impl Unit {
         let is_missing = |(other, step): &(usize, &Step)| {
             *other != at
                 && step.phase != Phase::LeftAlone
-                && (step.phase.is_active() || matches!(outlook(step.process), Outlook::Pending | Outlook::Down))
+                && (step.phase.is_active()
+                    || matches!(outlook(step.process), Outlook::Pending | Outlook::Late | Outlook::Down))
         };
         self.steps.iter().enumerate().filter(is_missing).map(|(other, _)| other).collect()
     }
@@ -388,7 +416,7 @@ impl Unit {
             }
             (Outlook::Up, Strategy::Overlap, _) => (Phase::Overlapping, Deed::Succeed),
             (Outlook::Up, Strategy::Signal, Some(trigger)) => (Phase::Reloading, Deed::Reload(trigger)),
-            (Outlook::Down, Strategy::Keep, _) => (Phase::Starting, Deed::Start),
+            (Outlook::Late | Outlook::Down, Strategy::Keep, _) => (Phase::Starting, Deed::Start),
             // Who is down has nothing to reload, and is restarted.
             _ => (Phase::Stopping, Deed::Stop),
         };

@@ -19,7 +19,7 @@ fn unit(strategy: Strategy, max_unavailable: u32, processes: &[u64]) -> Unit {
     let steps = processes.iter().map(|id| Step::new(ProcessId(*id), format!("web_{id}"))).collect();
     let triggers = processes.iter().map(|_| Trigger::Signal(libc::SIGHUP)).collect();
     let program = "program:web".to_owned();
-    Unit { program, strategy, reason: String::new(), triggers, max_unavailable, steps }
+    Unit { program, strategy, reason: String::new(), triggers, zerglings: Vec::new(), max_unavailable, steps }
 }
 
 fn operation(units: Vec<Unit>) -> Operation {
@@ -63,6 +63,8 @@ impl World {
                 Deed::AwaitReady => ("ready", Outlook::Up),
                 Deed::Reload(_) => ("reload", Outlook::Up),
                 Deed::Succeed => ("succeed", Outlook::Up),
+                Deed::Accept => ("accept", Outlook::Up),
+                Deed::Retire => ("retire", Outlook::Down),
             };
             self.deeds.push((process.0, word));
             self.states.insert(process, outlook);
@@ -71,7 +73,7 @@ impl World {
             if fails {
                 self.states.insert(process, Outlook::Down);
             }
-            operation.finished(at(turn), process, result, &mut effects);
+            operation.finished(at(turn), process, result, &self.outlook(), &mut effects);
         }
         panic!("it does not end: {operation:?}");
     }
@@ -165,7 +167,7 @@ fn who_is_overlapped_answers_all_the_time_and_stays_where_the_successor_fails() 
     let good = Asked { took: Duration::ZERO, result: Ok(()) };
     operation.asked(at(2), Some(ProcessId(1)), &good);
     assert_eq!(operation.tally.asked, 1);
-    operation.finished(at(3), ProcessId(1), Err("the successor ended".to_owned()), &mut effects);
+    operation.finished(at(3), ProcessId(1), Err("the successor ended".to_owned()), &|_| Outlook::Up, &mut effects);
     operation.advance(at(3), &world.outlook(), &mut effects);
     assert_eq!((phases(&operation), operation.state), (vec![Phase::Failed, Phase::NotReached], State::Failed));
 }
@@ -177,11 +179,11 @@ fn a_cancelled_one_finishes_what_it_has_begun() {
     let mut effects = Vec::new();
     operation.advance(at(1), &world.outlook(), &mut effects);
     operation.cancel();
-    operation.finished(at(2), ProcessId(1), Ok(()), &mut effects);
-    operation.finished(at(3), ProcessId(1), Ok(()), &mut effects);
+    operation.finished(at(2), ProcessId(1), Ok(()), &|_| Outlook::Up, &mut effects);
+    operation.finished(at(3), ProcessId(1), Ok(()), &|_| Outlook::Up, &mut effects);
     operation.advance(at(3), &world.outlook(), &mut effects);
     assert_eq!(operation.state, State::Cancelling);
-    operation.finished(at(4), ProcessId(1), Ok(()), &mut effects);
+    operation.finished(at(4), ProcessId(1), Ok(()), &|_| Outlook::Up, &mut effects);
     world.run(&mut operation);
     assert_eq!((phases(&operation), operation.state), (vec![Phase::Done, Phase::NotReached], State::Cancelled));
     assert_eq!(operation.verdict(at(9)), "Cancelled after 1 of 2 in 1.0 s, nobody was asked meanwhile");
@@ -193,7 +195,7 @@ fn a_successor_asks_again_for_what_is_under_way() {
     let world = World::of([1, 2, 3]);
     let mut effects = Vec::new();
     operation.advance(at(1), &world.outlook(), &mut effects);
-    operation.finished(at(2), ProcessId(1), Ok(()), &mut effects);
+    operation.finished(at(2), ProcessId(1), Ok(()), &|_| Outlook::Up, &mut effects);
     let mut again = Vec::new();
     operation.resume(&mut again);
     let one = |id, deed| Effect { process: ProcessId(id), deed };

@@ -16,6 +16,12 @@ pub enum Phase {
     Reloading,
     /// A successor starts beside it, or has taken over and it ends.
     Overlapping,
+    /// Its stats are to say that it accepts requests.
+    Accepting,
+    /// Another one serves in its place, and it is to leave.
+    Retiring,
+    /// It was of no use and is stopped, as another one serves.
+    Withdrawing,
     Done,
     Failed,
     /// It was not meant, for the reason that is said.
@@ -35,6 +41,9 @@ impl Phase {
             Phase::Readying => "not ready yet",
             Phase::Reloading => "reloading",
             Phase::Overlapping => "overlapping",
+            Phase::Accepting => "not accepting yet",
+            Phase::Retiring => "leaving",
+            Phase::Withdrawing => "being stopped",
             Phase::Done => "done",
             Phase::Failed => "failed",
             Phase::LeftAlone => "left alone",
@@ -45,7 +54,17 @@ impl Phase {
     /// Whether something is being done to the process.
     #[must_use]
     pub fn is_active(self) -> bool {
-        matches!(self, Phase::Stopping | Phase::Starting | Phase::Readying | Phase::Reloading | Phase::Overlapping)
+        match self {
+            Phase::Stopping
+            | Phase::Starting
+            | Phase::Readying
+            | Phase::Reloading
+            | Phase::Overlapping
+            | Phase::Accepting
+            | Phase::Retiring
+            | Phase::Withdrawing => true,
+            Phase::Waiting | Phase::Done | Phase::Failed | Phase::LeftAlone | Phase::NotReached => false,
+        }
     }
 
     /// Whether nothing is done any more.
@@ -103,7 +122,13 @@ impl Step {
             Phase::Done => self.ended.is_none_or(|ended| ended <= since),
             // Whoever reloads or is overlapped keeps its socket, and is meant to answer.
             Phase::Waiting | Phase::Reloading | Phase::Overlapping | Phase::LeftAlone | Phase::NotReached => true,
-            Phase::Stopping | Phase::Starting | Phase::Readying | Phase::Failed => false,
+            Phase::Stopping
+            | Phase::Starting
+            | Phase::Readying
+            | Phase::Accepting
+            | Phase::Retiring
+            | Phase::Withdrawing
+            | Phase::Failed => false,
         }
     }
 }

@@ -92,6 +92,16 @@ pub fn one(pid: i32) -> io::Result<Option<Entry>> {
     of(pid, &parse)
 }
 
+/// Whether a process is this one, or comes from it as far as parents tell.
+#[must_use]
+pub fn descends(pid: i32, from: i32) -> bool {
+    let parent = |pid: &i32| one(*pid).ok().flatten().map(|entry| entry.parent);
+    std::iter::successors(Some(pid), parent).take(DEPTH_MAX).any(|pid| pid == from)
+}
+
+/// Parents of parents are followed so far.
+const DEPTH_MAX: usize = 64;
+
 fn of<T>(pid: i32, read: &impl Fn(&str) -> Option<T>) -> io::Result<Option<T>> {
     let Some(line) = stat(pid)? else { return Ok(None) };
     let damaged = || io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat: {line}"));
@@ -244,5 +254,13 @@ mod tests {
         assert_eq!(variable(me, "PATH"), std::env::var("PATH").ok());
         assert!(environment(me).is_some());
         assert_eq!(one(-1).unwrap(), None);
+    }
+
+    #[test]
+    fn a_process_comes_from_its_parent_and_not_the_other_way_round() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        let parent = one(me).unwrap().unwrap().parent;
+        assert!(descends(me, me) && descends(me, parent));
+        assert!(!descends(parent, me) && !descends(me, -1));
     }
 }

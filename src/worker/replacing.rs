@@ -1,16 +1,14 @@
 //! The deeds of operations: requests to the engine, signals and what follows from them, questions to those who are to answer.
 
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::master_fifo;
 use super::probing::Task;
 use super::worker::{Done, Worker, now};
-use crate::config::{Door, ReadyCheck, Trigger};
+use crate::config::{Door, ReadyCheck, Strategy, Trigger};
 use crate::engine::{Answer, Condition, Pid, ProcessId, Refusal, Request, RequestId, Target};
 use crate::probe::{self, UwsgiWorker};
 use crate::rollout::{Asked, Deed, Effect, Phase};
@@ -50,11 +48,23 @@ pub(super) enum Replacing {
         trigger: Trigger,
         told: oneshot::Sender<()>,
     },
-    /// The workers of a process are others and answer, or do not.
-    Reloaded {
+    /// A task has done a deed, or has failed.
+    Finished {
         id: u64,
         process: ProcessId,
         result: Result<(), String>,
+    },
+    /// A newcomer may start, or must not.
+    WayMade {
+        id: u64,
+        process: ProcessId,
+        result: Result<(), String>,
+    },
+    /// It was told to leave, and does not.
+    Stays {
+        id: u64,
+        process: ProcessId,
+        why: String,
     },
 }
 
@@ -73,7 +83,12 @@ impl Worker {
             let target = Target::One(process);
             let request = match deed {
                 Deed::Stop => Request::Stop { target, wait: true },
-                Deed::Start => Request::Start { target, wait: true, checked: Vec::new() },
+                Deed::Start => {
+                    if !self.clear_the_way(id, process) {
+                        self.start_for(id, process);
+                    }
+                    continue;
+                }
                 Deed::AwaitReady => {
                     let attempt = self.engine.process(process).map_or(0, |view| view.attempt);
                     self.rollouts.awaited.insert((id, process), attempt);
@@ -87,12 +102,25 @@ impl Worker {
                     self.overlap(id, process);
                     continue;
                 }
+                Deed::Accept => {
+                    self.await_acceptance(id, process);
+                    continue;
+                }
+                Deed::Retire => {
+                    self.retire(id, process);
+                    continue;
+                }
             };
             self.ask_engine(id, process, request);
         }
     }
 
-    fn ask_engine(&mut self, id: u64, process: ProcessId, request: Request) {
+    fn start_for(&mut self, id: u64, process: ProcessId) {
+        let request = Request::Start { target: Target::One(process), wait: true, checked: Vec::new() };
+        self.ask_engine(id, process, request);
+    }
+
+    pub(super) fn ask_engine(&mut self, id: u64, process: ProcessId, request: Request) {
         self.tell_exits_of(|one| one == process);
         let request = self.request_of_ours(request);
         self.rollouts.requests.insert(request, (id, process));
@@ -220,7 +248,15 @@ impl Worker {
                 // The task ends with the operation.
                 let _ = told.send(());
             }
-            Replacing::Reloaded { id, process, result } => self.step_finished(id, process, result),
+            Replacing::Finished { id, process, result } => self.step_finished(id, process, result),
+            Replacing::WayMade { id, process, result } => {
+                self.rollouts.reloads.remove(&(id, process));
+                match result {
+                    Ok(()) => self.start_for(id, process),
+                    Err(why) => self.step_finished(id, process, Err(why)),
+                }
+            }
+            Replacing::Stays { id, process, why } => self.end_turn(id, process, &why),
         }
     }
 
@@ -229,7 +265,8 @@ impl Worker {
         let Some(operation) = self.rollouts.operations.get(id) else { return };
         let mut fronts: Vec<ReadyCheck> = Vec::new();
         let mut own: Vec<(ProcessId, ReadyCheck)> = Vec::new();
-        for step in operation.steps() {
+        let steps = operation.units.iter().flat_map(|unit| unit.steps.iter().map(move |step| (unit, step)));
+        for (unit, step) in steps {
             let Some(extras) = self.process_config(step.process).map(|config| &config.extras) else { continue };
             if let Some(front) = &extras.rollout.front {
                 let check = ReadyCheck::Http(front.check.clone());
@@ -239,7 +276,10 @@ impl Worker {
             }
             let check = extras.ready.as_ref().map(|ready| ready.check.clone());
             // No user asks a stats server, which is away while its master replaces itself.
-            let is_asked = |check: &ReadyCheck| matches!(check, ReadyCheck::Http(_) | ReadyCheck::Connect(_));
+            let is_asked = |check: &ReadyCheck| {
+                // Of zerglings one is to answer, whichever it is.
+                unit.strategy != Strategy::Zerg && matches!(check, ReadyCheck::Http(_) | ReadyCheck::Connect(_))
+            };
             own.extend(check.filter(is_asked).map(|check| (step.process, check)));
         }
         let whom: Vec<(Option<ProcessId>, ReadyCheck)> = if fronts.is_empty() {
@@ -290,7 +330,7 @@ impl Reload {
         let result = self.watch(trigger).await;
         let Reload { id, process, done, .. } = self;
         // The receiver is gone only when the worker ends.
-        let _ = done.send(Done::Replacing(Replacing::Reloaded { id, process, result }));
+        let _ = done.send(Done::Replacing(Replacing::Finished { id, process, result }));
     }
 
     async fn watch(&self, trigger: Trigger) -> Result<(), String> {
@@ -306,7 +346,9 @@ impl Reload {
         }
         let mut patience = self.patience;
         if let Trigger::Fifo { path, command } = trigger {
-            on_side((path, command), |(path, command)| write_to(&path, command)).await.unwrap_or(Ok(()))?;
+            on_side((path, command), |(path, command)| master_fifo::write_to(&path, &command.to_string()))
+                .await
+                .unwrap_or(Ok(()))?;
             if command == 'c' {
                 // One after the other.
                 patience *= u32::try_from(former.len()).unwrap_or(u32::MAX).max(1);
@@ -376,30 +418,15 @@ impl Reload {
 }
 
 async fn stats_workers(door: &Door) -> Result<Workers, String> {
-    let workers = probe::uwsgi_workers(door, probe::ANSWER_MAX).await?;
+    let workers = probe::uwsgi_stats(door, probe::ANSWER_MAX).await?.workers;
     let known = workers.iter().map(|worker| worker.pid).filter(|pid| *pid > 0).collect();
     Ok(Workers { known, are_ready: workers.iter().all(UwsgiWorker::is_ready) })
 }
 
 /// What reads /proc or a FIFO; `None` if it panicked.
-async fn on_side<A: Send + 'static, T: Send + 'static>(
+pub(super) async fn on_side<A: Send + 'static, T: Send + 'static>(
     what: A,
     work: impl FnOnce(A) -> T + Send + 'static,
 ) -> Option<T> {
     side::run(move || work(what)).await.ok()
-}
-
-/// One byte; a FIFO that nobody reads is an error and not waited for.
-fn write_to(path: &str, command: char) -> Result<(), String> {
-    let opened = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(path);
-    let written = opened.and_then(|mut fifo| {
-        if !fifo.metadata()?.file_type().is_fifo() {
-            return Err(io::Error::other("it is no FIFO"));
-        }
-        fifo.write_all(command.to_string().as_bytes())
-    });
-    written.map_err(|error| match error.raw_os_error() {
-        Some(libc::ENXIO) => format!("nobody reads the master FIFO {path}"),
-        _ => format!("the master FIFO {path} cannot be written to: {error}"),
-    })
 }

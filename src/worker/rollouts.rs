@@ -64,6 +64,8 @@ pub(super) struct Rollouts {
     pub(super) reloads: BTreeMap<(u64, ProcessId), Task>,
     /// Whose readiness is awaited, and in which run: another run is none that was begun here.
     pub(super) awaited: BTreeMap<(u64, ProcessId), u32>,
+    /// Zerglings that are to leave, and which run of each is.
+    pub(super) retired: BTreeMap<(u64, ProcessId), u32>,
     /// Overlaps that a predecessor of this worker began.
     pub(super) unattended: BTreeSet<(u64, ProcessId)>,
     /// Who asks whether somebody answers.
@@ -113,7 +115,7 @@ fn outlook(engine: &Engine, process: ProcessId) -> Outlook {
     let Some(view) = engine.process(process) else { return Outlook::Gone };
     match (view.state, view.readiness) {
         (ProcessState::Running, None | Some(Readiness::Ready { .. })) => Outlook::Up,
-        (ProcessState::Running, Some(Readiness::Late)) => Outlook::Down,
+        (ProcessState::Running, Some(Readiness::Late)) => Outlook::Late,
         (ProcessState::Running, Some(_)) | (ProcessState::Starting | ProcessState::Stopping, _) => Outlook::Pending,
         _ => Outlook::Down,
     }
@@ -129,15 +131,10 @@ impl Worker {
         let source = self.call.source.clone();
         let done = self.done_sender.clone();
         side::run(move || {
-            let known = candidates.into_iter().map(|candidate| {
-                let replacement = if wish.rolling {
-                    Ok(Replacement { strategy: Strategy::Rolling, trigger: None, reason: String::new() })
-                } else {
-                    galaxy::replacement(&candidate.config, candidate.instances, &source)
-                };
-                (candidate, replacement)
-            });
-            let candidates = known.collect();
+            let asked = candidates.iter();
+            let asked = asked.map(|one| galaxy::Candidate { process: &one.config, instances: one.instances });
+            let replacements = galaxy::replacements(&asked.collect::<Vec<_>>(), wish.rolling, &source);
+            let candidates = candidates.into_iter().zip(replacements).collect();
             // The receiver is gone only when the worker ends.
             let _ = done.send(Done::OperationPlanned(Box::new(Planned { wish, candidates, reply })));
         });
@@ -201,7 +198,10 @@ impl Worker {
             let replacement = replacement.map_err(|text| Fault::with(FaultCode::Failed, text))?;
             has_front |= candidate.config.extras.rollout.front.is_some();
             let step = step(&view, &candidate, &replacement, wish.start_stopped);
-            let key = format!("{}:{}", candidate.group, galaxy::family(&candidate.config));
+            let key = match &replacement.zergling {
+                Some(zergling) => format!("zerg {}", zergling.pool),
+                None => format!("{}:{}", candidate.group, galaxy::family(&candidate.config)),
+            };
             let at = units.iter().position(|(known, unit)| *known == key && unit.strategy == replacement.strategy);
             let at = at.unwrap_or_else(|| {
                 let own = candidate.config.extras.rollout.max_unavailable.unwrap_or(1);
@@ -212,6 +212,7 @@ impl Worker {
                         strategy: replacement.strategy,
                         reason: replacement.reason,
                         triggers: Vec::new(),
+                        zerglings: Vec::new(),
                         max_unavailable: if wish.max_unavailable == 0 { own } else { wish.max_unavailable },
                         steps: Vec::new(),
                     },
@@ -221,6 +222,7 @@ impl Worker {
             if let Some((_, unit)) = units.get_mut(at) {
                 unit.steps.push(step);
                 unit.triggers.push(replacement.trigger.unwrap_or(Trigger::Signal(libc::SIGHUP)));
+                unit.zerglings.extend(replacement.zergling);
             }
         }
         let kind = if wish.rolling { Kind::RollingRestart } else { Kind::Graceful };
@@ -246,6 +248,7 @@ impl Worker {
         let mut has_acted = false;
         self.attend_overlaps();
         self.attend_starts();
+        self.attend_retired();
         for id in self.rollouts.active() {
             let engine = &self.engine;
             let Some(operation) = self.rollouts.operations.get_mut(id) else { continue };
@@ -271,18 +274,23 @@ impl Worker {
         self.rollouts.reloads.retain(|(of, _), _| *of != id);
         self.rollouts.unattended.retain(|(of, _)| *of != id);
         self.rollouts.awaited.retain(|(of, _), _| *of != id);
+        self.rollouts.retired.retain(|(of, _), _| *of != id);
     }
 
     /// A deed was done, or was not.
     pub(super) fn step_finished(&mut self, id: u64, process: ProcessId, result: Result<(), String>) {
         self.rollouts.reloads.remove(&(id, process));
         self.rollouts.awaited.remove(&(id, process));
+        self.rollouts.retired.remove(&(id, process));
+        // What was asked of the engine for this deed is not meant by its answer to the next one.
+        self.rollouts.requests.retain(|_, of| *of != (id, process));
         let mut effects: Vec<Effect> = Vec::new();
+        let engine = &self.engine;
         let Some(operation) = self.rollouts.operations.get_mut(id) else { return };
         if !operation.steps().any(|step| step.process == process && step.phase.is_active()) {
             return;
         }
-        operation.finished(now().mono, process, result, &mut effects);
+        operation.finished(now().mono, process, result, &|process| outlook(engine, process), &mut effects);
         let step = operation.steps().find(|step| step.process == process && step.phase.is_over());
         let news = step.map(|step| (step.name.clone(), step.phase, step.note.clone()));
         self.rollouts.operations.changed(id);
@@ -342,7 +350,12 @@ fn step(view: &ProcessView<'_>, candidate: &Candidate, replacement: &Replacement
         | ProcessState::Fatal => false,
     };
     let was_never_wanted = !candidate.config.autostart && view.started.is_none();
-    let is_started = start_stopped || (replacement.strategy == Strategy::Keep && !was_never_wanted);
+    let is_started = match replacement.strategy {
+        // Who is down is the one that takes over.
+        Strategy::Zerg => true,
+        Strategy::Keep => start_stopped || !was_never_wanted,
+        Strategy::Overlap | Strategy::Rolling | Strategy::Restart | Strategy::Signal => start_stopped,
+    };
     if does_not_run && !is_started {
         Step::left_alone(view.process, candidate.name.clone(), "it does not run")
     } else {

@@ -134,7 +134,7 @@ async fn answer(found: Vec<Found>) -> Value {
     let mut asked = tokio::task::JoinSet::new();
     for (at, one) in found.iter().enumerate() {
         if let Some(stats) = stats(one) {
-            asked.spawn(async move { (at, probe::uwsgi_workers(&stats, GLANCE_MAX).await) });
+            asked.spawn(async move { (at, probe::uwsgi_stats(&stats, GLANCE_MAX).await.map(|stats| stats.workers)) });
         }
     }
     let mut told = BTreeMap::new();

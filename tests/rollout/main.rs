@@ -6,6 +6,8 @@
 
 #[path = "../conformance/daemon.rs"]
 mod daemon;
+#[path = "../promises/household.rs"]
+mod household;
 #[path = "../fixture/notice.rs"]
 mod notice;
 #[path = "../promises/subject.rs"]
@@ -21,6 +23,7 @@ mod load;
 mod overlap;
 mod site;
 mod uwsgi;
+mod zerg;
 
 /// So many requests are made at least while processes are replaced; the long form wants 5,000.
 fn requests() -> usize {

@@ -42,9 +42,17 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// A daemon with these sections, in which `BIN` is the folder of the server's programs and `PORT0`, `PORT1` are ports; all
-    /// its programs ready. `None` when there is no such server, which is said.
+    /// As [`Site::launch`], and all its programs ready.
     pub(crate) fn start(server: &str, requirement: &str, files: &[(&str, &str)], sections: &str) -> Option<Site> {
+        let site = Site::launch(server, requirement, files, sections)?;
+        let ready = site.daemon.ctl(&["wait", "all"]);
+        assert_eq!(ready.code, Some(0), "{ready:?}");
+        Some(site)
+    }
+
+    /// A daemon with these sections, in which `BIN` is the folder of the server's programs and `PORT0`, `PORT1` are ports.
+    /// `None` when there is no such server, which is said.
+    pub(crate) fn launch(server: &str, requirement: &str, files: &[(&str, &str)], sections: &str) -> Option<Site> {
         let venv = match environment(&format!("venv-{server}"), requirement, server) {
             Ok(venv) => venv,
             Err(why) => {
@@ -69,8 +77,6 @@ impl Site {
         }
         fs::write(daemon.path("version"), "one").unwrap();
         daemon.run();
-        let ready = daemon.ctl(&["wait", "all"]);
-        assert_eq!(ready.code, Some(0), "{ready:?}");
         Some(Site { daemon, ports })
     }
 
