@@ -13,6 +13,10 @@ use crate::postgres::Postgres;
 /// In the environment of everything that this test starts.
 const TAG: &str = "GALAXYD_TEST_TAG";
 
+/// Seconds for a job that a handler took in the instant before it was told to stop: on a busy machine one takes longer than
+/// Galaxy's own 30.
+const JOB_PATIENCE: &str = "300";
+
 /// How long one step may take. Galaxy's boot is pure computing: half a minute alone, many on a busy machine.
 const BOUND: Duration = Duration::from_secs(900);
 
@@ -33,8 +37,13 @@ impl Deployment {
         let tag = format!("galaxy-{}", std::process::id());
         let postgres = if std::env::var_os("GALAXY_DATABASE").is_none() { Postgres::start() } else { None };
         let deployment = Deployment { folder: target.join("galaxy"), tag, port, postgres };
-        // Jobs of a run that was broken off must not count for this one.
-        let _ = fs::remove_file(deployment.folder.join("var/universe.sqlite"));
+        // Jobs and handlers of a run that was broken off must not count for this one.
+        for left in ["var/universe.sqlite", "var/handler.numprocs"] {
+            let _ = fs::remove_file(deployment.path(left));
+        }
+        let tool = include_str!("tally.xml").replace("@LEDGER@", &deployment.ledger().display().to_string());
+        fs::create_dir_all(deployment.path("tools")).unwrap();
+        fs::write(deployment.path("tools/tally.xml"), tool).unwrap();
         let mut command = deployment.command(&root.join("examples/galaxy/run"));
         command.arg(&deployment.folder).args([
             "--port",
@@ -43,6 +52,8 @@ impl Deployment {
             env!("CARGO_BIN_EXE_galaxyd"),
             "--boot-wait",
             "900",
+            "--job-patience",
+            JOB_PATIENCE,
         ]);
         let database =
             std::env::var("GALAXY_DATABASE").ok().or_else(|| deployment.postgres.as_ref().map(Postgres::url));
@@ -66,11 +77,43 @@ impl Deployment {
         command
     }
 
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The port of the web server.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where the tool `tally` leaves a line whenever it runs.
+    pub(crate) fn ledger(&self) -> PathBuf {
+        self.path("var/ledger")
+    }
+
+    fn call(&self, words: &[&str]) -> (bool, String) {
+        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_galaxyctl")));
+        let output = command.arg("-c").arg(self.path("galaxyd.conf")).args(words).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), told)
+    }
+
     /// What galaxyctl prints.
     pub(crate) fn ctl(&self, words: &[&str]) -> String {
-        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_galaxyctl")));
-        let output = command.arg("-c").arg(self.folder.join("galaxyd.conf")).args(words).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+        self.call(words).1
+    }
+
+    /// What galaxyctl prints, of a command that has to go well.
+    pub(crate) fn done(&self, words: &[&str]) -> String {
+        let begin = Instant::now();
+        let (is_done, told) = self.call(words);
+        tell(&format!("{} s: {words:?}: {told}", begin.elapsed().as_secs()));
+        assert!(is_done, "{words:?}: {told}");
+        told
+    }
+
+    pub(crate) fn pid(&self, process: &str) -> String {
+        self.ctl(&["pid", process]).trim().to_owned()
     }
 
     /// The pids of web and handlers, in the order of the table.
@@ -78,24 +121,32 @@ impl Deployment {
         self.ctl(&["pid", "all"]).lines().map(String::from).collect()
     }
 
-    fn jobs(&self, count: u32, seconds: u32) -> Command {
+    /// The client that submits jobs, without its options.
+    pub(crate) fn jobs(&self) -> Command {
         let mut command = self.command(Path::new("python3"));
         command
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/galaxy/jobs.py"))
             .arg(format!("http://127.0.0.1:{}", self.port))
-            .arg(self.folder.join("config/admin-api-key"))
+            .arg(self.path("config/admin-api-key"));
+        command
+    }
+
+    /// As many jobs at once.
+    fn batch(&self, count: u32, seconds: u32) -> Command {
+        let mut command = self.jobs();
+        command
             .args(["--count", &count.to_string(), "--seconds", &seconds.to_string(), "--running"])
             .arg(self.running_mark());
         command
     }
 
     fn running_mark(&self) -> PathBuf {
-        self.folder.join("var/a-job-runs")
+        self.path("var/a-job-runs")
     }
 
     /// Runs jobs to their end, which must be `ok`; the handlers that had them.
     pub(crate) fn run_jobs(&self, count: u32, seconds: u32) -> Vec<String> {
-        let output = self.jobs(count, seconds).output().unwrap();
+        let output = self.batch(count, seconds).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
         text.lines().filter_map(|line| line.split(' ').nth(2)).map(String::from).collect()
@@ -104,7 +155,7 @@ impl Deployment {
     /// Submits one job and returns the waiting helper.
     pub(crate) fn submit_job_of_seconds(&self, seconds: u32) -> Child {
         let _ = fs::remove_file(self.running_mark());
-        self.jobs(1, seconds).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        self.batch(1, seconds).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// Waits until the job is running.
@@ -114,7 +165,7 @@ impl Deployment {
     }
 
     fn keeper(&self) -> i32 {
-        fs::read_to_string(self.folder.join("run/galaxyd.pid")).unwrap().trim().parse().unwrap()
+        fs::read_to_string(self.path("run/galaxyd.pid")).unwrap().trim().parse().unwrap()
     }
 
     /// The keeper's child of the same binary.
@@ -131,9 +182,26 @@ impl Deployment {
     /// kill -9 of the worker; returns when its successor answers.
     pub(crate) fn kill_worker(&self) {
         let old = self.worker().unwrap();
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(old), nix::sys::signal::Signal::SIGKILL).unwrap();
+        kill(old);
         until("the successor", || self.worker().is_some_and(|pid| pid != old));
         until("its answer", || self.ctl(&["status"]).contains("RUNNING"));
+    }
+
+    /// kill -9 of the handler that has a job; returns when what the job consists of was named, and has ended.
+    pub(crate) fn kill_handler_at_work(&self) {
+        let jobs: serde_json::Value = serde_json::from_str(&self.ctl(&["--json", "jobs"])).unwrap();
+        let handlers = jobs["handlers"].as_array().unwrap();
+        let at_work = handlers.iter().find(|handler| handler["jobs"]["running"] == 1);
+        let handler = at_work.unwrap_or_else(|| panic!("{jobs:#}"))["process"].as_str().unwrap();
+        kill(self.pid(handler).parse().unwrap());
+        let mut left: Vec<i32> = Vec::new();
+        until("what is left of the job to be named", || {
+            let why = self.ctl(&["why", handler]);
+            let lines = why.lines().filter_map(|line| line.trim().strip_prefix("left behind: "));
+            left = lines.filter_map(|line| line.split(' ').next()?.parse().ok()).collect();
+            why.contains("sleep 600")
+        });
+        left.into_iter().for_each(kill);
     }
 
     /// Waits until the API answers.
@@ -181,9 +249,7 @@ impl Drop for Deployment {
         }
         until("the end of what the test started", || {
             let living = self.living();
-            for pid in &living {
-                let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), nix::sys::signal::Signal::SIGKILL);
-            }
+            living.iter().copied().for_each(kill);
             living.is_empty()
         });
     }
@@ -198,6 +264,11 @@ pub(crate) fn wait_for_jobs(jobs: Child) {
         "{text}{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// SIGKILL, for one who may have ended meanwhile.
+fn kill(pid: i32) {
+    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
 }
 
 fn parent(pid: i32) -> Option<i32> {

@@ -1,13 +1,18 @@
 #!/usr/bin/env python3
 """Submits jobs to the Galaxy that examples/galaxy/run made and waits for them.
 
-  jobs.py URL KEYFILE --count N --seconds S [--running FILE]
+  jobs.py URL KEYFILE [--tool greet] --count N --seconds S [--running FILE]
+  jobs.py URL KEYFILE [--tool greet] --every S --most N --until FILE
 
-One line a job at its end: id, state, handler. FILE is made when the first job runs. Status 0 when all ended `ok`.
+The first form submits N jobs at once, the second one every S seconds until FILE is there, while fewer than --most of its
+jobs have not ended. Each job has its number as its name. One line a job at its end: number, state, handler. --running is made
+when the first job runs. Status 0 when all ended `ok`, each request had a good answer, and Galaxy has no job that was not
+submitted.
 """
 
 import argparse
 import json
+import os
 import sys
 import time
 import urllib.error
@@ -18,14 +23,17 @@ EMAIL = "admin@example.org"
 parser = argparse.ArgumentParser()
 parser.add_argument("url")
 parser.add_argument("keyfile")
+parser.add_argument("--tool", default="greet")
 parser.add_argument("--count", type=int, default=1)
 parser.add_argument("--seconds", type=int, default=0, help="how long each job sleeps")
-parser.add_argument("--limit", type=float, default=600, help="seconds until all must have ended")
+parser.add_argument("--every", type=float, help="seconds from one job to the next")
+parser.add_argument("--most", type=int, default=1, help="jobs of a stream that have not ended")
+parser.add_argument("--until", help="ends a stream")
+parser.add_argument("--limit", type=float, default=900, help="seconds until all must have ended, after the last one")
 parser.add_argument("--running", help="made when a job runs")
 args = parser.parse_args()
 with open(args.keyfile) as text:
     BOOTSTRAP = text.read().strip()
-STOP = time.monotonic() + args.limit
 
 
 def api(method, path, body=None, key=BOOTSTRAP):
@@ -48,15 +56,25 @@ def admin_key():
 
 key = admin_key()
 history = api("POST", "histories", {"name": "test"}, key)["id"]
+numbers = {}
 left = set()
-for number in range(args.count):
-    inputs = {"name": "job %d" % number, "seconds": args.seconds}
-    answer = api("POST", "tools", {"history_id": history, "tool_id": "greet", "inputs": inputs}, key)
-    left.add(answer["jobs"][0]["id"])
 good = True
-while left:
+
+
+def submit():
+    number = len(numbers)
+    inputs = {"name": str(number), "seconds": args.seconds}
+    answer = api("POST", "tools", {"history_id": history, "tool_id": args.tool, "inputs": inputs}, key)
+    job = answer["jobs"][0]["id"]
+    numbers[job] = number
+    left.add(job)
+
+
+def look():
+    global good
     # Only this view, and only for an administrator, tells the handler.
-    for job in api("GET", "jobs?view=admin_job_list&limit=1000&history_id=" + history, key=key):
+    jobs = api("GET", "jobs?view=admin_job_list&limit=1000&history_id=" + history, key=key)
+    for job in jobs:
         if job["id"] not in left:
             continue
         if job["state"] == "running" and args.running:
@@ -64,8 +82,28 @@ while left:
         if job["state"] in ("ok", "error", "deleted", "failed"):
             left.remove(job["id"])
             good = good and job["state"] == "ok"
-            print(job["id"], job["state"], job["handler"], flush=True)
-    if left and time.monotonic() > STOP:
+            print(numbers[job["id"]], job["state"], job["handler"], flush=True)
+    return jobs
+
+
+if args.every is None:
+    for _ in range(args.count):
+        submit()
+else:
+    due = time.monotonic()
+    while not os.path.exists(args.until):
+        if time.monotonic() >= due and len(left) < args.most:
+            submit()
+            due = time.monotonic() + args.every
+        look()
+        time.sleep(0.5)
+stop = time.monotonic() + args.limit
+jobs = look()
+while left:
+    if time.monotonic() > stop:
         sys.exit("jobs.py: %d jobs did not end in %d seconds" % (len(left), args.limit))
     time.sleep(0.5)
+    jobs = look()
+if {job["id"] for job in jobs} != set(numbers):
+    sys.exit("jobs.py: %d jobs were submitted, Galaxy has %d" % (len(numbers), len(jobs)))
 sys.exit(0 if good else 1)

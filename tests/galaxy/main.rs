@@ -6,11 +6,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected should fail")]
 #![expect(clippy::disallowed_methods, reason = "tests start programs")]
+#![expect(
+    dead_code,
+    clippy::indexing_slicing,
+    reason = "the users are shared with the tests of rolls, which use all of them"
+)]
 
 mod deployment;
+#[path = "../fixture/load.rs"]
+mod load;
 #[path = "../fixture/notice.rs"]
 mod notice;
 mod postgres;
+mod steady;
+#[path = "../conformance/wait.rs"]
+mod wait;
 
 use deployment::Deployment;
 
@@ -36,11 +46,21 @@ fn a_real_galaxy_lives_under_galaxyd() {
     deployment::wait_for_jobs(jobs);
     assert_eq!(galaxy.pids(), before);
 
+    steady::nothing_is_lost_while_everything_is_replaced(&galaxy);
+
+    let before = galaxy.pids();
     let restart = galaxy.ctl(&["restart", "galaxy:"]);
     assert_eq!(restart.lines().filter(|line| line.ends_with(": started")).count(), 3, "{restart}");
     assert!(galaxy.pids().iter().all(|pid| !before.contains(pid)));
     galaxy.wait_for_answer();
     galaxy.run_jobs(2, 0);
+
+    // A handler is killed while it has a job: what runs on without it is named.
+    let mut jobs = galaxy.submit_job_of_seconds(600);
+    galaxy.wait_for_running_job(&mut jobs);
+    galaxy.kill_handler_at_work();
+    jobs.kill().unwrap();
+    jobs.wait().unwrap();
 
     let stop = galaxy.ctl(&["stop", "all"]);
     assert_eq!(stop.lines().filter(|line| line.ends_with(": stopped")).count(), 3, "{stop}");
