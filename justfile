@@ -17,7 +17,7 @@ conformance:
 
 # Damaged input for everything that reads bytes from outside, ten minutes each, other inputs every time.
 fuzz:
-    GALAXYD_FUZZ_SECONDS=600 GALAXYD_SEED=$(date +%s)000000 cargo test --release --test fuzz -- --nocapture
+    GALAXYD_FUZZ_SECONDS=600 GALAXYD_SEED=$(date +%s)000000 cargo test --release --features tls --test fuzz -- --nocapture
 
 # The same scenarios on the original and on ours, side by side; words choose some of them.
 differential *words:

@@ -143,14 +143,16 @@ impl Call {
     /// Reads the configuration, and the certificates that it names.
     pub(super) fn load(&self) -> Result<Loaded, NotFound> {
         let mut loaded = config::load(&self.file()?, &self.options.overrides, &self.source);
+        let mut refused = Vec::new();
         for server in loaded.config.iter().flat_map(|config| &config.servers) {
-            if let Err(error) = http::check_tls(server) {
-                let problem =
-                    Problem::own_error(error.to_string()).in_section(section(server)).with_key("tls_certificate");
-                loaded
-                    .problems
-                    .push(problem.help("files in PEM that belong together, which the daemon's account can read"));
+            if let Err((key, error)) = http::check_tls(server) {
+                let problem = Problem::own_error(error.to_string());
+                let problem = problem.help("files in PEM that belong together, which the daemon's account can read");
+                refused.push((section(server).to_owned(), key, problem));
             }
+        }
+        for (section, key, problem) in refused {
+            loaded.blame(&section, key, problem);
         }
         galaxy::refuse_twins(&mut loaded, Path::new(&self.source.current_dir()));
         galaxy::refuse_unregistered(&mut loaded, &self.source);

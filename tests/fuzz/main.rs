@@ -32,3 +32,5 @@ mod requests;
 mod state;
 mod target;
 mod texts;
+#[cfg(feature = "tls")]
+mod tls;

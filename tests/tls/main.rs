@@ -12,6 +12,8 @@
 
 #[path = "../conformance/daemon.rs"]
 mod daemon;
+#[path = "../fixture/dice.rs"]
+mod dice;
 #[path = "../promises/subject.rs"]
 mod subject;
 #[path = "../conformance/wait.rs"]
@@ -19,11 +21,13 @@ mod wait;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use daemon::{Daemon, Outcome};
+use dice::Dice;
 use nix::sys::signal::Signal;
 use subject::Subject;
 use wait::until;
@@ -102,15 +106,18 @@ fn without_tls_nothing_is_said() {
 
 #[test]
 fn a_certificate_that_cannot_be_used_refuses_the_start_and_says_why() {
-    for (certificate, key, reason) in [
-        ("second.pem", "first.key", "cannot be used"),
-        ("first.key", "first.key", "there is no PEM certificate in it"),
-        ("first.pem", "first.pem", "there is no PEM private key in it"),
+    for (certificate, key, reason, at_fault) in [
+        ("second.pem", "first.key", "cannot be used", "tls_certificate"),
+        ("first.key", "first.key", "there is no PEM certificate in it", "tls_certificate"),
+        ("first.pem", "first.pem", "there is no PEM private key in it", "tls_key"),
     ] {
         let world = World::folder(certificate, key);
         let refusal = world.daemon.refusal(&world.daemon.path("supervisord.conf")).unwrap();
         let told = format!("{}{}", refusal.stdout, refusal.stderr);
         assert!(refusal.code == Some(2) && told.contains(reason) && told.contains("who."), "{refusal:?}");
+        let text = fs::read_to_string(world.daemon.path("supervisord.conf")).unwrap();
+        let line = 1 + text.lines().position(|line| line.starts_with(at_fault)).unwrap();
+        assert!(told.contains(&format!("supervisord.conf:{line}:1")), "{at_fault} in line {line}: {told}");
     }
     let world = World::folder("first.pem", "first.key");
     fs::remove_file(world.daemon.path("who.key")).unwrap();
@@ -133,6 +140,48 @@ fn a_reload_takes_the_new_certificate_and_refuses_a_bad_one() {
         let status = world.status("second-authority.pem");
         if status.code == Some(0) { Ok(()) } else { Err(format!("{status:?}")) }
     });
+}
+
+/// What a client says first.
+fn greeting() -> Vec<u8> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let authority = file("first-authority.pem");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_galaxyctl"));
+    command.args(["-s", &url, "--ca-file"]).arg(authority).arg("status");
+    let mut client = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut header = [0; 5];
+    stream.read_exact(&mut header).unwrap();
+    let mut said = vec![0; usize::from(u16::from_be_bytes([header[3], header[4]]))];
+    stream.read_exact(&mut said).unwrap();
+    drop(stream);
+    client.wait().unwrap();
+    [header.as_slice(), &said].concat()
+}
+
+#[test]
+fn damaged_greetings_harm_nobody() {
+    /// No more handshakes than are begun in some seconds.
+    const TIMES: usize = 150;
+    let world = World::new();
+    let greeting = greeting();
+    let mut dice = Dice::of_environment("damaged greetings");
+    for _ in 0..TIMES {
+        let mut said = greeting.clone();
+        dice.damage(&mut said, &[b"\x16\x03\x01", b"\x00\x00", b"\xff\xff", b"\x15\x03\x03\x00\x02\x02\x28"]);
+        let mut stream = TcpStream::connect(("127.0.0.1", world.port)).unwrap();
+        // It may have been refused by then.
+        let _ = stream.write_all(&said).and_then(|()| stream.shutdown(Shutdown::Write));
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        // Nothing, an alert or a handshake: records of TLS in any case.
+        assert!(matches!(answer.first(), None | Some(21 | 22)), "{}: {answer:?}", said.escape_ascii());
+    }
+    let status = world.status("first-authority.pem");
+    assert_eq!(status.code, Some(0), "{status:?}");
+    let log = fs::read_to_string(world.daemon.path("main.log")).unwrap();
+    assert!(!log.contains("panicked") && !log.contains("a new worker took over"), "{log}");
 }
 
 #[test]

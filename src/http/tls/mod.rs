@@ -19,7 +19,7 @@ use rustls::check as check_files;
 #[cfg(feature = "tls")]
 pub(super) use rustls::{Identity, ServedStream, connect};
 
-use crate::config::{ServerConfig, TlsFiles};
+use crate::config::{InetServer, ServerConfig, TlsFiles};
 
 /// Bytes of a file with certificates or a key; longer ones are refused. A bundle of all public authorities has 250 kB.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -49,15 +49,31 @@ pub enum TlsError {
     Handshake(io::Error),
 }
 
+impl TlsError {
+    /// The one file that it lies in.
+    fn file(&self) -> Option<&Path> {
+        match self {
+            TlsError::Read { file, .. } | TlsError::Authority { file, .. } => Some(file),
+            TlsError::NotAFile(file) | TlsError::NoCertificate(file) | TlsError::NoKey(file) => Some(file),
+            TlsError::Absent
+            | TlsError::Unusable { .. }
+            | TlsError::NoAuthorities(_)
+            | TlsError::Name(_)
+            | TlsError::Handshake(_) => None,
+        }
+    }
+}
+
 /// Whether the certificate and the key of an endpoint can be used. Reads files.
 ///
 /// # Errors
-/// What is wrong with them.
-pub fn check(server: &ServerConfig) -> Result<(), TlsError> {
-    match server {
-        ServerConfig::Inet(server) => server.tls.as_ref().map_or(Ok(()), check_files),
-        ServerConfig::Unix(_) => Ok(()),
-    }
+/// What is wrong with them, and the key of the section that names what is.
+pub fn check(server: &ServerConfig) -> Result<(), (&'static str, TlsError)> {
+    let ServerConfig::Inet(InetServer { tls: Some(files), .. }) = server else { return Ok(()) };
+    check_files(files).map_err(|error| {
+        let is_key = error.file() == Some(&files.key);
+        (if is_key { "tls_key" } else { "tls_certificate" }, error)
+    })
 }
 
 /// Never waits for a pipe or a device.
