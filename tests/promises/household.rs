@@ -65,10 +65,11 @@ pub(crate) fn kill_pid(pid: i32, signal: Signal) {
     kill(Pid::from_raw(pid), signal).unwrap();
 }
 
-/// One that has ended and was not collected yet is gone.
+/// One that has ended and was not collected yet is gone, when all its threads are: they have its descriptors.
 pub(crate) fn is_there(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with('Z'))
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with('Z') || threads > 1)
 }
 
 /// Kills keeper and worker in one instant, as seen by them; gives the keeper's pid.
@@ -80,7 +81,7 @@ pub(crate) fn kill_both(daemon: &Daemon) -> i32 {
         kill_pid(keeper, signal);
         kill_pid(worker, signal);
     }
-    until_true("the worker's end", || !is_there(worker));
+    until_true("the end of both", || !is_there(keeper) && !is_there(worker));
     keeper
 }
 
