@@ -27,21 +27,25 @@ pub(super) struct Followed {
     url: String,
     number: u64,
     file: PathBuf,
+    /// As it was made; `None` where a predecessor made it: then it is the one that is there when it is first looked at.
+    identity: Option<FileIdentity>,
 }
 
 impl Followed {
     /// `None` if there is no file.
-    pub(super) fn of(url: &str, number: u64) -> Option<Followed> {
+    pub(super) fn of(url: &str, number: u64, identity: Option<FileIdentity>) -> Option<Followed> {
         let file = PathBuf::from(url.strip_prefix("unix://")?);
-        Some(Followed { url: url.to_owned(), number, file })
+        Some(Followed { url: url.to_owned(), number, file, identity })
     }
 }
+
+/// Which file it is: its file system and its number there. It is not reused while its socket is open.
+pub(super) type FileIdentity = (u64, u64);
 
 /// What is known of a file.
 #[derive(Debug)]
 struct Known {
-    /// Of the socket that was there first; it is not reused while that one is open.
-    identity: Option<(u64, u64)>,
+    identity: Option<FileIdentity>,
     is_there: bool,
 }
 
@@ -133,7 +137,8 @@ fn look(followed: &[Followed], known: &mut BTreeMap<Followed, Known>, inotify: &
         let mut has_changed = file_watch::arm(&files, inotify);
         for one in followed {
             let now = identity(&one.file);
-            let known = known.entry(one.clone()).or_insert(Known { identity: now, is_there: true });
+            let first = Known { identity: one.identity.or(now), is_there: true };
+            let known = known.entry(one.clone()).or_insert(first);
             let is_there = now.is_some() && now == known.identity;
             if std::mem::replace(&mut known.is_there, is_there) != is_there {
                 has_changed = true;
@@ -147,7 +152,8 @@ fn look(followed: &[Followed], known: &mut BTreeMap<Followed, Known>, inotify: &
     sights
 }
 
-fn identity(file: &Path) -> Option<(u64, u64)> {
+/// Of a socket's file; `None` if there is none. Blocks.
+pub(super) fn identity(file: &Path) -> Option<FileIdentity> {
     let status = fs::symlink_metadata(file).ok().filter(|status| status.file_type().is_socket())?;
     Some((status.dev(), status.ino()))
 }
@@ -210,7 +216,7 @@ mod tests {
     fn a_file_that_goes_and_comes_back_is_told_once_and_a_strangers_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let (file, elsewhere) = (folder.path().join("s"), folder.path().join("elsewhere"));
-        let followed = [Followed::of(&format!("unix://{}", file.display()), 1).unwrap()];
+        let followed = [Followed::of(&format!("unix://{}", file.display()), 1, None).unwrap()];
         let (inotify, mut known) = (Inotify::init(InitFlags::IN_NONBLOCK).unwrap(), BTreeMap::new());
         let mut seen = || {
             let told: Vec<bool> = look(&followed, &mut known, &inotify).iter().map(|sight| sight.is_there).collect();
@@ -232,7 +238,21 @@ mod tests {
     }
 
     #[test]
+    fn one_that_went_before_the_first_look_is_known_when_it_comes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, elsewhere) = (folder.path().join("s"), folder.path().join("elsewhere"));
+        let _socket = UnixListener::bind(&file).unwrap();
+        let followed = [Followed::of(&format!("unix://{}", file.display()), 1, identity(&file)).unwrap()];
+        let (inotify, mut known) = (Inotify::init(InitFlags::IN_NONBLOCK).unwrap(), BTreeMap::new());
+        let mut told = || look(&followed, &mut known, &inotify).iter().map(|sight| sight.is_there).collect::<Vec<_>>();
+        fs::rename(&file, &elsewhere).unwrap();
+        assert_eq!(told(), [false]);
+        fs::rename(&elsewhere, &file).unwrap();
+        assert_eq!(told(), [true]);
+    }
+
+    #[test]
     fn only_files_are_followed() {
-        assert_eq!(Followed::of("tcp://localhost:80", 1), None);
+        assert_eq!(Followed::of("tcp://localhost:80", 1, None), None);
     }
 }

@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use super::missing_sockets::{Followed, SocketFileWatch};
+use super::missing_sockets::{self, FileIdentity, Followed, SocketFileWatch};
 use super::program_socket;
 use super::worker::Worker;
 use crate::config::{GroupConfig, Passing, SocketConfig};
@@ -23,27 +24,35 @@ pub(super) const HELD_PREFIX: &str = "socket:";
 pub(super) struct SharedSocket {
     former: Option<Arc<OwnedFd>>,
     made: Arc<OnceLock<Result<Arc<OwnedFd>, String>>>,
+    /// Its file as it was then.
+    file: Arc<OnceLock<FileIdentity>>,
 }
 
 impl SharedSocket {
     /// One that is open.
     fn of(socket: OwnedFd) -> SharedSocket {
-        SharedSocket { former: None, made: Arc::new(OnceLock::from(Ok(Arc::new(socket)))) }
+        SharedSocket { made: Arc::new(OnceLock::from(Ok(Arc::new(socket)))), ..SharedSocket::default() }
     }
 
     /// The same, to be looked at again before it is used.
     fn renewed(&self) -> SharedSocket {
-        SharedSocket { former: self.open(), made: Arc::default() }
+        SharedSocket { former: self.open(), ..SharedSocket::default() }
     }
 
     /// Makes the socket unless it is there. Blocks: not for the control loop.
     pub(super) fn make(&self, config: &SocketConfig) -> Result<(), SpawnError> {
         let made = self.made.get_or_init(|| {
             let former = self.former.as_ref();
-            match former.filter(|former| program_socket::renew(config, former)) {
-                Some(former) => Ok(Arc::clone(former)),
-                None => program_socket::create(config).map(Arc::new),
+            let made = match former.filter(|former| program_socket::renew(config, former)) {
+                Some(former) => Arc::clone(former),
+                None => Arc::new(program_socket::create(config)?),
+            };
+            let file = config.url.strip_prefix("unix://").map(Path::new);
+            if let Some(identity) = file.and_then(missing_sockets::identity) {
+                // Nobody else makes it.
+                let _ = self.file.set(identity);
             }
+            Ok(made)
         });
         made.as_ref().map(drop).map_err(|text| SpawnError::Failed(text.clone()))
     }
@@ -148,7 +157,7 @@ impl ProgramSockets {
     /// Those that have a file.
     fn followed(&self) -> Vec<Followed> {
         let held = self.slots.iter().filter(|(_, slot)| slot.is_held);
-        held.filter_map(|(url, slot)| Followed::of(url, slot.number)).collect()
+        held.filter_map(|(url, slot)| Followed::of(url, slot.number, slot.socket.file.get().copied())).collect()
     }
 
     /// The file of a socket is gone since then, or there again: true if that is news, and the socket still that one.
