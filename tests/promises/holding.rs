@@ -61,7 +61,8 @@ fn listening(files: &[&str]) -> Option<(Daemon, GalaxyDatabase)> {
     let sections = SECTIONS.replace("PYTHON", &python.display().to_string());
     let mut daemon = Daemon::folder(
         Subject::GALAXYD,
-        &sections.replace("BROKER", "sqlalchemy+sqlite:///%(here)s/control.sqlite?isolation_level=IMMEDIATE"),
+        &sections
+            .replace("BROKER", "sqlalchemy+sqlite:///%(here)s/control.sqlite?isolation_level=IMMEDIATE&timeout=60"),
     );
     let database = GalaxyDatabase::sqlite(daemon.dir());
     fs::write(daemon.path("galaxy-main"), HANDLER).unwrap();
