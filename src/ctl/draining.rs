@@ -1,6 +1,7 @@
 //! Waiting until handlers can be stopped without harm to a job, and stopping them then.
 //!
-//! Nothing is changed before that moment, so whoever breaks it off leaves everything as it was.
+//! Until then a handler is at most told to begin nothing new, which is taken back where it runs on, so whoever breaks it off
+//! leaves everything as it was.
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::daemon::CallError;
 use super::exit::ExitCode;
 use super::fact::Action;
 use super::handlers::{process_of, reach};
+use super::holding::Hold;
 use super::job_report::{shown, time};
 use super::shell::Shell;
 use super::trouble::Trouble;
@@ -73,6 +75,18 @@ struct Wait {
     is_down: bool,
     told: String,
     tell_at: Duration,
+    /// It was told to begin nothing new, and is to be told the contrary if it runs on.
+    hold: Option<Hold>,
+}
+
+/// What became of a stop that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Done,
+    /// The process runs on, which was told.
+    Refused,
+    /// Nobody waits for its end any more, which was told.
+    UnderWay,
 }
 
 impl Terms {
@@ -128,7 +142,7 @@ pub(super) fn intake_words(system: &JobSystem, handler: &JobHandler) -> String {
                 format!("then {} take them", others.join(", "))
             };
             format!(
-                "{name} takes jobs of {} from the database until it is stopped, as Galaxy knows no way to tell it otherwise; {after}",
+                "{name} takes jobs of {} from the database until it is told to begin none, or stopped; {after}",
                 pools.join(", ")
             )
         }
@@ -168,6 +182,10 @@ fn waiting_words(jobs: &[(&OwnedJob, &'static str)], owned: usize) -> String {
     format!("waits for {} of {owned} jobs: {}", jobs.len(), told.join("; "))
 }
 
+fn names(waits: &[Wait]) -> String {
+    waits.iter().map(|wait| wait.process.as_str()).collect::<Vec<_>>().join(", ")
+}
+
 /// How many jobs and workflow invocations belong to a handler.
 ///
 /// # Errors
@@ -203,9 +221,12 @@ impl Shell {
             After::Nothing => vec![waits],
             After::Start => waits.into_iter().map(|wait| vec![wait]).collect(),
         };
-        for batch in batches {
+        for mut batch in batches {
             self.console.catch_interrupts()?;
-            let outcome = self.wait_for_batch(batch, terms, until);
+            let outcome = self.wait_for_batch(&mut batch, terms, until);
+            for (wait, hold) in batch.iter().filter_map(|wait| Some((wait, wait.hold.as_ref()?))) {
+                self.release(&wait.process, hold);
+            }
             self.console.restore_interrupts();
             let Some(stopped) = outcome? else { return Ok(false) };
             if after == After::Start {
@@ -224,7 +245,7 @@ impl Shell {
         let (told, tell_at) = (String::new(), Duration::ZERO);
         if is_down && until == Until::Harmless {
             self.line(format!("{process} does not run"));
-            return Ok(Some(Wait { subject, database: None, process, owner, is_down, told, tell_at }));
+            return Ok(Some(Wait { subject, database: None, process, owner, is_down, told, tell_at, hold: None }));
         }
         let asked = reach(&subject.system).and_then(|database| {
             let possessions = possessions(&database, &owner).map_err(|error| error.to_string())?;
@@ -250,53 +271,91 @@ impl Shell {
         if !is_down {
             self.line(format!("{process}: {}", intake_words(&subject.system, &subject.handler)));
         }
-        Ok(Some(Wait { subject, database: database.ok(), process, owner, is_down, told, tell_at }))
+        Ok(Some(Wait { subject, database: database.ok(), process, owner, is_down, told, tell_at, hold: None }))
     }
 
-    /// The processes that were stopped; `None`: one was left.
+    /// The processes that were stopped; `None`: one was left. Those that run on remain in `waits`.
     fn wait_for_batch(
         &mut self,
-        mut waits: Vec<Wait>,
+        waits: &mut Vec<Wait>,
         terms: Terms,
         until: Until,
     ) -> Result<Option<Vec<String>>, Trouble> {
         let begin = clock::monotonic();
+        if until == Until::Harmless && terms.limit() != Some(Duration::ZERO) && self.hold_all(waits, terms)? {
+            return Ok(None);
+        }
         let mut stopped = Vec::new();
         loop {
             let is_over = terms.limit().is_some_and(|limit| clock::monotonic().saturating_sub(begin) >= limit);
-            let mut left = Vec::new();
-            for mut wait in waits {
-                let is_free = self.look(&mut wait, until);
-                let is_forced = is_over && terms.force;
-                if !is_free && !is_forced {
-                    left.push(wait);
+            let mut number = 0;
+            while let Some(wait) = waits.get_mut(number) {
+                let is_free = self.look(wait, until);
+                let is_settled = wait.hold.as_mut().is_none_or(|hold| hold.is_settled(is_free, clock::monotonic()));
+                if !(is_free && (is_settled || is_over)) && !(is_over && terms.force) {
+                    number += 1;
                     continue;
                 }
                 if !is_free {
                     self.line(format!("{}: stopped all the same (--force)", wait.process));
                 }
-                if !wait.is_down {
-                    if !self.stop_and_look(&wait.process)? {
-                        return Ok(None);
-                    }
-                    self.tell_what_stays(&wait);
+                if !self.stop_free(wait)? {
+                    return Ok(None);
                 }
-                stopped.push(wait.process);
+                stopped.push(waits.remove(number).process);
             }
-            waits = left;
             if waits.is_empty() {
                 return Ok(Some(stopped));
             }
-            let names = waits.iter().map(|wait| wait.process.as_str()).collect::<Vec<_>>().join(", ");
             if is_over {
-                self.refuse(&format!("the deadline is over: {names} runs on, and nothing of it was changed"));
+                self.refuse(&format!("the deadline is over: {} runs on, and nothing of it was changed", names(waits)));
                 return Ok(None);
             }
-            if self.console.pause(ASK_EVERY)? == Attention::Interrupted {
-                self.refuse(&format!("interrupted: {names} runs on, and nothing of it was changed"));
+            if self.is_broken_off(waits, ASK_EVERY)? {
                 return Ok(None);
             }
         }
+    }
+
+    /// Tells each to begin nothing new, where it can be told. `true`: a person has broken it off meanwhile.
+    fn hold_all(&mut self, waits: &mut [Wait], terms: Terms) -> Result<bool, Trouble> {
+        for number in 0..waits.len() {
+            if let Some(wait) = waits.get_mut(number)
+                && let Some(database) = &wait.database
+            {
+                wait.hold = self.hold(&wait.process, &wait.subject, database, terms.limit());
+            }
+            if self.is_broken_off(waits, Duration::ZERO)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Waits so long; `true`: a person has broken it off, which was told.
+    fn is_broken_off(&mut self, waits: &[Wait], time: Duration) -> Result<bool, Trouble> {
+        let is_broken_off = self.console.pause(time)? == Attention::Interrupted;
+        if is_broken_off {
+            self.refuse(&format!("interrupted: {} runs on, and nothing of it was changed", names(waits)));
+        }
+        Ok(is_broken_off)
+    }
+
+    /// `false`: it was not stopped, or nobody waits for its end any more.
+    fn stop_free(&mut self, wait: &mut Wait) -> Result<bool, Trouble> {
+        if wait.is_down {
+            return Ok(true);
+        }
+        match self.stop_and_look(&wait.process)? {
+            Stop::Done => self.tell_what_stays(wait),
+            Stop::Refused => return Ok(false),
+            Stop::UnderWay => {
+                // It must begin nothing on its way out.
+                wait.hold = None;
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether it is free; says what is waited for when that has changed.
@@ -349,8 +408,8 @@ impl Shell {
         false
     }
 
-    /// Asks for the stop and looks until it is done, so that Ctrl-C can say what is. `false`: it was not stopped.
-    fn stop_and_look(&mut self, process: &str) -> Result<bool, Trouble> {
+    /// Asks for the stop and looks until it is done, so that Ctrl-C can say what is.
+    fn stop_and_look(&mut self, process: &str) -> Result<Stop, Trouble> {
         let code = match self.call("stopProcess", &[process.into(), false.into()]) {
             Ok(_) => FaultCode::Success as i64,
             Err(CallError::Fault(fault)) => fault.code,
@@ -360,11 +419,12 @@ impl Shell {
         while self.is_stopping(process)? {
             if self.console.pause(LOOK_EVERY)? == Attention::Interrupted {
                 self.refuse(&format!("interrupted: {process} is stopping, which galaxyd brings to its end"));
-                return Ok(false);
+                return Ok(Stop::UnderWay);
             }
         }
         self.show_result(Action::Stop, Some(FaultCode::NotRunning), process.to_owned(), code, "")?;
-        Ok(code == FaultCode::Success as i64 || code == FaultCode::NotRunning as i64)
+        let is_done = code == FaultCode::Success as i64 || code == FaultCode::NotRunning as i64;
+        Ok(if is_done { Stop::Done } else { Stop::Refused })
     }
 
     fn is_stopping(&mut self, process: &str) -> Result<bool, Trouble> {

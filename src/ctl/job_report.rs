@@ -361,6 +361,7 @@ pub(super) mod tests {
             file: "/srv/galaxy.yml".into(),
             handlers: handlers.collect(),
             database: Ok("sqlite:////x".to_owned()),
+            broker: Ok("sqlalchemy+sqlite:////x".to_owned()),
             interpreters: Vec::new(),
             local_runners: vec!["local".to_owned()],
             knows_runners: true,

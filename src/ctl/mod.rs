@@ -19,6 +19,7 @@ mod fact;
 mod fake;
 mod handlers;
 mod happening;
+mod holding;
 mod job_report;
 mod live;
 mod name;

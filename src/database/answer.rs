@@ -28,6 +28,15 @@ impl Stage {
     }
 }
 
+/// What became of a control task that was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obedience {
+    /// The process has answered that it is done.
+    Answered,
+    /// Why nobody knows.
+    Doubtful(String),
+}
+
 /// Jobs of one handler that are alike.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct JobCount {

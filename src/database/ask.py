@@ -1,15 +1,18 @@
-"""One question to a Galaxy's database: a JSON document on standard input, one in the last line of standard output.
+"""One question to a Galaxy's database, or one control task for a handler: a JSON document on standard input, one in the
+last line of standard output.
 
-Runs under the Python that Galaxy itself runs under, because that has the drivers that `database_connection` wants.
-SQLite needs the standard library alone. Everything is asked in one transaction, which reads only unless the question
-says otherwise. The alarm ends this process whatever it waits for.
+Runs under the Python that Galaxy itself runs under, because that has the drivers that `database_connection` and
+`amqp_internal_connection` want. SQLite needs the standard library alone. Everything is asked in one transaction, which
+reads only unless the question says otherwise. The alarm ends this process whatever it waits for.
 """
 
 import datetime
 import json
 import os
 import signal
+import socket
 import sys
+import time
 from urllib.parse import quote, unquote
 
 
@@ -44,6 +47,9 @@ class SQLite:
     def commit(self):
         self.connection.execute("COMMIT")
 
+    def close(self):
+        self.connection.close()
+
 
 class PostgreSQL:
     dialect = "postgresql"
@@ -71,6 +77,9 @@ class PostgreSQL:
 
     def commit(self):
         self.transaction.commit()
+
+    def close(self):
+        self.connection.close()
 
 
 def opened(question):
@@ -215,18 +224,94 @@ def version(database, question, now):
     return {"dialect": database.dialect, "version": database.rows(database.version, {})[0][0]}
 
 
+def listens(question, queue):
+    """Refuses where the broker is a database and has no such queue: kombu would make it, and tables, for nobody."""
+    prefix, found, url = question["url"].partition("+")
+    if not found or prefix not in ("sqlalchemy", "sqla"):
+        return
+    database = opened(dict(question, url=url))
+    try:
+        known = database.rows("SELECT name FROM kombu_queue WHERE name = :name", {"name": queue})
+    except Exception as error:  # Its tables are made by the first process that listens.
+        raise Refused("it has no control queues: %s" % told(error).split("\n")[0])
+    finally:
+        database.close()
+    if not known:
+        raise Refused("it has no control queue %s" % queue)
+
+
+def lock(question):
+    """Sends `admin_job_lock` to one process; nothing, or why nobody knows whether it has obeyed.
+
+    Source: Galaxy 26.1, galaxy/queue_worker: a process answers when it has done the task. The unnamed exchange delivers to
+    the one queue of this name; Galaxy's own binds the queues of all processes to `control.*`.
+    """
+    name = "control.%s@%s" % (question["server_name"], socket.gethostname())
+    listens(question, name)
+    try:
+        import kombu
+    except ImportError:
+        raise Refused("%s, by which it is told, has no kombu: it is not Galaxy's" % sys.executable)
+    number = kombu.uuid()
+    results = []
+
+    def hear(message):
+        if message.properties.get("correlation_id") == number:
+            results.append(message.payload["result"])
+
+    with kombu.Connection(question["url"], connect_timeout=question["seconds"] / 4) as connection:
+        replies = kombu.Queue(number, exclusive=True, auto_delete=True)
+        with connection.Consumer(replies, on_message=hear, no_ack=True) as consumer:
+            connection.Producer().publish(
+                {"task": "admin_job_lock", "kwargs": {"job_lock": question["job_lock"]}},
+                exchange="",
+                routing_key=name,
+                reply_to=number,
+                correlation_id=number,
+                # A process that began later leaves it undone.
+                headers={"epoch": time.time()},
+            )
+            try:
+                hear_until(connection, results, time.monotonic() + question["patience"])
+                consumer.purge()
+            except Exception as error:  # It is sent, so this is no refusal.
+                return told(error)
+    if not results:
+        return "no answer within %d s" % question["patience"]
+    # Galaxy answers nothing else for a task that it has done.
+    return None if results[0] is None else "it answered %s" % results[0]
+
+
+def hear_until(connection, results, end):
+    while not results and time.monotonic() < end:
+        try:
+            connection.drain_events(timeout=max(0.1, end - time.monotonic()))
+        except socket.timeout:
+            pass
+
+
+def told(error):
+    """What a driver raised, for a person."""
+    return "%s: %s" % (type(error).__name__, str(error).strip())
+
+
+def ask(question):
+    if question["ask"] == "lock":
+        return lock(question)
+    now = datetime.datetime.fromtimestamp(question["now"], datetime.timezone.utc).replace(tzinfo=None)
+    asked = {"census": census, "owned": owned, "beats": beats, "reassign": reassign, "version": version}
+    return asked[question["ask"]](opened(question), question, now)
+
+
 def main():
     question = json.load(sys.stdin)
     signal.alarm(question["seconds"])
-    now = datetime.datetime.fromtimestamp(question["now"], datetime.timezone.utc).replace(tzinfo=None)
-    asked = {"census": census, "owned": owned, "beats": beats, "reassign": reassign, "version": version}
-    ask = asked[question["ask"]]
     try:
-        answer = {"answer": ask(opened(question), question, now)}
+        answer = {"answer": ask(question)}
     except Refused as refusal:
         answer = {"error": str(refusal)}
     except Exception as error:  # Whatever a driver raises is told, not shown as a traceback.
-        answer = {"error": "%s: %s" % (type(error).__name__, str(error).strip())}
+        answer = {"error": told(error)}
     print("\n" + json.dumps(answer))
 
 

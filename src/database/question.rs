@@ -88,6 +88,12 @@ pub(super) enum Question<'a> {
         fresh_seconds: u64,
     },
     Version,
+    /// A control task for one process instead of a question; `patience`: seconds for its answer.
+    Lock {
+        server_name: &'a str,
+        job_lock: bool,
+        patience: u64,
+    },
 }
 
 impl Question<'_> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::de::DeserializeOwned;
 
-use super::answer::{Beat, Census, DatabaseVersion, OwnedJob, Reassignment};
+use super::answer::{Beat, Census, DatabaseVersion, Obedience, OwnedJob, Reassignment};
 use super::question::{FRESH_SECONDS, INVOCATION_STATES, JOB_STATES, Owner, Question, UNTOUCHED};
 use super::script::{self, SECONDS, Unanswered};
 use crate::sys::clock;
@@ -47,6 +47,14 @@ pub enum AskError {
     Unanswered(#[from] Unanswered),
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+impl AskError {
+    /// Whether the side process itself refused, before it did anything.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, AskError::NoPython { .. } | AskError::Unanswered(Unanswered::Refused(_)))
+    }
 }
 
 impl Database {
@@ -100,12 +108,33 @@ impl Database {
         self.read(&Question::Version)
     }
 
+    /// Tells one process of this host by Galaxy's control queue to begin no job, or to begin jobs again, and waits so long
+    /// for its answer. `broker`: `amqp_internal_connection`.
+    ///
+    /// # Errors
+    /// It was not told; where the side process was killed or broke off, nobody knows.
+    pub fn lock(
+        &self,
+        broker: &str,
+        server_name: &str,
+        is_locked: bool,
+        patience: Duration,
+    ) -> Result<Obedience, AskError> {
+        let question = Question::Lock { server_name, job_lock: is_locked, patience: patience.as_secs() };
+        let doubt: Option<String> = self.ask_at(broker, &question, false)?;
+        Ok(doubt.map_or(Obedience::Answered, Obedience::Doubtful))
+    }
+
     fn read<T: DeserializeOwned>(&self, question: &Question<'_>) -> Result<T, AskError> {
         self.ask(question, false)
     }
 
     fn ask<T: DeserializeOwned>(&self, question: &Question<'_>, writes: bool) -> Result<T, AskError> {
-        let document = script::document(question, &self.url, writes, clock::wall().as_secs())?;
+        self.ask_at(&self.url, question, writes)
+    }
+
+    fn ask_at<T: DeserializeOwned>(&self, url: &str, question: &Question<'_>, writes: bool) -> Result<T, AskError> {
+        let document = script::document(question, url, writes, clock::wall().as_secs())?;
         let mut child = self.start()?;
         // By standard input, as the address may hold a password and arguments are for all to see.
         let sent = child.stdin.take().map(|mut input| input.write_all(document.as_bytes()));

@@ -18,6 +18,8 @@ pub struct JobSystem {
     pub handlers: Vec<JobHandler>,
     /// `database_connection`; where nothing says it and no SQLite file is found, why not.
     pub database: Result<String, String>,
+    /// `amqp_internal_connection`, where processes get control tasks; or why there is none.
+    pub broker: Result<String, String>,
     /// Interpreters that Galaxy may run under, the likeliest first.
     pub interpreters: Vec<PathBuf>,
     /// Runner plugins whose jobs are children of their handler and end with it.
@@ -113,10 +115,12 @@ fn system(deployment: &Deployment<'_>, index: usize, galaxy: &Galaxy, source: &d
         let local = jobs.plugins.iter().filter(|plugin| plugin.is_local());
         local.map(|plugin| plugin.id.text.clone()).collect()
     };
+    let database = database(galaxy, first, source);
     JobSystem {
         file: galaxy.path.clone(),
         handlers,
-        database: database(galaxy, first, source),
+        broker: broker(galaxy, first, &database),
+        database,
         interpreters: programs.iter().flat_map(|program| interpreters(program, source)).collect(),
         local_runners: galaxy.jobs.as_ref().map(local).unwrap_or_default(),
         knows_runners: galaxy.jobs.is_some(),
@@ -246,6 +250,22 @@ pub(super) fn database(galaxy: &Galaxy, program: Option<&Program<'_>>, source: &
     }
     let looked: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     Err(format!("{file} has no database_connection, and there is no {}", looked.join(" or ")))
+}
+
+/// Where Galaxy's processes get control tasks. `database`: as [`database`] has found it.
+///
+/// Source: Galaxy 26.1, `galaxy/config/__init__.py`: the database, if one is written, else an SQLite file of its own.
+fn broker(galaxy: &Galaxy, program: Option<&Program<'_>>, database: &Result<String, String>) -> Result<String, String> {
+    if let Some(url) = setting(galaxy, program, "amqp_internal_connection") {
+        let none = || format!("amqp_internal_connection in {} is empty", galaxy.path.display());
+        return if url.is_empty() { Err(none()) } else { Ok(url.to_owned()) };
+    }
+    let url = database.as_ref().map_err(Clone::clone)?;
+    if setting(galaxy, program, "database_connection").is_some() {
+        return Ok(format!("sqlalchemy+{url}"));
+    }
+    let folder = url.strip_suffix("universe.sqlite").unwrap_or(url);
+    Ok(format!("sqlalchemy+{folder}control.sqlite?isolation_level=IMMEDIATE"))
 }
 
 /// Where Galaxy's Python is, by how the program is started.
@@ -388,6 +408,37 @@ mod tests {
             ("nothing", "A=b", "galaxy: {}\n", &[], Err("there is no /srv/config/data/universe.sqlite")),
         ] {
             let found = system(&program(variables), galaxy, "", files).database;
+            match (&found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{what}"),
+                (Err(found), Err(expected)) => assert!(found.contains(expected), "{what}: {found}"),
+                _ => panic!("{what}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn control_queues_are_found_as_galaxy_finds_them() {
+        let program = |variables: &str| format!("[program:h]\n{POOL}directory=/srv\nenvironment={variables}\n");
+        let database = "galaxy:\n  database_connection: postgresql:///x\n";
+        let files = ["/srv/config/data/universe.sqlite"];
+        for (what, variables, galaxy, expected) in [
+            ("the database", "A=b", database.to_owned(), Ok("sqlalchemy+postgresql:///x")),
+            ("file", "A=b", format!("{database}  amqp_internal_connection: amqp://h/v\n"), Ok("amqp://h/v")),
+            (
+                "override",
+                "GALAXY_CONFIG_OVERRIDE_AMQP_INTERNAL_CONNECTION='amqp://o'",
+                format!("{database}  amqp_internal_connection: amqp://h/v\n"),
+                Ok("amqp://o"),
+            ),
+            (
+                "a file of its own",
+                "A=b",
+                "galaxy: {}\n".to_owned(),
+                Ok("sqlalchemy+sqlite:////srv/config/data/control.sqlite?isolation_level=IMMEDIATE"),
+            ),
+            ("none", "A=b", format!("{database}  amqp_internal_connection: ''\n"), Err("is empty")),
+        ] {
+            let found = system(&program(variables), &galaxy, "", &files).broker;
             match (&found, expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{what}"),
                 (Err(found), Err(expected)) => assert!(found.contains(expected), "{what}: {found}"),

@@ -203,6 +203,9 @@ fn a_handler_is_stopped_when_no_job_is_at_a_dangerous_step() {
     let mut drain = daemon.ctl_follow(&["drain", "handler1"], "drain", Stdio::null());
     daemon.wait_text("drain.out", "galaxy:handler1: waits for 1 of 2 jobs: 17 (cat1) is being handed to its runner");
     assert!(daemon.text("drain.out").contains("then galaxy:handler0 take them"), "{}", daemon.text("drain.out"));
+    // These stand-ins have no control queue.
+    let cannot = "takes jobs until it is stopped, as it cannot be told to begin none: it has no control queues";
+    assert!(daemon.text("drain.out").contains(cannot), "{}", daemon.text("drain.out"));
     assert_eq!(daemon.info("galaxy:handler1", "statename").unwrap(), "RUNNING");
     database.sql("UPDATE job SET job_runner_external_id = '4' WHERE id = 17");
     let status = until("the end of the drain", || drain.try_wait().unwrap().ok_or("it waits".to_owned()));

@@ -24,6 +24,7 @@ mod forking;
 mod galaxy_database;
 mod handlers;
 mod history;
+mod holding;
 mod household;
 mod idleness;
 mod late_output;
