@@ -2,7 +2,8 @@
 //!
 //! Runs when it is asked for (`GALAXY_E2E=1`, as CI does), because it fetches 1.3 GB and takes minutes:
 //! `target/galaxy` holds the installation, so the second run is quicker. With `GALAXY_DATABASE=URL`, or where
-//! a PostgreSQL server is installed, it runs on PostgreSQL, else on SQLite.
+//! a PostgreSQL server is installed, it runs on PostgreSQL, else on SQLite. `GALAXY_E2E=long` rolls the web process five
+//! times instead of two, beside more jobs.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected should fail")]
 #![expect(clippy::disallowed_methods, reason = "tests start programs")]

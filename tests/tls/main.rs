@@ -2,7 +2,7 @@
 //! for `localhost` and 127.0.0.1, of two authorities that nobody trusts, and their keys are public.
 
 #![cfg(feature = "tls")]
-#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected should fail")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected should fail")]
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,

@@ -53,8 +53,11 @@ impl TlsError {
     /// The one file that it lies in.
     fn file(&self) -> Option<&Path> {
         match self {
-            TlsError::Read { file, .. } | TlsError::Authority { file, .. } => Some(file),
-            TlsError::NotAFile(file) | TlsError::NoCertificate(file) | TlsError::NoKey(file) => Some(file),
+            TlsError::Read { file, .. }
+            | TlsError::Authority { file, .. }
+            | TlsError::NotAFile(file)
+            | TlsError::NoCertificate(file)
+            | TlsError::NoKey(file) => Some(file),
             TlsError::Absent
             | TlsError::Unusable { .. }
             | TlsError::NoAuthorities(_)
