@@ -10,29 +10,17 @@ use crate::deployment::{Deployment, until};
 use crate::load::Load;
 use crate::notice::tell;
 
-/// How much is played: each roll boots a Galaxy, which is half a minute of computing, and each job is several seconds of it.
-struct Length {
-    /// How often the web process is replaced.
-    rolls: usize,
-    /// Seconds from one job to the next.
-    every: &'static str,
-    /// So many jobs have not ended at most.
-    most: &'static str,
-}
-
-impl Length {
-    /// `GALAXY_E2E=long` plays it whole.
-    fn of_environment() -> Length {
-        if std::env::var_os("GALAXY_E2E").is_some_and(|length| length == "long") {
-            Length { rolls: 5, every: "10", most: "3" }
-        } else {
-            Length { rolls: 2, every: "20", most: "2" }
-        }
-    }
-}
+/// How often the web process is replaced.
+const ROLLS: usize = 5;
 
 /// What each of the users outside waits between two requests.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// Seconds from one job to the next.
+const EVERY: &str = "10";
+
+/// So many jobs have not ended at most: each takes seconds of computing, nearly all of it Galaxy's own.
+const MOST: &str = "3";
 
 /// A client that submits jobs until it is told to end.
 struct Stream {
@@ -50,13 +38,13 @@ struct Job {
 }
 
 impl Stream {
-    fn start(galaxy: &Deployment, length: &Length) -> Stream {
+    fn start(galaxy: &Deployment) -> Stream {
         let (end, told) = (galaxy.path("var/stream.end"), galaxy.path("var/stream.out"));
         for file in [&end, &galaxy.ledger()] {
             let _ = fs::remove_file(file);
         }
         let mut command = galaxy.jobs();
-        command.args(["--tool", "tally", "--every", length.every, "--most", length.most, "--until"]).arg(&end);
+        command.args(["--tool", "tally", "--every", EVERY, "--most", MOST, "--until"]).arg(&end);
         let client = command.stdout(fs::File::create(&told).unwrap()).stderr(Stdio::piped()).spawn().unwrap();
         Stream { client, end, told }
     }
@@ -90,12 +78,11 @@ impl Stream {
 /// Everything that an administrator does to a running Galaxy, at once.
 pub(crate) fn nothing_is_lost_while_everything_is_replaced(galaxy: &Deployment) {
     let users = Load::at(&[galaxy.port()], "/api/version", PAUSE);
-    let length = Length::of_environment();
-    let stream = Stream::start(galaxy, &length);
+    let stream = Stream::start(galaxy);
     stream.wait_for_job_of(&["handler0", "handler1"]);
     std::thread::scope(|scope| {
         let handlers = scope.spawn(|| move_handlers(galaxy, &stream));
-        for _ in 0..length.rolls {
+        for _ in 0..ROLLS {
             let former = galaxy.pid("galaxy:web");
             let told = galaxy.done(&["graceful", "galaxy:web"]);
             assert!(told.contains("galaxy:web: done by overlap in "), "{told}");
@@ -106,8 +93,7 @@ pub(crate) fn nothing_is_lost_while_everything_is_replaced(galaxy: &Deployment) 
     });
     let jobs = stream.end();
     let (made, failed) = users.end();
-    let summary =
-        format!("{} jobs and {made} requests, {} failed, through {} rolls", jobs.len(), failed.len(), length.rolls);
+    let summary = format!("{} jobs and {made} requests, {} failed, through {ROLLS} rolls", jobs.len(), failed.len());
     tell(&summary);
     assert_eq!(failed, [""; 0], "{summary}");
     assert!(jobs.iter().all(|job| job.state == "ok" && job.handler.starts_with("handler")), "{jobs:?}");
