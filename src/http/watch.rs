@@ -2,15 +2,16 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+use nix::sys::inotify::{AddWatchFlags, Inotify, WatchDescriptor};
 use tokio::net::unix::pipe;
 
 use super::limits::FOLLOW_RECHECK;
+use crate::sys::inotify;
 
 /// The kernel from which on `splice`, which the log plane writes with, is reported by inotify.
 const SPLICE_REPORTED_SINCE: (u32, u32) = (6, 4);
@@ -31,17 +32,16 @@ pub(super) struct Watcher {
 impl Watch {
     /// Must be called on a tokio runtime.
     pub(super) fn new() -> (Watch, Watcher) {
-        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok().map(Arc::new);
-        let events = inotify.as_ref().and_then(|inotify| receiver(inotify).ok());
+        let (inotify, events) = inotify::instance().ok().unzip();
         let recheck = (events.is_none() || !splice_is_reported()).then_some(FOLLOW_RECHECK);
-        (Watch { events, recheck }, Watcher { inotify })
+        (Watch { events, recheck }, Watcher { inotify: inotify.map(Arc::new) })
     }
 
     /// Returns when the watched file may have changed since the last call.
     pub(super) async fn changed(&mut self) {
         let events = async {
             match &self.events {
-                Some(events) => wait(events).await,
+                Some(events) => inotify::happened(events).await,
                 None => std::future::pending().await,
             }
         };
@@ -49,27 +49,6 @@ impl Watch {
             // That time is over is as good a reason to look as an event.
             Some(period) => drop(tokio::time::timeout(period, events).await),
             None => events.await,
-        }
-    }
-}
-
-/// The instance's events as bytes to read: what they say does not matter. A pipe's reading end is what tokio has for a
-/// descriptor that is read.
-fn receiver(inotify: &Inotify) -> io::Result<pipe::Receiver> {
-    pipe::Receiver::from_owned_fd_unchecked(inotify.as_fd().try_clone_to_owned()?)
-}
-
-/// Waits for events and takes all that there are.
-async fn wait(events: &pipe::Receiver) {
-    let mut scratch = [0; 4096];
-    let mut seen = false;
-    while !seen {
-        if events.readable().await.is_err() {
-            // The runtime is ending.
-            return std::future::pending().await;
-        }
-        while events.try_read(&mut scratch).is_ok() {
-            seen = true;
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod exec;
 mod fork;
 pub mod heap;
 pub mod host;
+pub mod inotify;
 pub mod limits;
 pub mod mailbox;
 pub mod mounts;

@@ -5,43 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use tokio::net::unix::pipe;
+use nix::sys::inotify::{AddWatchFlags, Inotify};
 
 /// Between two looks while a file is missing or has just come back, so that neither something that deletes it in a loop
 /// costs much, nor a directory in which much happens.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
-
-/// The watches, and where their events come.
-///
-/// # Errors
-/// The kernel has none left, or no descriptor is.
-pub(super) fn instance() -> io::Result<(Inotify, pipe::Receiver)> {
-    let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-    // What the events say does not matter, and a pipe's reading end is what tokio has for a descriptor that is read.
-    let events = pipe::Receiver::from_owned_fd_unchecked(inotify.as_fd().try_clone_to_owned()?)?;
-    Ok((inotify, events))
-}
-
-/// Waits for events and takes all that there are.
-pub(super) async fn happened(events: &pipe::Receiver) {
-    let mut scratch = [0; 4096];
-    let mut seen = false;
-    while !seen {
-        if events.readable().await.is_err() {
-            // The runtime is ending.
-            return std::future::pending().await;
-        }
-        while events.try_read(&mut scratch).is_ok() {
-            seen = true;
-        }
-    }
-}
 
 /// Adds the watches for these files, each with whether it is there as it should be. Answers whether a directory has come
 /// between the search for the nearest one and its watch: then there is more to see.

@@ -16,7 +16,7 @@ use super::file_watch;
 use super::worker::{Done, Worker, now};
 use crate::engine::ProcessId;
 use crate::logs::{Level, log};
-use crate::sys::side;
+use crate::sys::{inotify, side};
 
 /// Looks are repeated at once while directories come, but not for ever: the next event comes.
 const LOOKS_MAX: usize = 8;
@@ -91,7 +91,7 @@ async fn attend(mut wanted: watch::Receiver<Vec<Followed>>, done: mpsc::Unbounde
             continue;
         }
         // New ones each time: the kernel forgets the former watches with them.
-        let (inotify, events) = match file_watch::instance() {
+        let (inotify, events) = match inotify::instance() {
             Ok((inotify, events)) => (Arc::new(inotify), events),
             Err(error) => {
                 log(
@@ -121,7 +121,7 @@ async fn attend(mut wanted: watch::Receiver<Vec<Followed>>, done: mpsc::Unbounde
                     }
                     Err(_) => return,
                 },
-                () = async { tokio::time::sleep(file_watch::PAUSE).await; file_watch::happened(&events).await } => {}
+                () = async { tokio::time::sleep(file_watch::PAUSE).await; inotify::happened(&events).await } => {}
             }
         }
     }

@@ -17,7 +17,7 @@ use super::worker::{Done, Worker};
 use crate::config::{ServerConfig, UnixServer};
 use crate::http::{self, BoundListener, SocketFile};
 use crate::logs::{Level, log};
-use crate::sys::side;
+use crate::sys::{inotify, side};
 
 /// Listeners whose file is gone serve on for those who have the file elsewhere (a bind mount); so many of them at most,
 /// since something may delete the file every day.
@@ -58,7 +58,7 @@ impl SocketWatch {
             return None;
         }
         let watched = sockets.into_iter().map(|(server, file)| Watched { server, file, complaint: None }).collect();
-        match file_watch::instance() {
+        match inotify::instance() {
             Ok((inotify, events)) => {
                 let (stop, stopped) = oneshot::channel();
                 let task = tokio::spawn(watch(watched, Arc::new(inotify), events, done, stopped));
@@ -95,7 +95,7 @@ async fn watch(
         }
         tokio::select! {
             _ = &mut stopped => return,
-            () = async { tokio::time::sleep(pause).await; file_watch::happened(&events).await } => {}
+            () = async { tokio::time::sleep(pause).await; inotify::happened(&events).await } => {}
         }
     }
 }
