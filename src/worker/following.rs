@@ -51,6 +51,8 @@ impl Worker {
         let Some(traces) = self.traces(process, pid, self.cgroup(process, view.attempt)) else { return false };
         let mut household = self.household();
         household.adopters.push(INIT);
+        // One that was told as a stray before may be it.
+        household.told.clear();
         let began = proc_table::ticks(started);
         let quest =
             Quest { process, heir, pidfile: pidfile.map(PathBuf::from), traces, household, began, runs: self.runs() };
@@ -81,6 +83,7 @@ impl Worker {
         match errno {
             0 => {
                 self.children.follow(id, heir);
+                self.strays.settle(heir);
                 self.feed(Input::Followed { process, pid, heir, at: now() });
             }
             // It has ended since: perhaps it left one behind in its turn.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::last_words::{self, Since};
-use super::strays::Stray;
+use super::strays::{Sighting, Stray};
 use super::survey::{self, Household, Survivor, Traces};
 use super::worker::{Done, Worker};
 use crate::engine::{Channel, Exit, LastExit, Pid, ProcessId, signal_name};
@@ -65,8 +65,8 @@ pub(super) struct Case {
 pub(super) struct Findings {
     /// Each with those who outlived it, and what it said last.
     cases: Vec<(Case, Vec<Survivor>, Vec<String>)>,
-    /// Who is connected with no program, and all of the keeper's children; `None` if there was no look at all processes.
-    strays: Option<(Vec<Stray>, BTreeSet<Pid>)>,
+    /// `None` if there was no look at all processes.
+    strays: Option<Sighting>,
 }
 
 /// The examinations: one runs, others wait.
@@ -106,12 +106,11 @@ impl Worker {
     pub(super) fn household(&self) -> Household {
         let mut known: BTreeSet<Pid> = self.children.pids().collect();
         known.extend(Pid::try_from(std::process::id()));
-        let told = self.morgue.known.values().flat_map(|known| &known.left_behind);
         Household {
             adopters: vec![Pid::try_from(self.pid).unwrap_or(0)],
             known,
             pipes: self.children.all_pipes(),
-            told: told.map(|survivor| survivor.identity).collect(),
+            told: self.strays.told(),
             cgroups: self.cgroups.mark(),
         }
     }
@@ -194,7 +193,7 @@ impl Worker {
         self.morgue.running = false;
         let known: BTreeSet<Pid> = self.children.pids().collect();
         let ended = findings.cases.iter().map(|(case, ..)| case.process).collect();
-        let claimed = findings.strays.map(|(strays, seen)| self.judge_strays(strays, seen, &ended));
+        let claimed = findings.strays.map(|sighting| self.judge_strays(sighting, &ended));
         let mut claimed = claimed.unwrap_or_default();
         for (mut case, mut survivors, last_words) in findings.cases {
             let mut strays = claimed.remove(&case.process).unwrap_or_default();
@@ -215,6 +214,7 @@ impl Worker {
                 self.linger(cgroup);
             }
             self.tell_survivors(&case, &survivors);
+            self.strays.note_told(&survivors);
             if case.last.too_quickly {
                 log(Level::Info, &quick_end(&case, &last_words, &survivors));
             }
@@ -269,7 +269,7 @@ fn look(cases: Vec<Case>, household: &Household, seen: &BTreeSet<Pid>) -> Findin
         .ok();
     let (left, strays) = survey.map_or_else(Default::default, |survey| {
         let strays: Vec<Stray> = survey.strays.into_iter().filter_map(Stray::of).collect();
-        (survey.left, Some((strays, survey.seen)))
+        (survey.left, Some(Sighting { strays, seen: survey.seen, told: survey.told }))
     });
     let mut left = left.into_iter();
     let mut findings = Findings { cases: Vec::with_capacity(cases.len()), strays };

@@ -38,6 +38,17 @@ impl Stray {
     }
 }
 
+/// What a look at all processes found.
+#[derive(Debug)]
+pub(super) struct Sighting {
+    /// Those who were not told yet.
+    pub(super) strays: Vec<Stray>,
+    /// All children of the keeper.
+    pub(super) seen: BTreeSet<Pid>,
+    /// Who was told before and still lives.
+    pub(super) told: BTreeSet<Identity>,
+}
+
 /// A run of a program, as far as it may have left strays.
 #[derive(Debug, Clone)]
 pub(super) struct Run {
@@ -64,6 +75,8 @@ impl Run {
 #[derive(Debug, Default)]
 pub(super) struct Strays {
     unclaimed: BTreeMap<Identity, (Survivor, Vec<ProcessId>)>,
+    /// Everybody who was told, as left behind or as unclaimed, and lived at the last look: nobody is told twice.
+    told: BTreeSet<Identity>,
     /// The keeper's children at the last look.
     seen: BTreeSet<Pid>,
     /// Orphans have ended since.
@@ -74,6 +87,20 @@ impl Strays {
     /// The keeper's children that were looked at already.
     pub(super) fn seen(&self) -> BTreeSet<Pid> {
         self.seen.clone()
+    }
+
+    pub(super) fn told(&self) -> BTreeSet<Identity> {
+        self.told.clone()
+    }
+
+    /// These were told as left behind by a program.
+    pub(super) fn note_told(&mut self, survivors: &[Survivor]) {
+        self.told.extend(survivors.iter().map(|survivor| survivor.identity));
+    }
+
+    /// It is the main process of a program by now, or has ended.
+    pub(super) fn settle(&mut self, pid: Pid) {
+        self.unclaimed.retain(|stray, _| stray.pid != pid);
     }
 
     /// Whether it was a child of the keeper at the last look.
@@ -91,7 +118,7 @@ impl Worker {
     /// The keeper reaped an orphan: those that it left behind in its turn are orphans now.
     pub(super) fn stir(&mut self, pid: Pid) {
         self.strays.seen.remove(&pid);
-        self.strays.unclaimed.retain(|stray, _| stray.pid != pid);
+        self.strays.settle(pid);
         if std::mem::replace(&mut self.strays.is_stirred, true) {
             return;
         }
@@ -134,42 +161,34 @@ impl Worker {
     /// are unclaimed, which is told of each once.
     pub(super) fn judge_strays(
         &mut self,
-        strays: Vec<Stray>,
-        seen: BTreeSet<Pid>,
+        sighting: Sighting,
         just_ended: &BTreeSet<ProcessId>,
     ) -> BTreeMap<ProcessId, Vec<Survivor>> {
         let known: BTreeSet<Pid> = self.children.pids().collect();
         let runs = self.runs();
         let mut claimed: BTreeMap<ProcessId, Vec<Survivor>> = BTreeMap::new();
-        let mut unclaimed = BTreeMap::new();
         let mut news: BTreeMap<Vec<ProcessId>, Vec<Survivor>> = BTreeMap::new();
-        for stray in strays.into_iter().filter(|stray| !known.contains(&stray.survivor.identity.pid)) {
-            let meant = may_have_left(&runs, &stray);
+        self.strays.unclaimed.retain(|identity, _| sighting.told.contains(identity));
+        (self.strays.seen, self.strays.told) = (sighting.seen, sighting.told);
+        for stray in sighting.strays {
             let is_judged_later = runs.iter().any(|run| run.is_ending && run.may_have_left(&stray));
-            let (identity, survivor) = (stray.survivor.identity, stray.survivor);
-            if let Some((known, (_, meant))) = self.strays.unclaimed.get_key_value(&identity) {
-                unclaimed.insert(*known, (survivor, meant.clone()));
+            if is_judged_later || known.contains(&stray.survivor.identity.pid) {
                 continue;
             }
-            if is_judged_later {
-                continue;
-            }
-            match meant.as_slice() {
-                [(only, true)] if just_ended.contains(only) => claimed.entry(*only).or_default().push(survivor),
-                _ => {
-                    let meant: BTreeSet<ProcessId> = meant.into_iter().map(|(process, _)| process).collect();
-                    let meant: Vec<ProcessId> = meant.into_iter().collect();
-                    news.entry(meant.clone()).or_default().push(survivor.clone());
-                    if unclaimed.len() < STRAYS_MAX {
-                        unclaimed.insert(identity, (survivor, meant));
-                    }
+            match may_have_left(&runs, &stray).as_slice() {
+                [(only, true)] if just_ended.contains(only) => claimed.entry(*only).or_default().push(stray.survivor),
+                meant => {
+                    let meant: BTreeSet<ProcessId> = meant.iter().map(|(process, _)| *process).collect();
+                    news.entry(meant.into_iter().collect()).or_default().push(stray.survivor);
                 }
             }
         }
-        self.strays.unclaimed = unclaimed;
-        self.strays.seen = seen;
         for (meant, strays) in news {
             self.tell_unclaimed(&meant, &strays);
+            self.strays.note_told(&strays);
+            let room = STRAYS_MAX.saturating_sub(self.strays.unclaimed.len());
+            let kept = strays.into_iter().take(room).map(|stray| (stray.identity, (stray, meant.clone())));
+            self.strays.unclaimed.extend(kept);
         }
         claimed
     }

@@ -75,7 +75,7 @@ pub(super) struct Household {
     pub(super) known: BTreeSet<Pid>,
     /// The inodes of the standard pipes of all programs.
     pub(super) pipes: BTreeSet<u64>,
-    /// Who is known already to have been left behind by one.
+    /// Who was told already, as left behind by a program or as a stray.
     pub(super) told: BTreeSet<Identity>,
     /// How a part of the path of each program's cgroup begins, where there are any.
     pub(super) cgroups: Option<String>,
@@ -90,6 +90,8 @@ pub(super) struct Survey {
     pub(super) strays: Vec<Identity>,
     /// All children of the keeper.
     pub(super) seen: BTreeSet<Pid>,
+    /// Who of the household's `told` still lives.
+    pub(super) told: BTreeSet<Identity>,
 }
 
 /// For each of `wanted` what is left of it, and who else there is. Reads /proc and cgroups: not for the control loop.
@@ -153,7 +155,8 @@ fn attribute(
     for entry in table.iter().filter(|entry| entry.standing != Standing::Ended) {
         children.entry(entry.parent).or_default().push(entry);
     }
-    let keeper = household.adopters.first();
+    // A worker that is the keeper itself has children that are nobody's orphans.
+    let keeper = household.adopters.first().filter(|keeper| !household.known.contains(keeper));
     let seen = keeper.and_then(|keeper| children.get(keeper));
     let seen = seen.into_iter().flatten().map(|entry| entry.identity.pid).collect();
     let pids: BTreeSet<Pid> = table.iter().map(|entry| entry.identity.pid).collect();
@@ -195,7 +198,9 @@ fn attribute(
             next.extend(children.remove(&entry.identity.pid).unwrap_or_default());
         }
     }
-    Survey { left: found, strays, seen }
+    let living = table.iter().filter(|entry| entry.standing != Standing::Ended).map(|entry| entry.identity);
+    let told = living.filter(|identity| household.told.contains(identity)).collect();
+    Survey { left: found, strays, seen, told }
 }
 
 /// Some of them in one line: `456 (sleep 1000), 457 (sh) and 3 more`.
@@ -290,12 +295,13 @@ mod tests {
 
     #[test]
     fn an_orphan_that_nothing_connects_with_a_program_is_a_stray() {
-        let strays = |entry: Entry, environment: &str, pipe: u64, told: bool| {
-            let told = told.then_some(entry.identity).into_iter().collect();
+        let strays = |entry: Entry, environment: &str, pipe: u64, is_told: bool| {
+            let told: BTreeSet<Identity> = is_told.then_some(entry.identity).into_iter().collect();
             let environment = |_| Some(environment.as_bytes().to_vec());
             let tokens = Tokens { environment, pipes: |_| vec![pipe] };
             let below = Entry { parent: entry.identity.pid, ..self::entry(51, 50, 51) };
-            let survey = attribute(&[entry, below], &Household { told, ..household() }, &[], &tokens);
+            let survey = attribute(&[entry, below], &Household { told: told.clone(), ..household() }, &[], &tokens);
+            assert_eq!(survey.told, told, "it lives");
             survey.strays.iter().map(|stray| stray.pid).collect::<Vec<_>>()
         };
         let alone = || entry(50, KEEPER, 50);
@@ -309,6 +315,7 @@ mod tests {
             (alone(), "", 9, false),
             (alone(), "", 3, true),
             (Entry { standing: Standing::Ended, ..alone() }, "", 3, false),
+            (entry(50, 20, 50), "", 3, false),
         ] {
             assert_eq!(strays(explained, environment, pipe, told), [0; 0], "{environment} {pipe} {told}");
         }

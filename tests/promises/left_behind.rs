@@ -211,6 +211,10 @@ fn who_gave_up_everything_is_named_to_all_that_may_be_meant_also_by_a_successor(
     for name in ["other", "stray"] {
         until_true("its history", || daemon.ctl(&["history", name]).stdout.contains(&format!("left alone: {stray}")));
     }
+    daemon.ctl(&["restart", "other"]);
+    wait_told();
+    let log = daemon.text("main.log");
+    assert_eq!(log.matches("unclaimed, and left alone").count(), 1, "{log}");
     kill_worker(&daemon, daemon.pid());
     wait_told();
     drop(leftover);
