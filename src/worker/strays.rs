@@ -14,7 +14,7 @@ use crate::engine::{Pid, ProcessId};
 use crate::logs::{Level, log};
 use crate::sys::proc_table::{self, Identity};
 
-/// Unclaimed strays that are remembered; more are only counted in the log's line.
+/// Unclaimed strays that are remembered. Further ones are only counted in the log's line, and not told while so many live.
 const STRAYS_MAX: usize = 32;
 
 /// So many programs are named beside a stray, and have it in their history.
@@ -184,9 +184,11 @@ impl Worker {
             }
         }
         for (meant, strays) in news {
-            self.tell_unclaimed(&meant, &strays);
-            self.strays.note_told(&strays);
             let room = STRAYS_MAX.saturating_sub(self.strays.unclaimed.len());
+            if room > 0 {
+                self.tell_unclaimed(&meant, &strays);
+            }
+            self.strays.note_told(&strays);
             let kept = strays.into_iter().take(room).map(|stray| (stray.identity, (stray, meant.clone())));
             self.strays.unclaimed.extend(kept);
         }
