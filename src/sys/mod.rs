@@ -29,6 +29,7 @@ pub mod proc_table;
 pub mod process;
 pub mod random;
 pub mod reap;
+pub mod reserve;
 pub mod side;
 pub mod signals;
 pub mod spawn;
