@@ -30,7 +30,7 @@ use super::stream::{Socket, Stream, prepared};
 use super::tls::Identity;
 use crate::config::{PageConfig, ServerConfig};
 use crate::rpc::{self, Interfaces};
-use crate::sys::{peer, reserve};
+use crate::sys::{peer, spare_descriptors};
 
 /// A served endpoint. Dropping it ends all connections at once.
 #[derive(Debug)]
@@ -281,7 +281,7 @@ impl Server {
                 },
                 Some(_) = self.tasks.join_next() => if self.tasks.is_empty() {
                     // Tried again after the next client.
-                    let _ = reserve::set_aside();
+                    let _ = spare_descriptors::set_aside();
                 },
                 () = sleep_until(resume.unwrap_or_else(Instant::now)), if resume.is_some() => {}
                 accepted = self.acceptor.accept(&self.admission), if resume.is_none() => match accepted {
@@ -290,7 +290,7 @@ impl Server {
                         self.admit(socket, peer, role);
                     }
                     Err(error) if is_clients(&error) => {}
-                    Err(error) if is_shortage(&error) && reserve::give_up() => {}
+                    Err(error) if is_shortage(&error) && spare_descriptors::give_up() => {}
                     Err(error) => {
                         if !failing {
                             tracing::error!("{}: cannot accept connections: {error}; trying on", self.name);

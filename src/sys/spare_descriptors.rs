@@ -12,11 +12,11 @@ use nix::fcntl::OFlag;
 const SET_ASIDE: usize = 16;
 
 /// Of this process. Each is open on nothing that anybody reads or writes.
-static RESERVE: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
+static SPARE: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
 
 /// Never poisoned in a way that matters: what is inside is whole between any two statements.
-fn reserve() -> MutexGuard<'static, Vec<OwnedFd>> {
-    RESERVE.lock().unwrap_or_else(PoisonError::into_inner)
+fn spare() -> MutexGuard<'static, Vec<OwnedFd>> {
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Sets aside what is missing, with the lowest numbers that are free. To be called before anything else is opened, and when what was
@@ -26,13 +26,13 @@ fn reserve() -> MutexGuard<'static, Vec<OwnedFd>> {
 ///
 /// EMFILE, ENFILE: fewer are set aside.
 pub fn set_aside() -> io::Result<()> {
-    let mut reserve = reserve();
-    while reserve.len() < SET_ASIDE {
-        let nothing = match reserve.first() {
+    let mut spare = spare();
+    while spare.len() < SET_ASIDE {
+        let nothing = match spare.first() {
             Some(one) => one.try_clone()?,
             None => open_nothing()?,
         };
-        reserve.push(nothing);
+        spare.push(nothing);
     }
     Ok(())
 }
@@ -40,9 +40,9 @@ pub fn set_aside() -> io::Result<()> {
 /// Closes them for whoever needs descriptors now; `false` if there are none.
 #[must_use]
 pub fn give_up() -> bool {
-    let mut reserve = reserve();
-    let any = !reserve.is_empty();
-    reserve.clear();
+    let mut spare = spare();
+    let any = !spare.is_empty();
+    spare.clear();
     any
 }
 
