@@ -9,7 +9,7 @@ use std::time::Instant;
 use nix::sys::signal::Signal;
 
 use crate::daemon::{Daemon, finish};
-use crate::household::{activity, galaxyd, is_there, kill_both, kill_pid, worker_of};
+use crate::household::{activity, galaxyd, is_there, kill_both_at_once, kill_pid, worker_of};
 use crate::subject::Subject;
 use crate::wait::{until, until_true};
 
@@ -178,7 +178,7 @@ fn a_daemon_that_was_killed_is_gone_on_with() {
     until_true("all to run", || pids(&daemon).iter().all(|pid| *pid > 0));
     let before = pids(&daemon);
     let started = daemon.info("talker:t00", "start").unwrap();
-    let keeper = kill_both(&daemon);
+    let [keeper, _] = kill_both_at_once(&daemon);
     assert!(before.iter().all(|pid| is_there(*pid)));
     let child = again(&daemon);
     next_keeper(&daemon, keeper);
@@ -200,7 +200,7 @@ fn a_daemon_that_is_started_while_the_killed_one_is_dying_goes_on_with_it() {
     let before = pids();
     let mut former = None;
     for _ in 0..ROUNDS {
-        let keeper = kill_both(&daemon);
+        let [keeper, _] = kill_both_at_once(&daemon);
         let child = again(&daemon);
         former.replace(child).into_iter().for_each(reap);
         next_keeper(&daemon, keeper);
@@ -219,7 +219,7 @@ fn what_ended_meanwhile_is_unexpected_and_started_anew_and_nothing_else() {
     );
     daemon.wait_running(&["stays", "goes"]);
     let (stays, goes) = (daemon.process_pid("stays"), daemon.process_pid("goes"));
-    let keeper = kill_both(&daemon);
+    let [keeper, _] = kill_both_at_once(&daemon);
     kill_pid(goes, Signal::SIGKILL);
     let standing = || fs::read_to_string(format!("/proc/{goes}/stat")).unwrap_or_default();
     until_true("its end", || standing().is_empty() || standing().contains(") Z "));
@@ -245,14 +245,14 @@ fn a_file_that_changed_or_broke_meanwhile_does_not_matter() {
     let daemon = galaxyd("", "[program:p]\ncommand=sleep 1000\nstartsecs=0\n");
     daemon.wait_running(&["p"]);
     let pid = daemon.process_pid("p");
-    let keeper = kill_both(&daemon);
+    let [keeper, _] = kill_both_at_once(&daemon);
     let conf = fs::read_to_string(daemon.path("supervisord.conf")).unwrap();
     fs::write(daemon.path("supervisord.conf"), conf.replace("[program:p]", "[program:q]")).unwrap();
     let child = again(&daemon);
     next_keeper(&daemon, keeper);
     assert_eq!(daemon.process_pid("p"), pid);
     daemon.wait_text("main.log", "the configuration file differs from what is in force (q, p)");
-    let keeper = kill_both(&daemon);
+    let [keeper, _] = kill_both_at_once(&daemon);
     reap(child);
     fs::write(daemon.path("supervisord.conf"), conf.replace("startsecs=0", "startsecs=soon")).unwrap();
     let child = again(&daemon);
@@ -267,7 +267,7 @@ fn a_journal_that_is_no_journal_stops_the_start_while_programs_run() {
     let daemon = galaxyd("", "[program:p]\ncommand=sleep 1000\nstartsecs=0\n");
     daemon.wait_running(&["p"]);
     let pid = daemon.process_pid("p");
-    kill_both(&daemon);
+    kill_both_at_once(&daemon);
     fs::write(daemon.path("main.journal"), "garbage").unwrap();
     let mut command: Command = daemon.command(&Subject::GALAXYD.daemon.supervisord());
     command.args(["-n", "-c"]).arg(daemon.path("supervisord.conf"));
@@ -290,7 +290,7 @@ fn a_program_that_reads_its_input_survives_both() {
         galaxyd("", "[program:cat]\ncommand=cat\nstartsecs=0\nautorestart=false\nstdout_logfile=%(here)s/cat.log\n");
     daemon.wait_running(&["cat"]);
     let pid = daemon.process_pid("cat");
-    let keeper = kill_both(&daemon);
+    let [keeper, _] = kill_both_at_once(&daemon);
     let child = again(&daemon);
     next_keeper(&daemon, keeper);
     assert_eq!(daemon.process_pid("cat"), pid);
@@ -317,7 +317,7 @@ fn three_hundred_programs_are_taken_over_at_once() {
     until_true("all to run", || running().0 == 300);
     let before = running();
     let living = daemon.living().len();
-    let keeper = kill_both(&daemon);
+    let [keeper, _] = kill_both_at_once(&daemon);
     let begin = Instant::now();
     let child = again(&daemon);
     let keeper = next_keeper(&daemon, keeper);

@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 
 use crate::daemon::Daemon;
 use crate::subject::Subject;
-use crate::wait::until;
+use crate::wait::{until, until_true};
 
 /// A galaxyd with the usual head and these sections.
 pub(crate) fn galaxyd(daemon_keys: &str, sections: &str) -> Daemon {
@@ -72,16 +72,24 @@ pub(crate) fn is_there(pid: i32) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with('Z') || threads > 1)
 }
 
-/// Kills keeper and worker in one instant, as seen by them; gives the keeper's pid. They may be dying for a while yet.
+/// Kills keeper and worker in one instant, as seen by them, and waits until both are gone; gives the keeper's pid.
 pub(crate) fn kill_both(daemon: &Daemon) -> i32 {
+    let both = kill_both_at_once(daemon);
+    until_true("the end of both", || !both.iter().any(|pid| is_there(*pid)));
+    both[0]
+}
+
+/// The same without waiting: they are dying for a while yet. Gives both, the keeper first.
+pub(crate) fn kill_both_at_once(daemon: &Daemon) -> [i32; 2] {
     let keeper = daemon.pid();
-    let worker = worker_of(keeper);
+    let both = [keeper, worker_of(keeper)];
     // The keeper cannot start another worker, nor the worker another keeper.
     for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
-        kill_pid(keeper, signal);
-        kill_pid(worker, signal);
+        for pid in both {
+            kill_pid(pid, signal);
+        }
     }
-    keeper
+    both
 }
 
 /// Kills the worker and waits until another one answers.

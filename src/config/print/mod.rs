@@ -74,13 +74,14 @@ fn verify(config: &Config, text: &str, name: &str, source: &dyn Source) -> Resul
         });
         return Err(PrintError::Differs(error));
     };
-    let (wanted, found) = (without_sections(config), without_sections(&again));
+    let (wanted, found) = (without_places(config), without_places(&again));
     if wanted == found { Ok(()) } else { Err(PrintError::Differs(first_difference(&wanted, &found))) }
 }
 
-/// The configuration without what it says about the names of its sections.
-fn without_sections(config: &Config) -> Config {
+/// The configuration without what it says about the places where it was read: names of sections, included files.
+fn without_places(config: &Config) -> Config {
     let mut config = config.clone();
+    config.included.clear();
     for process in config.groups.iter_mut().flat_map(|group| &mut group.processes) {
         process.section.clear();
     }
