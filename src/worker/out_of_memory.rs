@@ -179,7 +179,8 @@ impl Worker {
         }
         self.look_at_memory();
         let explained = self.shortages.explain(now().mono);
-        let shortage = match (cgroup.and_then(cgroup::times_at_limit), explained) {
+        let at_limit = own.map(|_| cgroup.and_then(cgroup::times_at_limit).unwrap_or(0));
+        let shortage = match (at_limit, explained) {
             (Some(times), _) if times > 0 => Shortage::Program,
             // Killed it was, but the last kill was another's, at a limit that is not this one's.
             (Some(_), Some(Shortage::Program) | None) => Shortage::Unknown,
@@ -252,6 +253,12 @@ mod tests {
         let mut shortages = Shortages { hidden: true, ..shortages() };
         shortages.saw(at(2), counts(8, &[3, 0], 9));
         assert_eq!(shortages.explain(at(3)), Some(Shortage::Unknown));
+    }
+
+    #[test]
+    fn what_an_earlier_daemon_noted_is_understood() {
+        let noted: Exit = serde_json::from_str(r#"{"OutOfMemory":{"memory_max":4096}}"#).unwrap();
+        assert_eq!(noted, Exit::OutOfMemory { memory_max: Some(4096), shortage: Shortage::Unknown });
     }
 
     #[test]
