@@ -31,6 +31,7 @@ pub mod random;
 pub mod reap;
 pub mod side;
 pub mod signals;
+pub mod spare_descriptors;
 pub mod spawn;
 pub mod splice;
 pub mod trial;
