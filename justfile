@@ -35,7 +35,7 @@ faults:
 faults-long:
     GALAXYD_FAULTS=long cargo test --test faults --test mutation -- --nocapture --test-threads=1 2>&1 | tee target/faults.log; .ci/faults SPECIFICATION.md target/faults.log
 
-# The units and limits in virtual machines with systemd 257 and 252: an hour's quarter, 1 GB of images the first time.
+# The units, and limits, in virtual machines with systemd 257 and 252: half an hour, and 1 GB of images the first time.
 vm:
     for suite in trixie bookworm; do GALAXYD_SYSTEMD_MODE=vm GALAXYD_SYSTEMD_SUITE=$suite cargo test --test systemd -- --include-ignored || exit 1; done
 
