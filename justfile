@@ -35,6 +35,10 @@ faults:
 faults-long:
     GALAXYD_FAULTS=long cargo test --test faults --test mutation -- --nocapture --test-threads=1 2>&1 | tee target/faults.log; .ci/faults SPECIFICATION.md target/faults.log
 
+# The units, and limits, in virtual machines with systemd 257 and 252: half an hour, and 1 GB of images the first time.
+vm:
+    for suite in trixie bookworm; do GALAXYD_SYSTEMD_MODE=vm GALAXYD_SYSTEMD_SUITE=$suite cargo test --test systemd -- --include-ignored || exit 1; done
+
 # A real Galaxy in which everything is replaced while jobs and requests come: eleven minutes, 1.3 GB.
 galaxy:
     GALAXY_E2E=long cargo test --test galaxy -- --nocapture

@@ -234,7 +234,8 @@ processes has its own. They need a cgroup v2 that was handed over *with its cont
 cannot be enforced, the program is not started: it becomes FATAL by the usual rules, and `spawnerr`, `status` and `galaxyctl why` name the limit and what is missing. Other programs are not concerned.
 `galaxyctl update` applies a change to the running process at once. A `memory_max` below what is in use makes the kernel take memory back and, failing that, end somebody; where there is swap, memory is
 swapped out before that. A process that the kernel ended for want of memory is told so in the log, by `why` and in the history: `killed by the kernel OOM killer (memory_max=8GB)`; only its main process counts as
-its end. The first limit makes the daemon enable the controllers and, where it sits right in the cgroup that was handed over, move to a leaf `galaxyd-main` of it, as the kernel demands.
+its end. That is so without limits, too, as long as the kernel counts memory for the daemon's cgroup: then it is said whether a limit of the daemon's unit, or of a cgroup above it, was reached, or the
+whole machine was out of memory. Processes that are no main process, such as jobs, have a line in the activity log that counts them. The first limit makes the daemon enable the controllers and, where it sits right in the cgroup that was handed over, move to a leaf `galaxyd-main` of it, as the kernel demands.
 
 **`cgroup`.** With a cgroup v2 (also a hybrid `/sys/fs/cgroup/unified`) to use, every program is started in a cgroup of its own, one for each run. `auto` takes the daemon's
 own cgroup, or the one above it, if systemd marked it as delegated (`Delegate=yes`); a path is used as it is told, for instance in a container or

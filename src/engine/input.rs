@@ -31,12 +31,28 @@ pub enum Exit {
         number: i32,
         core_dumped: bool,
     },
-    /// By SIGKILL of the kernel's OOM killer, as its cgroup tells; the limit that it had, in bytes.
+    /// By SIGKILL of the kernel's OOM killer, as cgroups tell.
     OutOfMemory {
+        /// The program's own limit that was reached, bytes.
         memory_max: Option<u64>,
+        #[serde(default)]
+        shortage: Shortage,
     },
     /// It ended while no keeper was there, and the kernel had forgotten how when one came.
     Unknown,
+}
+
+/// Whose memory was used up when the kernel ended a process for want of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shortage {
+    #[default]
+    Unknown,
+    /// A limit of the program's own cgroup, or of one below it.
+    Program,
+    /// A limit of the daemon's cgroup or of one above it.
+    Above,
+    /// No cgroup's limit: that of all.
+    Machine,
 }
 
 impl Exit {
@@ -59,9 +75,18 @@ impl fmt::Display for Exit {
                 write!(f, "terminated by {}", signal_name(number))?;
                 if core_dumped { f.write_str(" (core dumped)") } else { Ok(()) }
             }
-            Exit::OutOfMemory { memory_max } => {
+            Exit::OutOfMemory { memory_max, shortage } => {
                 f.write_str("killed by the kernel OOM killer")?;
-                memory_max.map_or(Ok(()), |limit| write!(f, " (memory_max={})", size_text(limit)))
+                match (shortage, memory_max) {
+                    (Shortage::Program | Shortage::Unknown, Some(limit)) => {
+                        write!(f, " (memory_max={})", size_text(limit))
+                    }
+                    (Shortage::Above, _) => {
+                        f.write_str(" (memory limit of the daemon's unit, or of a cgroup above it)")
+                    }
+                    (Shortage::Machine, _) => f.write_str(" (the whole machine was out of memory)"),
+                    (Shortage::Program | Shortage::Unknown, None) => Ok(()),
+                }
             }
             Exit::Unknown => f.write_str("exit status unknown (ended while nobody watched)"),
         }

@@ -38,7 +38,7 @@ pub use engine::Engine;
 pub use following::Heir;
 pub use input::{
     Answer, Effect, Event, ExecError, Exit, Input, Kill, LogLevel, LogLine, Mood, Outcome, Pid, ProcessId, Refusal,
-    Request, RequestId, SpawnError, Target,
+    Request, RequestId, Shortage, SpawnError, Target,
 };
 pub use needs::{Lack, Need, Needs};
 pub use pacing::{Delay, Limit, OnEnd, Restarts};

@@ -24,6 +24,12 @@ const BELOW_MAX: usize = 4096;
 
 const MEMBERS: &str = "cgroup.procs";
 
+/// What became of the want for memory of a cgroup and all below it, counted; who watches it is told of each.
+pub const MEMORY_EVENTS: &str = "memory.events";
+
+/// The controllers that what is below a cgroup has.
+const ENABLED: &str = "cgroup.subtree_control";
+
 /// Whether a process is in a cgroup (v2) in whose path a name begins like this.
 #[must_use]
 pub fn is_within(pid: i32, beginning: &str) -> bool {
@@ -31,9 +37,6 @@ pub fn is_within(pid: i32, beginning: &str) -> bool {
     let path = lines.lines().find_map(|line| line.strip_prefix("0::"));
     path.is_some_and(|path| path.split('/').any(|part| part.starts_with(beginning)))
 }
-
-/// The controllers that what is below a cgroup has.
-const ENABLED: &str = "cgroup.subtree_control";
 
 /// The cgroup that was handed over to this process: its own, or the one above (`DelegateSubgroup=`).
 ///
@@ -194,11 +197,27 @@ pub fn move_all(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// How many of its members the kernel's OOM killer ended so far; `None` without the memory controller.
+/// How many of its members, and of those below, the kernel's OOM killer ended so far; `None` without the memory controller.
 #[must_use]
 pub fn oom_kills(path: &Path) -> Option<u64> {
-    let events = fs::read_to_string(path.join("memory.events")).ok()?;
-    events.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
+    count(&path.join(MEMORY_EVENTS), "oom_kill")
+}
+
+/// How often its own limit of memory left nothing but the OOM killer; `None` without the memory controller.
+#[must_use]
+pub fn times_at_limit(path: &Path) -> Option<u64> {
+    count(&path.join("memory.events.local"), "oom")
+}
+
+/// As [`times_at_limit`], of its limit and of all below it.
+#[must_use]
+pub fn times_at_limit_within(path: &Path) -> Option<u64> {
+    count(&path.join(MEMORY_EVENTS), "oom")
+}
+
+fn count(file: &Path, event: &str) -> Option<u64> {
+    let events = fs::read_to_string(file).ok()?;
+    events.lines().find_map(|line| line.strip_prefix(event)?.strip_prefix(' '))?.trim().parse().ok()
 }
 
 /// The lowest limit of processes of the cgroups that this process is in, of either version; `None` without one.
@@ -297,11 +316,13 @@ mod tests {
     }
 
     #[test]
-    fn only_kills_are_counted() {
+    fn kills_are_told_from_limits_that_were_reached() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(oom_kills(folder.path()), None);
         fs::write(folder.path().join("memory.events"), "low 0\nmax 7\noom 2\noom_kill 3\noom_group_kill 1\n").unwrap();
+        fs::write(folder.path().join("memory.events.local"), "low 0\nmax 7\noom_kill 3\noom 1\n").unwrap();
         assert_eq!(oom_kills(folder.path()), Some(3));
+        assert_eq!((times_at_limit(folder.path()), times_at_limit_within(folder.path())), (Some(1), Some(2)));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::worker::Worker;
 use crate::config::Limits;
-use crate::engine::{Exit, Pid, ProcessId, ProcessState};
+use crate::engine::{Pid, ProcessId};
 use crate::logs::{Level, log};
 use crate::sys::{cgroup, side};
 
@@ -152,17 +152,6 @@ impl Worker {
 
     fn pid_of(&self, process: ProcessId) -> Option<Pid> {
         self.engine.process(process)?.pid
-    }
-
-    /// SIGKILL that nobody of us sent, in a cgroup in which the OOM killer was: it was that. One file of the kernel's own is
-    /// read, and only then.
-    pub(super) fn cause(&self, process: ProcessId, exit: Exit, cgroup: Option<&Path>) -> Exit {
-        let Exit::Signal { number: libc::SIGKILL, .. } = exit else { return exit };
-        let is_stopping = self.engine.process(process).is_some_and(|view| view.state == ProcessState::Stopping);
-        if is_stopping || cgroup.and_then(cgroup::oom_kills).unwrap_or(0) == 0 {
-            return exit;
-        }
-        Exit::OutOfMemory { memory_max: self.limits_of(process).and_then(|limits| limits.memory_max) }
     }
 }
 

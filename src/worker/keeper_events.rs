@@ -136,7 +136,7 @@ impl Worker {
             let present = self.engine.process(process).filter(|view| view.pid == Some(pid));
             let is_present = present.is_some();
             let cgroup = present.and_then(|view| self.cgroup(process, view.attempt));
-            let exit = self.cause(process, exit, cgroup.as_deref());
+            let exit = self.cause(process, pid, exit, cgroup.as_deref());
             self.feed(Input::Exited { process, pid, exit, at });
             if is_present {
                 self.leave_socket(process);

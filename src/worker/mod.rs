@@ -39,6 +39,7 @@ mod missing_sockets;
 mod origin;
 mod origins;
 mod orphan_news;
+mod out_of_memory;
 mod outbox;
 mod outside;
 mod overlapping;

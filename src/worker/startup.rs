@@ -27,6 +27,7 @@ use super::launch::{self, LaunchRecord};
 use super::logfiles::{Clearing, make_auto_logs};
 use super::memory;
 use super::origins::Origins;
+use super::out_of_memory::Shortages;
 use super::outside::Searches;
 use super::persistence::{self, Persistence};
 use super::pidfile::{self, Claim};
@@ -454,6 +455,7 @@ fn assemble(
         next_child,
         spawns: SpawnQueue::new(prepared_sender),
         cgroups,
+        shortages: Shortages::default(),
         sockets,
         prepared,
         done,

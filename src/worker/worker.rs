@@ -21,6 +21,7 @@ use super::launch::LaunchRecord;
 use super::missing_sockets::Sight;
 use super::origin::OriginRecord;
 use super::origins::Origins;
+use super::out_of_memory::Shortages;
 use super::outside::Searches;
 use super::persistence::Persistence;
 use super::post_mortem::{Findings, Morgue};
@@ -87,6 +88,8 @@ pub(super) enum Done {
     OriginsTaken(Vec<OriginRecord>),
     /// Whether what a child left behind goes on as its program.
     Sought { id: u64, ended: keeper::Ended, heir: Option<Identity> },
+    /// The kernel counted something about the memory of the daemon and its programs.
+    MemoryCounted,
     /// What was left of a child's tree is ended.
     Swept { process: ProcessId, pid: Pid },
     /// These cgroups of former runs are removed.
@@ -178,6 +181,7 @@ pub(super) struct Worker {
     pub(super) heritage: Heritage,
     pub(super) spawns: SpawnQueue,
     pub(super) cgroups: Cgroups,
+    pub(super) shortages: Shortages,
     /// The listening sockets of programs.
     pub(super) sockets: ProgramSockets,
     pub(super) prepared: mpsc::UnboundedReceiver<(Wanted, Prepared)>,
@@ -234,6 +238,7 @@ enum Wake {
 impl Worker {
     /// Runs until everything is stopped; the code is for the keeper.
     pub(super) async fn run(mut self) -> Ended {
+        self.watch_memory();
         self.grow();
         self.resume_operations();
         self.settle();

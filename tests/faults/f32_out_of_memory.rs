@@ -1,4 +1,4 @@
-//! F32: the daemon itself gets no more memory. (Limits of programs are in `tests/systemd`.)
+//! F32: the daemon itself gets no more memory. (Limits, and a machine without memory, are in `tests/systemd/limits.rs`.)
 
 use std::fs;
 

@@ -65,12 +65,15 @@ fn sources() -> String {
         .collect()
 }
 
-/// Names of the functions in it.
+/// Names of the functions in it, also of those that a list of promises makes.
 fn functions(sources: &str) -> BTreeSet<&str> {
+    let promised =
+        sources.split("\npromises! {\n").skip(1).flat_map(|after| after.split('}').next().unwrap().split_whitespace());
     sources
         .split("fn ")
         .skip(1)
         .map(|after| after.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap())
+        .chain(promised)
         .collect()
 }
 

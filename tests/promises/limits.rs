@@ -1,5 +1,5 @@
-//! A program that must not run without its limits does not. That they hold where they can is shown under a real systemd
-//! (`tests/systemd`), on a kernel whose controllers are those of cgroup v2.
+//! A program that must not run without its limits does not. That they hold where they can is shown in a virtual
+//! machine (`tests/systemd/limits.rs`), whose kernel has the controllers of cgroup v2.
 
 use std::fs;
 

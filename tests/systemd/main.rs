@@ -1,81 +1,36 @@
 //! The units of `systemd/` under a real systemd: one throwaway system is booted for all tests of this file, `inside.sh` plays the
-//! scenes in it, and each test looks at one promise.
+//! scenes in it, and each test looks at one promise. `limits.rs` has the scenes that need a virtual machine.
 //!
 //! `GALAXYD_SYSTEMD_MODE` and `GALAXYD_SYSTEMD_SUITE` choose another systemd than this machine's (the recipe's `tree`, `vm`).
 
 #![expect(clippy::disallowed_methods, reason = "tests start programs")]
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected should fail")]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
+mod limits;
 #[path = "../fixture/notice.rs"]
 mod notice;
+mod play;
 mod units;
 
-/// How long the whole play may take, seconds. It takes about 40 on an idle machine.
-const BOUND_SECS: &str = "420";
+use play::Play;
 
-/// The script that boots a systemd: beside the repository, as it is not part of it.
-fn recipe() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recipes/boot-systemd.sh")
-}
+/// How long the whole play may take, seconds. It takes about 50 on an idle machine.
+const BOUND_SECS: u32 = 420;
 
-/// What the play printed, or why there was none.
-fn play() -> &'static Result<String, String> {
-    static PLAYED: OnceLock<Result<String, String>> = OnceLock::new();
-    PLAYED.get_or_init(|| {
-        let played = perform();
-        if let Err(why) = &played {
-            notice::tell(&format!("could not run: tests/systemd: {why}"));
-        }
-        played
-    })
-}
-
-fn perform() -> Result<String, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let recipe = recipe();
-    if !recipe.is_file() {
-        return Err(format!("there is no {}", recipe.display()));
-    }
-    if !nix::unistd::geteuid().is_root() {
-        return Err("only root can boot a systemd".to_owned());
-    }
-    let mut command = Command::new(recipe);
-    for (variable, option) in [("GALAXYD_SYSTEMD_MODE", "--mode"), ("GALAXYD_SYSTEMD_SUITE", "--suite")] {
-        if let Ok(value) = std::env::var(variable) {
-            command.args([option, &value]);
-        }
-    }
-    for (from, to) in [
-        (Path::new(env!("CARGO_BIN_EXE_galaxyd")), "/usr/bin/galaxyd"),
-        (Path::new(env!("CARGO_BIN_EXE_galaxyctl")), "/usr/bin/galaxyctl"),
-        (&root.join("tests/systemd/inside.sh"), "/recipe/inside.sh"),
-    ] {
-        command.arg("--file").arg(format!("{}:{to}", from.display()));
-    }
-    for unit in ["galaxyd.service", "galaxyd@.service", "galaxyd.socket"] {
-        command.arg("--unit").arg(root.join("systemd").join(unit));
-    }
-    command.args(["--timeout", BOUND_SECS, "--", "bash", "/recipe/inside.sh"]);
-    let output = command.output().map_err(|error| format!("the recipe cannot be started: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    // 77: what it needs is missing here, 98: no systemd came up.
-    match output.status.code() {
-        Some(77 | 98) => Err(format!("no systemd could be booted: {errors}")),
-        _ => Ok(format!("{text}\n{errors}")),
-    }
-}
+/// The same on an emulated machine.
+const EMULATED_BOUND_SECS: u32 = 1200;
 
 fn holds(promise: &str) {
-    let Ok(text) = play() else { return };
-    if let Some(why) = text.lines().find_map(|line| line.strip_prefix("cannot ")?.strip_prefix(promise)) {
-        return notice::tell(&format!("could not run: tests/systemd: {promise}{why}"));
-    }
-    assert!(text.lines().any(|line| line == format!("ok {promise}")), "{promise}\n{text}");
+    static PLAYED: OnceLock<Option<String>> = OnceLock::new();
+    let played = PLAYED.get_or_init(|| {
+        let mode = std::env::var("GALAXYD_SYSTEMD_MODE").unwrap_or_else(|_| "ns".to_owned());
+        let bound_secs = if mode == "vm" { EMULATED_BOUND_SECS } else { BOUND_SECS };
+        let machine = ["--mode".to_owned(), mode].into_iter().chain(play::suite()).collect();
+        Play { script: "inside.sh", machine, bound_secs }.perform()
+    });
+    play::judge(played.as_ref(), promise);
 }
 
 macro_rules! promises {
@@ -108,11 +63,7 @@ promises! {
     a_restart_after_an_upgrade_begins_anew
     a_stop_after_an_upgrade_leaves_nothing
     limits_that_cannot_be_enforced_refuse_the_start
-    limits_hold_from_the_first_instruction
-    an_update_moves_the_limits_of_a_running_program
-    a_program_that_the_oom_killer_ended_is_told_so_and_nobody_else_suffers
-    limits_outlive_the_daemon
-    the_daemon_is_spared_for_want_of_memory_and_its_programs_are_not
+    f23_a_family_that_hides_is_ended_with_its_cgroup
     instances_do_not_meet
     the_descriptor_store_keeps_listening_sockets_and_no_client_is_refused
     what_is_not_configured_any_more_leaves_the_store
