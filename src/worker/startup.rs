@@ -37,6 +37,7 @@ use super::report;
 use super::rollouts::Rollouts;
 use super::scarcity;
 use super::serving::{self, Serving};
+use super::shortage::Shortage;
 use super::socket_watch::SocketWatch;
 use super::spawning::{Heritage, SpawnQueue};
 use super::taps::Taps;
@@ -49,7 +50,7 @@ use crate::events::{self, Events};
 use crate::http::{self, BoundListener};
 use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ToKeeper};
 use crate::logs::{self, Activity, Level, Plane, SourceId, Transits, clear_auto_logs, log};
-use crate::sys::{heap, side};
+use crate::sys::{heap, side, stack};
 
 /// Requests of clients that may wait for the control loop; more wait in their connections.
 const REQUESTS_MAX: usize = 64;
@@ -96,6 +97,7 @@ pub enum Ended {
 #[must_use]
 pub fn run(socket: OwnedFd, pid: u32, invocation: Invocation) -> Ended {
     heap::keep_small();
+    stack::claim();
     let runtime = side::stand().and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
     let outcome = runtime.map_err(Unable::Runtime).and_then(|runtime| {
         runtime.block_on(async {
@@ -444,6 +446,7 @@ fn assemble(
         restructured: journal.is_none(),
         journal,
         persistence,
+        shortage: Shortage::default(),
         keeper,
         signals: Vec::new(),
         pid,
