@@ -24,6 +24,8 @@ pub(crate) struct Assembly<'a> {
     /// The directory of each file, absolute.
     pub(crate) directories: Vec<String>,
     pub(crate) problems: Problems,
+    /// Files that were to be included and could not be opened.
+    pub(crate) unread: Vec<PathBuf>,
     /// What Supervisor logs about included files.
     pub(crate) infos: Vec<String>,
     /// Of values that were translated.
@@ -54,6 +56,7 @@ impl<'a> Assembly<'a> {
             files: Vec::new(),
             directories: Vec::new(),
             problems: Problems::default(),
+            unread: Vec::new(),
             infos: Vec::new(),
             origins: gravity::Origins::new(),
         }
@@ -145,6 +148,7 @@ impl<'a> Assembly<'a> {
             Err(error) => {
                 let problem = Problem::own_warning(format!("included file {name} is not read: {error}"));
                 self.problems.push(problem.at(from).in_section(INCLUDE).with_key("files"));
+                self.unread.push(PathBuf::from(name));
             }
         }
     }

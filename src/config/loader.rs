@@ -31,6 +31,8 @@ pub struct Loaded {
     pub problems: Problems,
     /// Every file that was read, the main one first, with its text.
     pub files: Vec<(PathBuf, String)>,
+    /// Files that were to be included and could not be opened.
+    pub unread: Vec<PathBuf>,
     /// Lines that Supervisor logs at INFO about included files.
     pub infos: Vec<String>,
     sections: RawSections,
@@ -73,10 +75,10 @@ pub fn load(path: &Path, overrides: &Overrides, source: &dyn Source) -> Loaded {
     let name = path.to_string_lossy();
     let mut assembly = Assembly::new(source);
     if !assembly.read_main(&name) {
-        return unread(assembly);
+        return nothing(assembly);
     }
     assembly.read_included(&name);
-    let Assembly { sections, files, directories, mut problems, infos, .. } = assembly;
+    let Assembly { sections, files, directories, mut problems, infos, unread, .. } = assembly;
     if dialect_of(&name) == Dialect::Ini && !sections.sections.contains_key("supervisord") {
         let problem = Problem::error(".ini file does not include supervisord section");
         problems.push(problem.at(Span::BEGINNING).help("add a line [supervisord]; it may be empty"));
@@ -96,20 +98,21 @@ pub fn load(path: &Path, overrides: &Overrides, source: &dyn Source) -> Loaded {
         let own = std::mem::replace(&mut process.environment, daemon.environment.clone());
         process.environment.extend(own);
     }
-    let config = Config { daemon, servers, groups, rpcinterfaces };
+    let included = files.iter().skip(1).map(|(name, _)| name.clone()).collect();
+    let config = Config { daemon, servers, groups, rpcinterfaces, included };
     name::report(&mut reader, &config);
     listening::report(&mut reader, &config);
     suspicion::report(&mut reader, &config, &files);
     problems.locate(&files);
     let daemon = Some(config.daemon.clone());
     let config = (!problems.has_errors()).then_some(config);
-    Loaded { config, daemon, problems, files, infos, sections }
+    Loaded { config, daemon, problems, files, unread, infos, sections }
 }
 
-fn unread(assembly: Assembly<'_>) -> Loaded {
-    let Assembly { sections, files, mut problems, infos, .. } = assembly;
+fn nothing(assembly: Assembly<'_>) -> Loaded {
+    let Assembly { sections, files, mut problems, infos, unread, .. } = assembly;
     problems.locate(&files);
-    Loaded { config: None, daemon: None, problems, files, infos, sections }
+    Loaded { config: None, daemon: None, problems, files, unread, infos, sections }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! one in its journal, hence `serde`.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ pub struct Config {
     /// Groups in creation order: by (priority, name).
     pub groups: Vec<GroupConfig>,
     pub rpcinterfaces: Vec<RpcInterface>,
+    /// The files that were read beside the main one.
+    #[serde(default)]
+    pub included: Vec<PathBuf>,
 }
 
 /// `[supervisord]`, Supervisor 4.3.
@@ -129,6 +133,16 @@ pub struct Owner {
     pub uid: u32,
     /// `None`: unchanged.
     pub gid: Option<u32>,
+}
+
+impl fmt::Display for Owner {
+    /// As it is written: `UID` or `UID:GID`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.gid {
+            Some(gid) => write!(f, "{}:{gid}", self.uid),
+            None => write!(f, "{}", self.uid),
+        }
+    }
 }
 
 /// One endpoint with the section it comes from (`unix_http_server`, `inet_http_server:x` ...).

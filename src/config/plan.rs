@@ -38,6 +38,8 @@ pub enum GroupFate {
     Changed,
     /// Stopped and made anew as a whole.
     Replaced,
+    /// Nothing happens to it: what changed waits for `reload`.
+    Waits,
 }
 
 /// A group that changes.
@@ -119,10 +121,12 @@ fn changed(active: &GroupConfig, pending: &GroupConfig) -> Option<GroupPlan> {
     });
     let another = keys.iter().chain(of_processes.flatten()).any(|key| key.consequence == Consequence::Group);
     let replaced = another || (is_pool && membership);
+    let waiting = waiting_keys(&active.kind, &pending.kind, replaced);
     if processes.is_empty() && keys.is_empty() {
         let order = |group: &GroupConfig| group.processes.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
         if order(active) == order(pending) {
-            return None;
+            let (group, fate) = (pending.name.clone(), GroupFate::Waits);
+            return (!waiting.is_empty()).then_some(GroupPlan { group, fate, keys: waiting, processes });
         }
         keys.push(KeyChange {
             key: "programs".to_owned(),
@@ -131,6 +135,7 @@ fn changed(active: &GroupConfig, pending: &GroupConfig) -> Option<GroupPlan> {
             consequence: Consequence::Live,
         });
     }
+    keys.extend(waiting);
     let fate = if replaced { GroupFate::Replaced } else { GroupFate::Changed };
     Some(GroupPlan { group: pending.name.clone(), fate, keys, processes })
 }
@@ -163,6 +168,30 @@ fn group_keys(active: &GroupConfig, pending: &GroupConfig) -> Vec<KeyChange> {
     keys
 }
 
+/// What changed of a pool's socket beside its address. Supervisor does not compare it, and nobody can give it to a socket that
+/// is open: it waits, unless the pool is made anew for another reason.
+fn waiting_keys(active: &GroupKind, pending: &GroupKind, replaced: bool) -> Vec<KeyChange> {
+    let (Some(old), Some(new)) = (socket_values(active), socket_values(pending)) else { return Vec::new() };
+    let changed = old.into_iter().zip(new).filter(|((_, old), (_, new))| old != new);
+    changed
+        .map(|((key, old), (_, new))| {
+            let waits = consequence(SectionKind::FcgiProgram, key).unwrap_or(Consequence::Reload);
+            let consequence = if replaced { Consequence::Group } else { waits };
+            KeyChange { key: key.to_owned(), old, new, consequence }
+        })
+        .collect()
+}
+
+/// As they are written; `None` where they are not set.
+fn socket_values(kind: &GroupKind) -> Option<[(&'static str, Option<String>); 3]> {
+    let GroupKind::FastCgi { backlog, owner, mode, .. } = kind else { return None };
+    Some([
+        ("socket_backlog", backlog.map(|backlog| backlog.to_string())),
+        ("socket_owner", owner.as_ref().map(ToString::to_string)),
+        ("socket_mode", mode.map(|mode| format!("{mode:04o}"))),
+    ])
+}
+
 fn kind_of(kind: &GroupKind) -> SectionKind {
     match kind {
         GroupKind::Program => SectionKind::Program,
@@ -191,19 +220,18 @@ fn kind_values(kind: &GroupKind) -> Vec<(&'static str, String)> {
 
 /// The keys in which two configurations of one process differ. They do differ, so there is at least one.
 fn process_keys(old: &ProcessConfig, new: &ProcessConfig) -> Vec<KeyChange> {
+    let pooled = is_pooled(old) || is_pooled(new);
+    let kind = if pooled { SectionKind::FcgiProgram } else { SectionKind::Program };
     let same_user = old.user.as_ref().map(|user| user.uid) == new.user.as_ref().map(|user| user.uid);
     let unseen = |key: &str| match key {
         "user" => same_user,
         "stdout_logfile" => same_log(&old.stdout.file, &new.stdout.file),
         "stderr_logfile" => same_log(&old.stderr.file, &new.stderr.file),
-        _ => false,
+        // A pool's socket is told of the pool.
+        _ => pooled && consequence(kind, key) == Some(Consequence::Reload),
     };
     let (old_values, new_values) = (values(old), values(new));
     let mut keys = Vec::new();
-    let is_pooled =
-        |process: &ProcessConfig| process.socket.as_ref().is_some_and(|socket| socket.passing == Passing::Stdin);
-    let pooled = is_pooled(old) || is_pooled(new);
-    let kind = if pooled { SectionKind::FcgiProgram } else { SectionKind::Program };
     let names = new_values.keys().chain(old_values.keys().filter(|key| !new_values.contains_key(*key)));
     for name in names {
         let (before, after) = (old_values.get(name), new_values.get(name));
@@ -246,7 +274,15 @@ pub fn settled(active: &ProcessConfig, pending: &ProcessConfig) -> ProcessConfig
     let mut process = pending.clone();
     process.stdout.file = file(&active.stdout.file, &pending.stdout.file);
     process.stderr.file = file(&active.stderr.file, &pending.stderr.file);
+    if is_pooled(active) && is_pooled(pending) {
+        process.socket.clone_from(&active.socket);
+    }
     process
+}
+
+/// Whether it gets the socket of a `[fcgi-program:x]`.
+fn is_pooled(process: &ProcessConfig) -> bool {
+    process.socket.as_ref().is_some_and(|socket| socket.passing == Passing::Stdin)
 }
 
 #[cfg(test)]
@@ -382,14 +418,14 @@ mod tests {
             };
             let found = plan(&of("command", "a"), &of(name, value));
             let wanted = consequence(kind, name).unwrap();
-            if wanted == Consequence::Reload {
-                assert!(found.is_empty(), "{name}: {found:?}");
-                continue;
-            }
             let [group] = found.as_slice() else { panic!("{name}: {found:?}") };
             let change = group.keys.iter().find(|change| change.key == name).unwrap();
             assert_eq!(change.consequence, wanted, "{name}");
-            let fate = if wanted == Consequence::Group { GroupFate::Replaced } else { GroupFate::Changed };
+            let fate = match wanted {
+                Consequence::Group => GroupFate::Replaced,
+                Consequence::Reload => GroupFate::Waits,
+                _ => GroupFate::Changed,
+            };
             assert_eq!(group.fate, fate, "{name}: {found:?}");
         }
     }
@@ -434,6 +470,26 @@ mod tests {
         assert_eq!(plan(&groups("[program:a]\ncommand=a\n"), &groups(&socket(1)))[0].fate, GroupFate::Replaced);
         assert_eq!(plan(&groups(&socket(1)), &groups(&socket(2)))[0].fate, GroupFate::Replaced);
         assert!(plan(&groups(&socket(1)), &groups(&socket(1))).is_empty());
+    }
+
+    #[test]
+    fn what_a_pools_socket_waits_for_costs_nothing_else_and_comes_with_a_pool_made_anew() {
+        let of = |keys: &str| groups(&format!("[fcgi-program:p]\ncommand=a\n{keys}"));
+        let old = of("socket=unix:///tmp/s\n");
+        let found = plan(&old, &of("socket=unix:///tmp/s\nsocket_mode=0660\nstopwaitsecs=7\n"));
+        let [group] = found.as_slice() else { panic!("{found:?}") };
+        let told = |group: &GroupPlan| -> Vec<String> {
+            let keys = group.keys.iter().filter(|key| key.key != "socket");
+            keys.map(|key| format!("{} {:?} {:?} {:?}", key.key, key.old, key.new, key.consequence)).collect()
+        };
+        assert_eq!(group.fate, GroupFate::Changed);
+        assert_eq!(told(group), [r#"socket_mode Some("0700") Some("0660") Reload"#]);
+        let [(_, fate)] = group.processes.as_slice() else { panic!("{found:?}") };
+        assert!(!fate.needs_spawn(), "{fate:?}");
+        let found = plan(&old, &of("socket=unix:///tmp/other\nsocket_mode=0660\n"));
+        let [group] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!(group.fate, GroupFate::Replaced);
+        assert_eq!(told(group), [r#"socket_mode Some("0700") Some("0660") Group"#]);
     }
 
     proptest::proptest! {

@@ -10,7 +10,7 @@ pub(super) struct ChangedKey {
     pub key: String,
     pub old: Option<String>,
     pub new: Option<String>,
-    /// `live` or `restart`.
+    /// `live`, `restart` or `reload`.
     pub consequence: String,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct UpdatedProcess {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct UpdatedGroup {
     pub group: String,
-    /// `added`, `removed`, `changed` or `replaced`.
+    /// `added`, `removed`, `changed`, `replaced` or `waits`.
     pub change: String,
     pub keys: Vec<ChangedKey>,
     pub processes: Vec<UpdatedProcess>,

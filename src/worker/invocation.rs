@@ -161,4 +161,18 @@ impl Call {
         }
         Ok(loaded)
     }
+
+    /// Reads the configuration for a daemon that runs by a former one. A file that belonged to that one and is still there, but
+    /// cannot be opened, is an error: its programs would be taken away, and nobody has said so.
+    pub(super) fn load_again(&self, former: &[PathBuf]) -> Result<Loaded, NotFound> {
+        let mut loaded = self.load()?;
+        let missed: Vec<PathBuf> = loaded.unread.iter().filter(|file| former.contains(file)).cloned().collect();
+        for file in missed {
+            let text = format!("{} belongs to the configuration in force and cannot be opened now", file.display());
+            let problem = Problem::own_error(text).help("make it readable, or remove it to take its programs away");
+            loaded.blame("include", "files", problem);
+            loaded.config = None;
+        }
+        Ok(loaded)
+    }
 }

@@ -16,9 +16,10 @@ impl Worker {
     /// Reads the configuration on a side thread; [`Worker::on_done`] goes on from there.
     pub(super) fn read_configuration(&mut self, purpose: Purpose) {
         let call = self.call.clone();
+        let former = self.config.included.clone();
         let done = self.done_sender.clone();
         side::run(move || {
-            let loaded = call.load().map(Box::new);
+            let loaded = call.load_again(&former).map(Box::new);
             if let Ok(Loaded { config: Some(config), .. }) = loaded.as_deref() {
                 // What misses them says so: logs that cannot be opened are told and tried again.
                 directories::make(&config.daemon).unwrap_or_else(|error| log(Level::Warn, &error.to_string()));
@@ -114,6 +115,7 @@ impl Worker {
         let strip_ansi = config.daemon.strip_ansi;
         self.pending = (config.groups != active).then_some(config.groups);
         take_over(&mut self.config.daemon, config.daemon);
+        self.config.included = config.included;
         self.directories.learn(&self.config.daemon.make_directories);
         self.events.rename(&self.config.daemon.identifier);
         self.plane.send(Command::StripAnsi(strip_ansi));

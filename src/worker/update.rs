@@ -12,7 +12,7 @@ use super::report;
 use super::update_report::{GroupReport, Outlook, ProcessReport, UpdateReport};
 use super::worker::{Done, Shape, Waiting, Worker};
 use crate::config::{
-    self, GroupConfig, GroupFate, GroupPlan, Limits, Loaded, LogFile, NotFound, ProcessConfig, ProcessFate,
+    self, GroupConfig, GroupFate, GroupKind, GroupPlan, Limits, Loaded, LogFile, NotFound, ProcessConfig, ProcessFate,
 };
 use crate::engine::{Channel, GroupChange, Input, Mood, Request, RequestId, Target, namespec};
 use crate::logs::{Command, Level, SourceId, log};
@@ -75,7 +75,7 @@ impl Worker {
             let report = self.report(&plans, &groups, &wish);
             return reply.send(Ok(report.value(&[])));
         }
-        settle_logs(&actual, &plans, &mut groups);
+        settle(&actual, &plans, &mut groups);
         self.make_pending(config);
         let daemon = self.config.daemon.clone();
         let done = self.done_sender.clone();
@@ -143,6 +143,7 @@ impl Worker {
                     changes.push(GroupChange::Leave(group.group.clone()));
                 }
                 (GroupFate::Changed, Some(new)) => changes.push(self.reshape(group, new, &wish, &mut growing)),
+                (GroupFate::Waits, Some(_)) => {}
             }
         }
         for group in &report.groups {
@@ -293,6 +294,9 @@ impl Worker {
                     report.groups.len() - 1
                 });
                 let Some(known) = report.groups.get_mut(at) else { continue };
+                if known.fate == GroupFate::Waits {
+                    known.fate = GroupFate::Changed;
+                }
                 if known.processes.iter().any(|known| known.name == process.name) {
                     continue;
                 }
@@ -356,7 +360,7 @@ fn gets_sockets(plans: &[GroupPlan], group: &str) -> bool {
     let is_made = |plan: &GroupPlan| match plan.fate {
         GroupFate::Added | GroupFate::Replaced => true,
         GroupFate::Changed => plan.processes.iter().any(|(_, fate)| *fate == ProcessFate::Added),
-        GroupFate::Removed => false,
+        GroupFate::Removed | GroupFate::Waits => false,
     };
     plans.iter().any(|plan| plan.group == group && is_made(plan))
 }
@@ -430,12 +434,17 @@ fn mixed(old: Option<GroupConfig>, new: Option<GroupConfig>, is_named: impl Fn(&
     Some(GroupConfig { processes, ..old.clone() })
 }
 
-/// Keeps the files that `AUTO` stood for; those that are still to be made stay `AUTO`.
-fn settle_logs(actual: &[GroupConfig], plans: &[GroupPlan], groups: &mut [GroupConfig]) {
+/// Keeps what an update does not change: the files that `AUTO` stood for (those that are still to be made stay `AUTO`), and of a
+/// pool's open socket all but its address.
+fn settle(actual: &[GroupConfig], plans: &[GroupPlan], groups: &mut [GroupConfig]) {
     for group in groups {
         let Some(old) = actual.iter().find(|old| old.name == group.name) else { continue };
         let plan = plans.iter().find(|plan| plan.group == group.name);
         let replaced = plan.is_some_and(|plan| plan.fate == GroupFate::Replaced);
+        if !replaced && matches!(old.kind, GroupKind::FastCgi { .. }) {
+            // What else changed of its socket waits.
+            group.kind = old.kind.clone();
+        }
         for process in &mut group.processes {
             let Some(known) = of(old, &process.name).filter(|_| !replaced) else { continue };
             *process = config::settled(known, process);
@@ -472,6 +481,7 @@ fn summary(group: &GroupReport) -> String {
         GroupFate::Removed => ("removed", Vec::new()),
         GroupFate::Replaced => ("made anew", Vec::new()),
         GroupFate::Changed => ("changed", group.processes.iter().collect()),
+        GroupFate::Waits => ("unchanged", Vec::new()),
     };
     let mut text = format!("group '{}' is {what}", group.group);
     for (index, process) in processes.into_iter().enumerate() {
@@ -480,6 +490,12 @@ fn summary(group: &GroupReport) -> String {
         let why = if keys.is_empty() { String::new() } else { format!(" ({})", keys.join(" ")) };
         let name = namespec(&group.group, &process.name);
         for part in [lead, " ", &name, " ", process.outlook.word(), &why] {
+            text.push_str(part);
+        }
+    }
+    let waiting = group.keys.iter().filter(|key| key.consequence == config::Consequence::Reload);
+    for key in waiting {
+        for part in ["; ", &key.key, " waits for reload"] {
             text.push_str(part);
         }
     }

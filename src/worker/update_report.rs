@@ -92,13 +92,18 @@ fn fate(fate: GroupFate) -> &'static str {
         GroupFate::Removed => "removed",
         GroupFate::Changed => "changed",
         GroupFate::Replaced => "replaced",
+        GroupFate::Waits => "waits",
     }
 }
 
 /// `{key, consequence}` with `old` and `new` where they are set.
 fn keys(keys: &[KeyChange]) -> Value {
     let key = |key: &KeyChange| {
-        let consequence = if key.consequence == Consequence::Live { "live" } else { "restart" };
+        let consequence = match key.consequence {
+            Consequence::Live => "live",
+            Consequence::Reload => "reload",
+            Consequence::Spawn | Consequence::Membership | Consequence::Group => "restart",
+        };
         let mut members =
             vec![("key".to_owned(), Value::from(key.key.as_str())), ("consequence".to_owned(), consequence.into())];
         members.extend(key.old.as_ref().map(|old| ("old".to_owned(), old.as_str().into())));

@@ -43,5 +43,21 @@ fn f27_broken_includes_are_refused_before_anything_is_touched() {
     let outcome = world.ctl(&["reread"]);
     assert!(outcome.stdout.contains("y: available"), "{outcome:?}");
     assert!(world.text("main.log").contains("No file matches"));
+    // One whose program runs is not passed over: that would take the program away.
+    assert_eq!(world.ctl(&["update"]).code, Some(0));
+    world.start("y");
+    let pid = world.process_pid("y");
+    fs::rename(&broken, world.path("y.conf")).unwrap();
+    symlink("nowhere", &broken).unwrap();
+    for command in [&["reread"][..], &["update", "--dry-run"], &["update"], &["reload"]] {
+        let outcome = world.ctl(command);
+        let reason = format!("{} belongs to the configuration in force and cannot be opened now", broken.display());
+        assert!(outcome.code != Some(0) && outcome.stdout.contains(&reason), "{command:?}: {outcome:?}");
+    }
+    assert_eq!(world.process_pid("y"), pid);
+    // Once it is gone, its program is meant to go.
+    fs::remove_file(&broken).unwrap();
+    let outcome = world.ctl(&["update"]);
+    assert!(outcome.code == Some(0) && outcome.stdout.contains("y: removed process group"), "{outcome:?}");
     world.end();
 }

@@ -248,6 +248,36 @@ fn a_socket_that_cannot_be_made_refuses_the_update_before_anything_is_stopped() 
 }
 
 #[test]
+fn what_a_pools_open_socket_cannot_be_given_waits_for_reload_and_is_told() {
+    let pool = |keys: &str| {
+        format!(
+            "[fcgi-program:f]\ncommand=/bin/sleep 1000\nsocket=unix://%(here)s/f.sock\nsocket_mode=06{keys}\nstartsecs=0\n"
+        )
+    };
+    let daemon = galaxyd("", &pool("00"));
+    let before = settled(&daemon);
+    let mode = || {
+        let metadata = std::fs::metadata(daemon.path("f.sock")).unwrap();
+        std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777
+    };
+    daemon.rewrite(&pool("60\nstopwaitsecs=7"));
+    let outcome = daemon.ctl(&["update", "--dry-run"]);
+    assert!(outcome.stdout.contains("socket_mode: 0600 -> 0660 (reload)\n"), "{outcome:?}");
+    let outcome = daemon.ctl(&["update"]);
+    assert!(outcome.stdout.contains("f: socket_mode waits for reload\n"), "{outcome:?}");
+    assert_eq!((outcome.code, settled(&daemon), mode()), (Some(0), before.clone(), 0o600));
+    // It is not forgotten with the update that could not do it, and nothing else is left to do.
+    let outcome = daemon.ctl(&["update", "--dry-run"]);
+    assert_eq!(outcome.stdout, "f: no change before reload\n      socket_mode: 0600 -> 0660 (reload)\n");
+    assert_eq!(daemon.ctl(&["update"]).stdout, "f: socket_mode waits for reload\n");
+    assert_eq!(settled(&daemon), before);
+    assert_eq!(daemon.ctl(&["reload"]).code, Some(0));
+    crate::wait::until("the new mode", || if mode() == 0o660 { Ok(()) } else { Err(format!("{:o}", mode())) });
+    daemon.wait_state("f", "RUNNING");
+    assert_eq!(daemon.ctl(&["update", "--dry-run"]).stdout, "No config updates to processes\n");
+}
+
+#[test]
 fn a_replaced_group_is_made_anew_and_its_events_are_heard_again() {
     let listener = |keys: &str| {
         format!(

@@ -8,7 +8,7 @@ use super::PrintError;
 use super::template::{counting, countings, escaped, without_marks};
 use crate::config::model::{
     Access, Accounts, CgroupChoice, Config, DaemonConfig, DaemonLog, EnvironmentFile, Extras, GroupConfig, GroupKind,
-    LogConfig, LogFile, Owner, Passing, ProcessConfig, ServerAuth, ServerConfig, SocketConfig, TlsFiles,
+    LogConfig, LogFile, Passing, ProcessConfig, ServerAuth, ServerConfig, SocketConfig, TlsFiles,
 };
 use crate::config::ready::Ready;
 use crate::config::rollout::{Rollout, Trigger};
@@ -128,20 +128,13 @@ fn pairs(variables: &IndexMap<String, String>) -> Cell {
     Cell::Pairs(variables.iter().map(|(name, value)| (name.clone(), escaped(value))).collect())
 }
 
-fn owner(owner: &Owner) -> Cell {
-    match owner.gid {
-        Some(gid) => text(&format!("{}:{gid}", owner.uid)),
-        None => text(&owner.uid.to_string()),
-    }
-}
-
 fn server(server: &ServerConfig) -> Sheet {
     let (kind, section, mut cells, auth, access, page) = match server {
         ServerConfig::Unix(unix) => {
             let file = text(&unix.file.to_string_lossy());
             let mut cells = IndexMap::from([("file", file), ("chmod", Cell::Octal(unix.chmod))]);
             if let Some(by) = &unix.chown {
-                cells.insert("chown", owner(by));
+                cells.insert("chown", text(&by.to_string()));
             }
             (SectionKind::UnixHttpServer, &unix.section, cells, &unix.auth, &unix.access, &unix.page)
         }
@@ -485,7 +478,7 @@ fn socket(socket: &SocketConfig, cells: &mut Cells) {
         cells.insert("socket_backlog", Cell::Integer(i64::from(backlog)));
     }
     if let Some(by) = &socket.owner {
-        cells.insert("socket_owner", owner(by));
+        cells.insert("socket_owner", text(&by.to_string()));
     }
     if let Some(mode) = socket.mode {
         cells.insert("socket_mode", Cell::Octal(mode));

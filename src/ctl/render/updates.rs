@@ -21,6 +21,7 @@ pub(super) fn done(groups: &[UpdatedGroup]) -> String {
                 lines.extend(failed);
                 lines.extend([format!("{name}: stopped"), format!("{name}: updated process group")]);
             }
+            "waits" => {}
             _ => {
                 let well = group.processes.iter().filter(|process| !process.has_failed());
                 lines.extend(
@@ -30,6 +31,8 @@ pub(super) fn done(groups: &[UpdatedGroup]) -> String {
                 lines.push(format!("{name}: updated process group"));
             }
         }
+        let waiting = group.keys.iter().filter(|key| key.consequence == "reload");
+        lines.extend(waiting.map(|key| format!("{name}: {} waits for reload", key.key)));
     }
     text_of(&lines)
 }
@@ -71,6 +74,7 @@ pub(super) fn rehearsed(groups: &[UpdatedGroup]) -> String {
             "added" => "add process group",
             "removed" => "stop and remove process group",
             "replaced" => "stop process group and make it anew",
+            "waits" => "no change before reload",
             _ => "update process group",
         };
         lines.push(format!("{}: {what}", group.group));
