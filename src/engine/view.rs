@@ -35,6 +35,8 @@ pub struct ProcessView<'a> {
     /// Failed starts since the last success.
     pub backoff: u32,
     pub stop_cause: Option<StopCause>,
+    /// Automatic starts in a row up to the last one, without a run that lasted in between.
+    pub restarts_in_a_row: u32,
     /// How the last child ended.
     pub last_exit: Option<LastExit>,
     /// The child was reaped and what is left of its tree is being ended; `pid` is nobody's then.
@@ -98,6 +100,7 @@ impl<'a> ProcessView<'a> {
             exitstatus: record.exitstatus,
             backoff: record.backoff,
             stop_cause: record.stop_cause,
+            restarts_in_a_row: if record.automatic { record.in_a_row } else { 0 },
             last_exit: record.last_exit,
             sweeping: record.sweeping.is_some(),
             deadline,

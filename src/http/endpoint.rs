@@ -30,7 +30,7 @@ use super::stream::{Socket, Stream, prepared};
 use super::tls::Identity;
 use crate::config::{PageConfig, ServerConfig};
 use crate::rpc::{self, Interfaces};
-use crate::sys::{heap, peer};
+use crate::sys::{heap, peer, spare_descriptors};
 
 /// A served endpoint. Dropping it ends all connections at once.
 #[derive(Debug)]
@@ -279,7 +279,10 @@ impl Server {
                     // Without a sender the endpoint was dropped, and this task with it.
                     None => break Farewell::Close(Duration::ZERO),
                 },
-                Some(_) = self.tasks.join_next() => {}
+                Some(_) = self.tasks.join_next() => if self.tasks.is_empty() {
+                    // Tried again after the next client.
+                    let _ = spare_descriptors::set_aside();
+                },
                 () = sleep_until(resume.unwrap_or_else(Instant::now)), if resume.is_some() => {}
                 accepted = self.acceptor.accept(&self.admission), if resume.is_none() => match accepted {
                     Ok((socket, peer, role)) => {
@@ -287,6 +290,7 @@ impl Server {
                         self.admit(socket, peer, role);
                     }
                     Err(error) if is_clients(&error) => {}
+                    Err(error) if is_shortage(&error) && spare_descriptors::give_up() => {}
                     Err(error) => {
                         if !failing {
                             tracing::error!("{}: cannot accept connections: {error}; trying on", self.name);
@@ -438,4 +442,9 @@ fn is_clients(error: &io::Error) -> bool {
             | io::ErrorKind::NotConnected
             | io::ErrorKind::Interrupted
     )
+}
+
+/// Whether no descriptor is to be had.
+fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }

@@ -110,7 +110,7 @@ pub struct Operation {
 pub enum Outlook {
     /// It does its work.
     Up,
-    /// It runs, but has not become ready in time.
+    /// It runs, but has not become ready in time, or ends again and again before it does.
     Late,
     /// It will, or turns out not to.
     Pending,

@@ -32,6 +32,7 @@ pub mod reap;
 mod reserve;
 pub mod side;
 pub mod signals;
+pub mod spare_descriptors;
 pub mod spawn;
 pub mod splice;
 pub mod stack;

@@ -110,12 +110,16 @@ impl Rollouts {
     }
 }
 
+/// Automatic starts in a row after which nobody waits for what becomes of the next one.
+const CRASH_LOOP: u32 = 2;
+
 /// How a process stands, for an operation.
 fn outlook(engine: &Engine, process: ProcessId) -> Outlook {
     let Some(view) = engine.process(process) else { return Outlook::Gone };
     match (view.state, view.readiness) {
         (ProcessState::Running, None | Some(Readiness::Ready { .. })) => Outlook::Up,
         (ProcessState::Running, Some(Readiness::Late)) => Outlook::Late,
+        (ProcessState::Running | ProcessState::Starting, _) if view.restarts_in_a_row >= CRASH_LOOP => Outlook::Late,
         (ProcessState::Running, Some(_)) | (ProcessState::Starting | ProcessState::Stopping, _) => Outlook::Pending,
         _ => Outlook::Down,
     }

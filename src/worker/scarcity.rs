@@ -11,7 +11,8 @@ use super::worker::Worker;
 /// reserve for taps and sockets.
 const PER_PROGRAM: u64 = 8;
 
-/// Descriptors that no program gets: control sockets, clients (as many as may be connected), journal, activity log.
+/// Descriptors that no program gets: control sockets, clients (as many as may be connected), what is set aside for more
+/// of them, journal, activity log.
 const RESERVE: u64 = 160;
 
 /// Whether an error means that something is used up, which changes by itself.

@@ -453,7 +453,9 @@ mod tests {
             assert!(!begun.is_empty() && begun.len() <= PREPARED_MAX);
             // The first one is ready last.
             begun.rotate_left(1);
-            begun.into_iter().for_each(|wanted| queue.prepared(wanted, failed("x")));
+            for wanted in begun {
+                queue.prepared(wanted, failed("x"));
+            }
             out.extend(popped(&mut queue, at(0)));
         }
         assert!(out.is_sorted() && out.len() == 2000);

@@ -50,7 +50,7 @@ use crate::events::{self, Events};
 use crate::http::{self, BoundListener};
 use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ToKeeper};
 use crate::logs::{self, Activity, Level, Plane, SourceId, Transits, clear_auto_logs, log};
-use crate::sys::{heap, side, stack};
+use crate::sys::{heap, side, spare_descriptors, stack};
 
 /// Requests of clients that may wait for the control loop; more wait in their connections.
 const REQUESTS_MAX: usize = 64;
@@ -98,6 +98,8 @@ pub enum Ended {
 pub fn run(socket: OwnedFd, pid: u32, invocation: Invocation) -> Ended {
     heap::keep_small();
     stack::claim();
+    // Fewer, or none, is what there was before.
+    let _ = spare_descriptors::set_aside();
     let runtime = side::stand().and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
     let outcome = runtime.map_err(Unable::Runtime).and_then(|runtime| {
         runtime.block_on(async {

@@ -19,10 +19,18 @@ mod daemon;
 mod dice;
 #[path = "../promises/household.rs"]
 mod household;
+#[path = "../fixture/line.rs"]
+mod line;
+#[path = "../fixture/load.rs"]
+mod load;
 #[path = "../fixture/notice.rs"]
 mod notice;
+#[path = "../rollout/site.rs"]
+mod site;
 #[path = "../promises/subject.rs"]
 mod subject;
+#[path = "../fixture/venv.rs"]
+mod venv;
 #[path = "../conformance/wait.rs"]
 mod wait;
 
@@ -34,6 +42,7 @@ mod world;
 
 mod f01_full_disk;
 mod f02_full_disk_of_the_daemon;
+mod f03_descriptors;
 mod f04_process_limit;
 mod f05_clock;
 mod f06_listeners;
@@ -69,3 +78,4 @@ mod f36_hostile_output;
 mod f37_frozen_daemon;
 mod f38_cannot_be_executed;
 mod f39_crash_loops;
+mod f40_upgrade_and_roll;

@@ -1,37 +1,10 @@
-//! Automatic starts: want of descriptors, storms, retries, keys that hold at once, and the daemon's end with a program.
+//! Automatic starts: storms, retries, keys that hold at once, and the daemon's end with a program.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::daemon::Daemon;
-use crate::household::{galaxyd, worker_of};
+use crate::household::galaxyd;
 use crate::wait::until_true;
-
-/// Lowers or raises the soft limit of open files of a process that runs.
-fn limit_files(pid: i32, soft: u64) {
-    let done = Command::new("prlimit").args([format!("--pid={pid}"), format!("--nofile={soft}:")]).status().unwrap();
-    assert!(done.success());
-}
-
-#[test]
-fn programs_wait_for_descriptors_and_start_by_themselves() {
-    let program = "[program:p]\ncommand=sleep 1000\nautostart=false\nstartretries=0\nnumprocs=30\n\
-                   process_name=p%(process_num)02d\nstdout_logfile=NONE\nstderr_logfile=NONE\n";
-    let daemon = galaxyd("", program);
-    let worker = worker_of(daemon.pid());
-    limit_files(worker, 96);
-    daemon.ctl(&["start", "p:*"]);
-    let status = format!("{:?}", daemon.ctl(&["status"]));
-    assert!(status.contains("BACKOFF"), "{status}");
-    assert!(status.contains("EMFILE: raise LimitNOFILE, or ulimit -n, to at least"), "{status}");
-    assert!(!status.contains("FATAL"), "{status}");
-    // Control works all the while.
-    daemon.ctl(&["stop", "p:p00"]);
-    daemon.wait_state("p:p00", "STOPPED");
-    limit_files(worker, 4096);
-    until_true("all others to run", || format!("{:?}", daemon.ctl(&["status"])).matches("RUNNING").count() == 29);
-    assert_eq!(worker_of(daemon.pid()), worker, "the worker died of it");
-}
 
 #[test]
 fn a_retry_starts_what_is_fatal_and_leaves_alone_what_was_stopped() {

@@ -30,6 +30,8 @@ mod idleness;
 mod late_output;
 mod left_behind;
 mod limits;
+#[path = "../fixture/line.rs"]
+mod line;
 mod listeners;
 mod listening;
 #[path = "../fixture/notice.rs"]

@@ -68,6 +68,24 @@ fn an_operation_goes_on_after_the_workers_death_and_touches_one_at_a_time() {
 }
 
 #[test]
+fn what_ends_again_and_again_before_it_is_ready_is_not_waited_for_without_end() {
+    let daemon = galaxyd(
+        "",
+        "[program:web]\ncommand=sh -c 'test %(process_num)d = 1 || { echo up; exec sleep 1000; }; echo begun >>%(here)s/loop; \
+         test $(wc -l <%(here)s/loop) != 4 || exec sleep 1000; exit 3'\nnumprocs=2\nprocess_name=web_%(process_num)d\n\
+         startsecs=0\nautorestart=true\nready=log:^up$\nready_timeout=1h\n",
+    );
+    until_true("it to end three times and live once", || begun(&daemon, "loop") == 4);
+    daemon.wait_state("web:web_1", "RUNNING");
+    assert_eq!(daemon.ctl(&["wait", "web:web_0"]).code, Some(0));
+    let pid = daemon.process_pid("web:web_0");
+    let outcome = daemon.ctl(&["restart", "--rolling", "web:*"]);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.stdout.contains("web:web_1: failed by rolling in "), "{outcome:?}");
+    assert_eq!(daemon.process_pid("web:web_0"), pid, "{outcome:?}");
+}
+
+#[test]
 fn a_cancelled_operation_finishes_the_process_that_it_has_begun_with() {
     let daemon = gated("");
     fs::write(daemon.path("go"), "").unwrap();

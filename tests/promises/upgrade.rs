@@ -1,18 +1,17 @@
 //! `galaxyctl upgrade`: another program takes the daemon's place and nothing stops; one that cannot leaves everything as it was.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use crate::daemon::Daemon;
 use crate::daemon_death::{assert_every_line_once, pids, talkers, wait_all_ended};
 use crate::household::{galaxyd, worker_of};
+use crate::line::Line;
 use crate::subject::Subject;
 use crate::wait::until_true;
 
@@ -70,36 +69,6 @@ fn upgrades_under_full_output_lose_nothing_and_refuse_nobody() {
     assert_eq!(daemon.info("talker:t00", "start").unwrap(), started, "the uptime goes on");
     wait_all_ended(&daemon);
     assert_every_line_once(&daemon);
-}
-
-/// A connection on which one can ask again and again.
-struct Line(BufReader<UnixStream>);
-
-impl Line {
-    fn open(daemon: &Daemon) -> Line {
-        let stream = UnixStream::connect(daemon.path("s.sock")).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        Line(BufReader::new(stream))
-    }
-
-    /// The daemon's answer to a request for its pid.
-    fn ask(&mut self) -> Result<String, String> {
-        let body = "<methodCall><methodName>supervisor.getPID</methodName></methodCall>";
-        let head = format!("POST /RPC2 HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
-        self.0.get_mut().write_all(format!("{head}{body}").as_bytes()).map_err(|error| error.to_string())?;
-        let mut length = 0;
-        let mut line = String::new();
-        while line != "\r\n" {
-            line.clear();
-            if self.0.read_line(&mut line).map_err(|error| error.to_string())? == 0 {
-                return Err("the connection was closed without an answer".to_owned());
-            }
-            length = line.strip_prefix("Content-Length: ").map_or(length, |text| text.trim().parse().unwrap());
-        }
-        let mut answer = vec![0; length];
-        self.0.read_exact(&mut answer).map_err(|error| error.to_string())?;
-        Ok(String::from_utf8(answer).unwrap())
-    }
 }
 
 #[test]

@@ -1,25 +1,10 @@
 //! gunicorn: one instance after the other, and by HUP.
 
-use crate::site::Site;
-
-const REQUIREMENT: &str = "gunicorn==27.0.1";
-
-/// Two gunicorns; the address of each is made of its number.
-fn two() -> Option<Site> {
-    let one = |number: u8| {
-        format!(
-            "[program:web{number}]\ncommand=BIN/gunicorn --no-control-socket --threads 2 --graceful-timeout 30 --bind 127.0.0.1:PORT{number} app:application\n\
-             directory=%(here)s\nready=http://127.0.0.1:PORT{number}/\nready_interval=100ms\nstartsecs=1\nstartretries=0\n\
-             stopwaitsecs=40\nkillasgroup=true\n"
-        )
-    };
-    let sections = format!("{}{}[group:galaxy]\nprograms=web0,web1\n", one(0), one(1));
-    Site::start("gunicorn", REQUIREMENT, &[], &sections)
-}
+use crate::site::{GUNICORN, Site};
 
 #[test]
 fn gunicorns_are_rolled_without_a_failed_request() {
-    let Some(site) = two() else { return };
+    let Some(site) = Site::two_gunicorns("") else { return };
     let pids = ["galaxy:web0", "galaxy:web1"].map(|name| site.daemon.process_pid(name));
     site.deploy("two");
     let (said, code, failed) = site.under_load(2, &["graceful", "galaxy:"]);
@@ -36,7 +21,7 @@ fn gunicorns_are_rolled_without_a_failed_request() {
 
 #[test]
 fn a_broken_version_stops_the_roll_and_the_other_goes_on_serving() {
-    let Some(site) = two() else { return };
+    let Some(site) = Site::two_gunicorns("") else { return };
     let pid = site.daemon.process_pid("galaxy:web1");
     site.deploy("broken");
     let (said, code, failed) = site.under_load(2, &["graceful", "galaxy:"]);
@@ -61,7 +46,7 @@ fn one_gunicorn_replaces_its_workers_at_hup_and_is_told_so_only_where_that_helps
                     ready=http://127.0.0.1:PORT0/\nready_interval=100ms\nstopwaitsecs=40\nkillasgroup=true\n\
                     [program:preloaded]\ncommand=BIN/gunicorn --no-control-socket --preload --bind 127.0.0.1:PORT1 app:application\n\
                     directory=%(here)s\nrollout=signal\nready=http://127.0.0.1:PORT1/\n";
-    let Some(site) = Site::start("gunicorn", REQUIREMENT, &[], sections) else { return };
+    let Some(site) = Site::start("gunicorn", GUNICORN, &[], sections) else { return };
     site.reloads_at_a_signal();
     let refused = site.daemon.ctl(&["graceful", "preloaded"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");

@@ -24,8 +24,3 @@ mod overlap;
 mod site;
 mod uwsgi;
 mod zerg;
-
-/// So many requests are made at least while processes are replaced; the long form wants 5,000.
-fn requests() -> usize {
-    std::env::var("ROLLOUT_REQUESTS").ok().and_then(|text| text.parse().ok()).unwrap_or(300)
-}

@@ -1,12 +1,9 @@
 //! One server whose socket the daemon has: a successor begins beside it.
 
-use crate::site::Site;
+use crate::site::{self, Site};
 
-const GUNICORN: (&str, &str, &str) = (
-    "gunicorn",
-    "gunicorn==27.0.1",
-    "BIN/gunicorn --no-control-socket --threads 2 --graceful-timeout 30 app:application",
-);
+const GUNICORN: (&str, &str, &str) =
+    ("gunicorn", site::GUNICORN, "BIN/gunicorn --no-control-socket --threads 2 --graceful-timeout 30 app:application");
 
 const UWSGI: (&str, &str, &str) = (
     "uwsgi",

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 
 use crate::daemon::Daemon;
-use crate::load::{Load, ask};
+use crate::load::{Load, ask, requests};
 use crate::notice::tell;
 use crate::subject::Subject;
 use crate::venv::environment;
@@ -25,10 +25,14 @@ print('application loaded', file=sys.stderr, flush=True)
 
 def application(environ, start_response):
     time.sleep(0.02)
+    environ['wsgi.input'].read()
     body = version.encode()
     start_response('200 OK', [('Content-Type', 'text/plain'), ('Content-Length', str(len(body)))])
     return [body]
 ";
+
+/// The gunicorn that all tests use.
+pub(crate) const GUNICORN: &str = "gunicorn==27.0.1";
 
 /// A port that nobody has.
 pub(crate) fn free_port() -> u16 {
@@ -80,6 +84,19 @@ impl Site {
         Some(Site { daemon, ports })
     }
 
+    /// Two gunicorns, `galaxy:web0` and `galaxy:web1`, with a port each, and what else is wanted.
+    pub(crate) fn two_gunicorns(sections: &str) -> Option<Site> {
+        let one = |number: u8| {
+            format!(
+                "[program:web{number}]\ncommand=BIN/gunicorn --no-control-socket --threads 2 --graceful-timeout 30 --bind 127.0.0.1:PORT{number} app:application\n\
+                 directory=%(here)s\nready=http://127.0.0.1:PORT{number}/\nready_interval=100ms\nstartsecs=1\nstartretries=0\n\
+                 stopwaitsecs=40\nkillasgroup=true\n"
+            )
+        };
+        let sections = format!("{}{}[group:galaxy]\nprograms=web0,web1\n{sections}", one(0), one(1));
+        Site::start("gunicorn", GUNICORN, &[], &sections)
+    }
+
     /// What is deployed next.
     pub(crate) fn deploy(&self, version: &str) {
         fs::write(self.daemon.path("version"), version).unwrap();
@@ -90,8 +107,8 @@ impl Site {
         let load = Load::start(&self.ports[..ports]);
         let outcome = self.daemon.ctl(words);
         // A step at a time: each has its own bound.
-        while load.made() < crate::requests() {
-            load.wait_for((load.made() + 100).min(crate::requests()));
+        while load.made() < requests() {
+            load.wait_for((load.made() + 100).min(requests()));
         }
         let (made, failed) = load.end();
         eprintln!("{words:?}: {made} requests, {} failed: {}", failed.len(), outcome.stdout.trim_end());
