@@ -61,6 +61,8 @@ const CONSEQUENCES: &[(SectionKind, &str, Consequence)] = &[
     (S::Program, "serverurl", C::Spawn),
     // Says what the end of a child means, and sets the default of `startsecs`.
     (S::Program, "type", C::Spawn),
+    // It is read when a main process ends.
+    (S::Program, "pidfile", C::Live),
     (S::Program, "killtree", C::Live),
     (S::Program, "output_rate_max", C::Live),
     (S::Program, "memory_max", C::Live),

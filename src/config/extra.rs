@@ -32,6 +32,8 @@ pub(super) fn extras(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -
     Extras {
         kind,
         killtree: reader.boolean(place, "killtree", scope),
+        // This too differs from process to process.
+        pidfile: None,
         // Read with `numprocs`.
         numprocs_file: None,
         restarts: restarts::restarts(reader, place, scope),
@@ -48,6 +50,22 @@ pub(super) fn extras(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope) -
             .typed(place, "environment_file", scope, |text, _| environment_files(text))
             .unwrap_or_default(),
     }
+}
+
+/// The `pidfile` of one process, whose number the scope knows. Without `type=forking` it has no meaning, as in Supervisor.
+pub(super) fn pidfile(reader: &mut Reader<'_>, place: Place<'_>, scope: &Scope, kind: Kind) -> Option<String> {
+    if kind != Kind::Forking {
+        return None;
+    }
+    reader.typed(place, "pidfile", scope, |text, _| absolute(text.trim()).map(str::to_owned))
+}
+
+fn absolute(path: &str) -> Result<&str, Complaint> {
+    if path.starts_with('/') {
+        return Ok(path);
+    }
+    let text = format!("'{path}' is not an absolute path");
+    Err(Complaint::new(text, "begin it with / or, for a path beside the configuration, with %(here)s/"))
 }
 
 fn kind_of(text: &str) -> Result<Kind, Complaint> {
@@ -86,13 +104,8 @@ fn environment_files(text: &str) -> Result<Vec<EnvironmentFile>, Complaint> {
         let text = format!("{} files are more than the {ENVIRONMENT_FILES_MAX} that one program may have", files.len());
         return Err(Complaint::new(text, "join them"));
     }
-    match files.iter().find(|file| !file.path.starts_with('/')) {
-        None => Ok(files),
-        Some(file) => {
-            let text = format!("'{}' is not an absolute path", file.path);
-            Err(Complaint::new(text, "begin it with / or, for a path beside the configuration, with %(here)s/"))
-        }
-    }
+    files.iter().try_for_each(|file| absolute(&file.path).map(drop))?;
+    Ok(files)
 }
 
 #[cfg(test)]
@@ -125,6 +138,8 @@ mod tests {
         assert_eq!(read("type=oneshot").kind, Kind::Oneshot);
         assert_eq!(read("type=forking").kind, Kind::Forking);
         assert_eq!(read("type=service").kind, Kind::Service);
+        assert_eq!(read("type=forking\npidfile=/run/%(program_name)s.pid").pidfile.as_deref(), Some("/run/a.pid"));
+        assert_eq!(read("pidfile=none of ours").pidfile, None, "Supervisor ignores it");
         assert!(read("killtree=true").killtree);
         assert!(read("user_environment=yes").user_environment);
         assert!(read("clear_environment=on").clear_environment);
@@ -140,6 +155,7 @@ mod tests {
             ("program:a", "type=daemon", "'daemon' is not a type of program"),
             ("program:a", "killtree=perhaps", "not a valid boolean value: 'perhaps'"),
             ("program:a", "environment_file=a.env", "'a.env' is not an absolute path"),
+            ("program:a", "type=forking\npidfile=a.pid", "'a.pid' is not an absolute path"),
             ("program:a", "environment_file=/a,,/b", "'' is not an absolute path"),
             ("eventlistener:a", "events=TICK_5\ntype=oneshot", "an event listener cannot be a oneshot"),
             ("eventlistener:a", "events=TICK_5\ntype=forking", "an event listener cannot be forking"),

@@ -336,6 +336,9 @@ pub struct ProcessConfig {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extras {
     pub kind: Kind,
+    /// Where a program that goes into the background says which of its processes is the main one; absolute.
+    #[serde(default)]
+    pub pidfile: Option<String>,
     pub killtree: bool,
     pub clear_environment: bool,
     pub user_environment: bool,

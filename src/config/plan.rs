@@ -337,6 +337,7 @@ mod tests {
         ("umask", "077"),
         ("serverurl", "http://h:1"),
         ("type", "oneshot"),
+        ("pidfile", "/run/p.pid\ntype=forking"),
         ("killtree", "true"),
         ("output_rate_max", "1MB"),
         ("memory_max", "1GB"),

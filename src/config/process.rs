@@ -230,6 +230,7 @@ fn one(reader: &mut Reader<'_>, place: Place<'_>, scope: &mut Scope, common: &Co
         depends_on: dependencies::depends_on(reader, place, scope),
         wait_for: outside::wait_for(reader, place, scope),
         rollout: rollout::rollout(reader, place, scope),
+        pidfile: extra::pidfile(reader, place, scope, common.extras.kind),
         ..common.extras.clone()
     };
     let process = ProcessConfig {

@@ -203,9 +203,22 @@ numprocs_file = /var/lib/galaxyd/handler.numprocs
 its standard input, output or error still, and those whose environment names the program (`SUPERVISOR_PROCESS_NAME`, `SUPERVISOR_GROUP_NAME`, `SUPERVISOR_SERVER_URL`), with all their descendants. Where
 programs have cgroups of their own, everybody in there is found as well, and SIGKILL reaches them all at once (`cgroup.kill`, Linux 5.14). Without
 cgroups, a process that left the group, has other standard descriptors *and* changed its environment (`sudo`, `env -i`), or into which the daemon may not look
-(another account, in a container without CAP_SYS_PTRACE), is not found. Without the key such processes are left alone and named in the
+(another account, in a container without CAP_SYS_PTRACE), is known only by when it began and under which account: it is never ended, with or without the key. Where one program alone can have left it, it is named as left behind by that; where
+several can, as unclaimed in the activity log, the history and `galaxyctl why` of each of them, and by `galaxyctl status`. Without the key all of these processes are left alone and named in the
 activity log and by `galaxyctl why`. Programs that start jobs which are to outlive them (Galaxy's handlers with the local runner) must not have the
 key.
+
+**`pidfile` of a program.** For `type=forking`, an absolute path. When the process that was started has ended, whoever the file names is the program, if it comes from it; the file is waited for for two seconds, then the
+program is guessed as without the key. When the main process ends later, however it ends, and the file names another living process of the program, that one goes on: the process stays RUNNING, with its uptime, under the new
+pid, and log and history say so. So servers that replace their program while they serve (nginx's and gunicorn's USR2) are followed; they have to write the file before the former main process ends. Without
+the key the only process that is left goes on, if the main process ended with exit code 0. A main process that executes itself anew keeps its pid, and nothing has to be followed.
+
+```ini
+[program:nginx]
+command = /usr/sbin/nginx
+type = forking
+pidfile = /run/nginx.pid
+```
 
 **`runtime_directory`.** Two files in it, named after the pidfile (`supervisord.roll`, `supervisord.journal`), are how a daemon
 that is killed is gone on with, see [survival.md](survival.md). They are removed when the daemon ends in good order. It should be a directory in memory or on a

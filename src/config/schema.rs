@@ -431,6 +431,8 @@ pub const KEYS: &[Key] = &[
         and, after `startretries` failures in a row, FATAL; `autorestart=false` turns that off. `forking`: it goes into the \
         background. When the process that was started ends with exit code 0, the one that it left behind is the program: its \
         pid is shown, signalled and watched, and `startsecs` begin anew. Not in Supervisor."),
+    key(S::Program, "pidfile", V::AnyPath, Absent("none: the process is guessed"), N::ProcessOwn, E::Update,
+        "With `type=forking`: the file in which the program writes the number of its main process. Who is named there and comes from the program is its main process, at the start and whenever the main process ends and another one has been named. Not in Supervisor."),
     key(S::Program, "killtree", V::Boolean, Text("false"), N::Section, E::Update,
         "End what its main process leaves behind, when that was stopped or has ended by itself, before it counts as STOPPED or \
         EXITED and before any restart: first `stopsignal`, SIGKILL when `stopwaitsecs` are over. Not in Supervisor."),

@@ -53,6 +53,11 @@ impl LogLine {
         LogLine::info(format!("'{name}' (pid {pid}) went into the background and goes on as pid {heir}"))
     }
 
+    /// Ours.
+    pub(super) fn moved(name: &str, pid: Pid, heir: Pid) -> LogLine {
+        LogLine::info(format!("the main process of '{name}' (pid {pid}) has ended, and it goes on as pid {heir}"))
+    }
+
     pub(super) fn success(name: &str, startsecs: Duration) -> LogLine {
         LogLine::info(format!(
             "success: {name} entered RUNNING state, process has stayed up for > than {} seconds (startsecs)",

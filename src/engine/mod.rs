@@ -35,6 +35,7 @@ mod wait;
 
 pub use channel::Channel;
 pub use engine::Engine;
+pub use following::Heir;
 pub use input::{
     Answer, Effect, Event, ExecError, Exit, Input, Kill, LogLevel, LogLine, Mood, Outcome, Pid, ProcessId, Refusal,
     Request, RequestId, SpawnError, Target,

@@ -33,6 +33,8 @@ impl Engine {
         }
         for (_, process) in stages.values().flatten() {
             self.set_ordered(*process, Some(id));
+            // Else a successor would have the place when its turn comes, and run on.
+            self.call_off_succession(now, *process, effects);
         }
         let mut stages: Vec<Stage> = stages.into_values().collect();
         // Those told first are also first in the answer.

@@ -75,7 +75,7 @@ impl Engine {
         if record.beside.is_some() || self.beside(key, &record.name).is_some() {
             return refused("is being succeeded already");
         }
-        let is_leaving = record.change.is_some() || slot.process.is_parting();
+        let is_leaving = record.change.is_some() || slot.process.is_parting() || record.ordered.is_some();
         if is_leaving || !matches!(record.state, State::Running { .. }) {
             return Verdict::Now(Err(Refusal::NotRunning));
         }

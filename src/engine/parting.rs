@@ -58,6 +58,8 @@ impl Engine {
         {
             slot.process.record.stops_after = waits;
             self.dirty.insert(process);
+            // Nobody takes the place of one that is to stop, however long it waits for its turn.
+            self.call_off_succession(now, process, effects);
         }
         self.note_needs(process);
         self.parting.contains(&process)

@@ -4,7 +4,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, UnixAddr, UnixCredentials, connect, getsockopt, socket, sockopt,
+};
 
 use super::bind::BindError;
 use crate::config::{ServerConfig, UnixServer};
@@ -29,6 +31,20 @@ fn reach(file: &Path) -> Result<(OwnedFd, nix::Result<()>), BindError> {
     Ok((probe, outcome))
 }
 
+fn peer(file: &Path) -> Option<UnixCredentials> {
+    let (probe, outcome) = reach(file).ok()?;
+    outcome.ok()?;
+    getsockopt(&probe, sockopt::PeerCredentials).ok()
+}
+
+/// The process that began to listen on the unix socket of this server, which may have handed it on since, or be gone. `None` if
+/// nobody listens, or the kernel does not tell.
+#[must_use]
+pub fn listening_process(server: &ServerConfig) -> Option<i32> {
+    let ServerConfig::Unix(UnixServer { file, .. }) = server else { return None };
+    peer(file).map(|peer| peer.pid()).filter(|pid| *pid > 0)
+}
+
 /// Who listens on the unix socket of this server, in words: the process that began to, which may have handed it on since.
 /// `None` if nobody does, or the kernel does not tell.
 #[must_use]
@@ -40,9 +56,7 @@ pub fn who_listens(server: &ServerConfig) -> Option<String> {
 /// Who accepts connections at a socket's file. Blocks no longer than it takes to connect or be refused.
 #[must_use]
 pub fn who_listens_at(file: &Path) -> Option<String> {
-    let (probe, outcome) = reach(file).ok()?;
-    outcome.ok()?;
-    let peer = getsockopt(&probe, sockopt::PeerCredentials).ok()?;
+    let peer = peer(file)?;
     let (pid, uid, file) = (peer.pid(), peer.uid(), file.display());
     Some(match proc_table::command(pid) {
         Some(command) => format!("process {pid} of user {uid} listens at {file}: {}", printable(&command)),
@@ -73,10 +87,12 @@ mod tests {
         });
         assert_eq!(who_listens(&server), None);
         let listener = UnixListener::bind(&file).unwrap();
+        assert_eq!(listening_process(&server), i32::try_from(std::process::id()).ok());
         let told = who_listens(&server).unwrap();
         assert!(told.starts_with(&format!("process {} of user ", std::process::id())), "{told}");
         assert!(told.contains("s.sock: ") && told.contains("galaxyd"), "{told}");
         drop(listener);
+        assert_eq!(listening_process(&server), None);
         assert_eq!(who_listens(&server), None);
     }
 }

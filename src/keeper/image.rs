@@ -22,7 +22,8 @@ use crate::sys::exec::{self, Executable};
 use crate::sys::signals::Received;
 use crate::sys::{descriptors, process};
 
-const STAGE: &str = "GALAXYD_STAGE";
+/// The variable that says it; no program has it.
+pub const STAGE: &str = "GALAXYD_STAGE";
 const SOCKET: &str = "GALAXYD_KEEPER";
 const REHEARSAL: &str = "rehearsal";
 

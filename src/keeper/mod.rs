@@ -22,7 +22,9 @@ mod upgrade;
 pub use checksum::checksum;
 pub use codec::{CodecError, MESSAGE_BYTES_MAX, TEXT_BYTES_MAX};
 pub use enrolment::{ROLL_FILE_HELD_NAME, ROLL_HELD_NAME};
-pub use image::{Image, ImageError, be_keeper, become_keeper, rehearsal_environment, start_image_again, start_keeper};
+pub use image::{
+    Image, ImageError, STAGE, be_keeper, become_keeper, rehearsal_environment, start_image_again, start_keeper,
+};
 pub use keeper::{Inheritance, run, run_in_thread};
 pub use link::{KeeperLink, LinkError};
 pub use protocol::{Ended, FromKeeper, HeldProgram, PROTOCOL_VERSION, Stage, ToKeeper};

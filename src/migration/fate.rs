@@ -73,6 +73,7 @@ const BETTER: &[(SectionKind, &str, &str)] = &[
     (S::Program, "depends_on", "a key of ours; Supervisor ignores it"),
     (S::Program, "wait_for", "a key of ours; Supervisor ignores it"),
     (S::Program, "numprocs_file", "a key of ours; Supervisor ignores it"),
+    (S::Program, "pidfile", "a key of ours; Supervisor ignores it"),
     (S::Program, "user_environment", "a key of ours; Supervisor ignores it"),
     (S::Program, "environment_file", "a key of ours; Supervisor ignores it"),
     (S::Program, "clear_environment", "a key of ours; Supervisor ignores it"),

@@ -24,6 +24,14 @@ const BELOW_MAX: usize = 4096;
 
 const MEMBERS: &str = "cgroup.procs";
 
+/// Whether a process is in a cgroup (v2) in whose path a name begins like this.
+#[must_use]
+pub fn is_within(pid: i32, beginning: &str) -> bool {
+    let lines = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let path = lines.lines().find_map(|line| line.strip_prefix("0::"));
+    path.is_some_and(|path| path.split('/').any(|part| part.starts_with(beginning)))
+}
+
 /// The controllers that what is below a cgroup has.
 const ENABLED: &str = "cgroup.subtree_control";
 

@@ -135,8 +135,61 @@ fn stat(pid: i32) -> io::Result<Option<String>> {
     }
 }
 
+/// Whether a process has the environment that it was started with. One in the middle of an exec has none for an instant; of one
+/// that may not be looked into nobody can tell, and it counts as one that has.
+#[must_use]
+pub fn has_begun(pid: i32) -> bool {
+    let line = stat(pid).ok().flatten();
+    let end = line.as_deref().and_then(|line| field(line, ENVIRONMENT_END));
+    end != Some(0) || fs::read_link(format!("/proc/{pid}/exe")).is_err()
+}
+
+/// Whether a process has ended or was killed, be it that the kernel is still busy with its end.
+///
+/// # Errors
+///
+/// As [`one`].
+pub fn is_dying(pid: i32) -> io::Result<bool> {
+    let Some(line) = stat(pid)? else { return Ok(false) };
+    let is_set = |place, bit| field(&line, place).is_some_and(|flags| flags & bit != 0);
+    let has_ended = parse(&line).is_some_and(|entry| entry.standing == Standing::Ended);
+    Ok(has_ended || is_set(FLAGS, EXITING) || is_set(PENDING, 1 << (libc::SIGKILL - 1)))
+}
+
+/// A number in /proc/PID/stat, by its place behind the name.
+fn field(line: &str, place: usize) -> Option<u64> {
+    let (_, fields) = line.rsplit_once(") ")?;
+    fields.split_ascii_whitespace().nth(place)?.parse().ok()
+}
+
+/// The places of `flags`, `signal` and `env_end` behind the name in /proc/PID/stat. Source: `proc_pid_stat(5)`.
+const FLAGS: usize = 6;
+const PENDING: usize = 28;
+const ENVIRONMENT_END: usize = 48;
+
+/// `PF_EXITING`. Source: `linux/sched.h`.
+const EXITING: u64 = 0x4;
+
 /// The place of `exit_code` behind the name in /proc/PID/stat. Source: `proc_pid_stat(5)`.
 const EXIT_CODE: usize = 49;
+
+/// The account that a process runs as; `None` when there is none of that number.
+#[must_use]
+pub fn account(pid: i32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// The children of the only thread of a process; of one with more, those of the first.
+///
+/// # Errors
+///
+/// Without `CONFIG_PROC_CHILDREN`; ENOENT when there is no such process, EMFILE, ENFILE, ENOMEM.
+pub fn children(pid: i32) -> io::Result<Vec<i32>> {
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    Ok(list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+}
 
 /// The environment it was started with, variables separated by NUL; `None` if it may not be read.
 #[must_use]
@@ -261,6 +314,22 @@ mod tests {
         assert_eq!(variable(me, "PATH"), std::env::var("PATH").ok());
         assert!(environment(me).is_some());
         assert_eq!(one(-1).unwrap(), None);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "some process that is to end")]
+    fn one_that_was_killed_is_dying_until_it_is_collected() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        assert!(has_begun(me) && !is_dying(me).unwrap());
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = child.id().cast_signed();
+        assert_eq!(account(pid), Some(nix::unistd::getuid().as_raw()));
+        assert!(!is_dying(pid).unwrap());
+        child.kill().unwrap();
+        assert!(is_dying(pid).unwrap(), "from the signal on");
+        child.wait().unwrap();
+        assert!(!is_dying(pid).unwrap(), "it is gone");
+        assert_eq!(account(pid), None);
     }
 
     #[test]

@@ -159,6 +159,12 @@ impl Cgroups {
         self.directory.clone()
     }
 
+    /// How a part of the path of each program's cgroup begins, also of those before a reload.
+    pub(super) fn mark(&self) -> Option<String> {
+        let name = self.directory.as_ref()?.file_name()?.to_str()?;
+        name.rsplit_once('-').map(|(daemon, _)| format!("{daemon}-"))
+    }
+
     /// Why there are none, where there are none.
     pub(super) fn absence(&self) -> String {
         self.absence.clone()

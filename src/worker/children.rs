@@ -247,6 +247,11 @@ impl Children {
         child.filter(|child| child.pid == pid).map(|child| child.pipes.clone()).unwrap_or_default()
     }
 
+    /// Those of all children.
+    pub(super) fn all_pipes(&self) -> BTreeSet<u64> {
+        self.by_id.values().flat_map(|child| child.pipes.iter().copied()).collect()
+    }
+
     /// A signal stopped it.
     pub(super) fn stopped(&mut self, id: u64, signal: i32, at: Moment) {
         if let Some(child) = self.by_id.get_mut(&id) {
@@ -278,6 +283,12 @@ impl Children {
     /// Whether the keeper told its end.
     pub(super) fn is_reaped(&self, id: u64) -> bool {
         self.by_id.get(&id).is_some_and(|child| !matches!(child.end, End::None))
+    }
+
+    /// Whether the end of a process's child is known and the engine was not told yet.
+    pub(super) fn is_ending(&self, process: ProcessId) -> bool {
+        let child = self.by_process.get(&process).and_then(|id| self.by_id.get(id));
+        child.is_some_and(|child| matches!(child.end, End::Sought(_) | End::Untold { .. }))
     }
 
     /// Whether the engine was told its end.

@@ -20,6 +20,9 @@ impl Worker {
             let past = now().mono.since(since.mono).as_secs();
             reason = format!("its start is held until what it needs is there, for {past} seconds now");
         }
+        if let Some(strays) = self.unclaimed_beside(view.process) {
+            reason = format!("{reason}; {strays}");
+        }
         let hindrances: Vec<Value> = self.hindrances(view).into_iter().map(Value::from).collect();
         // What an earlier child said is no news of this one.
         let is_last = known.is_some_and(|known| Some(known.last) == view.last_exit);

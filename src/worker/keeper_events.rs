@@ -45,6 +45,7 @@ impl Worker {
             FromKeeper::OrphanReaped { pid, exit } => {
                 self.orphan_news.tell(pid, exit);
                 self.morgue.orphan_ended(pid);
+                self.stir(pid);
                 self.tidy_cgroups();
             }
             FromKeeper::Unrecorded { errno } => self.roll_is(errno),

@@ -16,18 +16,18 @@ use super::directories::{self, NotMade};
 use super::inheritance::Estate;
 use super::invocation::{Asked, Call, Invocation};
 use super::passed::Passed;
-use super::pidfile::Claim;
+use super::pidfile::{self, Claim, Former};
 use super::program_socket;
 use super::program_sockets::{HELD_PREFIX, sockets_of};
 use super::reachability::{self, Unreachable};
 use super::startup::{self, listener_name};
 use super::{inheritance, memory, persistence, report, stop_post};
 use crate::cli::UsageError;
-use crate::config::{Config, DaemonConfig, DaemonLog, Loaded, LogLevelName, User};
+use crate::config::{Config, DaemonConfig, DaemonLog, Loaded, LogLevelName, ServerConfig, User};
 use crate::http;
 use crate::keeper::{self, Inheritance};
 use crate::pidproxy;
-use crate::sys::{daemonize, limits, notify, users};
+use crate::sys::{clock, daemonize, limits, notify, users};
 
 /// The name under which the keeper holds the launch record.
 pub(super) const HELD_NAME: &str = "launch";
@@ -178,9 +178,10 @@ fn start(invocation: &Invocation, call: &Call, origin: PathBuf) -> Result<startu
         record.messages.extend(estate.differing(config).map(|text| (LogLevelName::Warn, text)));
         return go_on(invocation, call, &config.daemon, (record, passed), estate);
     }
+    refuse_a_squatter(call, config, &passed)?;
     let programs = passed.take_programs(config.groups.iter());
     test_sockets(config, &programs, &mut record)?;
-    let mut held = bind(call, config, &mut passed)?;
+    let mut held = bind(call, config, &mut passed, Former::Unknown)?;
     held.extend(programs);
     passed.give_up();
     match inheritance::found(&config.daemon) {
@@ -228,7 +229,7 @@ fn go_on(
     mut estate: Estate,
 ) -> Result<startup::Ended, Refused> {
     record.messages.insert(0, (LogLevelName::Warn, estate.describe()));
-    let mut held = bind(call, &estate.snapshot.config, &mut passed)?;
+    let mut held = bind(call, &estate.snapshot.config, &mut passed, Former::Killed)?;
     held.extend(passed.take_programs(estate.snapshot.active.values()));
     passed.give_up();
     held.append(&mut estate.held);
@@ -272,12 +273,15 @@ fn prepare(daemon: &DaemonConfig, record: &mut LaunchRecord) -> Result<(), Refus
 }
 
 /// The control sockets: those that were passed, else new ones.
-fn bind(call: &Call, config: &Config, passed: &mut Passed) -> Result<Vec<(String, OwnedFd)>, Refused> {
+fn bind(call: &Call, config: &Config, passed: &mut Passed, former: Former) -> Result<Vec<(String, OwnedFd)>, Refused> {
     let mut held = Vec::new();
     for server in &config.servers {
         let bound = match passed.take(server) {
             Some(descriptor) => http::rebind(descriptor, server),
-            None => http::bind(server),
+            None => http::bind(server).or_else(|error| match error {
+                http::BindError::InUse if !stays_in_use(server, former) => http::bind(server),
+                error => Err(error),
+            }),
         };
         let bound = match bound {
             Ok(bound) => bound,
@@ -293,16 +297,41 @@ fn bind(call: &Call, config: &Config, passed: &mut Passed) -> Result<Vec<(String
     Ok(held)
 }
 
+/// Whether somebody else has the address of this server, and is not just about to end.
+fn stays_in_use(server: &ServerConfig, former: Former) -> bool {
+    let begin = clock::monotonic();
+    while http::is_in_use(server) {
+        let patience = former.patience(http::listening_process(server));
+        if clock::monotonic().saturating_sub(begin) >= patience {
+            return true;
+        }
+        pidfile::pause();
+    }
+    false
+}
+
 /// Before anything is done that a daemon with the same configuration would suffer from. Where it has our sockets, that
 /// is what Supervisor says.
 fn refuse_a_second(call: &Call, config: &Config, claim: &Claim, passed: &Passed) -> Result<(), Refused> {
-    let refusal = claim.is_taken(&config.daemon.pidfile);
-    let has_program_sockets = config.groups.iter().any(|group| !sockets_of(group).is_empty());
-    let mut own = config.servers.iter().filter(|server| !passed.has(server));
-    if (refusal.is_some() || has_program_sockets) && own.any(http::is_in_use) {
-        return Err(in_use(call, config, refusal));
+    let Some(refusal) = claim.is_taken(&config.daemon.pidfile) else { return Ok(()) };
+    if own_servers(config, passed).any(http::is_in_use) {
+        return Err(in_use(call, config, Some(refusal)));
     }
-    refusal.map_or(Ok(()), |refusal| Err(Refused::Usage(refusal)))
+    Err(Refused::Usage(refusal))
+}
+
+/// Before the sockets of programs are touched, which whoever has ours may have too.
+fn refuse_a_squatter(call: &Call, config: &Config, passed: &Passed) -> Result<(), Refused> {
+    let has_program_sockets = config.groups.iter().any(|group| !sockets_of(group).is_empty());
+    if has_program_sockets && own_servers(config, passed).any(|server| stays_in_use(server, Former::Unknown)) {
+        return Err(in_use(call, config, None));
+    }
+    Ok(())
+}
+
+/// Those of which no socket was passed.
+fn own_servers<'a>(config: &'a Config, passed: &'a Passed) -> impl Iterator<Item = &'a ServerConfig> {
+    config.servers.iter().filter(|server| !passed.has(server))
 }
 
 /// Another program has our sockets: a daemon with this configuration, of which `refusal` tells, or somebody else. As

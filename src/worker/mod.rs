@@ -70,6 +70,7 @@ mod staleness;
 mod startup;
 mod state_files;
 mod stop_post;
+mod strays;
 mod succession;
 mod survey;
 mod sweeping;

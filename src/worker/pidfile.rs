@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,8 +21,7 @@ use super::worker::Worker;
 use crate::config::{Loaded, NotFound, Source};
 use crate::keeper::{ToKeeper, checksum};
 use crate::logs::{Level, Planted, Use, log, open_file};
-use crate::sys::proc_table::{self, Standing};
-use crate::sys::{clock, host};
+use crate::sys::{clock, host, proc_table};
 
 /// The name under which the keeper holds the locked pidfile.
 pub(super) const HELD_NAME: &str = "pidfile-lock";
@@ -148,10 +147,36 @@ pub(super) fn pause() {
 
 /// How long to wait for the lock of the daemon with this pid.
 fn patience(pid: Option<i32>) -> Duration {
-    match pid.map(proc_table::one) {
-        Some(Ok(entry)) if entry.as_ref().is_none_or(|entry| entry.standing == Standing::Ended) => LEAVING_WAIT,
+    match pid.map(|pid| (proc_table::one(pid), proc_table::is_dying(pid))) {
+        Some((Ok(None), _) | (_, Ok(true))) => LEAVING_WAIT,
         _ => DYING_WAIT,
     }
+}
+
+/// What is known of the daemon that may have had our sockets before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Former {
+    Unknown,
+    Killed,
+}
+
+impl Former {
+    /// How long to wait for a socket that the process with this pid began to listen at: the kernel closes what a process has open
+    /// after it has told of its end.
+    pub(super) fn patience(self, pid: Option<i32>) -> Duration {
+        let is_there = |pid| proc_table::one(pid).is_ok_and(|found| found.is_some());
+        let is_dying = pid.is_some_and(|pid| proc_table::is_dying(pid).unwrap_or(false));
+        let is_its = self == Former::Killed && !pid.is_some_and(is_there);
+        if is_dying || is_its { LEAVING_WAIT } else { DYING_WAIT }
+    }
+}
+
+/// The number in a program's pidfile, if there is one. What is no regular file is not read. Not for the control loop.
+pub(super) fn named_in(pidfile: &Path) -> Option<i32> {
+    // A FIFO would wait for a writer.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(pidfile).ok()?;
+    file.metadata().ok().filter(fs::Metadata::is_file)?;
+    pid_in(&file).filter(|pid| *pid > 0)
 }
 
 fn pid_in(mut file: &File) -> Option<i32> {

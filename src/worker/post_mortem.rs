@@ -11,10 +11,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::last_words::{self, Since};
+use super::strays::{Sighting, Stray};
 use super::survey::{self, Household, Survivor, Traces};
 use super::worker::{Done, Worker};
 use crate::engine::{Channel, Exit, LastExit, Pid, ProcessId, signal_name};
 use crate::logs::{Level, log};
+use crate::sys::proc_table::{self, Identity};
 use crate::sys::{cgroup, side};
 
 /// Survivors remembered of one process; more are only counted in the log's line.
@@ -36,6 +38,8 @@ pub(super) struct PostMortem {
     pub(super) last_words: Vec<String>,
     /// Found the last time a child of the process ended; those that ended since are taken out.
     pub(super) left_behind: Vec<Survivor>,
+    /// Those of them that nothing but the time of their beginning connects with it.
+    strays: BTreeSet<Identity>,
 }
 
 /// A child whose end is to be looked into.
@@ -56,11 +60,22 @@ pub(super) struct Case {
     lingers: bool,
 }
 
+/// What an examination found.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    /// Each with those who outlived it, and what it said last.
+    cases: Vec<(Case, Vec<Survivor>, Vec<String>)>,
+    /// `None` if there was no look at all processes.
+    strays: Option<Sighting>,
+}
+
 /// The examinations: one runs, others wait.
 #[derive(Debug, Default)]
 pub(super) struct Morgue {
     waiting: Vec<Case>,
     running: bool,
+    /// A look for strays is wanted though no program has ended.
+    looks: bool,
     readers: Arc<AtomicUsize>,
     known: BTreeMap<ProcessId, PostMortem>,
 }
@@ -91,7 +106,13 @@ impl Worker {
     pub(super) fn household(&self) -> Household {
         let mut known: BTreeSet<Pid> = self.children.pids().collect();
         known.extend(Pid::try_from(std::process::id()));
-        Household { adopters: vec![Pid::try_from(self.pid).unwrap_or(0)], known }
+        Household {
+            adopters: vec![Pid::try_from(self.pid).unwrap_or(0)],
+            known,
+            pipes: self.children.all_pipes(),
+            told: self.strays.told(),
+            cgroups: self.cgroups.mark(),
+        }
     }
 
     /// By what the processes of a child are known; `None` when its process is gone.
@@ -136,41 +157,31 @@ impl Worker {
         self.examine_next();
     }
 
+    /// Nobody's end is to be looked into, but there may be strays.
+    pub(super) fn examine_for_strays(&mut self) {
+        self.morgue.looks = true;
+        self.examine_next();
+    }
+
     fn examine_next(&mut self) {
-        if self.morgue.running || self.morgue.waiting.is_empty() {
+        if self.morgue.running || (self.morgue.waiting.is_empty() && !self.morgue.looks) {
             return;
         }
         self.morgue.running = true;
+        self.morgue.looks = false;
         let cases = std::mem::take(&mut self.morgue.waiting);
-        let household = self.household();
+        let (household, seen) = (self.household(), self.strays.seen());
         let readers = Arc::clone(&self.morgue.readers);
         let done = self.done_sender.clone();
         tokio::spawn(async move {
-            let survey = side::run(move || {
-                let traces: Vec<Traces> = cases.iter().map(|case| case.traces.clone()).collect();
-                let found = survey::survey(&household, &traces).unwrap_or_else(|error| {
-                    log(Level::Warn, &format!("cannot look for what programs left behind: {error}"));
-                    Vec::new()
-                });
-                let mut found = found.into_iter();
-                let mut result = Vec::with_capacity(cases.len());
-                for mut case in cases {
-                    let survivors: Vec<Survivor> =
-                        found.next().unwrap_or_default().into_iter().filter_map(survey::describe).collect();
-                    case.lingers = case.traces.cgroup.as_deref().is_some_and(|path| cgroup::remove(path).is_err());
-                    result.push((case, survivors));
-                }
-                result
-            });
-            let mut findings = Vec::new();
-            for (case, survivors) in survey.await.unwrap_or_default() {
-                let mut said = Vec::new();
+            let looking = side::run(move || look(cases, &household, &seen));
+            let mut findings = looking.await.unwrap_or_default();
+            for (case, _, said) in &mut findings.cases {
                 for (path, since) in &case.words {
                     if said.is_empty() {
-                        said = words(path.clone(), *since, &readers).await;
+                        *said = words(path.clone(), *since, &readers).await;
                     }
                 }
-                findings.push((case, survivors, said));
             }
             // The receiver is gone only when the worker ends.
             let _ = done.send(Done::Examined(findings));
@@ -178,10 +189,16 @@ impl Worker {
     }
 
     /// What an examination found.
-    pub(super) fn examined(&mut self, findings: Vec<(Case, Vec<Survivor>, Vec<String>)>) {
+    pub(super) fn examined(&mut self, findings: Findings) {
         self.morgue.running = false;
         let known: BTreeSet<Pid> = self.children.pids().collect();
-        for (mut case, mut survivors, last_words) in findings {
+        let ended = findings.cases.iter().map(|(case, ..)| case.process).collect();
+        let claimed = findings.strays.map(|sighting| self.judge_strays(sighting, &ended));
+        let mut claimed = claimed.unwrap_or_default();
+        for (mut case, mut survivors, last_words) in findings.cases {
+            let mut strays = claimed.remove(&case.process).unwrap_or_default();
+            strays.extend(self.strays_of(case.process));
+            survivors.extend(strays.iter().cloned());
             // Between the walk and now the process may have been started again.
             survivors.retain(|survivor| !known.contains(&survivor.identity.pid));
             if !survivors.is_empty() && self.spawning.values().any(|process| *process == case.process) {
@@ -197,16 +214,27 @@ impl Worker {
                 self.linger(cgroup);
             }
             self.tell_survivors(&case, &survivors);
+            self.strays.note_told(&survivors);
             if case.last.too_quickly {
                 log(Level::Info, &quick_end(&case, &last_words, &survivors));
             }
             survivors.truncate(SURVIVORS_MAX);
             if self.engine.process(case.process).is_some() {
-                let known = PostMortem { last: case.last, last_words, left_behind: survivors };
+                let strays = strays.iter().map(|stray| stray.identity).collect();
+                let known = PostMortem { last: case.last, last_words, left_behind: survivors, strays };
                 self.morgue.known.insert(case.process, known);
             }
         }
         self.examine_next();
+    }
+
+    /// The strays that an earlier run of it left and that are still there.
+    fn strays_of(&self, process: ProcessId) -> Vec<Survivor> {
+        let Some(known) = self.morgue.known.get(&process) else { return Vec::new() };
+        let is_there = |survivor: &&Survivor| {
+            known.strays.contains(&survivor.identity) && self.strays.has_seen(survivor.identity.pid)
+        };
+        known.left_behind.iter().filter(is_there).cloned().collect()
     }
 
     /// One line about those who were not known yet.
@@ -228,6 +256,36 @@ impl Worker {
         );
         log(Level::Warn, &text);
     }
+}
+
+/// Looks into these ends, and for strays where there is somebody new among the keeper's children.
+fn look(cases: Vec<Case>, household: &Household, seen: &BTreeSet<Pid>) -> Findings {
+    if cases.is_empty() && !has_somebody_new(household, seen) {
+        return Findings::default();
+    }
+    let traces: Vec<Traces> = cases.iter().map(|case| case.traces.clone()).collect();
+    let survey = survey::survey(household, &traces)
+        .inspect_err(|error| log(Level::Warn, &format!("cannot look for what programs left behind: {error}")))
+        .ok();
+    let (left, strays) = survey.map_or_else(Default::default, |survey| {
+        let strays: Vec<Stray> = survey.strays.into_iter().filter_map(Stray::of).collect();
+        (survey.left, Some(Sighting { strays, seen: survey.seen, told: survey.told }))
+    });
+    let mut left = left.into_iter();
+    let mut findings = Findings { cases: Vec::with_capacity(cases.len()), strays };
+    for mut case in cases {
+        let survivors = left.next().unwrap_or_default().into_iter().filter_map(survey::describe).collect();
+        case.lingers = case.traces.cgroup.as_deref().is_some_and(|path| cgroup::remove(path).is_err());
+        findings.cases.push((case, survivors, Vec::new()));
+    }
+    findings
+}
+
+/// Where the kernel does not tell, nobody is looked for but after a program's end.
+fn has_somebody_new(household: &Household, seen: &BTreeSet<Pid>) -> bool {
+    let keeper = household.adopters.first();
+    let children = keeper.and_then(|keeper| proc_table::children(*keeper).ok()).unwrap_or_default();
+    children.iter().any(|pid| !seen.contains(pid) && !household.known.contains(pid))
 }
 
 async fn words(path: PathBuf, since: Since, readers: &Arc<AtomicUsize>) -> Vec<String> {

@@ -51,6 +51,7 @@ impl Worker {
                 }
             }
             Done::Examined(findings) => self.examined(findings),
+            Done::Stirred => self.look_for_strays(),
             Done::Asked { process, attempt, answer } => self.answered(process, attempt, answer),
             Done::LookedOutside { process, attempt, answer } => self.looked_outside(process, attempt, answer),
             Done::OriginsTaken(taken) => self.origins_taken(taken),

@@ -40,6 +40,7 @@ use super::serving::{self, Serving};
 use super::shortage::Shortage;
 use super::socket_watch::SocketWatch;
 use super::spawning::{Heritage, SpawnQueue};
+use super::strays::Strays;
 use super::taps::Taps;
 use super::twiddling;
 use super::upgrade::Upgrades;
@@ -473,6 +474,7 @@ fn assemble(
         troubles: super::hindrance::Troubles::default(),
         orphan_news: super::orphan_news::OrphanNews::default(),
         morgue: Morgue::default(),
+        strays: Strays::default(),
         sweeping: BTreeSet::new(),
         upgrades: Upgrades::default(),
         curious: Vec::new(),

@@ -4,15 +4,20 @@
 //! descendants below it. Of these orphans a program's are those of its process group, those that still have one of its
 //! standard pipes (Galaxy's local jobs have a group of their own and no variable of their handler's, but its standard input),
 //! and those whose environment names it. Where the program had a cgroup of its own, everybody in there is one of its own as well, whatever else became of them.
+//! An orphan that has none of that, of no program, is a **stray**: see `strays`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::config::ProcessConfig;
 use crate::engine::Pid;
+use crate::keeper;
 use crate::rpc::printable;
 use crate::sys::cgroup;
 use crate::sys::proc_table::{self, Entry, Identity, Standing};
+
+/// The variable that every program has.
+const PROCESS_NAME: &str = "SUPERVISOR_PROCESS_NAME";
 
 /// A command line is shown up to here.
 const COMMAND_MAX_CHARS: usize = 200;
@@ -43,7 +48,7 @@ impl Traces {
     pub(super) fn new(pid: Pid, group: &str, process: &ProcessConfig, serverurl: Option<&str>) -> Traces {
         let url = process.serverurl.as_deref().or(serverurl);
         let marks = [
-            ("SUPERVISOR_PROCESS_NAME", Some(process.name.as_str())),
+            (PROCESS_NAME, Some(process.name.as_str())),
             ("SUPERVISOR_GROUP_NAME", Some(group)),
             // Programs of a daemon that itself ran below this one carry another.
             ("SUPERVISOR_SERVER_URL", url),
@@ -61,24 +66,43 @@ impl Traces {
     }
 }
 
-/// Where orphans are, and who is none though it is there.
-#[derive(Debug, Clone)]
+/// Where orphans are, and who is none, or no stray, though it is there.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Household {
-    /// The keeper; whose children orphans become.
+    /// The keeper first: whose children orphans become.
     pub(super) adopters: Vec<Pid>,
     /// The worker and the main processes of programs.
     pub(super) known: BTreeSet<Pid>,
+    /// The inodes of the standard pipes of all programs.
+    pub(super) pipes: BTreeSet<u64>,
+    /// Who was told already, as left behind by a program or as a stray.
+    pub(super) told: BTreeSet<Identity>,
+    /// How a part of the path of each program's cgroup begins, where there are any.
+    pub(super) cgroups: Option<String>,
 }
 
-/// For each of `wanted` what is left of it. Reads /proc and cgroups: not for the control loop.
+/// What a look at all processes gives.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// For each of those that were asked for what is left of it.
+    pub(super) left: Vec<Vec<Identity>>,
+    /// Orphans of the keeper that nothing connects with a program; without their descendants.
+    pub(super) strays: Vec<Identity>,
+    /// All children of the keeper.
+    pub(super) seen: BTreeSet<Pid>,
+    /// Who of the household's `told` still lives.
+    pub(super) told: BTreeSet<Identity>,
+}
+
+/// For each of `wanted` what is left of it, and who else there is. Reads /proc and cgroups: not for the control loop.
 ///
 /// # Errors
 ///
 /// /proc or a cgroup cannot be read.
-pub(super) fn survey(household: &Household, wanted: &[Traces]) -> std::io::Result<Vec<Vec<Identity>>> {
+pub(super) fn survey(household: &Household, wanted: &[Traces]) -> std::io::Result<Survey> {
     let tokens = Tokens { environment: proc_table::environment, pipes: proc_table::standard_pipes };
-    let mut found = attribute(&proc_table::all()?, household, wanted, &tokens);
-    for (one, list) in wanted.iter().zip(&mut found) {
+    let mut survey = attribute(&proc_table::all()?, household, wanted, &tokens);
+    for (one, list) in wanted.iter().zip(&mut survey.left) {
         let Some(cgroup) = &one.cgroup else { continue };
         for pid in cgroup::members(cgroup)? {
             let Some(entry) = proc_table::one(pid)?.filter(|entry| entry.standing != Standing::Ended) else { continue };
@@ -87,7 +111,23 @@ pub(super) fn survey(household: &Household, wanted: &[Traces]) -> std::io::Resul
             }
         }
     }
-    Ok(found)
+    let of_a_cgroup = |pid| household.cgroups.as_deref().is_some_and(|mark| cgroup::is_within(pid, mark));
+    survey.strays.retain(|stray| {
+        !survey.left.iter().flatten().any(|left| left == stray)
+            && !of_a_cgroup(stray.pid)
+            // In the middle of an exec it has no environment yet that could tell.
+            && proc_table::has_begun(stray.pid)
+            && !proc_table::environment(stray.pid).is_some_and(|marks| is_marked(&marks))
+    });
+    Ok(survey)
+}
+
+/// Whether an environment is that of a program of ours, of whatever name, or of one of our own processes.
+fn is_marked(environment: &[u8]) -> bool {
+    let begins =
+        |variable: &[u8], name: &str| variable.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="));
+    let marks = [PROCESS_NAME, keeper::STAGE];
+    environment.split(|byte| *byte == 0).any(|variable| marks.iter().any(|name| begins(variable, name)))
 }
 
 /// What a person wants to know of a survivor; `None` if it has ended.
@@ -108,12 +148,17 @@ fn attribute(
     household: &Household,
     wanted: &[Traces],
     Tokens { environment, pipes }: &Tokens<impl Fn(Pid) -> Option<Vec<u8>>, impl Fn(Pid) -> Vec<u64>>,
-) -> Vec<Vec<Identity>> {
+) -> Survey {
     let mut found = vec![Vec::new(); wanted.len()];
+    let mut strays = Vec::new();
     let mut children: BTreeMap<Pid, Vec<&Entry>> = BTreeMap::new();
     for entry in table.iter().filter(|entry| entry.standing != Standing::Ended) {
         children.entry(entry.parent).or_default().push(entry);
     }
+    // A worker that is the keeper itself has children that are nobody's orphans.
+    let keeper = household.adopters.first().filter(|keeper| !household.known.contains(keeper));
+    let seen = keeper.and_then(|keeper| children.get(keeper));
+    let seen = seen.into_iter().flatten().map(|entry| entry.identity.pid).collect();
     let pids: BTreeSet<Pid> = table.iter().map(|entry| entry.identity.pid).collect();
     let adopted = household.adopters.iter().filter_map(|adopter| children.remove(adopter)).flatten();
     let (mains, orphans): (Vec<&Entry>, Vec<&Entry>) =
@@ -127,17 +172,23 @@ fn attribute(
     for orphan in &orphans {
         // A number is not given out again while a group has it: where the leader is back, it is somebody else.
         let by_group = wanted.iter().position(|one| one.pid == orphan.group && !pids.contains(&one.pid));
-        let by_pipe = || {
-            let pipes = pipes(orphan.identity.pid);
-            wanted.iter().position(|one| one.pipes.iter().any(|pipe| pipes.contains(pipe)))
-        };
+        let pipes = std::cell::LazyCell::new(|| pipes(orphan.identity.pid));
+        let by_pipe = || wanted.iter().position(|one| one.pipes.iter().any(|pipe| pipes.contains(pipe)));
+        let marks = std::cell::LazyCell::new(|| environment(orphan.identity.pid));
         let mut by_mark = || {
-            let marks = environment(orphan.identity.pid)?;
-            let (place, one) = wanted.iter().enumerate().find(|(_, one)| one.are_in(&marks))?;
+            let marks = marks.as_ref()?;
+            let (place, one) = wanted.iter().enumerate().find(|(_, one)| one.are_in(marks))?;
             let successor = *successors.entry(place).or_insert_with(|| began(one));
             successor.is_none_or(|began| orphan.identity.start < began).then_some(place)
         };
         let Some(list) = by_group.or_else(by_pipe).or_else(&mut by_mark).and_then(|place| found.get_mut(place)) else {
+            let is_explained = household.told.contains(&orphan.identity)
+                || household.known.contains(&orphan.group)
+                || pipes.iter().any(|pipe| household.pipes.contains(pipe))
+                || marks.as_ref().is_some_and(|marks| is_marked(marks));
+            if !is_explained && Some(&orphan.parent) == keeper {
+                strays.push(orphan.identity);
+            }
             continue;
         };
         let mut next = vec![*orphan];
@@ -147,7 +198,9 @@ fn attribute(
             next.extend(children.remove(&entry.identity.pid).unwrap_or_default());
         }
     }
-    found
+    let living = table.iter().filter(|entry| entry.standing != Standing::Ended).map(|entry| entry.identity);
+    let told = living.filter(|identity| household.told.contains(identity)).collect();
+    Survey { left: found, strays, seen, told }
 }
 
 /// Some of them in one line: `456 (sleep 1000), 457 (sh) and 3 more`.
@@ -182,7 +235,8 @@ mod tests {
     }
 
     fn household() -> Household {
-        Household { adopters: vec![KEEPER], known: BTreeSet::from([11, 20]) }
+        let known = BTreeSet::from([11, 20]);
+        Household { adopters: vec![KEEPER], known, pipes: BTreeSet::from([9]), ..Household::default() }
     }
 
     fn found(table: &[Entry], environment: impl Fn(Pid) -> Option<Vec<u8>>) -> Vec<Vec<Pid>> {
@@ -194,7 +248,7 @@ mod tests {
         tokens: &Tokens<impl Fn(Pid) -> Option<Vec<u8>>, impl Fn(Pid) -> Vec<u64>>,
     ) -> Vec<Vec<Pid>> {
         let wanted = [traces(30, "a"), Traces { pipes: vec![7, 8], ..traces(40, "b") }];
-        let lists = attribute(table, &household(), &wanted, tokens);
+        let lists = attribute(table, &household(), &wanted, tokens).left;
         lists.iter().map(|list| list.iter().map(|identity| identity.pid).collect()).collect()
     }
 
@@ -237,6 +291,34 @@ mod tests {
         let at = |entry: Entry, start| Entry { identity: Identity { start, ..entry.identity }, ..entry };
         let table = [at(entry(20, KEEPER, 20), 5), at(entry(50, KEEPER, 50), 4), at(entry(51, KEEPER, 51), 5)];
         assert_eq!(found(&table, |_| Some(mark.as_bytes().to_vec())), [vec![50], vec![]]);
+    }
+
+    #[test]
+    fn an_orphan_that_nothing_connects_with_a_program_is_a_stray() {
+        let strays = |entry: Entry, environment: &str, pipe: u64, is_told: bool| {
+            let told: BTreeSet<Identity> = is_told.then_some(entry.identity).into_iter().collect();
+            let environment = |_| Some(environment.as_bytes().to_vec());
+            let tokens = Tokens { environment, pipes: |_| vec![pipe] };
+            let below = Entry { parent: entry.identity.pid, ..self::entry(51, 50, 51) };
+            let survey = attribute(&[entry, below], &Household { told: told.clone(), ..household() }, &[], &tokens);
+            assert_eq!(survey.told, told, "it lives");
+            survey.strays.iter().map(|stray| stray.pid).collect::<Vec<_>>()
+        };
+        let alone = || entry(50, KEEPER, 50);
+        assert_eq!(strays(alone(), "A=1", 3, false), [50], "and its descendants are not named beside it");
+        for (explained, environment, pipe, told) in [
+            (entry(50, 1, 50), "", 3, false),
+            (entry(50, KEEPER, 20), "", 3, false),
+            (entry(20, KEEPER, 50), "", 3, false),
+            (alone(), "A=1\0SUPERVISOR_PROCESS_NAME=some", 3, false),
+            (alone(), "GALAXYD_STAGE=worker", 3, false),
+            (alone(), "", 9, false),
+            (alone(), "", 3, true),
+            (Entry { standing: Standing::Ended, ..alone() }, "", 3, false),
+            (entry(50, 20, 50), "", 3, false),
+        ] {
+            assert_eq!(strays(explained, environment, pipe, told), [0; 0], "{environment} {pipe} {told}");
+        }
     }
 
     #[test]

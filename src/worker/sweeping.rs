@@ -80,7 +80,7 @@ impl Sweep {
             let traces = [self.traces.clone()];
             let looking = side::run(move || survey::survey(&household, &traces));
             let found = match looking.await.map_err(io::Error::other).and_then(|found| found) {
-                Ok(found) => found.into_iter().next().unwrap_or_default(),
+                Ok(found) => found.left.into_iter().next().unwrap_or_default(),
                 Err(error) => {
                     let text = format!("cannot look for what '{}' left behind: {error}", self.name);
                     return log(Level::Warn, &text);

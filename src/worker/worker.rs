@@ -23,7 +23,7 @@ use super::origin::OriginRecord;
 use super::origins::Origins;
 use super::outside::Searches;
 use super::persistence::Persistence;
-use super::post_mortem::{Case, Morgue};
+use super::post_mortem::{Findings, Morgue};
 use super::probing::Probes;
 use super::program_sockets::ProgramSockets;
 use super::replacing::Replacing;
@@ -33,7 +33,7 @@ use super::shortage::Shortage;
 use super::socket_watch::{Restored, SocketWatch};
 use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
 use super::startup::Ended;
-use super::survey::Survivor;
+use super::strays::Strays;
 use super::taps::{Ready, Taps};
 use super::twiddling::ReadProgram;
 use super::update::{Growth, Prospect, Wish};
@@ -77,7 +77,9 @@ pub(super) enum Done {
     /// A configuration was read.
     Loaded { purpose: Purpose, loaded: Result<Box<Loaded>, NotFound> },
     /// The ends of children were looked into.
-    Examined(Vec<(Case, Vec<Survivor>, Vec<String>)>),
+    Examined(Findings),
+    /// Orphans have ended a moment ago.
+    Stirred,
     /// Whether a child is ready, or why it is not.
     Asked { process: ProcessId, attempt: u32, answer: Result<(), String> },
     /// What a held start waits for outside was asked for.
@@ -199,6 +201,7 @@ pub(super) struct Worker {
     pub(super) clearing: super::logfiles::Clearing,
     pub(super) troubles: super::hindrance::Troubles,
     pub(super) morgue: Morgue,
+    pub(super) strays: Strays,
     pub(super) orphan_news: super::orphan_news::OrphanNews,
     /// Children whose trees are being ended.
     pub(super) sweeping: BTreeSet<(ProcessId, Pid)>,
@@ -238,6 +241,8 @@ impl Worker {
         self.settle();
         self.release_pools();
         self.announce_news();
+        // Those that a predecessor knew, or that came between the two.
+        self.examine_for_strays();
         while self.halted.is_none() {
             let wake = self.wake().await;
             self.look_at_the_clock();

@@ -12,6 +12,9 @@ use tempfile::TempDir;
 use crate::subject::Subject;
 use crate::wait::{until, until_true};
 
+#[path = "../fixture/tagged.rs"]
+mod tagged;
+
 /// Names the processes of one test: it is in the environment of all of them.
 const TAG: &str = "GALAXYD_TEST_TAG";
 
@@ -351,17 +354,11 @@ impl Daemon {
 
     /// The pids of all processes of this test that live.
     pub(crate) fn living(&self) -> Vec<i32> {
-        let tag = format!("{TAG}={}", self.dir().display());
-        let me = std::process::id();
-        let mut pids = Vec::new();
-        for entry in fs::read_dir("/proc").unwrap().flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-            let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
-            if pid != me && environment.split(|byte| *byte == 0).any(|word| word == tag.as_bytes()) {
-                pids.push(i32::try_from(pid).unwrap());
-            }
-        }
-        pids
+        tagged::living(&self.tag())
+    }
+
+    fn tag(&self) -> String {
+        format!("{TAG}={}", self.dir().display())
     }
 
     /// Waits until no process of this test lives.
@@ -377,13 +374,7 @@ impl Daemon {
             let _ = child.kill();
             let _ = child.wait();
         }
-        until_true("the end of what the test started", || {
-            let living = self.living();
-            for pid in &living {
-                let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), nix::sys::signal::Signal::SIGKILL);
-            }
-            living.is_empty()
-        });
+        until_true("the end of what the test started", || tagged::kill_all(&self.tag()));
     }
 }
 

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 use crate::notice::tell;
 use crate::postgres::Postgres;
 
+#[path = "../fixture/tagged.rs"]
+mod tagged;
+
 /// In the environment of everything that this test starts.
 const TAG: &str = "GALAXYD_TEST_TAG";
 
@@ -216,16 +219,11 @@ impl Deployment {
 
     /// Everything that this test started and that lives.
     fn living(&self) -> Vec<i32> {
-        let wanted = format!("{TAG}={}", self.tag);
-        let mut pids = Vec::new();
-        for entry in fs::read_dir("/proc").unwrap().flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-            let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
-            if environment.split(|byte| *byte == 0).any(|word| word == wanted.as_bytes()) {
-                pids.push(pid);
-            }
-        }
-        pids
+        tagged::living(&self.variable())
+    }
+
+    fn variable(&self) -> String {
+        format!("{TAG}={}", self.tag)
     }
 
     /// After `stop all`: keeper and worker, and nothing of Galaxy.
@@ -247,11 +245,7 @@ impl Drop for Deployment {
         if std::thread::panicking() {
             self.ctl(&["status"]).lines().for_each(tell);
         }
-        until("the end of what the test started", || {
-            let living = self.living();
-            living.iter().copied().for_each(kill);
-            living.is_empty()
-        });
+        until("the end of what the test started", || tagged::kill_all(&self.variable()));
     }
 }
 

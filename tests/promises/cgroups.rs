@@ -164,11 +164,12 @@ fn whoever_gave_up_everything_is_ended_by_killtree() {
 }
 
 #[test]
-fn without_cgroups_the_same_one_is_overlooked_and_that_is_documented() {
+fn without_cgroups_the_same_one_is_told_and_not_ended() {
     let daemon = galaxyd("cgroup=none", &hider("", "killtree=true"));
     let hidden = Leftover(hide(&daemon));
     daemon.ctl(&["stop", "hider"]);
     assert_eq!(daemon.info("hider", "statename").unwrap(), "STOPPED");
+    daemon.wait_text("main.log", &format!("left something behind, 1 process still runs: {} (", hidden.0));
     assert!(lives(hidden.0));
 }
 

@@ -190,6 +190,26 @@ fn a_daemon_that_was_killed_is_gone_on_with() {
 }
 
 #[test]
+fn a_daemon_that_is_started_while_the_killed_one_is_dying_goes_on_with_it() {
+    const ROUNDS: usize = 10;
+    // The more it has open, the longer its end takes.
+    let daemon =
+        galaxyd("", "[program:p]\ncommand=sleep 1000\nprocess_name=p%(process_num)02d\nnumprocs=60\nstartsecs=0\n");
+    daemon.wait_running(&["p:p00", "p:p59"]);
+    let pids = || ["p:p00", "p:p59"].map(|name| daemon.process_pid(name));
+    let before = pids();
+    let mut former = None;
+    for _ in 0..ROUNDS {
+        let keeper = kill_both(&daemon);
+        let child = again(&daemon);
+        former.replace(child).into_iter().for_each(reap);
+        next_keeper(&daemon, keeper);
+        assert_eq!(pids(), before);
+    }
+    former.into_iter().for_each(end);
+}
+
+#[test]
 fn what_ended_meanwhile_is_unexpected_and_started_anew_and_nothing_else() {
     let daemon = galaxyd(
         "",

@@ -6,7 +6,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::daemon::Daemon;
-use crate::household::{galaxyd, worker_of};
+use crate::household::{galaxyd, kill_worker, worker_of};
 use crate::wait::{until, until_true};
 
 /// A process that is not a zombie.
@@ -164,6 +164,83 @@ fn a_program_that_goes_into_the_background_is_told_so() {
     let why = format!("{:?}", daemon.ctl(&["why"]));
     assert!(why.contains("given up after failing 1 time in a row") && why.contains("log: going"), "{why}");
     assert!(lives(leftover.0));
+}
+
+/// Leaves a process that gave up all by which its program could be known.
+fn vanishing(keys: &str) -> String {
+    format!(
+        "[program:stray]\ncommand=sh -c 'env -i setsid sh -c \"echo \\$\\$ > %(here)s/stray.pid; exec sleep 1006\" \
+         </dev/null >/dev/null 2>&1 & while [ ! -s %(here)s/stray.pid ]; do sleep 0.01; done'\nstartretries=0\n{keys}\n"
+    )
+}
+
+#[test]
+fn who_gave_up_everything_is_its_programs_where_no_other_can_be_meant_and_never_ended_for_that() {
+    let daemon = galaxyd("cgroup=none", &vanishing("killtree=true"));
+    daemon.wait_state("stray", "FATAL");
+    let leftover = Leftover(pid_in(&daemon, "stray.pid"));
+    daemon.wait_text("main.log", &format!("left a background process behind: {} (sleep 1006)", leftover.0));
+    let why = format!("{:?}", daemon.ctl(&["why", "stray"]));
+    assert!(why.contains(&format!("left behind: {} sleep 1006", leftover.0)), "{why}");
+    assert!(lives(leftover.0), "killtree ends what is known for certain");
+    assert!(!daemon.text("main.log").contains("unclaimed"), "{}", daemon.text("main.log"));
+}
+
+#[test]
+fn who_gave_up_everything_is_named_to_all_that_may_be_meant_also_by_a_successor() {
+    let other = "[program:other]\ncommand=sleep 1007\n";
+    let daemon = galaxyd("cgroup=none", &format!("{other}{}", vanishing("autostart=false")));
+    daemon.wait_state("other", "RUNNING");
+    daemon.ctl(&["start", "stray"]);
+    daemon.wait_state("stray", "FATAL");
+    let leftover = Leftover(pid_in(&daemon, "stray.pid"));
+    let stray = format!("{} (sleep 1006)", leftover.0);
+    daemon.wait_text(
+        "main.log",
+        &format!("unclaimed, and left alone: {stray}; it began while other, stray ran, which may have left it"),
+    );
+    let is_told = || {
+        let why = ["other", "stray"].map(|name| daemon.ctl(&["why", name]).stdout);
+        let may_be = format!("it may have left behind what nobody claims: {stray}");
+        let status = daemon.ctl(&["status"]).stderr;
+        let notice = format!("the daemon is running, and of no program that is known: {stray}");
+        (why.iter().all(|why| why.contains(&may_be)) && status.contains(&notice), format!("{why:?} {status}"))
+    };
+    let wait_told = || until("the news", || if is_told().0 { Ok(()) } else { Err(is_told().1) });
+    wait_told();
+    for name in ["other", "stray"] {
+        until_true("its history", || daemon.ctl(&["history", name]).stdout.contains(&format!("left alone: {stray}")));
+    }
+    daemon.ctl(&["restart", "other"]);
+    wait_told();
+    let log = daemon.text("main.log");
+    assert_eq!(log.matches("unclaimed, and left alone").count(), 1, "{log}");
+    kill_worker(&daemon, daemon.pid());
+    wait_told();
+    drop(leftover);
+    until_true("it to be forgotten", || !daemon.ctl(&["status"]).stderr.contains("sleep 1006"));
+}
+
+#[test]
+fn who_was_left_by_one_that_was_left_behind_is_found_when_that_ends() {
+    let daemon = galaxyd(
+        "cgroup=none",
+        "[program:p]\ncommand=sh -c 'setsid sh %(here)s/middle.sh & exec sleep 1008'\nautostart=false\nautorestart=false\n",
+    );
+    std::fs::write(
+        daemon.path("middle.sh"),
+        "cd \"${0%/*}\"; echo $$ > middle.pid; while [ ! -e go ]; do sleep 0.02; done\n\
+         env -i setsid sh -c 'echo $$ > stray.pid; exec sleep 1006' </dev/null >/dev/null 2>&1 &\n\
+         while [ ! -s stray.pid ]; do sleep 0.02; done\n",
+    )
+    .unwrap();
+    daemon.ctl(&["start", "p"]);
+    pid_in(&daemon, "middle.pid");
+    daemon.ctl(&["stop", "p"]);
+    daemon.wait_text("main.log", "left something behind");
+    std::fs::write(daemon.path("go"), "").unwrap();
+    let leftover = Leftover(pid_in(&daemon, "stray.pid"));
+    daemon.wait_text("main.log", &format!("unclaimed, and left alone: {} (sleep 1006)", leftover.0));
 }
 
 #[test]

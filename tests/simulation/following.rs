@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use galaxyd::engine::{Exit, Input, Pid, ProcessState};
+use galaxyd::engine::{Exit, Heir, Input, Pid, ProcessState};
 
 use crate::keeper::{ChildId, ToKeeper};
 use crate::watch::Kept;
@@ -23,13 +23,16 @@ impl World<'_> {
         let Some(worker) = &mut self.worker else { return false };
         let known = worker.known.get(&process).copied().filter(|(current, _)| *current == attempt);
         let window = worker.engine.process(process).and_then(|view| view.deadline);
-        let may = known.is_some_and(|(_, pid)| worker.engine.seek(process, pid, exit));
-        if may {
+        let heir = known.and_then(|(_, pid)| worker.engine.seek(process, pid, exit));
+        if heir.is_some() {
             worker.windows.insert(process, window);
         }
-        let goes_on = may && self.dice.chance(70);
+        let goes_on = heir.is_some() && self.dice.chance(70);
         if goes_on {
-            self.watch.seen.saw("a program in the background");
+            self.watch.seen.saw(match heir {
+                Some(Heir::First) => "a program in the background",
+                _ => "a program in the background that gives its place to another process",
+            });
             self.send(ToKeeper::Follow(child));
         }
         goes_on

@@ -211,7 +211,7 @@ mod tests {
              rollout=signal\nrollout_signal=HUP\nrollout_front=http://h/50%% status=200-399\nmax_unavailable=3\n\
              [program:each]\ncommand=x\nnumprocs=2\nprocess_name=p%(process_num)d\nready=tcp:h:808%(process_num)d\nrollout_fifo=/run/%(process_num)d.fifo:c\n\
              [program:last]\ncommand=x\ndepends_on=asked, each:p1:running,again:exited\nwait_for=tcp://db:5432,path:/50%%\n\
-             [program:daemon]\ncommand=x\ntype=forking\n[program:empty]\ncommand=x\nnumprocs=0\n[program:a,b]\ncommand=x\nexitcodes=\nstopsignal=0\n\
+             [program:daemon]\ncommand=x\ntype=forking\npidfile=/run/50%%.pid\n[program:empty]\ncommand=x\nnumprocs=0\n[program:a,b]\ncommand=x\nexitcodes=\nstopsignal=0\n\
              [eventlistener:l]\ncommand=l %(process_num)d\nnumprocs=2\nprocess_name=l%(process_num)d\nevents=TICK_5,EVENT\nanswer_timeout=90s\n\
              [eventlistener:none]\ncommand=l\nnumprocs=0\nevents=TICK_5\npriority=7\n\
              [fcgi-program:f]\ncommand=f\nsocket=unix:///tmp/f\nsocket_backlog=5\nuser=galaxy\n\

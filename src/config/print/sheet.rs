@@ -495,8 +495,10 @@ fn extras(extras: &Extras, cells: &mut Cells) {
     if let Some(kind) = kind {
         cells.insert("type", text(kind));
     }
-    if let Some(file) = &extras.numprocs_file {
-        cells.insert("numprocs_file", text(file));
+    for (key, file) in [("numprocs_file", &extras.numprocs_file), ("pidfile", &extras.pidfile)] {
+        if let Some(file) = file {
+            cells.insert(key, text(file));
+        }
     }
     restarts(&extras.restarts, cells);
     if let Some(asked) = &extras.ready {

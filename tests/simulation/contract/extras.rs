@@ -1,7 +1,9 @@
 //! What Supervisor does not have: oneshots, programs that go into the background, and exits that wait until the child's tree
 //! is ended.
 
-use galaxyd::engine::{AutoRestart, Effect, Engine, Exit, Input, Kind, Policy, ProcessId, ProcessState as P, Target};
+use galaxyd::engine::{
+    AutoRestart, Effect, Engine, Exit, Heir, Input, Kind, Policy, ProcessId, ProcessState as P, Target,
+};
 
 use crate::stage::{SIGTERM, Stage, TERMINATED, code, millis, policy, result, running, time_at};
 
@@ -91,7 +93,7 @@ fn no_deadline_counts_while_what_goes_on_is_looked_for() {
     stage.start(Target::One(process), false);
     let pid = stage.forked(process);
     let ended = stage.now();
-    assert!(stage.engine.seek(process, pid, code(0)));
+    assert_eq!(stage.engine.seek(process, pid, code(0)), Some(Heir::First));
     assert_eq!(stage.engine.deadline(), None);
     stage.wait(millis(5000));
     assert_eq!(stage.state(process), P::Starting);
@@ -106,10 +108,10 @@ fn a_stop_reaches_what_goes_on_in_the_background_though_it_came_before() {
     let first = stage.forked(process);
     stage.stop(Target::One(process), true);
     assert_eq!(stage.kills().iter().map(|kill| kill.pid).collect::<Vec<_>>(), [first]);
-    assert!(stage.engine.seek(process, first, code(0)));
+    assert_eq!(stage.engine.seek(process, first, code(0)), Some(Heir::First));
     let heir = stage.followed(process);
     assert_eq!(stage.kills().iter().map(|kill| (kill.pid, kill.signal)).collect::<Vec<_>>(), [(heir, SIGTERM)]);
-    assert!(!stage.engine.seek(process, heir, code(0)));
+    assert_eq!(stage.engine.seek(process, heir, code(0)), None);
     stage.exit(process, TERMINATED);
     assert_eq!((stage.announced(), result(&stage)), (vec![P::Stopped], Ok(())));
 }
@@ -125,20 +127,46 @@ fn only_the_good_end_of_a_forking_programs_first_child_may_mean_that_it_goes_on(
         (oneshot(1), code(0), false),
     ] {
         let (mut stage, process) = Stage::with_one(rules);
-        assert!(!stage.engine.seek(process, 77, exit), "it has no child");
+        assert_eq!(stage.engine.seek(process, 77, exit), None, "it has no child");
         stage.start(Target::One(process), false);
         let pid = stage.forked(process);
-        assert_eq!(stage.engine.seek(process, pid, exit), may, "{exit:?}");
-        assert!(!stage.engine.seek(process, pid + 1, exit), "another one's end");
+        assert_eq!(stage.engine.seek(process, pid, exit), may.then_some(Heir::First), "{exit:?}");
+        assert_eq!(stage.engine.seek(process, pid + 1, exit), None, "another one's end");
     }
     let (mut stage, process) = Stage::with_one(forking());
     stage.start(Target::One(process), false);
     stage.forked(process);
     let between = stage.followed(process);
-    assert!(stage.engine.seek(process, between, code(0)), "it may fork again");
+    assert_eq!(stage.engine.seek(process, between, code(0)), Some(Heir::First), "it may fork again");
     let heir = stage.followed(process);
     stage.wait(millis(1000));
-    assert!(!stage.engine.seek(process, heir, code(0)), "it was up");
+    for (exit, wanted) in [(code(0), Heir::Only), (Exit::Unknown, Heir::Only), (TERMINATED, Heir::Named)] {
+        assert_eq!(stage.engine.seek(process, heir, exit), Some(wanted), "{exit:?}: it was up");
+    }
+    stage.stop(Target::One(process), false);
+    assert_eq!(stage.engine.seek(process, heir, code(0)), None, "it was told to stop");
+}
+
+#[test]
+fn a_program_in_the_background_that_gives_its_place_to_another_process_goes_on_with_its_uptime() {
+    let (mut stage, process) = Stage::with_one(forking());
+    stage.start(Target::One(process), false);
+    stage.forked(process);
+    let first = stage.followed(process);
+    stage.wait(millis(1000));
+    let started = stage.view(process).started;
+    stage.pass(millis(5000));
+    assert_eq!(stage.engine.seek(process, first, TERMINATED), Some(Heir::Named));
+    let second = stage.followed(process);
+    assert_eq!((stage.announced(), stage.state(process), stage.pid(process)), (vec![], P::Running, second));
+    assert_eq!(stage.view(process).started, started);
+    assert_eq!(
+        stage.log(),
+        [format!("the main process of 'p' (pid {first}) has ended, and it goes on as pid {second}")]
+    );
+    assert_eq!(stage.engine.seek(process, second, code(0)), Some(Heir::Only), "and so on");
+    stage.exit(process, code(0));
+    assert_eq!(stage.announced(), [P::Exited]);
 }
 
 #[test]
@@ -152,7 +180,7 @@ fn a_successor_of_the_worker_knows_that_a_program_is_in_the_background() {
     let record = stage.engine.record(process).unwrap();
     let mut engine = Engine::restore(stage.engine.mood(), vec![(spec, vec![record])], stage.engine.next_id());
     assert_eq!(engine.process(process).unwrap().pid, Some(heir));
-    assert!(!engine.seek(process, heir, code(0)));
+    assert_eq!(engine.seek(process, heir, code(0)), Some(Heir::Only), "it does not go there for the first time");
 }
 
 fn sweeping() -> (Stage, ProcessId) {

@@ -372,3 +372,19 @@ fn a_successor_waits_for_nothing_as_the_process_beside_it_has_what_it_needs() {
     };
     assert!(stage.spawns().contains(&successor));
 }
+
+#[test]
+fn nobody_takes_the_place_of_one_that_waits_for_its_turn_to_stop() {
+    let (mut stage, [db, web, front]) = up();
+    stage.request(Request::Succeed { process: db });
+    let [successor] = stage.engine.group("db").expect("its group").beside[..] else { panic!("no successor") };
+    stage.stop(Target::One(db), true);
+    stage.forked(successor);
+    assert_eq!(stage.find("db", "db"), db, "the successor, ready at once, is ended instead");
+    stage.exit(successor, TERMINATED);
+    stage.exit(front, TERMINATED);
+    stage.exit(web, TERMINATED);
+    assert_eq!(stage.killed(), ["db"]);
+    stage.exit(db, TERMINATED);
+    assert!(stage.engine.everybody().all(|view| view.state.is_stopped()));
+}

@@ -1,9 +1,9 @@
 //! A stop that waits between priorities.
 
-use galaxyd::engine::{Input, Request};
+use galaxyd::engine::{Input, Refusal, Request};
 
 use super::recovery::successor;
-use crate::stage::{Stage, TERMINATED, auto, group, results, three};
+use crate::stage::{Stage, TERMINATED, auto, group, result, results, three};
 
 #[test]
 fn each_rank_is_told_when_the_one_above_has_stopped() {
@@ -90,4 +90,25 @@ fn a_new_worker_goes_on_where_the_former_one_was() {
         stage.exit(c, TERMINATED);
         assert!(stage.engine.interrupted_stops().is_empty());
     }
+}
+
+#[test]
+fn an_ordered_stop_passes_nobody_over_who_is_being_succeeded_when_it_begins() {
+    let (mut stage, [a, b, _]) = three();
+    stage.request(Request::Succeed { process: b });
+    let [successor] = stage.engine.group("g").expect("the group of the three").beside[..] else {
+        panic!("no successor")
+    };
+    let ordered = stage.request(Request::StopOrdered { processes: vec![a, b] });
+    // Without startsecs it would take the place at once, before it is its member's turn.
+    stage.forked(successor);
+    assert_eq!((stage.find("g", "b"), stage.kills().len()), (b, 1), "the successor is ended instead");
+    stage.exit(successor, TERMINATED);
+    stage.request(Request::Succeed { process: b });
+    assert_eq!(result(&stage), Err(Refusal::NotRunning), "nor is another one made meanwhile");
+    stage.exit(a, TERMINATED);
+    assert_eq!(stage.killed(), ["b"]);
+    stage.exit(b, TERMINATED);
+    assert!(stage.answers().iter().any(|(id, _)| *id == ordered), "{:?}", stage.answers());
+    assert!(stage.engine.everybody().all(|view| view.name == "c" || view.state.is_stopped()));
 }
