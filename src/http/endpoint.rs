@@ -18,8 +18,8 @@ use super::bind::BoundListener;
 use super::connection;
 use super::incoming::{Incoming, Peer};
 use super::limits::{
-    ACCEPT_PAUSE, CONNECTIONS_MAX, CONNECTIONS_RESERVED, FIRST_REQUEST_WAIT, HANDSHAKES_BEGUN_MAX, HANDSHAKES_MAX,
-    HANDSHAKES_WINDOW, STRANGERS_MAX, Times,
+    ACCEPT_PAUSE, CONNECTIONS_MAX, CONNECTIONS_RESERVED, CONNECTIONS_SHORT_MAX, FIRST_REQUEST_WAIT,
+    HANDSHAKES_BEGUN_MAX, HANDSHAKES_MAX, HANDSHAKES_WINDOW, STRANGERS_MAX, Times,
 };
 use super::pages::Site;
 use super::phase::{Phase, Phases};
@@ -30,7 +30,7 @@ use super::stream::{Socket, Stream, prepared};
 use super::tls::Identity;
 use crate::config::{PageConfig, ServerConfig};
 use crate::rpc::{self, Interfaces};
-use crate::sys::{peer, spare_descriptors};
+use crate::sys::{heap, peer, spare_descriptors};
 
 /// A served endpoint. Dropping it ends all connections at once.
 #[derive(Debug)]
@@ -318,8 +318,13 @@ impl Server {
         }
         // A connection's task holds a second reference for as long as it lives.
         self.open.retain(|phases| Arc::strong_count(phases) > 1);
-        let bound =
-            if self.is_privileged(&peer, role) { CONNECTIONS_MAX + CONNECTIONS_RESERVED } else { CONNECTIONS_MAX };
+        let bound = if heap::is_short() {
+            CONNECTIONS_SHORT_MAX
+        } else if self.is_privileged(&peer, role) {
+            CONNECTIONS_MAX + CONNECTIONS_RESERVED
+        } else {
+            CONNECTIONS_MAX
+        };
         if self.open.len() >= bound && !self.evict() {
             tracing::warn!("{}: {} connections are open, one more is refused", self.name, self.open.len());
             if self.handshakes.identity.is_none() {

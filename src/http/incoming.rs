@@ -62,4 +62,9 @@ pub enum Incoming {
     Call { peer: Peer, method: Method, reply: oneshot::Sender<Answer> },
     /// `/mainlogtail` (None) or `/logtail/NAME/CHANNEL`: which file to follow; `None` is 404.
     Follow { process: Option<(String, Channel)>, reply: oneshot::Sender<Option<PathBuf>> },
+    /// A request was refused for want of memory.
+    Refused,
 }
+
+/// The detail of a fault that refuses a request for want of memory.
+pub const NO_MEMORY: &str = "the daemon has no memory for this request; programs run on, try again later";

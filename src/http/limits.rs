@@ -10,6 +10,12 @@ pub const CONNECTIONS_MAX: usize = 64;
 /// gets in however many clients hang.
 pub const CONNECTIONS_RESERVED: usize = 8;
 
+/// Connections of one endpoint while there is no memory; one more closes an idle one, or is answered 503.
+pub const CONNECTIONS_SHORT_MAX: usize = 8;
+
+/// A request's body may take so many times its bytes when it is read: whether there is memory for that is asked before.
+pub const BODY_READ_FACTOR: usize = 32;
+
 /// Connections of clients whose account is not served at all; one more is closed without an answer.
 pub const STRANGERS_MAX: usize = 8;
 

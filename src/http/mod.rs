@@ -22,6 +22,6 @@ mod watch;
 
 pub use bind::{BindError, BoundListener, BoundUnix, SocketFile, bind, is_in_use, listens_for, rebind};
 pub use endpoint::{Endpoint, serve, serve_with};
-pub use incoming::{Answer, Incoming, Peer};
+pub use incoming::{Answer, Incoming, NO_MEMORY, Peer};
 pub use reach::{listening_process, who_listens, who_listens_at};
 pub use tls::{TlsError, check as check_tls};

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use hyper::body::Bytes;
 use hyper::header::{ACCEPT, ACCEPT_LANGUAGE, HOST, HeaderName, IF_MODIFIED_SINCE, ORIGIN, REFERER};
 use hyper::{HeaderMap, Method as Verb, Request, StatusCode};
 use jiff::Timestamp;
@@ -101,7 +100,7 @@ impl Service {
                 Err(reply) => return reply,
             }
         } else {
-            Bytes::new()
+            Vec::new()
         };
         let ask = Ask { verb, headers, form: Form::parse(&query, &body), visitor };
         match page {

@@ -5,7 +5,7 @@ use hyper::body::Bytes;
 use hyper::ext::ReasonPhrase;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPIRES, HeaderName, HeaderValue,
-    LAST_MODIFIED, LOCATION, PRAGMA, REFERRER_POLICY, SERVER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    LAST_MODIFIED, LOCATION, PRAGMA, REFERRER_POLICY, RETRY_AFTER, SERVER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
 use hyper::{Response, StatusCode};
@@ -59,8 +59,19 @@ pub(super) fn error(status: StatusCode) -> Reply {
 
 /// The same, and the connection ends: the rest of the request is not read.
 pub(super) fn final_error(status: StatusCode) -> Reply {
-    let mut reply = error(status);
+    ending(error(status))
+}
+
+/// An answer with which the connection ends.
+pub(super) fn ending(mut reply: Reply) -> Reply {
     reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    reply
+}
+
+/// The same for a request that there is no memory for.
+pub(super) fn no_memory() -> Reply {
+    let mut reply = final_error(StatusCode::SERVICE_UNAVAILABLE);
+    reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     reply
 }
 

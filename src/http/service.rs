@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue};
 use hyper::{Method as Verb, Request, StatusCode};
 use tokio::sync::{mpsc, oneshot};
@@ -12,8 +11,8 @@ use tokio::time::timeout;
 
 use super::admission::{Admission, Role};
 use super::follow::follow;
-use super::incoming::{Answer, Incoming, Peer};
-use super::limits::BODY_MAX;
+use super::incoming::{Answer, Incoming, NO_MEMORY, Peer};
+use super::limits::{BODY_MAX, BODY_READ_FACTOR};
 use super::pages::{self, Site};
 use super::phase::{Phase, Phases};
 use super::refusals::Refusals;
@@ -28,6 +27,9 @@ const LOGGED_MAX: usize = 200;
 
 /// An answer of more bytes was made of so many small values that what they took is worth giving back.
 const LARGE_BYTES: usize = 256 * 1024;
+
+/// Bodies of so many bytes are read without asking for memory first.
+const SMALL_BYTES: usize = 16 * 1024;
 
 /// Tells nginx not to hold back a stream.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -74,7 +76,11 @@ impl Service {
         let visitor = Visitor { user, role: role.min(self.role) };
         let verb = request.method();
         let reads = *verb == Verb::GET || *verb == Verb::HEAD;
-        match Route::of(request.uri().path()) {
+        let route = Route::of(request.uri().path());
+        if heap::is_short() {
+            return self.refuse_for_memory(&route).await;
+        }
+        match route {
             Route::Rpc if *verb == Verb::POST => {
                 if !self.site.gate.admits_call(&pages::claims(request.headers())) {
                     return reply::final_error(StatusCode::FORBIDDEN);
@@ -113,6 +119,9 @@ impl Service {
             Ok(body) => body,
             Err(reply) => return reply,
         };
+        if body.len() > SMALL_BYTES && !heap::has_room(body.len() * BODY_READ_FACTOR) {
+            return self.refuse_for_memory(&Route::Rpc).await;
+        }
         match rpc::parse_call(&body) {
             Ok(call) => {
                 let answer = self.caller(visitor).answer(call).await;
@@ -130,8 +139,21 @@ impl Service {
         }
     }
 
+    /// Begins nothing, and has the loop find out that there is no memory.
+    async fn refuse_for_memory(&self, route: &Route) -> Reply {
+        // Without it the daemon ends.
+        let _ = self.control.send(Incoming::Refused).await;
+        if *route == Route::Rpc {
+            // In the words of the protocol: its clients show a fault, and of a status only the number.
+            let fault = Fault::with(FaultCode::Failed, NO_MEMORY);
+            reply::ending(reply::xml(rpc::write_response(&Err(fault))))
+        } else {
+            reply::no_memory()
+        }
+    }
+
     /// The whole body, if it has a length of at most `max` bytes and comes in time; else what to answer.
-    pub(super) async fn body(&self, request: Request<hyper::body::Incoming>, max: usize) -> Result<Bytes, Reply> {
+    pub(super) async fn body(&self, request: Request<hyper::body::Incoming>, max: usize) -> Result<Vec<u8>, Reply> {
         let Some(length) = request.headers().get(CONTENT_LENGTH) else {
             return Err(reply::final_error(StatusCode::LENGTH_REQUIRED));
         };
@@ -140,9 +162,10 @@ impl Service {
         if length.is_none_or(|length| length > max) {
             return Err(reply::final_error(StatusCode::PAYLOAD_TOO_LARGE));
         }
-        match timeout(self.phases.times.body, Limited::new(request.into_body(), max).collect()).await {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(_)) => Err(reply::final_error(StatusCode::BAD_REQUEST)),
+        match timeout(self.phases.times.body, whole(Limited::new(request.into_body(), max))).await {
+            Ok(Ok(body)) => Ok(body),
+            Ok(Err(Broken::Memory)) => Err(reply::no_memory()),
+            Ok(Err(Broken::Body)) => Err(reply::final_error(StatusCode::BAD_REQUEST)),
             Err(_) => Err(reply::final_error(StatusCode::REQUEST_TIMEOUT)),
         }
     }
@@ -169,6 +192,26 @@ impl Service {
             }
         }
     }
+}
+
+/// Why a body is not to be had.
+enum Broken {
+    /// The client's doing: cut short, too long, damaged.
+    Body,
+    Memory,
+}
+
+/// All of a body, piece by piece: while there is no memory nobody fills the reserve with one.
+async fn whole(mut body: Limited<hyper::body::Incoming>) -> Result<Vec<u8>, Broken> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Broken::Body)?.into_data() else { continue };
+        if heap::is_short() || bytes.try_reserve(data.len()).is_err() {
+            return Err(Broken::Memory);
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes)
 }
 
 /// Who makes one request.

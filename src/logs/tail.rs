@@ -7,6 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::place::{Use, open_file};
+use crate::sys::heap;
 
 /// The longest slice that is given. A longer one is cut to it where the caller named a length, and refused
 /// where the caller asked for "all".
@@ -125,7 +126,7 @@ const COPIES: usize = 4;
 /// large ends with a refusal and not with the process.
 fn refuse_without_room(length: u64) -> io::Result<()> {
     let bytes = usize::try_from(length).unwrap_or(usize::MAX).saturating_mul(COPIES);
-    Ok(Vec::<u8>::new().try_reserve_exact(bytes)?)
+    if heap::has_room(bytes) { Ok(()) } else { Err(io::ErrorKind::OutOfMemory.into()) }
 }
 
 fn read(file: &mut File, start: u64, length: u64) -> io::Result<String> {

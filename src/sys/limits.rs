@@ -10,6 +10,9 @@ pub const OPEN_FILES: Resource = Resource::RLIMIT_NOFILE;
 /// How many processes the user may have.
 pub const PROCESSES: Resource = Resource::RLIMIT_NPROC;
 
+/// Bytes of the first thread's stack.
+pub const STACK: Resource = Resource::RLIMIT_STACK;
+
 /// The soft and the hard limit; `u64::MAX` stands for none.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::clock;
+use super::{clock, heap};
 
 /// A process, known by its number together with its start: numbers are used again, the pair is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,8 +69,13 @@ pub fn all() -> io::Result<Vec<Entry>> {
 ///
 /// As [`all`]; a line that `read` cannot take is one.
 pub(super) fn each<T>(read: impl Fn(&str) -> Option<T>) -> io::Result<Vec<T>> {
+    let no_memory = || io::Error::from_raw_os_error(libc::ENOMEM);
     let mut entries = Vec::new();
     for entry in fs::read_dir("/proc")? {
+        // There may be ten thousands of processes, and the look is never worth the reserve.
+        if heap::is_short() || entries.try_reserve(1).is_err() {
+            return Err(no_memory());
+        }
         let name = entry?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
         match of(pid, &read) {
@@ -80,7 +85,9 @@ pub(super) fn each<T>(read: impl Fn(&str) -> Option<T>) -> io::Result<Vec<T>> {
             Err(error) => return Err(error),
         }
     }
-    Ok(entries)
+    // Whoever looks makes a table of his own from it.
+    let bytes = size_of::<T>().saturating_mul(entries.len());
+    if heap::has_room(bytes) { Ok(entries) } else { Err(no_memory()) }
 }
 
 /// One process; `None` when there is none of that number.
@@ -230,9 +237,9 @@ pub struct Command {
 /// # Errors
 ///
 /// As [`all`].
-pub fn commands() -> io::Result<Vec<Command>> {
+pub fn commands() -> io::Result<impl Iterator<Item = Command>> {
     let living = all()?.into_iter().filter(|entry| entry.standing != Standing::Ended);
-    Ok(living.filter_map(|entry| arguments(entry.identity.pid)).collect())
+    Ok(living.filter_map(|entry| arguments(entry.identity.pid)))
 }
 
 fn arguments(pid: i32) -> Option<Command> {
@@ -301,7 +308,7 @@ mod tests {
         assert!(all().unwrap().iter().any(|entry| entry.identity == mine.identity));
         assert_ne!(mine.standing, Standing::Ended);
         assert!(command(me).unwrap().contains("galaxyd"));
-        let mine = commands().unwrap().into_iter().find(|command| command.pid == me).unwrap();
+        let mine = commands().unwrap().find(|command| command.pid == me).unwrap();
         assert_eq!(mine.arguments, std::env::args().collect::<Vec<_>>());
         assert_eq!(mine.directory, std::env::current_dir().unwrap());
         assert_eq!(variable(me, "PATH"), std::env::var("PATH").ok());

@@ -10,8 +10,13 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::heap;
+
 /// So many at once, those included that hang. At the limit what is to be done waits for one of them.
 pub const THREADS_MAX: usize = 16;
+
+/// More than a new thread takes: its stack of 2 MiB, another one for signals, what is its own in libraries.
+const THREAD_BYTES: usize = 3 * 1024 * 1024;
 
 /// After so long without work a thread ends, unless it is the last one.
 const IDLE_MAX: Duration = Duration::from_millis(500);
@@ -38,7 +43,7 @@ struct State {
 ///
 /// # Errors
 ///
-/// There is none to be had: EAGAIN.
+/// There is none to be had: EAGAIN, no memory.
 pub fn stand() -> io::Result<()> {
     let mut state = POOL.lock();
     if state.threads == 0 { POOL.add_thread(&mut state) } else { Ok(()) }
@@ -78,6 +83,10 @@ impl Pool {
     }
 
     fn add_thread(&'static self, state: &mut State) -> io::Result<()> {
+        // A thread that gets a stack, and then nothing for what std gives each thread, ends the process.
+        if !heap::has_room(THREAD_BYTES) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
         std::thread::Builder::new().name("side".to_owned()).spawn(|| self.work())?;
         state.threads += 1;
         Ok(())

@@ -14,7 +14,7 @@ use super::worker::{Asker, Done, Purpose, Shape, Waiting, Worker, now};
 use crate::config::{ProcessConfig, find_command, value};
 use crate::engine::{Channel, Mood, ProcessId, ProcessState, ProcessView, Refusal, Request, SpawnError, Target};
 use crate::events;
-use crate::http::{Incoming, Peer};
+use crate::http::{Incoming, NO_MEMORY, Peer};
 use crate::logs::{Level, SliceError, log, read_slice, tail};
 use crate::rpc::{Fault, FaultCode, Method, Output, OwnMethod, Value};
 use crate::sys::side;
@@ -39,6 +39,8 @@ impl Worker {
                 }
                 self.call(method, &peer, reply);
             }
+            // The loop has turned, which is all that was wanted.
+            Incoming::Refused => {}
             Incoming::Follow { process: None, reply } => {
                 let _ = reply.send(self.activity_file());
             }
@@ -52,6 +54,10 @@ impl Worker {
     fn call(&mut self, method: Method, peer: &Peer, reply: Reply) {
         if self.engine.mood() != Mood::Running && !matches!(method, Method::SendRemoteCommEvent { .. }) {
             reply.send(Err(Fault::new(FaultCode::ShutdownState)));
+            return;
+        }
+        if !self.has_memory_for(&method) {
+            reply.send(Err(Fault::with(FaultCode::Failed, NO_MEMORY)));
             return;
         }
         match method {

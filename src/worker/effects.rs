@@ -65,27 +65,37 @@ impl Worker {
     }
 
     fn spawn(&mut self, process: ProcessId, attempt: u32) {
-        let group = self.engine.process(process).map(|view| view.group.to_owned());
-        let Some((group, config)) = group.zip(self.process_config(process).cloned()) else {
-            let error = SpawnError::Failed(format!("bug: no configuration for process {}", process.0));
-            self.feed(Input::SpawnFailed { process, error });
-            return;
-        };
         if let Some(error) = self.twin_among_children(process) {
             self.feed(Input::SpawnFailed { process, error });
             return;
         }
-        let wanted = Wanted { process, attempt };
         let socket = self.enter_socket(process);
-        let is_telling = matches!(config.extras.ready.as_ref().map(|ready| &ready.check), Some(ReadyCheck::Log(_)));
-        let logs = if is_telling { self.telling_logs(process) } else { Vec::new() };
-        let surroundings = Surroundings { heritage: self.heritage.clone(), socket, room: self.room(wanted), logs };
-        self.spawns.push(now().mono, wanted, group, config, surroundings);
+        self.spawns.push(Wanted { process, attempt }, socket);
+        self.prepare_spawns();
     }
 
-    /// Sends to the keeper what is prepared.
+    /// Has as many spawns prepared as may be at once.
+    fn prepare_spawns(&mut self) {
+        while let Some(wanted) = self.spawns.begin(now().mono) {
+            let process = wanted.process;
+            let group = self.engine.process(process).map(|view| view.group.to_owned());
+            let Some((group, config)) = group.zip(self.process_config(process).cloned()) else {
+                let text = format!("bug: no configuration for process {}", process.0);
+                self.spawns.prepared(wanted, Err(SpawnError::Failed(text)));
+                continue;
+            };
+            let is_telling = matches!(config.extras.ready.as_ref().map(|ready| &ready.check), Some(ReadyCheck::Log(_)));
+            let logs = if is_telling { self.telling_logs(process) } else { Vec::new() };
+            let surroundings = Surroundings { heritage: self.heritage.clone(), room: self.room(wanted), logs };
+            self.spawns.prepare(wanted, group, config, surroundings);
+        }
+    }
+
+    /// Sends to the keeper what is prepared, and has others prepared in its place.
     pub(super) fn send_spawns(&mut self) {
+        self.prepare_spawns();
         while let Some((wanted, prepared)) = self.spawns.pop(now().mono) {
+            self.prepare_spawns();
             let sent = self.send_spawn(wanted, prepared);
             // Whoever takes over from a keeper that is gone finds in the journal what was wanted.
             if let Err(error) = sent.or_else(|error| if self.keeper.is_gone() { Ok(()) } else { Err(error) }) {

@@ -26,6 +26,7 @@ use crate::engine::{GroupSpec, Mood, ProcessId, ProcessRecord};
 use crate::events;
 use crate::logs::{Level, log};
 use crate::rollout::Operation;
+use crate::sys::heap;
 
 /// The name under which the keeper holds the journal.
 pub(super) const HELD_NAME: &str = "journal";
@@ -183,9 +184,15 @@ impl Journal {
         Ok(self.file.try_clone()?.into())
     }
 
-    /// Whether the journal must be begun anew: to say another mood, or to keep it small.
+    /// Bytes of memory that a new snapshot is made of, going by the last one: its records, and twice its text as it grows.
+    pub(super) fn room_to_begin_anew(&self) -> usize {
+        usize::try_from(self.snapshot_bytes).unwrap_or(usize::MAX).saturating_mul(4)
+    }
+
+    /// Whether the journal must be begun anew: to say another mood, or, when there is memory for that, to keep it small.
     pub(super) fn is_outdated(&self, mood: Mood) -> bool {
-        self.mood != mood || self.bytes - self.snapshot_bytes > LINES_MAX_BYTES.max(self.snapshot_bytes)
+        let is_long = self.bytes - self.snapshot_bytes > LINES_MAX_BYTES.max(self.snapshot_bytes);
+        self.mood != mood || (is_long && heap::has_room(self.room_to_begin_anew()))
     }
 }
 

@@ -64,6 +64,7 @@ mod sample;
 mod scarcity;
 mod server_names;
 mod serving;
+mod shortage;
 mod socket_watch;
 mod spawning;
 mod staleness;

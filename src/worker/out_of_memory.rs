@@ -150,7 +150,7 @@ impl Worker {
     }
 
     /// The kernel counted on: a kill is told, whoever it was, as it may have been a program's job.
-    pub(super) fn look_at_memory(&mut self) {
+    pub(super) fn look_for_kills(&mut self) {
         let now = now().mono;
         let killed = self.shortages.look(now);
         let Some(level) = self.shortages.levels.first().filter(|_| killed > 0) else { return };
@@ -177,7 +177,7 @@ impl Worker {
         if own == Some(0) {
             return exit;
         }
-        self.look_at_memory();
+        self.look_for_kills();
         let explained = self.shortages.explain(now().mono);
         let at_limit = own.map(|_| cgroup.and_then(cgroup::times_at_limit).unwrap_or(0));
         let shortage = match (at_limit, explained) {

@@ -207,6 +207,7 @@ impl Worker {
     pub(super) fn notices(&self) -> Vec<String> {
         let persistence = self.persistence.notice();
         let log = self.activity.trouble().map(|trouble| format!("running without its own log: {trouble}"));
-        persistence.into_iter().chain(log).chain(self.strays_notice()).collect()
+        let memory = self.shortage.notice();
+        persistence.into_iter().chain(log).chain(memory).chain(self.strays_notice()).collect()
     }
 }

@@ -56,7 +56,7 @@ impl Worker {
             Done::LookedOutside { process, attempt, answer } => self.looked_outside(process, attempt, answer),
             Done::OriginsTaken(taken) => self.origins_taken(taken),
             Done::Sought { id, ended, heir } => self.sought(id, ended, heir),
-            Done::MemoryCounted => self.look_at_memory(),
+            Done::MemoryCounted => self.look_for_kills(),
             Done::Swept { process, pid } => self.swept(process, pid),
             Done::Tidied(gone) => self.tidied(&gone),
             Done::Loaded { purpose: Purpose::Update(wish, reply), loaded } => self.plan_update(wish, loaded, reply),

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::scarcity::is_starved;
 use super::worker::Worker;
 use crate::config::ProcessConfig;
 use crate::engine::{ProcessId, SpawnError};
@@ -44,12 +45,19 @@ impl Worker {
 ///
 /// # Errors
 ///
-/// The server name is taken.
+/// The server name is taken, or there is no memory to look.
 pub(super) fn refuse_twin(process: &ProcessConfig) -> Result<(), SpawnError> {
     let Some(own) = ServerIdentity::of_process(process, &current_directory()) else { return Ok(()) };
     let follow = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    // What cannot be read proves nothing.
-    for command in proc_table::commands().unwrap_or_default() {
+    let commands = match proc_table::commands() {
+        Ok(commands) => Some(commands),
+        Err(error) if error.raw_os_error().is_some_and(is_starved) => {
+            return Err(SpawnError::Starved(format!("cannot look whether {} is in use: {error}", own.name)));
+        }
+        // What cannot be read proves nothing.
+        Err(_) => None,
+    };
+    for command in commands.into_iter().flatten() {
         let variable = || proc_table::variable(command.pid, "GALAXY_CONFIG_FILE");
         if own.is_run_by(&command.arguments, variable, &command.directory, follow) {
             let line: String = printable(&command.arguments.join(" ")).chars().take(COMMAND_MAX_CHARS).collect();

@@ -32,6 +32,10 @@ use crate::sys::side;
 /// How long a spawn waits for the look-up of an earlier one.
 const ORDER_PATIENCE: Duration = Duration::from_millis(250);
 
+/// So many spawns are prepared, or have been and wait for their turn: what a plan is made of is large, and thousands that die
+/// together are no reason to hold thousands of plans. More than there are side threads, so that none waits for us.
+const PREPARED_MAX: usize = 2 * side::THREADS_MAX;
+
 /// How long a look-up may take; then the start has failed, and what comes of it later is dropped.
 pub(super) const LOOKUP_MAX: Duration = Duration::from_secs(10);
 
@@ -244,8 +248,6 @@ fn variable(name: &[u8], value: &[u8]) -> Result<CString, ()> {
 #[derive(Debug)]
 pub(super) struct Surroundings {
     pub(super) heritage: Heritage,
-    /// Made before, where it is not there yet.
-    pub(super) socket: Option<SharedSocket>,
     /// For a cgroup of its own.
     pub(super) room: Option<Room>,
     /// Files in which its output shows that it is ready.
@@ -256,33 +258,58 @@ pub(super) struct Surroundings {
 #[derive(Debug)]
 pub(super) struct SpawnQueue {
     waiting: VecDeque<Waiting>,
+    /// So many of the first ones are being prepared, or are.
+    begun: usize,
     done: mpsc::UnboundedSender<(Wanted, Prepared)>,
 }
 
 #[derive(Debug)]
 struct Waiting {
     wanted: Wanted,
-    asked: Moment,
+    /// Made before its first start, where it is not there yet.
+    socket: Option<SharedSocket>,
+    /// When its look-up was asked for.
+    asked: Option<Moment>,
     prepared: Option<Prepared>,
+}
+
+impl Waiting {
+    /// Whether its look-up takes at least so long.
+    fn lasts(&self, now: Moment, patience: Duration) -> bool {
+        self.prepared.is_none() && self.asked.is_some_and(|asked| now.since(asked) >= patience)
+    }
 }
 
 impl SpawnQueue {
     /// `done` gets each plan; hand it back by [`SpawnQueue::prepared`].
     pub(super) fn new(done: mpsc::UnboundedSender<(Wanted, Prepared)>) -> SpawnQueue {
-        SpawnQueue { waiting: VecDeque::new(), done }
+        SpawnQueue { waiting: VecDeque::new(), begun: 0, done }
+    }
+
+    /// Adds a spawn, which is to have this socket.
+    pub(super) fn push(&mut self, wanted: Wanted, socket: Option<SharedSocket>) {
+        self.waiting.push_back(Waiting { wanted, socket, asked: None, prepared: None });
+    }
+
+    /// The next spawn to prepare, if it is its turn; to be given to [`SpawnQueue::prepare`].
+    pub(super) fn begin(&mut self, now: Moment) -> Option<Wanted> {
+        let next = self.waiting.get_mut(self.begun).filter(|_| self.begun < PREPARED_MAX)?;
+        next.asked = Some(now);
+        self.begun += 1;
+        Some(next.wanted)
     }
 
     /// Starts to prepare a spawn on a side thread, the socket first, as Supervisor does.
-    pub(super) fn push(
+    pub(super) fn prepare(
         &mut self,
-        now: Moment,
         wanted: Wanted,
         group: String,
         process: ProcessConfig,
         surroundings: Surroundings,
     ) {
-        let Surroundings { heritage, socket, room, logs } = surroundings;
-        self.waiting.push_back(Waiting { wanted, asked: now, prepared: None });
+        let Surroundings { heritage, room, logs } = surroundings;
+        let waiting = self.waiting.iter_mut().take(self.begun).find(|waiting| waiting.wanted == wanted);
+        let socket = waiting.and_then(|waiting| waiting.socket.take());
         let done = self.done.clone();
         side::run(move || {
             let made = match socket.zip(process.socket.as_ref()) {
@@ -317,23 +344,25 @@ impl SpawnQueue {
 
     /// Takes a plan; it comes out of [`SpawnQueue::pop`] when it is its turn.
     pub(super) fn prepared(&mut self, wanted: Wanted, prepared: Prepared) {
-        if let Some(waiting) = self.waiting.iter_mut().find(|w| w.wanted == wanted && w.prepared.is_none()) {
+        let mut begun = self.waiting.iter_mut().take(self.begun);
+        if let Some(waiting) = begun.find(|waiting| waiting.wanted == wanted && waiting.prepared.is_none()) {
             waiting.prepared = Some(prepared);
         }
     }
 
     /// The next spawn that is ready and need not wait for an earlier one any longer.
     pub(super) fn pop(&mut self, now: Moment) -> Option<(Wanted, Prepared)> {
-        if let Some(stuck) = self.waiting.iter_mut().find(|w| w.prepared.is_none() && now.since(w.asked) >= LOOKUP_MAX)
-        {
+        let mut begun = self.waiting.iter_mut().take(self.begun);
+        if let Some(stuck) = begun.find(|waiting| waiting.lasts(now, LOOKUP_MAX)) {
             stuck.prepared = Some(Err(SpawnError::Failed(LOOKUP_TOO_LONG.to_owned())));
         }
         let index = self
             .waiting
             .iter()
-            .take_while(|w| w.prepared.is_some() || now.since(w.asked) >= ORDER_PATIENCE)
-            .position(|w| w.prepared.is_some())?;
+            .take_while(|waiting| waiting.prepared.is_some() || waiting.lasts(now, ORDER_PATIENCE))
+            .position(|waiting| waiting.prepared.is_some())?;
         let waiting = self.waiting.remove(index)?;
+        self.begun -= 1;
         if self.waiting.is_empty() {
             // What a start of thousands took is not kept for the starts of one that follow.
             self.waiting.shrink_to_fit();
@@ -343,10 +372,10 @@ impl SpawnQueue {
 
     /// When patience with a look-up ends: with the last one before a spawn that is ready, or with the first of all.
     pub(super) fn deadline(&self) -> Option<Moment> {
-        let first = self.waiting.iter().find(|w| w.prepared.is_none())?;
-        let ready = self.waiting.iter().position(|w| w.prepared.is_some());
-        let before = ready.and_then(|ready| self.waiting.range(..ready).last());
-        Some(before.map_or(first.asked + LOOKUP_MAX, |before| before.asked + ORDER_PATIENCE))
+        let first = self.waiting.iter().take(self.begun).find(|waiting| waiting.prepared.is_none())?;
+        let ready = self.waiting.iter().take(self.begun).position(|waiting| waiting.prepared.is_some());
+        let before = ready.and_then(|ready| self.waiting.range(..ready).last()?.asked);
+        before.map(|asked| asked + ORDER_PATIENCE).or(first.asked.map(|asked| asked + LOOKUP_MAX))
     }
 }
 
@@ -367,7 +396,8 @@ mod tests {
     fn queue(asked: &[u64]) -> SpawnQueue {
         let mut queue = SpawnQueue::new(mpsc::unbounded_channel().0);
         for (number, millis) in (1..).zip(asked) {
-            queue.waiting.push_back(Waiting { wanted: wanted(number), asked: at(*millis), prepared: None });
+            queue.push(wanted(number), None);
+            assert_eq!(queue.begin(at(*millis)), Some(wanted(number)));
         }
         queue
     }
@@ -411,6 +441,24 @@ mod tests {
         queue.prepared(wanted(1), failed("late"));
         assert_eq!(popped(&mut queue, at(0) + LOOKUP_MAX), [2]);
         assert!(queue.waiting.is_empty());
+    }
+
+    #[test]
+    fn of_thousands_that_are_wanted_together_few_are_prepared_at_once_and_all_come_out_in_order() {
+        let mut queue = SpawnQueue::new(mpsc::unbounded_channel().0);
+        (0..2000).for_each(|number| queue.push(wanted(number), None));
+        let mut out = Vec::new();
+        while !queue.is_empty() {
+            let mut begun: Vec<Wanted> = std::iter::from_fn(|| queue.begin(at(0))).collect();
+            assert!(!begun.is_empty() && begun.len() <= PREPARED_MAX);
+            // The first one is ready last.
+            begun.rotate_left(1);
+            for wanted in begun {
+                queue.prepared(wanted, failed("x"));
+            }
+            out.extend(popped(&mut queue, at(0)));
+        }
+        assert!(out.is_sorted() && out.len() == 2000);
     }
 
     #[test]

@@ -38,6 +38,7 @@ use super::report;
 use super::rollouts::Rollouts;
 use super::scarcity;
 use super::serving::{self, Serving};
+use super::shortage::Shortage;
 use super::socket_watch::SocketWatch;
 use super::spawning::{Heritage, SpawnQueue};
 use super::strays::Strays;
@@ -51,7 +52,7 @@ use crate::events::{self, Events};
 use crate::http::{self, BoundListener};
 use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ToKeeper};
 use crate::logs::{self, Activity, Level, Plane, SourceId, Transits, clear_auto_logs, log};
-use crate::sys::{heap, side, spare_descriptors};
+use crate::sys::{heap, side, spare_descriptors, stack};
 
 /// Requests of clients that may wait for the control loop; more wait in their connections.
 const REQUESTS_MAX: usize = 64;
@@ -98,6 +99,7 @@ pub enum Ended {
 #[must_use]
 pub fn run(socket: OwnedFd, pid: u32, invocation: Invocation) -> Ended {
     heap::keep_small();
+    stack::claim();
     // Fewer, or none, is what there was before.
     let _ = spare_descriptors::set_aside();
     let runtime = side::stand().and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
@@ -448,6 +450,7 @@ fn assemble(
         restructured: journal.is_none(),
         journal,
         persistence,
+        shortage: Shortage::default(),
         keeper,
         signals: Vec::new(),
         pid,

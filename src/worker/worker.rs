@@ -30,6 +30,7 @@ use super::program_sockets::ProgramSockets;
 use super::replacing::Replacing;
 use super::reply::Reply;
 use super::rollouts::{Planned, Rollouts};
+use super::shortage::Shortage;
 use super::socket_watch::{Restored, SocketWatch};
 use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
 use super::startup::Ended;
@@ -48,9 +49,9 @@ use crate::history::History;
 use crate::http::{Endpoint, Incoming, SocketFile};
 use crate::keeper::{self, FromKeeper, KeeperLink, LinkError, ToKeeper};
 use crate::logs::{Activity, Level, Notice, Notices, Plane, SourceId, log};
-use crate::sys::clock;
 use crate::sys::proc_table::Identity;
 use crate::sys::signals::Received;
+use crate::sys::{clock, heap};
 
 /// A client that waits for the engine's answer.
 #[derive(Debug)]
@@ -171,6 +172,7 @@ pub(super) struct Worker {
     pub(super) restructured: bool,
     pub(super) journal: Option<Journal>,
     pub(super) persistence: Persistence,
+    pub(super) shortage: Shortage,
     pub(super) keeper: KeeperLink,
     /// To the daemon, and not dealt with yet.
     pub(super) signals: Vec<Received>,
@@ -276,6 +278,7 @@ impl Worker {
             }
             self.announce_news();
             self.watch_socket_files();
+            self.look_at_memory();
             if let Some(ended) = self.make_way().await {
                 return ended;
             }
@@ -290,6 +293,7 @@ impl Worker {
             self.children.deadline(),
             self.events.deadline(),
             self.persistence.deadline(),
+            self.shortage.deadline(),
             self.upgrades.deadline(),
         ];
         let deadline = deadlines.into_iter().flatten().min();
@@ -428,6 +432,9 @@ impl Worker {
     }
 
     fn begin_journal(&mut self) -> std::io::Result<()> {
+        if !heap::has_room(self.journal.as_ref().map_or(0, Journal::room_to_begin_anew)) {
+            return Err(std::io::ErrorKind::OutOfMemory.into());
+        }
         let snapshot = Snapshot {
             mood: self.engine.mood(),
             next_process: self.engine.next_id(),

@@ -1,8 +1,13 @@
 //! F32: the daemon itself gets no more memory. (Limits, and a machine without memory, are in `tests/systemd/limits.rs`.)
 
 use std::fs;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
-use crate::household::worker_of;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::wait::until;
 use crate::world::World;
 
@@ -59,22 +64,86 @@ fn f32_an_answer_for_which_there_is_no_memory_is_refused_alone() {
     world.end();
 }
 
+/// Bodies that are sent but for their last byte: who reads them holds so much for each, in a piece that is not so large that
+/// the daemon would refuse it alone.
+const BODY_BYTES: usize = 100_000;
+
+/// What the daemon says of a shortage, and of its end.
+const SHORT: &str = "running without memory";
+const OVER: &str = "there is memory again";
+
+/// Takes memory until the daemon says that it gets none, and keeps it until the connections are closed.
+fn exhaust(world: &World) -> Vec<UnixStream> {
+    let head = format!("POST /RPC2 HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", BODY_BYTES + 1);
+    let body = vec![b' '; BODY_BYTES];
+    let mut kept = Vec::new();
+    until("a shortage", || {
+        // Also what threads that have ended gave back.
+        limit(world.bars.worker, &address_space(world.bars.worker).to_string());
+        let mut stream = UnixStream::connect(world.path("s.sock")).unwrap();
+        stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+        kept.push(stream);
+        if world.text("main.log").contains(SHORT) { Ok(()) } else { Err(format!("{} bodies are kept", kept.len())) }
+    });
+    kept
+}
+
 #[test]
-fn f32_a_worker_that_gets_no_memory_at_all_costs_no_program() {
-    let world = World::new("[program:p]\ncommand=sleep 10000\nautostart=false\nstartsecs=0\n");
-    world.start("p");
-    let pid = world.process_pid("p");
+fn f32_a_worker_that_gets_no_memory_at_all_refuses_supervises_and_goes_on() {
+    let world = World::new(
+        "[program:p]\ncommand=sleep 10000\nstartsecs=0\nautorestart=true\nstdout_logfile=NONE\nstderr_logfile=NONE\n",
+    );
+    world.wait_state("p", "RUNNING");
+    let first = world.process_pid("p");
     let worker = world.bars.worker;
-    limit(worker, &address_space(worker).to_string());
-    // It answers as long as it can, and is replaced when it cannot.
-    for _ in 0..50 {
-        let _ = world.call("supervisor.getAllProcessInfo", "");
-    }
-    until("an answer", || world.call("supervisor.getState", ""));
-    assert_eq!(world.process_pid("p"), pid);
-    if worker_of(world.bars.keeper) == worker {
-        limit(worker, "unlimited");
-    }
+    let kept = exhaust(&world);
+    let call = "<methodCall><methodName>supervisor.getState</methodName></methodCall>";
+    let refused = world.post(call);
+    assert!(refused.contains("no memory") || refused.starts_with("HTTP/1.1 503"), "{refused}");
+    kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
+    until("the exit and a new start in the log", || {
+        let log = world.text("main.log");
+        let is_seen = log.contains("terminated by SIGKILL") && log.matches("spawned: 'p'").count() == 2;
+        if is_seen { Ok(()) } else { Err(log) }
+    });
+    assert!(!world.text("main.log").contains(OVER), "it lasted all the time");
+    limit(worker, "unlimited");
+    drop(kept);
+    until("the end of the shortage", || {
+        let log = world.text("main.log");
+        if log.contains(OVER) { Ok(()) } else { Err(log) }
+    });
+    until("an answer", || {
+        let answer = world.call("supervisor.getAllProcessInfo", "")?;
+        if answer.contains("faultCode") { Err(answer) } else { Ok(()) }
+    });
+    assert_ne!(world.process_pid("p"), first);
     world.stop("p");
-    world.end_with_another_worker();
+    world.end();
+}
+
+#[test]
+fn f32_a_keeper_that_gets_no_memory_at_all_reaps_and_starts_later() {
+    let world = World::new(
+        "[program:p]\ncommand=sleep 10000\nstartsecs=0\nautorestart=true\nnumprocs=20\nprocess_name=p%(process_num)02d\n\
+         stdout_logfile=NONE\nstderr_logfile=NONE\n",
+    );
+    let names: Vec<String> = (0..20).map(|number| format!("p:p{number:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    world.wait_running(&names);
+    let keeper = world.bars.keeper;
+    limit(keeper, &address_space(keeper).to_string());
+    for name in &names {
+        kill(Pid::from_raw(world.process_pid(name)), Signal::SIGKILL).unwrap();
+    }
+    // Where a start finds no memory, that is no failure of the program: it waits.
+    until("all exits in the log", || {
+        let exits = world.log_lines(&["terminated by SIGKILL"]).len();
+        if exits == names.len() { Ok(()) } else { Err(format!("{exits} exits")) }
+    });
+    assert_eq!(world.log_lines(&["entered FATAL state"]), [""; 0]);
+    limit(keeper, "unlimited");
+    world.wait_running(&names);
+    world.end();
 }

@@ -203,6 +203,8 @@ async fn control_loop(
                 };
                 let _ = reply.send(answer);
             }
+            // Nobody runs out of memory here.
+            Incoming::Refused => {}
             Incoming::Follow { process, reply } => {
                 let file = match process {
                     None => Some(folder.join("main.log")),

@@ -115,41 +115,76 @@ fn request(signatures: &[Signature], dice: &mut Dice) -> (Vec<u8>, Ending) {
     (bytes, if below == 1 { Ending::Finished } else { Ending::Open })
 }
 
-/// Sends it and reads what a client would wait for: the head, and as much as it announces.
-fn ask(socket: &Path, request: &[u8], ending: Ending) -> Result<Vec<u8>, String> {
-    let mut stream = UnixStream::connect(socket).map_err(|error| error.to_string())?;
-    stream.set_read_timeout(Some(ANSWER_BOUND)).unwrap();
-    stream.set_write_timeout(Some(ANSWER_BOUND)).unwrap();
-    // A refusal may come before all was sent.
-    let sent = stream.write_all(request);
-    if ending == Ending::Finished {
-        drop(stream.shutdown(Shutdown::Write));
-    }
-    let mut answer = Vec::new();
-    let mut piece = [0; 4096];
-    loop {
-        match stream.read(&mut piece) {
-            Ok(0) => break,
-            Ok(count) => answer.extend_from_slice(&piece[..count]),
-            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => break,
-            Err(error) => return Err(format!("{error} after {} bytes (sent: {sent:?})", answer.len())),
-        }
-        if is_complete(&answer) {
-            break;
-        }
-    }
-    Ok(answer)
+/// A client. It keeps its connection for the next request as long as the daemon does, and as nothing is in doubt: whoever
+/// connects anew costs more than most requests.
+struct Client<'a> {
+    socket: &'a Path,
+    kept: Option<UnixStream>,
 }
 
-fn is_complete(answer: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(answer);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-    let head = head.to_lowercase();
+impl Client<'_> {
+    /// Sends it and reads what a client would wait for: the head, and as much as it announces.
+    fn ask(&mut self, request: &[u8], ending: Ending) -> Result<Vec<u8>, String> {
+        let mut stream = match self.kept.take() {
+            Some(stream) => stream,
+            None => self.connect().map_err(|error| error.to_string())?,
+        };
+        // A refusal may come before all was sent.
+        let sent = stream.write_all(request);
+        if ending == Ending::Finished {
+            drop(stream.shutdown(Shutdown::Write));
+        }
+        let mut answer = Vec::new();
+        let mut piece = [0; 4096];
+        loop {
+            match stream.read(&mut piece) {
+                Ok(0) => break,
+                Ok(count) => answer.extend_from_slice(&piece[..count]),
+                Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => break,
+                Err(error) => return Err(format!("{error} after {} bytes (sent: {sent:?})", answer.len())),
+            }
+            match progress(&answer) {
+                Progress::Partial => {}
+                Progress::Last => break,
+                Progress::Whole => {
+                    self.kept = Some(stream).filter(|_| ending == Ending::Open && sent.is_ok());
+                    break;
+                }
+            }
+        }
+        Ok(answer)
+    }
+
+    fn connect(&self) -> std::io::Result<UnixStream> {
+        let stream = UnixStream::connect(self.socket)?;
+        stream.set_read_timeout(Some(ANSWER_BOUND))?;
+        stream.set_write_timeout(Some(ANSWER_BOUND))?;
+        Ok(stream)
+    }
+}
+
+/// What has come of an answer.
+enum Progress {
+    Partial,
+    /// All of it, and the connection stays.
+    Whole,
+    /// As much as anybody waits for, and the connection ends with it.
+    Last,
+}
+
+fn progress(answer: &[u8]) -> Progress {
+    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return Progress::Partial };
+    let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+    let body = answer.len() - end - 4;
     let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
     match length.and_then(|length| length.trim().parse::<usize>().ok()) {
-        Some(length) => body.len() >= length && !head.contains(" 100 "),
+        Some(length) if body >= length && !head.contains(" 100 ") => {
+            let stays = body == length && !head.contains("connection: close");
+            if stays { Progress::Whole } else { Progress::Last }
+        }
         // A log that is followed has no end.
-        None => head.contains("chunked") || head.contains("text/plain"),
+        None if head.contains("chunked") || head.contains("text/plain") => Progress::Last,
+        Some(_) | None => Progress::Partial,
     }
 }
 
@@ -162,6 +197,7 @@ fn requests_with_errors_do_no_harm() {
     let worker = worker_of(keeper);
     let started = daemon.info("kept", "start").unwrap();
     let socket = daemon.path("s.sock");
+    let mut client = Client { socket: &socket, kept: None };
     let mut dice = Dice::of_environment("requests");
     let (mut answered, mut slowest, mut before) = (0, Duration::ZERO, 0);
     let begin = Instant::now();
@@ -172,7 +208,8 @@ fn requests_with_errors_do_no_harm() {
         }
         let (request, ending) = request(&signatures, &mut dice);
         let asked = Instant::now();
-        let answer = ask(&socket, &request, ending)
+        let answer = client
+            .ask(&request, ending)
             .unwrap_or_else(|why| panic!("round {round}: {why}: {}", String::from_utf8_lossy(&request)));
         slowest = slowest.max(asked.elapsed());
         let head = String::from_utf8_lossy(&answer[..answer.len().min(12)]).into_owned();

@@ -108,10 +108,10 @@ fn lives_here(shell: &mut Shell, system: &JobSystem, old: &str) -> Option<String
         return Some(format!("{} is {}; `galaxyctl drain {}` first", info.namespec(), info.statename, info.namespec()));
     }
     // What cannot be read is no proof of life, and the heartbeat is judged, too.
-    let running = proc_table::commands().unwrap_or_default();
+    let mut running = proc_table::commands().ok()?;
     let own = ServerIdentity { name: old.to_owned(), configuration: Some(system.file.clone()) };
     let follow = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let found = running.iter().find(|one| {
+    let found = running.find(|one| {
         let variable = || proc_table::variable(one.pid, "GALAXY_CONFIG_FILE");
         own.is_run_by(&one.arguments, variable, &one.directory, follow)
     })?;
