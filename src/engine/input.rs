@@ -36,7 +36,7 @@ pub enum Exit {
         /// The program's own limit that was reached, bytes.
         memory_max: Option<u64>,
         #[serde(default)]
-        shortage: Shortage,
+        scope: OomScope,
     },
     /// It ended while no keeper was there, and the kernel had forgotten how when one came.
     Unknown,
@@ -44,7 +44,7 @@ pub enum Exit {
 
 /// Whose memory was used up when the kernel ended a process for want of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Shortage {
+pub enum OomScope {
     #[default]
     Unknown,
     /// A limit of the program's own cgroup, or of one below it.
@@ -75,17 +75,17 @@ impl fmt::Display for Exit {
                 write!(f, "terminated by {}", signal_name(number))?;
                 if core_dumped { f.write_str(" (core dumped)") } else { Ok(()) }
             }
-            Exit::OutOfMemory { memory_max, shortage } => {
+            Exit::OutOfMemory { memory_max, scope } => {
                 f.write_str("killed by the kernel OOM killer")?;
-                match (shortage, memory_max) {
-                    (Shortage::Program | Shortage::Unknown, Some(limit)) => {
+                match (scope, memory_max) {
+                    (OomScope::Program | OomScope::Unknown, Some(limit)) => {
                         write!(f, " (memory_max={})", size_text(limit))
                     }
-                    (Shortage::Above, _) => {
+                    (OomScope::Above, _) => {
                         f.write_str(" (memory limit of the daemon's unit, or of a cgroup above it)")
                     }
-                    (Shortage::Machine, _) => f.write_str(" (the whole machine was out of memory)"),
-                    (Shortage::Program | Shortage::Unknown, None) => Ok(()),
+                    (OomScope::Machine, _) => f.write_str(" (the whole machine was out of memory)"),
+                    (OomScope::Program | OomScope::Unknown, None) => Ok(()),
                 }
             }
             Exit::Unknown => f.write_str("exit status unknown (ended while nobody watched)"),

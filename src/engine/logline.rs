@@ -166,7 +166,7 @@ impl LogLine {
 
 #[cfg(test)]
 mod tests {
-    use super::super::input::Shortage;
+    use super::super::input::OomScope;
     use super::*;
 
     fn check(line: &LogLine, level: LogLevel, text: &str) {
@@ -195,16 +195,16 @@ mod tests {
             LogLevel::Warn,
             "exited: a (terminated by SIGSEGV (core dumped); not expected)",
         );
-        let starved = |memory_max, shortage| LogLine::exited("a", Exit::OutOfMemory { memory_max, shortage }, false);
-        for (memory_max, shortage, whose) in [
-            (Some(24 << 20), Shortage::Program, " (memory_max=24MB)"),
-            (Some(24 << 20), Shortage::Unknown, " (memory_max=24MB)"),
-            (None, Shortage::Program, ""),
-            (None, Shortage::Above, " (memory limit of the daemon's unit, or of a cgroup above it)"),
-            (None, Shortage::Machine, " (the whole machine was out of memory)"),
+        let starved = |memory_max, scope| LogLine::exited("a", Exit::OutOfMemory { memory_max, scope }, false);
+        for (memory_max, scope, whose) in [
+            (Some(24 << 20), OomScope::Program, " (memory_max=24MB)"),
+            (Some(24 << 20), OomScope::Unknown, " (memory_max=24MB)"),
+            (None, OomScope::Program, ""),
+            (None, OomScope::Above, " (memory limit of the daemon's unit, or of a cgroup above it)"),
+            (None, OomScope::Machine, " (the whole machine was out of memory)"),
         ] {
             let text = format!("exited: a (killed by the kernel OOM killer{whose}; not expected)");
-            check(&starved(memory_max, shortage), LogLevel::Warn, &text);
+            check(&starved(memory_max, scope), LogLevel::Warn, &text);
         }
         check(&LogLine::stopped("a", Exit::Code(0), true), LogLevel::Info, "stopped: a (exit status 0)");
         check(&LogLine::stopped("a", term, false), LogLevel::Warn, "stopped: a (terminated by SIGTERM)");

@@ -37,8 +37,8 @@ pub use channel::Channel;
 pub use engine::Engine;
 pub use following::Heir;
 pub use input::{
-    Answer, Effect, Event, ExecError, Exit, Input, Kill, LogLevel, LogLine, Mood, Outcome, Pid, ProcessId, Refusal,
-    Request, RequestId, Shortage, SpawnError, Target,
+    Answer, Effect, Event, ExecError, Exit, Input, Kill, LogLevel, LogLine, Mood, OomScope, Outcome, Pid, ProcessId,
+    Refusal, Request, RequestId, SpawnError, Target,
 };
 pub use needs::{Lack, Need, Needs};
 pub use pacing::{Delay, Limit, OnEnd, Restarts};

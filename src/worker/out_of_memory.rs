@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::sys::inotify::AddWatchFlags;
 
 use super::worker::{Done, Worker, now};
-use crate::engine::{Exit, Moment, Pid, ProcessId, ProcessState, Shortage};
+use crate::engine::{Exit, Moment, OomScope, Pid, ProcessId, ProcessState};
 use crate::logs::{Level, log};
 use crate::sys::{cgroup, inotify};
 
@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the kernel counted for the daemon and its programs together.
 #[derive(Debug, Default)]
-pub(super) struct Shortages {
+pub(super) struct OomKills {
     /// Where kills are counted, then each cgroup above it. None: the kernel does not count.
     levels: Vec<PathBuf>,
     /// There are cgroups above which this namespace does not show.
@@ -50,17 +50,17 @@ struct Kills {
     /// No death is known for them yet.
     count: u64,
     /// Of the last ones.
-    whose: Shortage,
+    whose: OomScope,
 }
 
-impl Shortages {
+impl OomKills {
     /// For who lives in `place` or below; what was before is not told.
-    pub(super) fn find(place: &Path, mount: &Path) -> Shortages {
+    pub(super) fn find(place: &Path, mount: &Path) -> OomKills {
         let counts = |path: &&Path| path.starts_with(mount) && cgroup::oom_kills(path).is_some();
         let levels: Vec<PathBuf> = place.ancestors().filter(counts).map(Path::to_owned).collect();
         // The root of all cgroups has no such file.
         let hidden = levels.iter().any(|level| level == mount);
-        let mut found = Shortages { levels, hidden, ..Shortages::default() };
+        let mut found = OomKills { levels, hidden, ..OomKills::default() };
         found.counts = found.count().unwrap_or_default();
         found
     }
@@ -95,12 +95,12 @@ impl Shortages {
     }
 
     /// Whose memory was used up, by what was at its limit since the last kill.
-    fn whose(&self) -> Shortage {
+    fn whose(&self) -> OomScope {
         match (self.above, self.below, self.hidden) {
-            (true, _, _) => Shortage::Above,
-            (false, true, _) => Shortage::Program,
-            (false, false, true) => Shortage::Unknown,
-            (false, false, false) => Shortage::Machine,
+            (true, _, _) => OomScope::Above,
+            (false, true, _) => OomScope::Program,
+            (false, false, true) => OomScope::Unknown,
+            (false, false, false) => OomScope::Machine,
         }
     }
 
@@ -109,7 +109,7 @@ impl Shortages {
     }
 
     /// Takes a death for one of the kills, and answers whose memory was used up; `None`: there is no kill left.
-    fn explain(&mut self, now: Moment) -> Option<Shortage> {
+    fn explain(&mut self, now: Moment) -> Option<OomScope> {
         let kills = self.recent(now).filter(|kills| kills.count > 0)?;
         self.kills = Some(Kills { count: kills.count - 1, ..kills });
         Some(kills.whose)
@@ -121,8 +121,8 @@ impl Worker {
     pub(super) fn watch_memory(&mut self) {
         let Ok((mount, own)) = cgroup::own() else { return };
         let place = self.cgroups.directory().unwrap_or(own);
-        self.shortages = Shortages::find(&place, mount);
-        let Some(level) = self.shortages.levels.first() else { return };
+        self.oom_kills = OomKills::find(&place, mount);
+        let Some(level) = self.oom_kills.levels.first() else { return };
         let watch = inotify::instance().and_then(|(inotify, events)| {
             inotify.add_watch(&level.join(cgroup::MEMORY_EVENTS), AddWatchFlags::IN_MODIFY)?;
             Ok((inotify, events))
@@ -152,14 +152,14 @@ impl Worker {
     /// The kernel counted on: a kill is told, whoever it was, as it may have been a program's job.
     pub(super) fn look_for_kills(&mut self) {
         let now = now().mono;
-        let killed = self.shortages.look(now);
-        let Some(level) = self.shortages.levels.first().filter(|_| killed > 0) else { return };
+        let killed = self.oom_kills.look(now);
+        let Some(level) = self.oom_kills.levels.first().filter(|_| killed > 0) else { return };
         let processes = if killed == 1 { "process" } else { "processes" };
-        let whose = match self.shortages.kills.map_or(Shortage::Unknown, |kills| kills.whose) {
-            Shortage::Program => "a limit of memory below it was reached",
-            Shortage::Above => "its own limit of memory, or one above it, was reached",
-            Shortage::Machine => "the whole machine was out of memory",
-            Shortage::Unknown => "no limit that can be seen from here was reached",
+        let whose = match self.oom_kills.kills.map_or(OomScope::Unknown, |kills| kills.whose) {
+            OomScope::Program => "a limit of memory below it was reached",
+            OomScope::Above => "its own limit of memory, or one above it, was reached",
+            OomScope::Machine => "the whole machine was out of memory",
+            OomScope::Unknown => "no limit that can be seen from here was reached",
         };
         let text = format!("the kernel OOM killer ended {killed} {processes} in {}: {whose}", level.display());
         log(Level::Warn, &text);
@@ -178,18 +178,18 @@ impl Worker {
             return exit;
         }
         self.look_for_kills();
-        let explained = self.shortages.explain(now().mono);
+        let explained = self.oom_kills.explain(now().mono);
         let at_limit = own.map(|_| cgroup.and_then(cgroup::times_at_limit).unwrap_or(0));
-        let shortage = match (at_limit, explained) {
-            (Some(times), _) if times > 0 => Shortage::Program,
+        let scope = match (at_limit, explained) {
+            (Some(times), _) if times > 0 => OomScope::Program,
             // Killed it was, but the last kill was another's, at a limit that is not this one's.
-            (Some(_), Some(Shortage::Program) | None) => Shortage::Unknown,
-            (_, Some(shortage)) => shortage,
+            (Some(_), Some(OomScope::Program) | None) => OomScope::Unknown,
+            (_, Some(scope)) => scope,
             (None, None) => return exit,
         };
         let limits = self.process_config(process).map(|config| config.extras.limits);
-        let memory_max = limits.and_then(|limits| limits.memory_max).filter(|_| shortage == Shortage::Program);
-        Exit::OutOfMemory { memory_max, shortage }
+        let memory_max = limits.and_then(|limits| limits.memory_max).filter(|_| scope == OomScope::Program);
+        Exit::OutOfMemory { memory_max, scope }
     }
 }
 
@@ -206,59 +206,59 @@ mod tests {
     }
 
     /// As where two levels count, which had something to count before.
-    fn shortages() -> Shortages {
+    fn kills() -> OomKills {
         let levels = vec!["/cgroup/slice/unit".into(), "/cgroup/slice".into()];
-        Shortages { levels, counts: counts(7, &[3, 0], 9), ..Shortages::default() }
+        OomKills { levels, counts: counts(7, &[3, 0], 9), ..OomKills::default() }
     }
 
     #[test]
     fn each_kill_is_the_death_of_one() {
-        let mut shortages = shortages();
-        assert_eq!(shortages.explain(at(1)), None, "what was before is not told");
-        assert_eq!(shortages.saw(at(2), counts(9, &[3, 0], 9)), 2);
-        assert_eq!(shortages.saw(at(3), counts(9, &[3, 0], 9)), 0);
-        assert_eq!([4, 5, 5].map(|second| shortages.explain(at(second)).is_some()), [true, true, false]);
+        let mut kills = kills();
+        assert_eq!(kills.explain(at(1)), None, "what was before is not told");
+        assert_eq!(kills.saw(at(2), counts(9, &[3, 0], 9)), 2);
+        assert_eq!(kills.saw(at(3), counts(9, &[3, 0], 9)), 0);
+        assert_eq!([4, 5, 5].map(|second| kills.explain(at(second)).is_some()), [true, true, false]);
     }
 
     #[test]
     fn a_kill_of_long_ago_explains_nothing() {
-        let mut shortages = shortages();
-        shortages.saw(at(2), counts(9, &[3, 0], 9));
-        assert_eq!(shortages.explain(at(40)), None);
-        shortages.saw(at(50), counts(10, &[3, 0], 9));
-        assert!(shortages.explain(at(51)).is_some());
-        assert_eq!(shortages.explain(at(51)), None, "the two of before are over");
+        let mut kills = kills();
+        kills.saw(at(2), counts(9, &[3, 0], 9));
+        assert_eq!(kills.explain(at(40)), None);
+        kills.saw(at(50), counts(10, &[3, 0], 9));
+        assert!(kills.explain(at(51)).is_some());
+        assert_eq!(kills.explain(at(51)), None, "the two of before are over");
     }
 
     #[test]
     fn who_was_at_a_limit_is_whose_memory_it_was() {
         for (seen, whose) in [
-            (counts(8, &[3, 0], 9), Shortage::Machine),
-            (counts(8, &[4, 0], 10), Shortage::Above),
-            (counts(8, &[3, 1], 9), Shortage::Above),
-            (counts(8, &[3, 0], 10), Shortage::Program),
+            (counts(8, &[3, 0], 9), OomScope::Machine),
+            (counts(8, &[4, 0], 10), OomScope::Above),
+            (counts(8, &[3, 1], 9), OomScope::Above),
+            (counts(8, &[3, 0], 10), OomScope::Program),
         ] {
-            let mut shortages = shortages();
+            let mut kills = kills();
             // The kernel counts the limit first, and may be seen in between.
-            shortages.saw(at(2), Counts { kills: 7, ..seen.clone() });
-            shortages.saw(at(2), seen.clone());
-            assert_eq!(shortages.explain(at(3)), Some(whose), "{seen:?}");
-            shortages.saw(at(4), Counts { kills: 9, ..seen.clone() });
-            assert_eq!(shortages.explain(at(5)), Some(Shortage::Machine), "{seen:?}: that was the kill before");
+            kills.saw(at(2), Counts { kills: 7, ..seen.clone() });
+            kills.saw(at(2), seen.clone());
+            assert_eq!(kills.explain(at(3)), Some(whose), "{seen:?}");
+            kills.saw(at(4), Counts { kills: 9, ..seen.clone() });
+            assert_eq!(kills.explain(at(5)), Some(OomScope::Machine), "{seen:?}: that was the kill before");
         }
     }
 
     #[test]
     fn where_not_all_cgroups_are_seen_it_is_not_known() {
-        let mut shortages = Shortages { hidden: true, ..shortages() };
-        shortages.saw(at(2), counts(8, &[3, 0], 9));
-        assert_eq!(shortages.explain(at(3)), Some(Shortage::Unknown));
+        let mut kills = OomKills { hidden: true, ..kills() };
+        kills.saw(at(2), counts(8, &[3, 0], 9));
+        assert_eq!(kills.explain(at(3)), Some(OomScope::Unknown));
     }
 
     #[test]
     fn what_an_earlier_daemon_noted_is_understood() {
         let noted: Exit = serde_json::from_str(r#"{"OutOfMemory":{"memory_max":4096}}"#).unwrap();
-        assert_eq!(noted, Exit::OutOfMemory { memory_max: Some(4096), shortage: Shortage::Unknown });
+        assert_eq!(noted, Exit::OutOfMemory { memory_max: Some(4096), scope: OomScope::Unknown });
     }
 
     #[test]
@@ -271,13 +271,13 @@ mod tests {
             std::fs::write(level.join("memory.events"), "oom 5\noom_kill 2\n").unwrap();
             std::fs::write(level.join("memory.events.local"), "oom 1\noom_kill 2\n").unwrap();
         }
-        let mut found = Shortages::find(&run, mount.path());
+        let mut found = OomKills::find(&run, mount.path());
         assert_eq!(found.levels, [mount.path().join("slice/unit"), mount.path().join("slice")]);
         assert_eq!((found.hidden, &found.counts), (false, &counts(2, &[1, 1], 5)));
         std::fs::write(mount.path().join("slice/unit/memory.events"), "oom 5\noom_kill 3\n").unwrap();
         assert_eq!(found.look(at(1)), 1);
         std::fs::write(mount.path().join("memory.events"), "oom 0\noom_kill 0\n").unwrap();
-        assert!(Shortages::find(&run, mount.path()).hidden);
-        assert!(Shortages::find(Path::new("/"), mount.path()).levels.is_empty());
+        assert!(OomKills::find(&run, mount.path()).hidden);
+        assert!(OomKills::find(Path::new("/"), mount.path()).levels.is_empty());
     }
 }

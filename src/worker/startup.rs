@@ -27,7 +27,7 @@ use super::launch::{self, LaunchRecord};
 use super::logfiles::{Clearing, make_auto_logs};
 use super::memory;
 use super::origins::Origins;
-use super::out_of_memory::Shortages;
+use super::out_of_memory::OomKills;
 use super::outside::Searches;
 use super::persistence::{self, Persistence};
 use super::pidfile::{self, Claim};
@@ -458,7 +458,7 @@ fn assemble(
         next_child,
         spawns: SpawnQueue::new(prepared_sender),
         cgroups,
-        shortages: Shortages::default(),
+        oom_kills: OomKills::default(),
         sockets,
         prepared,
         done,

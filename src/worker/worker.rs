@@ -21,7 +21,7 @@ use super::launch::LaunchRecord;
 use super::missing_sockets::Sight;
 use super::origin::OriginRecord;
 use super::origins::Origins;
-use super::out_of_memory::Shortages;
+use super::out_of_memory::OomKills;
 use super::outside::Searches;
 use super::persistence::Persistence;
 use super::post_mortem::{Findings, Morgue};
@@ -183,7 +183,7 @@ pub(super) struct Worker {
     pub(super) heritage: Heritage,
     pub(super) spawns: SpawnQueue,
     pub(super) cgroups: Cgroups,
-    pub(super) shortages: Shortages,
+    pub(super) oom_kills: OomKills,
     /// The listening sockets of programs.
     pub(super) sockets: ProgramSockets,
     pub(super) prepared: mpsc::UnboundedReceiver<(Wanted, Prepared)>,
