@@ -1,7 +1,7 @@
 //! Where the memory of this process comes from: the system, and a reserve when that gives none.
 //!
 //! An allocation that fails ends a program of Rust: only few of its callers can say that they do without. So small ones come
-//! from a [`Reserve`] then, and everybody is told by [`is_short`], to begin nothing that can be refused until there is memory again.
+//! from a reserve (`sys/reserve.rs`) then, and everybody is told by [`is_short`], to begin nothing that can be refused until there is memory again.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
