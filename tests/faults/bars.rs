@@ -72,14 +72,6 @@ impl Bars {
         self.levels.iter_mut().for_each(|level| level.descriptors += count);
     }
 
-    /// The memory that the fault needed so far may stay: it comes again, and no more may be needed then.
-    pub(crate) fn allow_memory_of_now(&mut self) {
-        let now = at_rest(self.keeper, self.worker);
-        for (level, now) in self.levels.iter_mut().zip(now) {
-            level.memory_kb = level.memory_kb.max(now.memory_kb);
-        }
-    }
-
     /// Asserts that all of it holds after the fault.
     pub(crate) fn hold(&self, daemon: &Daemon) {
         self.hold_but_for_status(daemon);

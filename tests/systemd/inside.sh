@@ -1,10 +1,10 @@
 #!/bin/bash
 # Runs inside a throwaway systemd (see main.rs). Prints "ok NAME", or "FAIL NAME: what was seen", for each promise.
 . /recipe/stage.sh
-# Seconds: of the unit's patience with a daemon that is silent, with one that ends, and of the program that it waits for then. An
+# Seconds: of the unit's patience with a daemon that is silent, with one that ends, of the program that it waits for then, and of a client. An
 # emulated machine takes as long to load a program as others for all of an upgrade.
-WATCHDOG=3 TIMEOUT=2 STOPWAITSECS=5
-! in_a_vm || WATCHDOG=20 TIMEOUT=10 STOPWAITSECS=18
+WATCHDOG=3 TIMEOUT=2 STOPWAITSECS=5 PATIENCE=10
+! in_a_vm || WATCHDOG=20 TIMEOUT=10 STOPWAITSECS=18 PATIENCE=60
 
 head_of $CONF $RUN
 cat >>$CONF <<X
@@ -253,7 +253,7 @@ rm -f /run/knocked /run/knocking
 again
 systemctl start galaxyd.socket
 inactive=$(prop ActiveState)
-galaxyctl -c $CONF --timeout 60 status >/run/status.out 2>&1
+galaxyctl -c $CONF --timeout $PATIENCE status >/run/status.out 2>&1
 wait_for 20 runs steady
 main=$(prop MainPID)
 promise the_first_client_starts_the_daemon '[ $inactive = inactive ]' 'systemctl -q is-active $UNIT' 'grep -q steady /run/status.out'
