@@ -60,11 +60,6 @@ impl Entry {
         Entry { first: now, last: now, count: 1, subject: harmless(subject), kind, text: harmless(text) }
     }
 
-    /// Whether it is the same thing again, whenever that was.
-    pub(super) fn repeats(&self, other: &Entry) -> bool {
-        self.kind == other.kind && self.subject == other.subject && self.text == other.text
-    }
-
     /// The newest `limit` of those that happened since then (seconds since 1970) and concern one of `names`, or all when
     /// there are no names.
     #[must_use]

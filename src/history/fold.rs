@@ -10,35 +10,33 @@ const SUBJECTS_MAX: usize = 4096;
 /// Different entries in turn that still are series: a program that starts, runs and fails has two.
 const SERIES_MAX: usize = 4;
 
-/// The series under way.
+/// The series under way, of each subject.
 #[derive(Debug, Default)]
-pub(super) struct Folding(BTreeMap<String, Vec<Series>>);
+pub(super) struct Folding(BTreeMap<Box<str>, Vec<Series>>);
 
+/// An entry without its subject. Small, as there may be some for each of thousands of subjects.
 #[derive(Debug)]
 struct Series {
-    entry: Entry,
-    /// The count that was written last.
-    written: u64,
+    first: i64,
+    last: i64,
+    count: u64,
+    kind: Kind,
+    text: Box<str>,
 }
 
 impl Folding {
     /// What is to be written for this entry: it, its series when the count is a power of two, and what it ends.
     pub(super) fn add(&mut self, entry: Entry) -> Vec<Entry> {
-        if self.0.len() >= SUBJECTS_MAX && !self.0.contains_key(&entry.subject) {
+        if self.0.len() >= SUBJECTS_MAX && !self.0.contains_key(entry.subject.as_str()) {
             let mut ended = self.finish();
             ended.extend(self.add(entry));
             return ended;
         }
-        // Most have one series, and there may be thousands of subjects.
-        let known = self.0.entry(entry.subject.clone()).or_insert_with(|| Vec::with_capacity(1));
-        if let Some(series) = known.iter_mut().find(|series| series.entry.repeats(&entry)) {
-            series.entry.count += 1;
-            series.entry.last = entry.last;
-            if !series.entry.count.is_power_of_two() {
-                return Vec::new();
-            }
-            series.written = series.entry.count;
-            return vec![series.entry.clone()];
+        let known = self.0.entry(entry.subject.as_str().into()).or_default();
+        if let Some(series) = known.iter_mut().find(|series| series.is_repeated_by(&entry)) {
+            series.count += 1;
+            series.last = entry.last;
+            return if series.is_written() { vec![series.entry(&entry.subject)] } else { Vec::new() };
         }
         // A request is a cause of its own: what follows is news, though it be the same.
         let ended = if entry.kind == Kind::Request {
@@ -48,25 +46,46 @@ impl Folding {
         } else {
             Vec::new()
         };
-        known.push(Series { entry: entry.clone(), written: 1 });
-        ended.into_iter().filter_map(Series::unwritten).chain([entry]).collect()
+        known.reserve_exact(1);
+        known.push(Series::begun_by(&entry));
+        let unwritten = ended.iter().filter(|series| !series.is_written()).map(|series| series.entry(&entry.subject));
+        let mut records: Vec<Entry> = unwritten.collect();
+        records.push(entry);
+        records
     }
 
     /// The counts that are not written yet.
     pub(super) fn unwritten(&self) -> Vec<Entry> {
-        let series = self.0.values().flatten();
-        series.filter(|series| series.written < series.entry.count).map(|series| series.entry.clone()).collect()
+        let series = self.0.iter().flat_map(|(subject, known)| known.iter().map(move |series| (subject, series)));
+        series.filter(|(_, series)| !series.is_written()).map(|(subject, series)| series.entry(subject)).collect()
     }
 
     /// The counts that are not written yet; all series end.
     pub(super) fn finish(&mut self) -> Vec<Entry> {
-        std::mem::take(&mut self.0).into_values().flatten().filter_map(Series::unwritten).collect()
+        let unwritten = self.unwritten();
+        self.0.clear();
+        unwritten
     }
 }
 
 impl Series {
-    fn unwritten(self) -> Option<Entry> {
-        (self.written < self.entry.count).then_some(self.entry)
+    fn begun_by(entry: &Entry) -> Series {
+        let &Entry { first, last, count, kind, .. } = entry;
+        Series { first, last, count, kind, text: entry.text.as_str().into() }
+    }
+
+    fn is_repeated_by(&self, entry: &Entry) -> bool {
+        self.kind == entry.kind && *self.text == *entry.text
+    }
+
+    /// Whether its present count is in the file.
+    fn is_written(&self) -> bool {
+        self.count.is_power_of_two()
+    }
+
+    fn entry(&self, subject: &str) -> Entry {
+        let &Series { first, last, count, kind, .. } = self;
+        Entry { first, last, count, subject: subject.to_owned(), kind, text: self.text.as_ref().to_owned() }
     }
 }
 
