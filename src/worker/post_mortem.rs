@@ -31,7 +31,7 @@ const LOOKS_MAX: u32 = 5;
 /// Side threads that may hang in logs at once; they are needed for other things as well.
 const READERS_MAX: usize = 2;
 
-/// What is known about the last end of a process' child.
+/// What the last child of a process said and left behind.
 #[derive(Debug, Clone)]
 pub(super) struct PostMortem {
     pub(super) last: LastExit,
@@ -77,6 +77,7 @@ pub(super) struct Morgue {
     /// A look for strays is wanted though no program has ended.
     looks: bool,
     readers: Arc<AtomicUsize>,
+    /// Where something was said or left behind.
     known: BTreeMap<ProcessId, PostMortem>,
 }
 
@@ -219,7 +220,10 @@ impl Worker {
                 log(Level::Info, &quick_end(&case, &last_words, &survivors));
             }
             survivors.truncate(SURVIVORS_MAX);
-            if self.engine.process(case.process).is_some() {
+            let says_nothing = last_words.is_empty() && survivors.is_empty();
+            if says_nothing || self.engine.process(case.process).is_none() {
+                self.morgue.known.remove(&case.process);
+            } else {
                 let strays = strays.iter().map(|stray| stray.identity).collect();
                 let known = PostMortem { last: case.last, last_words, left_behind: survivors, strays };
                 self.morgue.known.insert(case.process, known);
