@@ -134,7 +134,8 @@ fn is_marked(environment: &[u8]) -> bool {
 pub(super) fn describe(identity: Identity) -> Option<Survivor> {
     let command = proc_table::command(identity.pid)?;
     let command: String = printable(&command).chars().take(COMMAND_MAX_CHARS).collect();
-    (proc_table::one(identity.pid).ok()??.identity == identity).then_some(Survivor { identity, command })
+    let entry = proc_table::one(identity.pid).ok()??;
+    (entry.identity == identity && entry.standing != Standing::Ended).then_some(Survivor { identity, command })
 }
 
 /// What a process has from the program that it comes from.
@@ -319,6 +320,19 @@ mod tests {
         ] {
             assert_eq!(strays(explained, environment, pipe, told), [0; 0], "{environment} {pipe} {told}");
         }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test needs a child that it does not collect at once")]
+    fn who_ended_under_our_eyes_is_nobody() {
+        use nix::sys::wait::{Id, WaitPidFlag, waitid};
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = Pid::try_from(child.id()).unwrap();
+        let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        waitid(Id::Pid(nix::unistd::Pid::from_raw(pid)), ended).unwrap();
+        let identity = proc_table::one(pid).unwrap().unwrap().identity;
+        assert_eq!(describe(identity), None);
+        child.wait().unwrap();
     }
 
     #[test]
