@@ -14,7 +14,7 @@ use nix::sys::socket::{
 
 use super::random;
 
-/// Longer messages are cut, in bytes. Source: systemd, `NOTIFY_BUFFER_MAX`.
+/// Longer messages are refused, in bytes: a line that is cut would say something else. Source: systemd, `NOTIFY_BUFFER_MAX`.
 const MESSAGE_MAX: usize = 4096;
 
 /// The kernel lets no more descriptors come with one message. Source: Linux, `SCM_MAX_FD`.
@@ -44,14 +44,14 @@ pub fn open() -> io::Result<(OwnedFd, String)> {
 /// The next message; descriptors that come with it are closed.
 ///
 /// # Errors
-/// `WouldBlock` if there is none.
+/// `WouldBlock` if there is none; `InvalidData` for one that is too long, or of nobody.
 pub fn receive(mailbox: &impl AsFd) -> io::Result<Message> {
     let mut buffer = [0; MESSAGE_MAX];
     let mut control = cmsg_space!(UnixCredentials, [RawFd; DESCRIPTORS_MAX]);
     let mut pieces = [IoSliceMut::new(&mut buffer)];
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
     let received = recvmsg::<()>(mailbox.as_fd().as_raw_fd(), &mut pieces, Some(&mut control), flags)?;
-    let length = received.bytes;
+    let (length, is_cut) = (received.bytes, received.flags.contains(MsgFlags::MSG_TRUNC));
     let mut uid = None;
     for message in received.cmsgs()? {
         match message {
@@ -65,7 +65,7 @@ pub fn receive(mailbox: &impl AsFd) -> io::Result<Message> {
             _ => {}
         }
     }
-    let uid = uid.ok_or(io::ErrorKind::InvalidData)?;
+    let uid = uid.filter(|_| !is_cut).ok_or(io::ErrorKind::InvalidData)?;
     Ok(Message { text: buffer.get(..length).unwrap_or_default().to_vec(), uid })
 }
 
@@ -90,5 +90,20 @@ mod tests {
         assert_eq!(receive(&mailbox).unwrap(), Message { text: Vec::new(), uid }, "nobody is confused by nothing");
         assert_eq!(receive(&mailbox).unwrap(), Message { text: b"READY=1".to_vec(), uid });
         assert_ne!(open().unwrap().1, address);
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_says_nothing() {
+        let (mailbox, address) = open().unwrap();
+        let program = ServiceManager::at(OsStr::new(&address)).unwrap();
+        let line = "\nREADY=1";
+        for (text, is_whole) in [
+            ("x".repeat(MESSAGE_MAX - line.len()) + line, true),
+            ("x".repeat(MESSAGE_MAX - line.len()) + line + "2", false),
+        ] {
+            program.tell(&text, &[]).unwrap();
+            assert_eq!(receive(&mailbox).map_err(|error| error.kind()).is_ok(), is_whole);
+        }
+        assert_eq!(receive(&mailbox).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 }

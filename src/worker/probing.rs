@@ -372,13 +372,14 @@ impl Asking {
                         return self.tell(Ok(()));
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // A message without credentials, or one that could not be read: the next one may be.
+                // None is there, or one that says nothing.
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::InvalidData) => {}
+                // The next one can be read perhaps.
                 Err(_) => tokio::time::sleep(LISTEN_AGAIN).await,
             }
         }
     }
 }
 
-/// After a message that could not be read.
+/// After a failure of the system.
 const LISTEN_AGAIN: Duration = Duration::from_millis(100);

@@ -1,5 +1,5 @@
 //! Ten thousand requests and ten thousand configurations with errors in them: each gets an answer or a clear refusal, and
-//! nothing crashes, hangs or grows.
+//! nothing crashes, hangs or grows. Messages about readiness with errors make nobody ready.
 //!
 //! Everything comes from one printed seed; `GALAXYD_SEED=N cargo test --test mutation` plays another one.
 
@@ -23,5 +23,6 @@ mod subject;
 mod wait;
 
 mod configurations;
+mod messages;
 mod requests;
 mod xml;

@@ -12,20 +12,20 @@ use crate::household::{anonymous_kb, galaxyd, worker_of};
 use crate::xml::{Signature, call};
 
 /// Ten million in the long form of the fault tests, or as many as `GALAXYD_REQUESTS` says.
-fn requests() -> usize {
+pub(crate) fn requests() -> usize {
     let named = std::env::var("GALAXYD_REQUESTS").ok().and_then(|text| text.parse().ok());
     let is_long = std::env::var("GALAXYD_FAULTS").is_ok_and(|value| value == "long");
     named.unwrap_or(if is_long { 10_000_000 } else { 10_000 })
 }
 
 /// After so many the daemon has what it needs: threads, buffers, a log.
-const WARM_UP: usize = 1_500;
+pub(crate) const WARM_UP: usize = 1_500;
 
 /// No request takes longer; a stop waits for a program that ends at once.
 const ANSWER_BOUND: Duration = Duration::from_secs(20);
 
 /// What keeper and worker together may be larger by afterwards. Allocators keep some of what was once needed.
-const GROWTH_KB_MAX: u64 = 4 * 1024;
+pub(crate) const GROWTH_KB_MAX: u64 = 4 * 1024;
 
 const SPICES: &[&[u8]] = &[
     b"\r\n",
