@@ -77,6 +77,7 @@ mod survey;
 mod sweeping;
 mod tap;
 mod taps;
+mod trimming;
 mod turns;
 mod twiddling;
 mod update;

@@ -43,6 +43,7 @@ use super::socket_watch::SocketWatch;
 use super::spawning::{Heritage, SpawnQueue};
 use super::strays::Strays;
 use super::taps::Taps;
+use super::trimming::Trimming;
 use super::twiddling;
 use super::upgrade::Upgrades;
 use super::worker::{Worker, now};
@@ -453,6 +454,7 @@ fn assemble(
         shortage: Shortage::default(),
         keeper,
         signals: Vec::new(),
+        trimming: Trimming::default(),
         pid,
         children: Children::default(),
         next_child,

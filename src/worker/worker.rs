@@ -36,6 +36,7 @@ use super::spawning::{Heritage, Prepared, SpawnQueue, Wanted};
 use super::startup::Ended;
 use super::strays::Strays;
 use super::taps::{Ready, Taps};
+use super::trimming::Trimming;
 use super::twiddling::ReadProgram;
 use super::update::{Growth, Prospect, Wish};
 use super::update_report::UpdateReport;
@@ -173,6 +174,7 @@ pub(super) struct Worker {
     pub(super) journal: Option<Journal>,
     pub(super) persistence: Persistence,
     pub(super) shortage: Shortage,
+    pub(super) trimming: Trimming,
     pub(super) keeper: KeeperLink,
     /// To the daemon, and not dealt with yet.
     pub(super) signals: Vec<Received>,
@@ -279,6 +281,7 @@ impl Worker {
             self.announce_news();
             self.watch_socket_files();
             self.look_at_memory();
+            self.trim_memory();
             if let Some(ended) = self.make_way().await {
                 return ended;
             }
@@ -294,6 +297,7 @@ impl Worker {
             self.events.deadline(),
             self.persistence.deadline(),
             self.shortage.deadline(),
+            self.trimming.deadline(),
             self.upgrades.deadline(),
         ];
         let deadline = deadlines.into_iter().flatten().min();
