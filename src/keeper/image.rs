@@ -20,7 +20,7 @@ use super::upgrade::Images;
 use crate::engine::Pid;
 use crate::sys::exec::{self, Executable};
 use crate::sys::signals::Received;
-use crate::sys::{descriptors, process};
+use crate::sys::{descriptors, process, resident};
 
 /// The variable that says it; no program has it.
 pub const STAGE: &str = "GALAXYD_STAGE";
@@ -171,6 +171,8 @@ fn queue(held: &[(String, BorrowedFd<'_>)], inheritance: Inheritance) -> io::Res
 ///
 /// Only before anything was started.
 pub fn be_keeper(launcher: OwnedFd) -> io::Result<u8> {
+    // Where it may not, its pages come and go like anybody's.
+    let _ = resident::lock_code();
     let arguments = exec::arguments();
     let program = Executable::of_this_process();
     keeper::run(launcher, &mut Programs { program, arguments })

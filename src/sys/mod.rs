@@ -30,6 +30,7 @@ pub mod process;
 pub mod random;
 pub mod reap;
 mod reserve;
+pub mod resident;
 pub mod side;
 pub mod signals;
 pub mod spare_descriptors;

@@ -53,7 +53,7 @@ use crate::events::{self, Events};
 use crate::http::{self, BoundListener};
 use crate::keeper::{FromKeeper, HeldProgram, KeeperLink, LinkError, ToKeeper};
 use crate::logs::{self, Activity, Level, Plane, SourceId, Transits, clear_auto_logs, log};
-use crate::sys::{heap, side, spare_descriptors, stack};
+use crate::sys::{heap, resident, side, spare_descriptors, stack};
 
 /// Requests of clients that may wait for the control loop; more wait in their connections.
 const REQUESTS_MAX: usize = 64;
@@ -101,6 +101,8 @@ pub enum Ended {
 pub fn run(socket: OwnedFd, pid: u32, invocation: Invocation) -> Ended {
     heap::keep_small();
     stack::claim();
+    // Where it may not, its pages come and go like anybody's.
+    let _ = resident::lock_code();
     // Fewer, or none, is what there was before.
     let _ = spare_descriptors::set_aside();
     let runtime = side::stand().and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
@@ -452,9 +454,9 @@ fn assemble(
         journal,
         persistence,
         shortage: Shortage::default(),
+        trimming: Trimming::default(),
         keeper,
         signals: Vec::new(),
-        trimming: Trimming::default(),
         pid,
         children: Children::default(),
         next_child,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::notice::tell;
 use crate::wait::until;
 use crate::world::World;
 
@@ -26,6 +27,37 @@ fn address_space(pid: i32) -> u64 {
 fn limit(pid: i32, bytes: &str) {
     let words = [format!("--pid={pid}"), format!("--as={bytes}:")];
     assert!(std::process::Command::new("prlimit").args(words).status().unwrap().success());
+}
+
+/// The flags of each part of the program's own file that it executes, as `proc_pid_smaps(5)` tells them.
+fn flags_of_code(pid: i32) -> Vec<String> {
+    let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap().display().to_string();
+    let maps = fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
+    let mut is_code = false;
+    let mut found = Vec::new();
+    for line in maps.lines() {
+        if line.split_ascii_whitespace().nth(1).is_some_and(|field| field.len() == 4 && field.ends_with('p')) {
+            is_code = line.contains(" r-xp ") && line.ends_with(&program);
+        } else if let Some(flags) = line.strip_prefix("VmFlags:").filter(|_| is_code) {
+            found.push(flags.to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn f32_the_code_of_keeper_and_worker_is_not_dropped_for_want_of_memory() {
+    let world = World::new("");
+    if !nix::unistd::geteuid().is_root() {
+        return tell("could not run: F32: whether code is locked depends on RLIMIT_MEMLOCK where one is not root");
+    }
+    for pid in [world.bars.keeper, world.bars.worker] {
+        let flags = flags_of_code(pid);
+        assert!(!flags.is_empty() && flags.iter().all(|flags| flags.contains(" lo")), "{flags:?}");
+    }
+    let bystander = fs::read_to_string(format!("/proc/{}/status", world.process_pid("bystander"))).unwrap();
+    assert!(bystander.contains("VmLck:\t       0 kB"), "programs lock for themselves: {bystander}");
+    world.end();
 }
 
 #[test]
