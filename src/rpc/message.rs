@@ -319,7 +319,7 @@ mod tests {
         leaf.prop_recursive(6, 60, 8, |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..8).prop_map(Value::Array),
-                proptest::collection::vec(("[a-z<&>]{0,8}", inner), 0..8).prop_map(Value::Struct),
+                proptest::collection::vec(("[a-z<&>]{0,8}".prop_map(Into::into), inner), 0..8).prop_map(Value::Struct),
             ]
         })
     }

@@ -25,4 +25,4 @@ pub use own::OwnMethod;
 pub use printable::printable;
 pub use reader::{DEPTH_MAX, RESPONSE_VALUES_MAX, VALUES_MAX, XmlError};
 pub use twiddler::{TWIDDLER_VERSION, Twiddle};
-pub use value::Value;
+pub use value::{Member, Value};

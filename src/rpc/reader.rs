@@ -9,7 +9,7 @@ use quick_xml::events::{BytesRef, Event};
 
 use super::arguments::parse_int;
 use super::base64;
-use super::value::Value;
+use super::value::{Member, Value};
 
 /// Values inside values, at most. Supervisor needs 5.
 pub const DEPTH_MAX: usize = 64;
@@ -319,11 +319,11 @@ fn first_value(children: Vec<Item>, element: &'static str) -> Result<Value, XmlE
     }
 }
 
-fn members_of(children: Vec<Item>) -> Result<Vec<(String, Value)>, XmlError> {
+fn members_of(children: Vec<Item>) -> Result<Vec<(Member, Value)>, XmlError> {
     children
         .into_iter()
         .map(|child| match child {
-            Item::Member(name, value) => Ok((name, value)),
+            Item::Member(name, value) => Ok((name.into(), value)),
             _ => Err(XmlError::Misshapen { element: "struct" }),
         })
         .collect()

@@ -99,7 +99,9 @@ fn refused<T>() -> Result<T, Fault> {
 /// A struct, or what Python's `dict` makes one of: pairs of a name and a value.
 fn options(args: &mut Arguments<'_>) -> Result<Vec<(String, String)>, Fault> {
     match args.any()? {
-        Value::Struct(members) => members.iter().map(|(name, value)| Ok((name.clone(), option_text(value)?))).collect(),
+        Value::Struct(members) => {
+            members.iter().map(|(name, value)| Ok((name.to_string(), option_text(value)?))).collect()
+        }
         Value::Array(pairs) => pairs
             .iter()
             .map(|pair| match pair.as_array() {

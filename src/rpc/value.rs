@@ -1,5 +1,7 @@
 //! A value on the wire.
 
+use std::borrow::Cow;
+
 /// An XML-RPC value. Struct members keep their order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -10,14 +12,17 @@ pub enum Value {
     /// The text as it was sent.
     DateTime(String),
     Array(Vec<Value>),
-    Struct(Vec<(String, Value)>),
+    Struct(Vec<(Member, Value)>),
 }
+
+/// The name of a struct's member. Answers about thousands of processes have the same few names again and again.
+pub type Member = Cow<'static, str>;
 
 impl Value {
     /// A struct of these members, in this order.
     #[must_use]
-    pub fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
-        Value::Struct(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    pub fn object(members: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
+        Value::Struct(members.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect())
     }
 
     /// The text of a string.
@@ -49,7 +54,7 @@ impl Value {
 
     /// The members of a struct, in the order they were sent.
     #[must_use]
-    pub fn as_struct(&self) -> Option<&[(String, Value)]> {
+    pub fn as_struct(&self) -> Option<&[(Member, Value)]> {
         match self {
             Value::Struct(members) => Some(members),
             _ => None,

@@ -38,11 +38,11 @@ pub(super) fn outcome(group: &str, name: &str, result: &Result<(), Refusal>) -> 
 
 /// `{name, group, status, description}`.
 pub(super) fn outcome_struct(name: &str, group: &str, status: i64, description: &str) -> Value {
-    Value::Struct(vec![
-        ("name".to_owned(), name.into()),
-        ("group".to_owned(), group.into()),
-        ("status".to_owned(), status.into()),
-        ("description".to_owned(), description.into()),
+    Value::object([
+        ("name", name.into()),
+        ("group", group.into()),
+        ("status", status.into()),
+        ("description", description.into()),
     ])
 }
 

@@ -142,9 +142,9 @@ impl Worker {
             Method::GetApiVersion => Ok(API_VERSION.into()),
             Method::GetSupervisorVersion => Ok(crate::SUPERVISOR_VERSION.into()),
             Method::GetIdentification => Ok(self.config.daemon.identifier.as_str().into()),
-            Method::GetState => Ok(Value::Struct(vec![
-                ("statecode".to_owned(), (self.engine.mood() as i64).into()),
-                ("statename".to_owned(), mood_name(self.engine.mood()).into()),
+            Method::GetState => Ok(Value::object([
+                ("statecode", (self.engine.mood() as i64).into()),
+                ("statename", mood_name(self.engine.mood()).into()),
             ])),
             Method::GetPid => Ok(i64::from(self.pid).into()),
             Method::GetProcessInfo { name } => self.member(&name).and_then(|process| {

@@ -16,27 +16,22 @@ const TIME_MAX: i64 = i32::MAX as i64;
 pub(super) fn process_info(view: &ProcessView<'_>, logs: [&str; 2], own: Option<String>, now: Now) -> Value {
     let [stdout, stderr] = logs;
     let time = |at: Option<Now>| at.map_or(0, |at| at.wall.clamp(0, TIME_MAX));
-    Value::Struct(
-        [
-            ("name", view.name.into()),
-            ("group", view.group.into()),
-            ("start", time(view.started).into()),
-            ("stop", time(view.stopped).into()),
-            ("now", now.wall.clamp(0, TIME_MAX).into()),
-            ("state", i64::from(view.state.code()).into()),
-            ("statename", view.state.name().into()),
-            ("spawnerr", view.spawnerr.into()),
-            ("exitstatus", i64::from(view.exitstatus.unwrap_or(0)).into()),
-            ("logfile", stdout.into()),
-            ("stdout_logfile", stdout.into()),
-            ("stderr_logfile", stderr.into()),
-            ("pid", i64::from(view.pid.filter(|_| !view.sweeping).unwrap_or(0)).into()),
-            ("description", own.unwrap_or_else(|| description(view, now)).into()),
-        ]
-        .into_iter()
-        .map(|(name, value): (&str, Value)| (name.to_owned(), value))
-        .collect(),
-    )
+    Value::object([
+        ("name", view.name.into()),
+        ("group", view.group.into()),
+        ("start", time(view.started).into()),
+        ("stop", time(view.stopped).into()),
+        ("now", now.wall.clamp(0, TIME_MAX).into()),
+        ("state", i64::from(view.state.code()).into()),
+        ("statename", view.state.name().into()),
+        ("spawnerr", view.spawnerr.into()),
+        ("exitstatus", i64::from(view.exitstatus.unwrap_or(0)).into()),
+        ("logfile", stdout.into()),
+        ("stdout_logfile", stdout.into()),
+        ("stderr_logfile", stderr.into()),
+        ("pid", i64::from(view.pid.filter(|_| !view.sweeping).unwrap_or(0)).into()),
+        ("description", own.unwrap_or_else(|| description(view, now)).into()),
+    ])
 }
 
 fn description(view: &ProcessView<'_>, now: Now) -> String {
@@ -63,7 +58,7 @@ pub(super) fn config_info(group: &GroupConfig, process: &ProcessConfig, inuse: b
     };
     let text_or_none = |text: Option<&str>| -> Value { text.unwrap_or("none").into() };
     let exitcodes = process.exitcodes.iter().map(|code| i64::from(*code).into()).collect();
-    let members: Vec<(&str, Value)> = vec![
+    Value::object([
         ("autostart", process.autostart.into()),
         ("directory", text_or_none(process.directory.as_deref())),
         ("uid", process.user.as_ref().map_or("none".into(), |user| i64::from(user.uid).into())),
@@ -93,8 +88,7 @@ pub(super) fn config_info(group: &GroupConfig, process: &ProcessConfig, inuse: b
         ("stderr_logfile_maxbytes", process.stderr.maxbytes.into()),
         ("stderr_syslog", process.stderr.syslog.into()),
         ("serverurl", text_or_none(process.serverurl.as_deref())),
-    ];
-    Value::Struct(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    ])
 }
 
 /// One pool of event listeners, for `galaxyctl status`.

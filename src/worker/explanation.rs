@@ -34,26 +34,26 @@ impl Worker {
         let left_behind: Vec<Value> = left_behind
             .iter()
             .map(|survivor| {
-                Value::Struct(vec![
-                    ("pid".to_owned(), i64::from(survivor.identity.pid).into()),
-                    ("command".to_owned(), survivor.command.as_str().into()),
+                Value::object([
+                    ("pid", i64::from(survivor.identity.pid).into()),
+                    ("command", survivor.command.as_str().into()),
                 ])
             })
             .collect();
-        Value::Struct(vec![
-            ("name".to_owned(), view.name.into()),
-            ("group".to_owned(), view.group.into()),
-            ("statename".to_owned(), view.state.name().into()),
-            ("reason".to_owned(), reason.into()),
-            ("readiness".to_owned(), view.readiness.map_or("", Readiness::word).into()),
-            ("hindrances".to_owned(), Value::Array(hindrances)),
-            ("beside".to_owned(), self.beside_values(view)),
-            ("last_words".to_owned(), Value::Array(last_words)),
-            ("left_behind".to_owned(), Value::Array(left_behind)),
-            ("awaits".to_owned(), held_for.unwrap_or_else(|| awaited(view).to_owned()).into()),
-            ("until".to_owned(), until(view, now()).into()),
-            ("held_since".to_owned(), view.held.map_or(0, |since| since.wall).into()),
-            ("next".to_owned(), self.next_command(view).into()),
+        Value::object([
+            ("name", view.name.into()),
+            ("group", view.group.into()),
+            ("statename", view.state.name().into()),
+            ("reason", reason.into()),
+            ("readiness", view.readiness.map_or("", Readiness::word).into()),
+            ("hindrances", Value::Array(hindrances)),
+            ("beside", self.beside_values(view)),
+            ("last_words", Value::Array(last_words)),
+            ("left_behind", Value::Array(left_behind)),
+            ("awaits", held_for.unwrap_or_else(|| awaited(view).to_owned()).into()),
+            ("until", until(view, now()).into()),
+            ("held_since", view.held.map_or(0, |since| since.wall).into()),
+            ("next", self.next_command(view).into()),
         ])
     }
 

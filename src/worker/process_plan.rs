@@ -52,21 +52,18 @@ fn answer(name: &str, group: &str, plan: &ExecPlan, keeper: u32, redacted: bool)
         None => fs::read_link(format!("/proc/{keeper}/cwd")).map(lossy).unwrap_or_default(),
     };
     let umask = plan.umask.map(|mask| format!("{mask:04o}")).or_else(|| keepers_umask(keeper));
-    Value::Struct(vec![
-        ("name".to_owned(), name.into()),
-        ("group".to_owned(), group.into()),
-        ("file".to_owned(), text(&plan.path).into()),
-        ("argv".to_owned(), Value::Array(plan.argv.iter().map(|word| shown(word, redacted).into()).collect())),
-        ("directory".to_owned(), directory.into()),
-        ("umask".to_owned(), umask.unwrap_or_default().into()),
-        ("uid".to_owned(), i64::from(uid).into()),
-        ("gid".to_owned(), i64::from(gid).into()),
-        ("groups".to_owned(), Value::Array(groups)),
-        (
-            "environment".to_owned(),
-            Value::Array(plan.environment.iter().map(|pair| variable(pair, redacted)).collect()),
-        ),
-        ("limits".to_owned(), Value::Array(limits(plan, keeper))),
+    Value::object([
+        ("name", name.into()),
+        ("group", group.into()),
+        ("file", text(&plan.path).into()),
+        ("argv", Value::Array(plan.argv.iter().map(|word| shown(word, redacted).into()).collect())),
+        ("directory", directory.into()),
+        ("umask", umask.unwrap_or_default().into()),
+        ("uid", i64::from(uid).into()),
+        ("gid", i64::from(gid).into()),
+        ("groups", Value::Array(groups)),
+        ("environment", Value::Array(plan.environment.iter().map(|pair| variable(pair, redacted)).collect())),
+        ("limits", Value::Array(limits(plan, keeper))),
     ])
 }
 
@@ -104,7 +101,7 @@ fn variable(pair: &CStr, redacted: bool) -> Value {
     let pair = text(pair);
     let (name, value) = pair.split_once('=').unwrap_or((&pair, ""));
     let value = if redacted && is_secret_variable(name, value) { REDACTED } else { value };
-    Value::Struct(vec![("name".to_owned(), name.into()), ("value".to_owned(), value.into())])
+    Value::object([("name", name.into()), ("value", value.into())])
 }
 
 /// The soft and hard limits as /proc words them; what the plan sets counts for the soft one.
@@ -125,11 +122,11 @@ fn limit(line: &str, nofile: Option<u64>) -> Option<Value> {
         (Some(wanted), Err(_)) if name == "Max open files" => wanted.to_string(),
         _ => soft.to_owned(),
     };
-    Some(Value::Struct(vec![
-        ("name".to_owned(), name.into()),
-        ("soft".to_owned(), soft.as_str().into()),
-        ("hard".to_owned(), hard.into()),
-        ("unit".to_owned(), fields.next().unwrap_or_default().into()),
+    Some(Value::object([
+        ("name", name.into()),
+        ("soft", soft.as_str().into()),
+        ("hard", hard.into()),
+        ("unit", fields.next().unwrap_or_default().into()),
     ]))
 }
 

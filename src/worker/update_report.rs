@@ -104,11 +104,10 @@ fn keys(keys: &[KeyChange]) -> Value {
             Consequence::Reload => "reload",
             Consequence::Spawn | Consequence::Membership | Consequence::Group => "restart",
         };
-        let mut members =
-            vec![("key".to_owned(), Value::from(key.key.as_str())), ("consequence".to_owned(), consequence.into())];
-        members.extend(key.old.as_ref().map(|old| ("old".to_owned(), old.as_str().into())));
-        members.extend(key.new.as_ref().map(|new| ("new".to_owned(), new.as_str().into())));
-        Value::Struct(members)
+        let mut members = vec![("key", Value::from(key.key.as_str())), ("consequence", consequence.into())];
+        members.extend(key.old.as_ref().map(|old| ("old", old.as_str().into())));
+        members.extend(key.new.as_ref().map(|new| ("new", new.as_str().into())));
+        Value::object(members)
     };
     Value::Array(keys.iter().map(key).collect())
 }

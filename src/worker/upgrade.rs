@@ -343,13 +343,13 @@ pub(super) struct PastUpgrade {
 impl Record {
     fn answer(&self, undone: Option<bool>) -> Value {
         let mut members = vec![
-            ("former".to_owned(), self.former.as_str().into()),
-            ("next".to_owned(), self.next.as_str().into()),
-            ("path".to_owned(), self.path.display().to_string().into()),
-            ("number".to_owned(), self.number.to_string().into()),
+            ("former", self.former.as_str().into()),
+            ("next", self.next.as_str().into()),
+            ("path", self.path.display().to_string().into()),
+            ("number", self.number.to_string().into()),
         ];
-        members.extend(undone.map(|undone| ("undone".to_owned(), undone.into())));
-        Value::Struct(members)
+        members.extend(undone.map(|undone| ("undone", undone.into())));
+        Value::object(members)
     }
 }
 

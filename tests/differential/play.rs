@@ -485,7 +485,7 @@ fn value(json: &serde_json::Value) -> Value {
         Json::String(text) => Value::String(text.clone()),
         Json::Array(items) => Value::Array(items.iter().map(value).collect()),
         Json::Object(members) => {
-            Value::Struct(members.iter().map(|(name, member)| (name.clone(), value(member))).collect())
+            Value::Struct(members.iter().map(|(name, member)| (name.clone().into(), value(member))).collect())
         }
         Json::Null => panic!("XML-RPC has no null"),
     }

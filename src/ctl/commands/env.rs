@@ -63,7 +63,7 @@ fn json(value: &Value) -> Json {
         Value::Bool(truth) => json!(truth),
         Value::Array(values) => values.iter().map(json).collect(),
         Value::Struct(members) => {
-            Json::Object(members.iter().map(|(name, value)| (name.clone(), json(value))).collect::<Map<_, _>>())
+            Json::Object(members.iter().map(|(name, value)| (name.to_string(), json(value))).collect::<Map<_, _>>())
         }
         other => other.as_str().map_or(Json::Null, |text| json!(text)),
     }
