@@ -153,7 +153,7 @@ async fn seek(quest: Quest, name: &str) -> io::Result<Option<Identity>> {
 
 impl Quest {
     fn look(&self) -> io::Result<Find> {
-        let survey = survey::survey(&self.household, std::slice::from_ref(&self.traces))?;
+        let survey = survey::survey(&self.household, &[&self.traces])?;
         let mut left = Vec::new();
         for identity in survey.left.into_iter().flatten() {
             let entry = proc_table::one(identity.pid)?;

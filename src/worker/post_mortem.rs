@@ -267,7 +267,7 @@ fn look(cases: Vec<Case>, household: &Household, seen: &BTreeSet<Pid>) -> Findin
     if cases.is_empty() && !has_somebody_new(household, seen) {
         return Findings::default();
     }
-    let traces: Vec<Traces> = cases.iter().map(|case| case.traces.clone()).collect();
+    let traces: Vec<&Traces> = cases.iter().map(|case| &case.traces).collect();
     let survey = survey::survey(household, &traces)
         .inspect_err(|error| log(Level::Warn, &format!("cannot look for what programs left behind: {error}")))
         .ok();

@@ -99,7 +99,7 @@ pub(super) struct Survey {
 /// # Errors
 ///
 /// /proc or a cgroup cannot be read.
-pub(super) fn survey(household: &Household, wanted: &[Traces]) -> std::io::Result<Survey> {
+pub(super) fn survey(household: &Household, wanted: &[&Traces]) -> std::io::Result<Survey> {
     let tokens = Tokens { environment: proc_table::environment, pipes: proc_table::standard_pipes };
     let mut survey = attribute(&proc_table::all()?, household, wanted, &tokens);
     for (one, list) in wanted.iter().zip(&mut survey.left) {
@@ -147,7 +147,7 @@ struct Tokens<E, P> {
 fn attribute(
     table: &[Entry],
     household: &Household,
-    wanted: &[Traces],
+    wanted: &[&Traces],
     Tokens { environment, pipes }: &Tokens<impl Fn(Pid) -> Option<Vec<u8>>, impl Fn(Pid) -> Vec<u64>>,
 ) -> Survey {
     let mut found = vec![Vec::new(); wanted.len()];
@@ -248,8 +248,8 @@ mod tests {
         table: &[Entry],
         tokens: &Tokens<impl Fn(Pid) -> Option<Vec<u8>>, impl Fn(Pid) -> Vec<u64>>,
     ) -> Vec<Vec<Pid>> {
-        let wanted = [traces(30, "a"), Traces { pipes: vec![7, 8], ..traces(40, "b") }];
-        let lists = attribute(table, &household(), &wanted, tokens).left;
+        let (a, b) = (traces(30, "a"), Traces { pipes: vec![7, 8], ..traces(40, "b") });
+        let lists = attribute(table, &household(), &[&a, &b], tokens).left;
         lists.iter().map(|list| list.iter().map(|identity| identity.pid).collect()).collect()
     }
 

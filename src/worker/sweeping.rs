@@ -77,8 +77,8 @@ impl Sweep {
         let mut empty = 0;
         loop {
             let household = self.household.clone();
-            let traces = [self.traces.clone()];
-            let looking = side::run(move || survey::survey(&household, &traces));
+            let traces = self.traces.clone();
+            let looking = side::run(move || survey::survey(&household, &[&traces]));
             let found = match looking.await.map_err(io::Error::other).and_then(|found| found) {
                 Ok(found) => found.left.into_iter().next().unwrap_or_default(),
                 Err(error) => {

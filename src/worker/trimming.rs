@@ -10,8 +10,11 @@ use crate::sys::heap;
 /// Turns of the loop that are much work.
 const TURNS: u32 = 500;
 
-/// From there to the trimming: bursts are mostly over then, and one that is not costs a millisecond each time.
+/// From there to the trimming. It is done again as long as there is work: what is needed to the end of a burst is free then.
 const DELAY: Duration = Duration::from_secs(3);
+
+/// So many turns within the delay are rest.
+const TURNS_AT_REST: u32 = 100;
 
 /// What was done since the last time.
 #[derive(Debug, Default)]
@@ -29,12 +32,11 @@ impl Trimming {
     /// One more turn. Whether it is time.
     fn note(&mut self, now: Moment) -> bool {
         self.turns = self.turns.saturating_add(1);
-        if self.at.is_none() && self.turns >= TURNS {
-            self.at = Some(now + DELAY);
-        }
         let is_time = self.at.is_some_and(|at| at <= now);
-        if is_time {
-            *self = Trimming::default();
+        let enough = if self.at.is_some() { TURNS_AT_REST } else { TURNS };
+        if is_time || (self.at.is_none() && self.turns >= enough) {
+            self.at = (self.turns >= enough).then(|| now + DELAY);
+            self.turns = 0;
         }
         is_time
     }
@@ -54,19 +56,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_trimmed_once_after_much_work_and_not_at_rest() {
+    fn memory_is_trimmed_after_much_work_until_there_is_rest() {
         let mut trimming = Trimming::default();
         let at = |seconds| Moment(Duration::from_secs(seconds));
-        for _ in 1..TURNS {
-            assert!(!trimming.note(at(10)));
-        }
+        let work = |trimming: &mut Trimming, turns, seconds| (0..turns).any(|_| trimming.note(at(seconds)));
+        assert!(!work(&mut trimming, TURNS - 1, 10));
         assert_eq!(trimming.deadline(), None, "nobody is woken for little");
-        for _ in 0..TURNS {
-            assert!(!trimming.note(at(11)));
-        }
+        assert!(!work(&mut trimming, TURNS, 11));
         assert_eq!(trimming.deadline(), Some(at(14)), "further work does not put it off");
-        assert!(trimming.note(at(14)));
-        assert!(!trimming.note(at(100)));
+        assert!(work(&mut trimming, 1, 14));
+        assert_eq!(trimming.deadline(), Some(at(17)), "there was work, and may be more");
+        assert!(work(&mut trimming, 1, 17));
         assert_eq!(trimming.deadline(), None);
+        assert!(!work(&mut trimming, 1, 100));
     }
 }
