@@ -14,6 +14,9 @@ use crate::sys::watched::Watched;
 /// that was stopped (SIGSTOP, a debugger) lets them pile up.
 const QUEUE_MAX: usize = 65_536;
 
+/// Room for so many of them is kept when all are sent.
+const QUEUED_AT_REST: usize = 64;
+
 /// Why a message could not be sent or received.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
@@ -161,6 +164,7 @@ impl KeeperLink {
                 }
             }
         }
+        self.queue.shrink_to(QUEUED_AT_REST);
         Ok(())
     }
 }

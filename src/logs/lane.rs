@@ -16,6 +16,9 @@ use crate::sys::clock;
 /// Pipes that are looked at in one go; epoll begins with others the next time.
 const EVENTS_MAX: usize = 64;
 
+/// Room for so many commands is kept when all are done.
+const COMMANDS_AT_REST: usize = 64;
+
 /// Address space for a stack; memory is used only as far as a thread gets.
 const STACK_BYTES: usize = 1024 * 1024;
 
@@ -131,6 +134,7 @@ impl Lane {
         while let Some(command) = board.inbox.pop_front() {
             board.accept(command, &self.shared.means, now);
         }
+        board.inbox.shrink_to(COMMANDS_AT_REST);
         board.collect_due(now);
         if self.shared.means.teller.has_room() {
             let mut starved = std::mem::take(&mut board.starved);
