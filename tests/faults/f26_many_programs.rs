@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::bars::Bars;
+use crate::daemon::Daemon;
 use crate::household::{activity, anonymous_kb, worker_of};
 use crate::wait::until;
 use crate::world::{World, is_long};
@@ -16,8 +17,8 @@ const TICK: Duration = Duration::from_millis(10);
 const MEMORY_KB_MAX: u64 = 200 * 1024;
 
 /// What keeper and worker have spent so far.
-fn cpu(world: &World) -> Duration {
-    let keeper = world.pid();
+fn cpu(daemon: &Daemon) -> Duration {
+    let keeper = daemon.pid();
     TICK * u32::try_from(activity(keeper).0 + activity(worker_of(keeper)).0).unwrap()
 }
 
@@ -42,12 +43,14 @@ fn f26_thousands_of_programs_are_started_shown_and_read_again_quickly() {
     };
     let mut sections: String = (0..groups).map(|group| section(format!("g{group}"), 1000)).collect();
     sections += &section("run".to_owned(), running);
-    let folder = World::folder("", &sections);
+    let mut daemon = World::folder("", &sections);
     let begin = Instant::now();
-    let world = World::in_folder(folder);
-    let spent = cpu(&world);
+    daemon.run();
+    daemon.wait_running(&["bystander"]);
+    let spent = cpu(&daemon);
     eprintln!("F26: the start took {:?}, for which the daemon spent {spent:?}", begin.elapsed());
     assert!(spent < Duration::from_secs(2) * DEBUG_FACTOR, "the start cost {spent:?}");
+    let world = World::around(daemon);
     costs("a start of one", Duration::from_millis(50), &world, || world.start("g0:p0500"));
     costs("reread", Duration::from_secs(1), &world, || {
         assert!(world.ctl(&["reread"]).stdout.contains("No config updates"));

@@ -47,6 +47,11 @@ impl World {
     /// Starts the daemon of such a folder.
     pub(crate) fn in_folder(mut daemon: Daemon) -> World {
         daemon.run();
+        Self::around(daemon)
+    }
+
+    /// Measures a daemon that runs.
+    pub(crate) fn around(daemon: Daemon) -> World {
         let bars = Bars::before(&daemon);
         World { daemon, bars }
     }
