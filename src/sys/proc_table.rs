@@ -153,7 +153,17 @@ pub fn is_dying(pid: i32) -> io::Result<bool> {
     let Some(line) = stat(pid)? else { return Ok(false) };
     let is_set = |place, bit| field(&line, place).is_some_and(|flags| flags & bit != 0);
     let has_ended = parse(&line).is_some_and(|entry| entry.standing == Standing::Ended);
-    Ok(has_ended || is_set(FLAGS, EXITING) || is_set(PENDING, 1 << (libc::SIGKILL - 1)))
+    let killed = 1 << (libc::SIGKILL - 1);
+    // A thread takes the signal before it is seen to exit; what was sent to the whole process stays to be seen to its end.
+    Ok(has_ended || is_set(FLAGS, EXITING) || is_set(PENDING, killed) || pending_of_all(pid) & killed != 0)
+}
+
+/// The signals that were sent to a process as a whole and that it has not taken. Source: `ShdPnd` of `proc_pid_status(5)`.
+fn pending_of_all(pid: i32) -> u64 {
+    let status = fs::read(format!("/proc/{pid}/status")).unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
+    let set = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+    set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// A number in /proc/PID/stat, by its place behind the name.
