@@ -408,6 +408,10 @@ impl Children {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
+
+    use nix::poll::{PollFd, PollFlags, poll};
+
     use super::*;
     use crate::engine::{Exit, Now};
 
@@ -491,13 +495,17 @@ mod tests {
 
     #[test]
     fn standard_input_takes_all_or_nothing() {
-        let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
+        let flags = nix::fcntl::OFlag::O_NONBLOCK | nix::fcntl::OFlag::O_CLOEXEC;
+        let (read, write) = nix::unistd::pipe2(flags).unwrap();
         let mut child = Child::new(ProcessId(1), 100, Some(write), Vec::new());
         assert_eq!(child.write(&vec![0; STDIN_QUEUE_MAX_BYTES + 1]), Err(StdinError::Full));
         assert_eq!(child.write(b"hello"), Ok(()));
         let mut bytes = [0; 16];
         assert_eq!(nix::unistd::read(&read, &mut bytes), Ok(5));
         drop(read);
+        // A child that another test has just forked has the pipe's end until it executes its program.
+        let Stdin::Idle(pipe) = &child.stdin else { panic!("nothing waits") };
+        assert_eq!(poll(&mut [PollFd::new(pipe.as_fd(), PollFlags::empty())], 60_000_u16), Ok(1));
         assert_eq!(child.write(b"hello"), Err(StdinError::Closed));
         assert_eq!(Child::new(ProcessId(1), 100, None, Vec::new()).write(b""), Err(StdinError::Closed));
     }

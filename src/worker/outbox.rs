@@ -111,7 +111,8 @@ mod tests {
     use crate::sys::clock;
 
     fn outbox() -> (File, Outbox, OwnedFd) {
-        let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
+        let flags = nix::fcntl::OFlag::O_NONBLOCK | nix::fcntl::OFlag::O_CLOEXEC;
+        let (reader, writer) = nix::unistd::pipe2(flags).unwrap();
         let file = Outbox::file().unwrap();
         let held = file.try_clone().unwrap();
         (File::from(reader), Outbox::new(writer, file), held)
