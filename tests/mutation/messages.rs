@@ -30,8 +30,8 @@ const MESSAGES: &[&str] = &[
 
 const SPICES: &[&[u8]] = &[b"\n", b"\0", b"=", b"READY=", b"READY=1\r\n", b" READY=1", b"\xff", b"11111111"];
 
-/// More than is read of one.
-const LONG_BYTES: usize = 5000;
+/// What is read of one.
+const READ_BYTES: usize = 4096;
 
 /// A connection to the socket of the program, as it finds it in its environment.
 fn mailbox(daemon: &Daemon, process: &str) -> UnixDatagram {
@@ -48,10 +48,11 @@ fn message(dice: &mut Dice) -> Vec<u8> {
         let mut bytes = dice.pick(MESSAGES).as_bytes().to_vec();
         dice.damage(&mut bytes, SPICES);
         if dice.one_in(20) {
-            // It says so in vain: before the end of what is read, at it, or beyond.
+            // Cut where the reading ends, it would say so now and then.
             bytes.push(b'\n');
-            bytes.resize(LONG_BYTES - dice.throw(900), b'x');
+            bytes.resize(READ_BYTES - dice.throw(20), b'x');
             bytes.extend(b"\nREADY=1");
+            bytes.resize(READ_BYTES + 100, b'2');
             return bytes;
         }
         if !bytes.split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
